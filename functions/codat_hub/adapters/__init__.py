@@ -1,0 +1,1 @@
+"""The only code that knows boto3, httpx, DynamoDB keys, Codat URLs."""

@@ -1,0 +1,1 @@
+"""One module, one Lambda: AWS event in, AWS answer out, nothing else."""

@@ -1,0 +1,1 @@
+"""What happens, in which order, and what if it fails. Adapters come in as arguments."""
