@@ -29,7 +29,7 @@ find_313() {
         "$HOME"/.local/share/uv/python/cpython-3.13*/bin/python3.13 \
         .local/python/cpython-3.13*/bin/python3.13 /usr/bin/python3; do
         if [ -n "$candidate" ] && is_313 "$candidate"; then
-            "$candidate" -c 'import sys; print(sys.executable)' # past any pyenv shim
+            "$candidate" -c 'import sys; print(sys._base_executable)'  # past any shim or .venv
             return 0
         fi
     done
