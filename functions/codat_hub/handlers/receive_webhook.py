@@ -1,0 +1,85 @@
+"""Lambda: POST /webhooks/codat/{consumer} -> verify the signature, store the event once."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools.metrics import MetricUnit
+from botocore.config import Config
+
+from codat_hub.adapters.inbox import Inbox
+from codat_hub.adapters.signing_secrets import SigningSecrets
+from codat_hub.errors import Refused, TooLarge, TryLater
+from codat_hub.settings import ReceiveWebhookSettings
+from codat_hub.telemetry import logger, metrics
+from codat_hub.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# Codat waits 15 s for an answer and retries: two short tries, then 503.
+_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
+_ANSWERS = {
+    Outcome.STORED: (200, "OK"),
+    Outcome.DUPLICATE: (200, "OK"),
+    Outcome.QUARANTINED: (202, "Accepted"),
+}
+
+settings = ReceiveWebhookSettings.from_env()
+receive = ReceiveWebhook(
+    Inbox(
+        boto3.client("dynamodb", config=_AWS), settings.inbox_table, settings.inbox_retention_days
+    ),
+    SigningSecrets(
+        boto3.client("secretsmanager", config=_AWS),
+        settings.signing_secrets_arn,
+        settings.secret_reload_seconds,
+    ),
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """API Gateway proxy event in, proxy answer out."""
+    try:
+        outcome = receive(_consumer(event), event.get("headers") or {}, _raw_body(event))
+    except Refused as refusal:
+        logger.info("webhook refused", reason=str(refusal))
+        return _answer("refused", 401, "Unauthorized")
+    except TooLarge:
+        logger.info("webhook too large")
+        return _answer("too_large", 413, "Payload Too Large")
+    except TryLater as fault:
+        logger.error("webhook not stored", cause=str(fault))
+        return _answer("unavailable", 503, "Service Unavailable")
+    return _answer(outcome, *_ANSWERS[outcome])
+
+
+def _consumer(event: dict[str, Any]) -> str:
+    return (event.get("pathParameters") or {}).get("consumer") or ""
+
+
+def _raw_body(event: dict[str, Any]) -> bytes:
+    """Return the body's bytes as Codat sent them. Raises TooLarge before decoding the excess."""
+    body: str = event.get("body") or ""
+    if len(body) > MAX_BODY * 4 // 3 + 4:
+        raise TooLarge
+    if event.get("isBase64Encoded"):
+        try:
+            return base64.b64decode(body, validate=True)
+        except ValueError:
+            raise Refused("body is not base64") from None
+    return body.encode(errors="surrogatepass")
+
+
+def _answer(outcome: str, status: int, message: str) -> dict[str, Any]:
+    metrics.add_metric(f"webhook_{outcome}", MetricUnit.Count, 1)
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json"},
+        "body": json.dumps({"message": message}),
+    }

@@ -1,0 +1,62 @@
+"""Environment variables: one frozen class per Lambda, in the order of its template entry."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from typing import Any, Self
+
+
+class SettingsError(Exception):
+    """The function's environment is not what its settings need; the text lists every problem."""
+
+
+def text() -> Any:
+    """Declare a variable that must not be empty."""
+
+    def read(raw: str) -> str:
+        if not raw:
+            raise ValueError("expected a text")
+        return raw
+
+    return field(metadata={"read": read})
+
+
+def duration(**unit: int) -> Any:
+    """Declare a whole number of at least 1, in the unit given, such as `duration(days=1)`."""
+
+    def read(raw: str) -> timedelta:
+        if not (raw.isascii() and raw.isdecimal() and int(raw) > 0):
+            raise ValueError(f"expected a whole number of {next(iter(unit))}, at least 1")
+        return int(raw) * timedelta(**unit)
+
+    return field(metadata={"read": read})
+
+
+class _Settings:
+    """Reads each field from the variable of the same name in capitals."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Raise SettingsError naming every missing or malformed variable at once."""
+        env = os.environ if env is None else env
+        values: dict[str, object] = {}
+        problems: list[str] = []
+        for each in fields(cls):  # type: ignore[arg-type]  # every subclass is a dataclass
+            read: Callable[[str], object] = each.metadata["read"]
+            name = each.name.upper()
+            try:
+                values[each.name] = read(env.get(name, ""))
+            except ValueError as error:
+                problems.append(f"{name}: {error}, got {env.get(name)!r}")
+        if problems:
+            raise SettingsError("; ".join(problems))
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class ReceiveWebhookSettings(_Settings):
+    inbox_table: str = text()
+    signing_secrets_arn: str = text()
+    inbox_retention_days: timedelta = duration(days=1)
+    secret_reload_seconds: timedelta = duration(seconds=1)

@@ -1,0 +1,8 @@
+"""The one Logger and the one Metrics. Never log a header, a secret, a signature or a body."""
+
+from typing import Final
+
+from aws_lambda_powertools import Logger, Metrics
+
+logger: Final = Logger()
+metrics: Final = Metrics(namespace="CodatHub")

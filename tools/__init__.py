@@ -1,0 +1,1 @@
+"""What is never deployed: local stack, Codat sandbox, operator CLI, demo, benchmarks."""

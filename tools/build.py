@@ -1,0 +1,118 @@
+"""`python -m tools.build ENV`: sam build for one environment, then bytecode beside every module.
+
+`sam build` ships no bytecode, and its zip dates every file 1980, so Lambda would compile each
+module again at every cold start; hash-based bytecode is valid whatever the date.
+"""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+ENVIRONMENTS: Final = ("local", "dev", "test", "staging", "prod")
+_SOURCES: Final = ("functions", "layers", "template.yaml", "samconfig.toml", "tools/build.py")
+_SKIPPED: Final = ("__pycache__", ".pyc")
+
+
+class BuildError(Exception):
+    """`sam build` or the bytecode step failed; the text is where and how."""
+
+
+def build_dir(environment: str) -> Path:
+    """Return where the environment's build lies: SAM's own place, but for local."""
+    return ROOT / ".aws-sam" / ("local" if environment == "local" else "build")
+
+
+def build(environment: str, log: Path) -> bool:
+    """Build unless the sources are those of the last build. Tells whether it built.
+
+    Raises BuildError; the output of the tools is in `log`.
+    """
+    folder = build_dir(environment)
+    stamp = folder.with_name(f"{folder.name}.fingerprint")
+    with _only_one(folder):
+        fingerprint = f"{environment} {source_fingerprint()}"
+        if stamp.exists() and stamp.read_text() == fingerprint:
+            return False
+        stamp.unlink(missing_ok=True)
+        with log.open("w") as output:
+            _run(["sam", "build", "--config-env", environment, "--build-dir", str(folder)], output)
+            compile_bytecode(folder, output)
+        stamp.write_text(fingerprint)
+    return True
+
+
+def source_fingerprint() -> str:
+    """Hash every file that goes into a build, and the interpreter that compiles it."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in _source_files():
+        digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def compile_bytecode(folder: Path, output: object = None) -> None:
+    """Write unchecked hash-based bytecode for every artefact below `folder`. Raises BuildError."""
+    for artefact in sorted(path for path in folder.iterdir() if path.is_dir()):
+        command = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode"]
+        _run([*command, "unchecked-hash", "-s", str(artefact), "-p", "/", str(artefact)], output)
+
+
+def _source_files() -> Iterator[Path]:
+    for name in _SOURCES:
+        top = ROOT / name
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file() and not any(part.endswith(_SKIPPED) for part in path.parts):
+                yield path
+
+
+def _run(command: list[str], output: object) -> None:
+    env = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "SAM_CLI_TELEMETRY": "0",
+        # compileall must not skip what it finds, nor pip litter the build with checked bytecode
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=env,
+        check=False,
+        stdout=output,  # type: ignore[call-overload]  # an open file or None
+        stderr=subprocess.STDOUT if output else None,
+    )
+    if done.returncode:
+        raise BuildError(f"{' '.join(command[:3])} ended with exit code {done.returncode}")
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Let one build at a time write `folder`: tests and `make up` may run side by side."""
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> None:
+    environment = sys.argv[1] if len(sys.argv) == 2 else ""
+    if environment not in ENVIRONMENTS:
+        raise SystemExit(f"usage: python -m tools.build {{{'|'.join(ENVIRONMENTS)}}}")
+    log = ROOT / ".aws-sam" / f"build-{environment}.log"
+    log.parent.mkdir(exist_ok=True)
+    try:
+        built = build(environment, log)
+    except BuildError as error:
+        print(log.read_text())
+        raise SystemExit(f"Build failed: {error}") from None
+    print(f"{'Built' if built else 'Up to date:'} {build_dir(environment).relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The AWS emulator: start it, talk to it, deploy the real template to it."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
+
+import boto3
+import httpx
+from botocore.config import Config
+
+from tools.build import ROOT, build_dir
+from tools.local.processes import Process, StepFailed, free_port
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+REGION: Final = "eu-west-2"
+STACK_NAME: Final = "codat-hub-local"
+_START_SECONDS: Final = 30.0
+
+
+class Emulator:
+    """MiniStack with IAM enforcement on, its files and log below `state`."""
+
+    def __init__(self, state: Path, port: int = 0) -> None:
+        self.state = state
+        self.process = Process("emulator", state, "tools.local.ministack")
+        self._port = port
+        self._port_file = state / "emulator.port"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port_file.read_text()}"
+
+    def start(self) -> bool:
+        """Start it unless it runs. Tells whether it started. Raises StepFailed."""
+        if self.process.pid() is not None and self._healthy():
+            return False
+        self.process.stop()
+        self.state.mkdir(parents=True, exist_ok=True)
+        self._port_file.write_text(str(self._port or free_port()))
+        command = [sys.executable, "-m", "tools.local.ministack"]
+        self.process.start(command, self._env(), ROOT)
+        self.process.wait_until(lambda: self._healthy() or None, _START_SECONDS)
+        return True
+
+    def _env(self) -> dict[str, str]:
+        temporary = self.state / "tmp"
+        temporary.mkdir(exist_ok=True)
+        # Nothing else of ours: functions inherit what the emulator is given.
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(temporary),
+            "TMPDIR": str(temporary),
+            "AUTH": "true",
+            "GATEWAY_PORT": self._port_file.read_text(),
+            "BIND_HOST": "127.0.0.1",
+            "IOT_MTLS_ENABLED": "0",
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+    def _healthy(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/_ministack/health", timeout=2).is_success
+        except (httpx.HTTPError, OSError):
+            return False
+
+    @overload
+    def client(self, service: Literal["cloudformation"]) -> "CloudFormationClient": ...
+    @overload
+    def client(self, service: Literal["dynamodb"]) -> "DynamoDBClient": ...
+    @overload
+    def client(self, service: Literal["logs"]) -> "CloudWatchLogsClient": ...
+    @overload
+    def client(self, service: Literal["secretsmanager"]) -> "SecretsManagerClient": ...
+    @overload
+    def client(self, service: str) -> Any: ...
+    def client(self, service: str) -> Any:
+        """Return a client with the local account's root credentials."""
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106  # the emulator takes any
+            config=Config(retries={"total_max_attempts": 2}),
+        )
+
+    def deploy(
+        self,
+        log: Path,
+        *,
+        stack_name: str = STACK_NAME,
+        template: Path | None = None,
+        overrides: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
+        """`sam deploy` the built template, return the stack's outputs. Raises StepFailed."""
+        parameters = local_parameters() | dict(overrides or {})
+        command = ["sam", "deploy", "--config-file", str(ROOT / "samconfig.toml")]
+        command += ["--config-env", "local", "--no-progressbar"]
+        command += ["--template-file", str(template or build_dir("local") / "template.yaml")]
+        command += ["--stack-name", stack_name, "--parameter-overrides"]
+        command += [f"{name}={value}" for name, value in parameters.items()]
+        with log.open("w") as output:
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=self.cli_env(),
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        if done.returncode:
+            raise StepFailed(f"sam deploy ended with exit code {done.returncode}", log)
+        return self.outputs(stack_name)
+
+    def outputs(self, stack_name: str = STACK_NAME) -> dict[str, str]:
+        """Return the deployed stack's outputs."""
+        (stack,) = self.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
+        return {out["OutputKey"]: out["OutputValue"] for out in stack.get("Outputs", [])}
+
+    def cli_env(self) -> dict[str, str]:
+        """Return an environment in which sam and aws can reach this emulator and nothing else."""
+        nowhere = str(self.state / "no-aws-config")
+        return {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.state / "tmp"),
+            "LANG": "C.UTF-8",
+            "SAM_CLI_TELEMETRY": "0",
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_CONFIG_FILE": nowhere,
+            "AWS_SHARED_CREDENTIALS_FILE": nowhere,
+        }
+
+
+def local_parameters() -> dict[str, str]:
+    """Return the template parameters that samconfig.toml gives the local environment."""
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    overrides: str = config["local"]["deploy"]["parameters"]["parameter_overrides"]
+    return dict(pair.split("=", 1) for pair in overrides.split())

@@ -1,0 +1,245 @@
+"""The whole local stack: build, emulator, deploy, sandbox, and what connects them."""
+
+import base64
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import httpx
+
+from tools.build import ROOT, BuildError, build, source_fingerprint
+from tools.local.emulator import REGION, Emulator
+from tools.local.processes import Process, StepFailed
+
+DEFAULT_STATE: Final = ROOT / ".local"
+# Outside Codat: for curl, demos and tests. The sandbox does not know it, so nothing else sends
+# to it and no rotation touches its secret.
+PLAYGROUND: Final = "playground"
+_EVENTS_OF_ALL_TEAMS: Final = [
+    "read.completed",
+    "company.created",
+    "company.deleted",
+    "company.product.added",
+    "company.product.removed",
+    "connection.created",
+    "connection.connected",
+    "connection.failed",
+    "connection.disconnected",
+    "connection.reconnected",
+    "connection.deleted",
+    "client.rateLimit.reached",
+    "client.rateLimit.reset",
+]
+_SANDBOX_START_SECONDS: Final = 30.0
+
+
+class Reporter(Protocol):
+    """Shows a person what is being done."""
+
+    def step(self, what: str) -> Any: ...
+    def detail(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """Ports of 0 are chosen freely; `retry_scale` multiplies Codat's webhook retry delays."""
+
+    aws_port: int = 0
+    sandbox_port: int = 0
+    retry_scale: float = 0.01
+    companies: int = 20
+
+    @classmethod
+    def from_env(cls) -> "Options":
+        """Read LOCAL_AWS_PORT and SANDBOX_PORT. Raises StepFailed."""
+        return cls(_port("LOCAL_AWS_PORT"), _port("SANDBOX_PORT"))
+
+
+class LocalStack:
+    """Everything below one state folder; two stacks with two folders do not meet."""
+
+    def __init__(self, state: Path, reporter: Reporter, options: Options | None = None) -> None:
+        self.state = state
+        self.emulator = Emulator(state, (options or Options()).aws_port)
+        self.sandbox = Process("sandbox", state, "tools.sandbox")
+        self._options = options or Options()
+        self._reporter = reporter
+
+    @property
+    def description(self) -> Path:
+        return self.state / "stack.json"
+
+    def up(self) -> dict[str, Any]:
+        """Bring up what is not up yet; return what stack.json says.
+
+        Raises StepFailed after stopping all that this call started.
+        """
+        (self.state / "logs").mkdir(parents=True, exist_ok=True)
+        self.description.unlink(missing_ok=True)
+        started: list[Process] = []
+        try:
+            self._step("build", self._build)
+            if self._step("emulator", self.emulator.start):
+                started.append(self.emulator.process)
+            outputs = self._step("deploy", self._deploy)
+            codat, fresh = self._step("sandbox", self._start_sandbox)
+            if fresh:
+                started.append(self.sandbox)
+            stack = self._step("connect", lambda: self._connect(outputs, codat))
+        except BaseException:
+            for process in reversed(started):
+                process.stop()
+            raise
+        self.description.write_text(json.dumps(stack, indent=2) + "\n")
+        return stack
+
+    def down(self) -> list[str]:
+        """Stop everything; return the names of what was running."""
+        self.description.unlink(missing_ok=True)
+        processes = (self.sandbox, self.emulator.process)
+        return [process.name for process in processes if process.stop()]
+
+    def _step[Result](self, name: str, act: Callable[[], Result]) -> Result:
+        with self._reporter.step(name):
+            try:
+                return act()
+            except (httpx.HTTPError, OSError) as error:
+                log = {"sandbox": self.sandbox.log}.get(name, self.emulator.process.log)
+                raise StepFailed(f"{type(error).__name__}: {error}", log) from error
+
+    def _log(self, name: str) -> Path:
+        return self.state / "logs" / f"{name}.log"
+
+    def _build(self) -> None:
+        try:
+            built = build("local", self._log("build"))
+        except BuildError as error:
+            raise StepFailed(str(error), self._log("build")) from None
+        if not built:
+            self._reporter.detail("unchanged")
+
+    def _deploy(self) -> dict[str, str]:
+        """Deploy unless this emulator has exactly this build already."""
+        stamp = self.state / "deployed"
+        fingerprint = f"{self.emulator.process.pid()} {source_fingerprint()}"
+        if stamp.exists() and stamp.read_text() == fingerprint:
+            self._reporter.detail("unchanged")
+            return self.emulator.outputs()
+        stamp.unlink(missing_ok=True)
+        outputs = self.emulator.deploy(self._log("deploy"))
+        # The emulator ignores the template's TTL without a word.
+        self.emulator.client("dynamodb").update_time_to_live(
+            TableName=outputs["InboxTable"],
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"},
+        )
+        stamp.write_text(fingerprint)
+        return outputs
+
+    def _start_sandbox(self) -> tuple[dict[str, Any], bool]:
+        """Return the sandbox's own description, and whether it was started now."""
+        ready = self.state / "sandbox.json"
+        if self.sandbox.pid() is not None and ready.exists():
+            codat: dict[str, Any] = json.loads(ready.read_text())
+            if httpx.get(f"{codat['url']}/_sandbox/health", timeout=5).is_success:
+                self._reporter.detail("already running")
+                return codat, False
+        self.sandbox.stop()
+        command = [sys.executable, "-m", "tools.sandbox"]
+        command += ["--port", str(self._options.sandbox_port)]
+        command += ["--retry-scale", str(self._options.retry_scale)]
+        command += ["--companies", str(self._options.companies)]
+        self.sandbox.start(command, {"PATH": os.environ["PATH"]}, ROOT)
+        codat = self.sandbox.wait_until(self._sandbox_ready, _SANDBOX_START_SECONDS)
+        ready.write_text(json.dumps(codat))
+        return codat, True
+
+    def _sandbox_ready(self) -> dict[str, Any] | None:
+        """Return the JSON line that the sandbox prints when it is ready."""
+        for line in self.sandbox.log.read_text().splitlines():
+            if line.startswith('{"url"'):
+                codat: dict[str, Any] = json.loads(line)
+                return codat
+        return None
+
+    def _connect(self, outputs: dict[str, str], codat: dict[str, Any]) -> dict[str, Any]:
+        """Subscribe the hub at the sandbox, hand over the signing secrets, describe it all."""
+        api_url = f"{self.emulator.url}/_aws/execute-api/{outputs['WebhooksApiId']}/local"
+        subscriptions = {name: [f"{name}.read.completed"] for name in codat["custom_products"]}
+        subscriptions["platform"] = _EVENTS_OF_ALL_TEAMS
+        accepted = subscribe(codat, f"{api_url}/webhooks/codat", subscriptions)
+        accepted[PLAYGROUND] = [self._playground_secret()]
+        self.emulator.client("secretsmanager").put_secret_value(
+            SecretId=outputs["SigningSecretsArn"], SecretString=json.dumps(accepted)
+        )
+        return {
+            "endpoint_url": self.emulator.url,
+            "region": REGION,
+            "api_url": api_url,
+            "webhook_url": f"{api_url}/webhooks/codat/{PLAYGROUND}",
+            "webhook_secret": accepted[PLAYGROUND][0],
+            "sandbox_url": codat["url"],
+            "codat_api_key": codat["api_key"],
+            "custom_products": codat["custom_products"],
+            "inbox_table": outputs["InboxTable"],
+            "signing_secrets_arn": outputs["SigningSecretsArn"],
+            "receive_webhook_logs": outputs["ReceiveWebhookLogs"],
+        }
+
+    def _playground_secret(self) -> str:
+        kept = self.state / "playground.secret"
+        if not kept.exists():
+            kept.touch(mode=0o600)
+            kept.write_text(f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}")
+        return kept.read_text()
+
+
+def subscribe(
+    codat: dict[str, Any], webhooks_url: str, subscriptions: dict[str, list[str]]
+) -> dict[str, list[str]]:
+    """Make the sandbox's webhook consumers of the hub exactly these; return their secrets.
+
+    A consumer whose URL is of an earlier deployment is removed first.
+    """
+    with codat_client(codat) as client:
+        wanted = {f"{webhooks_url}/{name}": name for name in subscriptions}
+        present = {}
+        for consumer in _answer(client.get("/webhooks"))["results"]:
+            if consumer["url"] in wanted:
+                present[consumer["url"]] = consumer["id"]
+            elif "/webhooks/codat/" in consumer["url"]:
+                client.delete(f"/webhooks/{consumer['id']}").raise_for_status()
+        accepted = {}
+        for url, name in wanted.items():
+            if url not in present:
+                body = {"url": url, "eventTypes": subscriptions[name]}
+                present[url] = _answer(client.post("/webhooks", json=body))["id"]
+            secret_path = f"/_sandbox/webhooks/{present[url]}/secret"
+            accepted[name] = _answer(client.get(secret_path))["secrets"]
+    return accepted
+
+
+@contextmanager
+def codat_client(codat: dict[str, Any]) -> Iterator[httpx.Client]:
+    """Open a client for the sandbox that carries its API key."""
+    key = base64.b64encode(codat["api_key"].encode()).decode()
+    headers = {"Authorization": f"Basic {key}"}
+    with httpx.Client(base_url=codat["url"], headers=headers, timeout=10) as client:
+        yield client
+
+
+def _answer(response: httpx.Response) -> Any:
+    response.raise_for_status()
+    return response.json()
+
+
+def _port(variable: str) -> int:
+    raw = os.environ.get(variable) or "0"
+    if not raw.isdecimal() or not 0 <= int(raw) < 65536:
+        raise StepFailed(f"{variable}={raw!r} is not a port: a whole number from 0 (any) to 65535")
+    return int(raw)
