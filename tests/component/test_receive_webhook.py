@@ -1,0 +1,216 @@
+"""The handler as Lambda runs it: an API Gateway event in, an answer out, on moto."""
+
+import base64
+import importlib
+import json
+import string
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.builders import SECRET, a_read_completed, signed_headers
+from tests.template import ROOT
+from tools.sign_event import EXAMPLE_SECRET, sign_event
+
+MODULE = "codat_hub.handlers.receive_webhook"
+BODY = a_read_completed()
+
+
+@dataclass
+class Context:
+    function_name: str = "receive-webhook"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-2:000000000000:function:receive-webhook"
+    aws_request_id: str = "request-1"
+
+
+@pytest.fixture
+def handler(secretsmanager, inbox_table, monkeypatch):
+    """The handler, imported afresh as a cold start does, with its secret in place."""
+    secret = secretsmanager.create_secret(
+        Name="signing", SecretString=json.dumps({"lending": [SECRET]})
+    )
+    monkeypatch.setenv("INBOX_TABLE", inbox_table)
+    monkeypatch.setenv("SIGNING_SECRETS_ARN", secret["ARN"])
+    monkeypatch.setenv("INBOX_RETENTION_DAYS", "45")
+    monkeypatch.setenv("SECRET_RELOAD_SECONDS", "60")
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    return importlib.import_module(MODULE).handler
+
+
+@pytest.fixture
+def stored(dynamodb, inbox_table):
+    return lambda: dynamodb.scan(TableName=inbox_table)["Items"]
+
+
+def an_api_event(body=BODY, headers=None, consumer="lending", **changes):
+    """The part of an API Gateway proxy event that reaches the use case."""
+    return {
+        "httpMethod": "POST",
+        "path": f"/webhooks/codat/{consumer}",
+        "pathParameters": {"consumer": consumer},
+        "headers": signed_headers(body) if headers is None else headers,
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    } | changes
+
+
+def status_and_message(answer):
+    assert answer["headers"] == {"Content-Type": "application/json"}
+    return answer["statusCode"], json.loads(answer["body"])["message"]
+
+
+def test_a_new_webhook_is_200_and_stored(handler, stored):
+    assert status_and_message(handler(an_api_event(), Context())) == (200, "OK")
+    (item,) = stored()
+    assert item["body"]["S"].encode() == BODY
+
+
+def test_a_body_that_came_as_text_is_the_same(handler, stored):
+    event = an_api_event(body=BODY, isBase64Encoded=False) | {"body": BODY.decode()}
+    assert handler(event, Context())["statusCode"] == 200
+    (item,) = stored()
+    assert item["body"]["S"].encode() == BODY
+
+
+def test_a_duplicate_is_200_and_changes_nothing(handler, stored):
+    handler(an_api_event(), Context())
+    before = stored()
+    assert handler(an_api_event(), Context())["statusCode"] == 200
+    assert stored() == before
+
+
+def test_what_cannot_be_placed_is_202_and_stored(handler, stored):
+    assert status_and_message(handler(an_api_event(b"[]"), Context())) == (202, "Accepted")
+    assert [item["quarantine"] for item in stored()] == [{"S": "body is not a JSON object"}]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        an_api_event(headers={}),
+        an_api_event(headers=None) | {"headers": None},
+        an_api_event(headers=signed_headers(b"other")),
+        an_api_event(consumer="expenses"),
+        an_api_event() | {"pathParameters": None},
+        an_api_event() | {"body": None},
+        an_api_event() | {"body": "%%%"},
+        an_api_event() | {"body": "\udcff", "isBase64Encoded": False},
+        an_api_event(b"\xff"),
+    ],
+)
+def test_every_refusal_is_the_same_401(handler, stored, event):
+    assert status_and_message(handler(event, Context())) == (401, "Unauthorized")
+    assert stored() == []
+
+
+@pytest.mark.parametrize("encoded", [True, False])
+def test_300_kb_is_413(handler, stored, encoded):
+    event = an_api_event(b"x" * 300_000)
+    event |= {} if encoded else {"isBase64Encoded": False, "body": "x" * 300_000}
+    assert status_and_message(handler(event, Context())) == (413, "Payload Too Large")
+    assert stored() == []
+
+
+def test_256_kb_is_stored(handler, stored):
+    body = b'"' + b"x" * (256 * 1024 - 2) + b'"'
+    assert handler(an_api_event(body), Context())["statusCode"] == 202
+    assert len(stored()[0]["body"]["S"]) == 256 * 1024
+
+
+def test_without_its_table_it_is_503_and_a_retry_delivers_later(
+    handler, dynamodb, inbox_table, stored
+):
+    properties = dynamodb.describe_table(TableName=inbox_table)["Table"]
+    dynamodb.delete_table(TableName=inbox_table)
+    assert status_and_message(handler(an_api_event(), Context())) == (503, "Service Unavailable")
+    dynamodb.create_table(
+        TableName=inbox_table,
+        BillingMode="PAY_PER_REQUEST",
+        **{name: properties[name] for name in ("KeySchema", "AttributeDefinitions")},
+    )
+    assert handler(an_api_event(), Context())["statusCode"] == 200
+    assert len(stored()) == 1
+
+
+def test_without_its_secret_it_is_503(handler, secretsmanager, stored):
+    secretsmanager.delete_secret(SecretId="signing", ForceDeleteWithoutRecovery=True)
+    assert handler(an_api_event(), Context())["statusCode"] == 503
+    assert stored() == []
+
+
+@pytest.mark.parametrize(
+    ("event", "metric"),
+    [
+        (an_api_event(), "webhook_stored"),
+        (an_api_event(b"[]"), "webhook_quarantined"),
+        (an_api_event(headers={}), "webhook_refused"),
+        (an_api_event(b"x" * 300_000), "webhook_too_large"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_outcome_is_counted_under_its_name(handler, capsys, event, metric):
+    handler(event, Context())
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    counted = [line for line in lines if metric in line]
+    assert [line[metric] for line in counted] == [[1.0]]
+    assert counted[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "CodatHub"
+
+
+def test_no_log_line_holds_a_header_a_secret_or_a_body(handler, capsys, caplog):
+    body = a_read_completed()
+    headers = {**signed_headers(body), "x-internal": "header-value"}
+    for event in (an_api_event(body, headers), an_api_event(b"other", headers)):
+        handler(event, Context())
+    logged = capsys.readouterr().out + "".join(str(vars(record)) for record in caplog.records)
+    for secret in (SECRET[6:], headers["webhook-signature"][3:], "header-value", "Harbour Lane"):
+        assert secret not in logged
+
+
+texts = st.text(max_size=60) | st.text(string.printable, max_size=60)
+hostile_headers = st.dictionaries(
+    st.sampled_from(list(signed_headers(b""))) | texts,
+    texts | st.sampled_from(list(signed_headers(b"x").values())),
+    max_size=6,
+)
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    consumer=st.just("lending") | texts,
+    headers=st.none() | hostile_headers,
+    body=st.none() | texts | st.binary(max_size=80).map(lambda raw: base64.b64encode(raw).decode()),
+    encoded=st.booleans(),
+)
+def test_a_thousand_hostile_requests_are_each_one_401_and_nothing_else(
+    handler, stored, consumer, headers, body, encoded
+):
+    event = {"pathParameters": {"consumer": consumer}, "headers": headers, "body": body}
+    answer = handler({**event, "isBase64Encoded": encoded}, Context())
+    assert status_and_message(answer) == (401, "Unauthorized")
+    assert stored() == []
+
+
+def example_event():
+    """events/receive_webhook.json, for the consumer whose secret the tests hold."""
+    event = json.loads((ROOT / "events" / "receive_webhook.json").read_text())
+    return event | {"pathParameters": {"consumer": "lending"}}
+
+
+def test_the_example_event_is_valid_when_its_clock_is_right(handler, stored):
+    event = example_event()
+    with time_machine.travel(int(event["headers"]["webhook-timestamp"]), tick=False):
+        assert handler(event, Context())["statusCode"] == 200
+    assert len(stored()) == 1
+
+
+def test_the_example_event_signed_anew_is_valid_now(handler, stored):
+    assert handler(example_event(), Context())["statusCode"] == 401
+    event = sign_event(example_event(), EXAMPLE_SECRET, datetime.now(UTC))
+    assert handler(event, Context())["statusCode"] == 200
+    assert len(stored()) == 1

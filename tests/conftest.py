@@ -1,0 +1,26 @@
+"""For every test: an environment of our own making, so that no real account is ever reached."""
+
+import os
+from unittest import mock
+
+import pytest
+
+REGION = "eu-west-2"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_real_account():
+    """Replace the environment by fake credentials and the few variables tools need."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    fake = {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "POWERTOOLS_METRICS_NAMESPACE": "CodatHub",
+        "POWERTOOLS_SERVICE_NAME": "codat-hub",
+    }
+    with mock.patch.dict(os.environ, kept | fake, clear=True):
+        yield

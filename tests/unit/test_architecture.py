@@ -1,0 +1,100 @@
+"""Imports point one way, and the webhook path carries nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import codat_hub
+from tests.template import FUNCTIONS
+
+PACKAGE = Path(codat_hub.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# handlers -> usecases -> domain and handlers -> adapters -> domain
+ALLOWED = {
+    "domain": {"domain", "errors"},
+    "adapters": {"adapters", "domain", "errors", "telemetry"},
+    "usecases": {"usecases", "domain", "errors", "telemetry"},
+    "handlers": {"usecases", "adapters", "domain", "errors", "settings", "telemetry"},
+    "errors": set(),
+    "settings": set(),
+    "telemetry": set(),
+    "__init__": set(),
+}
+HEAVY_ON_THE_WEBHOOK_PATH = {
+    "pydantic",
+    "httpx",
+    "svix",
+    "aws_xray_sdk",
+    "aws_lambda_powertools.event_handler",
+    "aws_lambda_powertools.utilities.parser",
+}
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def hub_imports(path: Path) -> set[str]:
+    """Return the layers of ours that a module imports, typing-only imports included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("codat_hub.")}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    assert hub_imports(path) <= ALLOWED[layer_of(path)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_relative_import_hides_a_direction(path):
+    nodes = ast.walk(ast.parse(path.read_text()))
+    assert not [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+
+
+def run_bare(code: str, **env: str) -> str:
+    """Run code in a fresh interpreter with nothing but `env` in its environment."""
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r})\n{code}",
+    ]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_module_but_the_handlers_imports_with_an_empty_environment():
+    names = [
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for path in MODULES
+        if layer_of(path) != "handlers"
+    ]
+    run_bare("\n".join(f"import {name}" for name in names))
+
+
+def test_every_handler_module_is_a_function_of_the_template_and_the_reverse():
+    handlers = {path.stem for path in (PACKAGE / "handlers").glob("[a-z]*.py")}
+    assert handlers == {function.module for function in FUNCTIONS}
+
+
+def test_the_webhook_path_imports_nothing_heavy():
+    loaded = run_bare(
+        "import codat_hub.handlers.receive_webhook; print(*sys.modules, sep='\\n')",
+        AWS_DEFAULT_REGION="eu-west-2",
+        INBOX_TABLE="t",
+        SIGNING_SECRETS_ARN="a",
+        INBOX_RETENTION_DAYS="45",
+        SECRET_RELOAD_SECONDS="60",
+    )
+    assert "codat_hub.usecases.receive_webhook" in loaded.split()
+    assert HEAVY_ON_THE_WEBHOOK_PATH & set(loaded.split()) == set()

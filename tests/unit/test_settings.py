@@ -1,0 +1,55 @@
+import ast
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from codat_hub import settings
+from codat_hub.settings import ReceiveWebhookSettings, SettingsError
+from tests.template import FUNCTIONS
+
+GOOD = {
+    "INBOX_TABLE": "inbox",
+    "SIGNING_SECRETS_ARN": "arn:secret",
+    "INBOX_RETENTION_DAYS": "45",
+    "SECRET_RELOAD_SECONDS": "60",
+}
+
+
+def test_texts_become_typed_values():
+    assert ReceiveWebhookSettings.from_env(GOOD) == ReceiveWebhookSettings(
+        "inbox", "arn:secret", timedelta(days=45), timedelta(minutes=1)
+    )
+
+
+def test_every_problem_is_named_at_once():
+    with pytest.raises(SettingsError) as raised:
+        ReceiveWebhookSettings.from_env({"INBOX_TABLE": "t", "SECRET_RELOAD_SECONDS": "soon"})
+    assert str(raised.value) == (
+        "SIGNING_SECRETS_ARN: expected a text, got None; "
+        "INBOX_RETENTION_DAYS: expected a whole number of days, at least 1, got None; "
+        "SECRET_RELOAD_SECONDS: expected a whole number of seconds, at least 1, got 'soon'"
+    )
+
+
+@pytest.mark.parametrize("raw", ["0", "-1", "1.5", "", " 1", "\u0661", "1e3"])
+def test_a_duration_is_a_whole_number_of_at_least_one(raw):
+    with pytest.raises(SettingsError, match="INBOX_RETENTION_DAYS"):
+        ReceiveWebhookSettings.from_env({**GOOD, "INBOX_RETENTION_DAYS": raw})
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
+def test_the_template_gives_each_function_exactly_what_its_settings_read(function):
+    source = Path(settings.__file__).with_name("handlers") / f"{function.module}.py"
+    (name,) = set(re.findall(r"\b(\w+Settings)\.from_env\(", source.read_text()))
+    declared = list(getattr(settings, name).__annotations__)
+    assert [variable.lower() for variable in function.own_variables] == declared
+
+
+def test_only_settings_reads_the_environment():
+    package = Path(settings.__file__).parent
+    for path in package.rglob("*.py"):
+        names = {node.attr for node in ast.walk(ast.parse(path.read_text()))
+                 if isinstance(node, ast.Attribute)}  # fmt: skip
+        assert path.name == "settings.py" or not names & {"environ", "getenv"}, path

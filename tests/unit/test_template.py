@@ -1,0 +1,156 @@
+"""What the emulator does not check is asserted on the template SAM makes of ours."""
+
+import copy
+import fnmatch
+from functools import cache
+
+import boto3
+import pytest
+from samtranslator.translator.transform import transform
+
+from tests.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
+
+DATA = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret")
+# What each function may do, spelled out once more: a new permission is a decision.
+PERMISSIONS = {
+    "ReceiveWebhookFunction": {
+        ("dynamodb:PutItem", "InboxTable"),
+        ("secretsmanager:GetSecretValue", "SigningSecrets"),
+    },
+}
+
+
+@cache
+def transformed():
+    class NoManagedPolicies:
+        def load(self):
+            return {}
+
+    boto3.setup_default_session(region_name="eu-west-2")
+    template = copy.deepcopy(TEMPLATE)
+    template["Globals"]["Function"]["CodeUri"] = "s3://packaged/functions"
+    for body in template["Resources"].values():
+        if body["Type"] == "AWS::Serverless::LayerVersion":
+            body["Properties"]["ContentUri"] = "s3://packaged/layer"
+    parameters = {"Environment": "prod"}
+    for name, parameter in TEMPLATE["Parameters"].items():
+        parameters.setdefault(name, str(parameter.get("Default", "")))
+    return transform(template, parameters, NoManagedPolicies())["Resources"]
+
+
+def statements(function_id):
+    for policy in transformed()[f"{function_id}Role"]["Properties"].get("Policies", []):
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def logical_ids(resource):
+    """Return the logical ids that a Resource names, however it spells them."""
+    for each in resource if isinstance(resource, list) else [resource]:
+        assert isinstance(each, dict), f"{each} is not bound to a resource of this stack"
+        (target,) = each.values()
+        yield target[0] if isinstance(target, list) else target
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
+def test_a_functions_own_permissions_are_the_ones_written_down_here(function):
+    granted = set()
+    for statement in statements(function.logical_id):
+        assert statement["Effect"] == "Allow"
+        actions = statement["Action"]
+        for action in actions if isinstance(actions, list) else [actions]:
+            assert "*" not in action
+            granted |= {(action, name) for name in logical_ids(statement["Resource"])}
+    assert granted == PERMISSIONS[function.logical_id]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
+def test_managed_policies_only_let_a_function_log_and_trace(function):
+    managed = transformed()[f"{function.logical_id}Role"]["Properties"]["ManagedPolicyArns"]
+    allowed = ("*/service-role/AWSLambdaBasicExecutionRole", "*/AWSXrayWriteOnlyAccess")
+    for arn in managed:
+        text = arn if isinstance(arn, str) else str(arn)
+        assert any(fnmatch.fnmatch(text, f"{pattern}*") for pattern in allowed), text
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
+def test_every_function_has_a_description_a_timeout_and_a_log_group_that_ends(function):
+    assert {"Description", "Timeout", "MemorySize"} <= set(function.properties)
+    names = [str(group["Properties"]["LogGroupName"]) for group in log_groups().values()]
+    assert any(f"/aws/lambda/${{{function.logical_id}}}" in name for name in names)
+
+
+def log_groups():
+    return resources("AWS::Logs::LogGroup")
+
+
+def test_every_log_group_ends():
+    assert log_groups()
+    for group in log_groups().values():
+        assert "RetentionInDays" in group["Properties"]
+
+
+@pytest.mark.parametrize("kind", DATA)
+def test_data_outlives_the_stack(kind):
+    assert resources(kind)
+    for name, body in resources(kind).items():
+        assert (body["DeletionPolicy"], body["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+
+
+def test_the_inbox_is_encrypted_recoverable_streamed_and_forgets_in_time():
+    table = RESOURCES["InboxTable"]["Properties"]
+    assert table["SSESpecification"]["SSEEnabled"] is True
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    # Codat can replay for 14 days and retries for 28 h; the design asks for 35 days of memory
+    retention = TEMPLATE["Parameters"]["InboxRetentionDays"]
+    assert retention["Default"] >= retention["MinValue"] >= 35
+
+
+def test_no_signing_secret_can_come_from_the_template():
+    assert not {"SecretString", "GenerateSecretString"} & set(
+        RESOURCES["SigningSecrets"]["Properties"]
+    )
+
+
+class TestWebhooksApi:
+    @property
+    def body(self):
+        return transformed()["WebhooksApi"]["Properties"]["Body"]
+
+    def test_only_codats_two_addresses_may_call_by_default(self):
+        (statement,) = self.body["x-amazon-apigateway-policy"]["Statement"]
+        assert statement["Effect"] == "Allow"
+        assert statement["Resource"] == "execute-api:/*/POST/webhooks/codat/*"
+        assert statement["Condition"] == {
+            "IpAddress": {
+                "aws:SourceIp": {"Fn::Split": [",", "4.159.114.108/32,20.117.190.191/32"]}
+            }
+        }
+
+    def test_every_body_arrives_as_the_bytes_that_were_signed(self):
+        assert self.body["x-amazon-apigateway-binary-media-types"] == ["*/*"]
+        assert not any("request-validator" in key for key in self.body)
+        (method,) = self.body["paths"]["/webhooks/codat/{consumer}"].values()
+        assert not any("request-validator" in key for key in method)
+
+    def test_gateway_answers_are_fixed_and_reveal_nothing(self):
+        responses = self.body["x-amazon-apigateway-gateway-responses"]
+        assert set(responses) == {"DEFAULT_4XX", "DEFAULT_5XX"}
+        assert "$context" not in str(responses)
+
+    def test_calls_are_throttled_and_bodies_never_logged(self):
+        (stage,) = [r for r in transformed().values() if r["Type"] == "AWS::ApiGateway::Stage"]
+        (settings,) = stage["Properties"]["MethodSettings"]
+        assert settings["DataTraceEnabled"] is False
+        assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(settings)
+        log_format = stage["Properties"]["AccessLogSetting"]["Format"]
+        assert "header" not in log_format.lower()
+
+
+@pytest.mark.parametrize("name", sorted(resources("AWS::CloudWatch::Alarm")))
+def test_every_alarm_says_what_to_do_and_can_notify(name):
+    alarm = RESOURCES[name]["Properties"]
+    assert len(alarm["AlarmDescription"]) > 40
+    assert "AlarmActions" in alarm
+    assert alarm["TreatMissingData"] == "notBreaching"
