@@ -1,0 +1,1 @@
+"""A stateful stand-in for Codat's API: what it knows, when it changes, what it sends."""

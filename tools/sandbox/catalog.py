@@ -1,0 +1,166 @@
+"""Codat's vocabulary: data types, statuses, event types (FACTS §2.3, §4.5, §4.6)."""
+
+from typing import Final
+
+ACCOUNTING_TYPES: Final = [
+    "accountTransactions",
+    "balanceSheet",
+    "bankAccounts",
+    "bankTransactions",
+    "billCreditNotes",
+    "billPayments",
+    "bills",
+    "cashFlowStatement",
+    "chartOfAccounts",
+    "company",
+    "creditNotes",
+    "customers",
+    "directCosts",
+    "directIncomes",
+    "invoices",
+    "itemReceipts",
+    "items",
+    "journalEntries",
+    "journals",
+    "paymentMethods",
+    "payments",
+    "profitAndLoss",
+    "purchaseOrders",
+    "salesOrders",
+    "suppliers",
+    "taxRates",
+    "trackingCategories",
+    "transfers",
+]
+BANKING_TYPES: Final = [
+    "banking-accountBalances",
+    "banking-accounts",
+    "banking-transactionCategories",
+    "banking-transactions",
+]
+COMMERCE_TYPES: Final = [
+    f"commerce-{name}"
+    for name in [
+        "companyInfo",
+        "customers",
+        "disputes",
+        "locations",
+        "orders",
+        "paymentMethods",
+        "payments",
+        "productCategories",
+        "products",
+        "taxComponents",
+        "transactions",
+    ]
+]
+DATA_TYPES: Final = (*ACCOUNTING_TYPES, *BANKING_TYPES, *COMMERCE_TYPES)
+
+TYPES_BY_SOURCE: Final = {
+    "Accounting": frozenset(ACCOUNTING_TYPES),
+    "Banking": frozenset(BANKING_TYPES),
+    "Commerce": frozenset(COMMERCE_TYPES),
+}
+
+IN_PROGRESS: Final = (
+    "Initial",
+    "Queued",
+    "Fetching",
+    "MapQueued",
+    "Mapping",
+    "ProcessingQueued",
+    "Processing",
+    "ValidationQueued",
+    "Validating",
+)
+COMPLETE: Final = "Complete"
+ERRORS: Final = (
+    "FetchError",
+    "MapError",
+    "InternalError",
+    "ProcessingError",
+    "ValidationError",
+    "AuthError",
+    "RateLimitError",
+    "PermissionsError",
+    "PrerequisiteNotMet",
+)
+NEUTRAL: Final = ("NotSupported", "Cancelled")
+FINAL: Final = (COMPLETE, *ERRORS, *NEUTRAL)
+
+# Which data reads the sandbox serves: path segment → data type, under the company …
+COMPANY_DATA: Final = {
+    "invoices": "invoices",
+    "payments": "payments",
+    "customers": "customers",
+    "bills": "bills",
+    "suppliers": "suppliers",
+    "accounts": "chartOfAccounts",
+}
+# … and under a connection.
+CONNECTION_DATA: Final = {
+    "banking-accounts": "banking-accounts",
+    "banking-transactions": "banking-transactions",
+}
+
+READ_SUFFIXES: Final = (
+    "",
+    ".initial",
+    ".successful",
+    ".unsuccessful",
+    ".successful.initial",
+    ".unsuccessful.initial",
+)
+WRITE_TYPES: Final = [
+    "bankAccounts",
+    "bankTransactions",
+    "billCreditNotes",
+    "billPayments",
+    "bills",
+    "chartOfAccounts",
+    "creditNotes",
+    "customers",
+    "directCosts",
+    "directIncomes",
+    "invoices",
+    "items",
+    "journalEntries",
+    "journals",
+    "payments",
+    "purchaseOrders",
+    "suppliers",
+    "transfers",
+]
+COMPANY_EVENTS: Final = ("company.created", "company.deleted")
+PRODUCT_EVENTS: Final = ("company.product.added", "company.product.removed")
+CONNECTION_EVENTS: Final = (
+    "connection.created",
+    "connection.connected",
+    "connection.failed",
+    "connection.disconnected",
+    "connection.reconnected",
+    "connection.deleted",
+)
+RATE_LIMIT_EVENTS: Final = ("client.rateLimit.reached", "client.rateLimit.reset")
+
+
+def read_events(product: str | None) -> list[str]:
+    """Every read-completed event type of a custom product, or the plain ones for None."""
+    prefix = f"{product}." if product else ""
+    return [f"{prefix}read.completed{suffix}" for suffix in READ_SUFFIXES]
+
+
+def event_types(custom_products: list[str]) -> list[str]:
+    """Every event type that this client's Portal offers."""
+    return [
+        *COMPANY_EVENTS,
+        *PRODUCT_EVENTS,
+        *CONNECTION_EVENTS,
+        *(name for product in (None, *custom_products) for name in read_events(product)),
+        *(
+            f"{data_type}.write.{outcome}"
+            for data_type in WRITE_TYPES
+            for outcome in ("successful", "unsuccessful")
+        ),
+        *RATE_LIMIT_EVENTS,
+    ]

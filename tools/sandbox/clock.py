@@ -1,0 +1,38 @@
+"""Time in the sandbox: it starts with the wall's and can run faster."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+
+class WallClock:
+    """Real time, monotonic: a correction of the machine's clock never runs it backwards."""
+
+    def __init__(self) -> None:
+        self._started = datetime.now(UTC)
+        self._origin = time.monotonic()
+
+    def __call__(self) -> datetime:
+        return self._started + timedelta(seconds=time.monotonic() - self._origin)
+
+
+class SandboxClock:
+    """Sandbox time: runs `speed` times as fast as the wall, from `start` on."""
+
+    def __init__(self, wall: WallClock, start: datetime, speed: float) -> None:
+        self._wall = wall
+        self._anchor = (wall(), start)
+        self.speed = speed
+
+    def now(self) -> datetime:
+        """The sandbox's time."""
+        wall_then, sandbox_then = self._anchor
+        return sandbox_then + (self._wall() - wall_then) * self.speed
+
+    def run_at(self, speed: float) -> None:
+        """Change the speed from now on; the time itself makes no jump."""
+        self._anchor = (self._wall(), self.now())
+        self.speed = speed
+
+    def wall_seconds_until(self, moment: datetime) -> float:
+        """How many real seconds it takes until the sandbox's clock shows `moment`."""
+        return (moment - self.now()).total_seconds() / self.speed

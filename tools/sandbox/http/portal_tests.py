@@ -1,0 +1,121 @@
+"""/_sandbox: what only a test needs: faults, the clock, limits, looking behind the scenes."""
+
+import re
+from typing import Any
+
+from tools.sandbox import ratelimits
+from tools.sandbox.faults import Fault, Reset
+from tools.sandbox.http.contract import BadInput, ClockSpeed, FaultRequest, QuotaChange
+from tools.sandbox.http.portal import Portal
+from tools.sandbox.moments import codat_date
+from tools.sandbox.runtime import Sandbox
+
+portal = Portal()
+
+
+@portal.get("/health")
+def health(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
+    """Whether it runs, and its time."""
+    return {"status": "ok", "time": codat_date(sandbox.world.now), "speed": sandbox.clock.speed}
+
+
+@portal.post("/reset")
+def reset(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
+    """Back to the seed: companies, consumers, deliveries, faults, requests, clock."""
+    sandbox.reset()
+    return {"status": "ok"}
+
+
+@portal.post("/clock")
+def clock(sandbox: Sandbox, _: dict[str, str], wanted: ClockSpeed) -> dict[str, Any]:
+    """Let sandbox time run faster (or slower) from now on."""
+    sandbox.clock.run_at(wanted.speed)
+    return health(sandbox, {})
+
+
+@portal.post("/faults")
+def add_fault(sandbox: Sandbox, _: dict[str, str], wanted: FaultRequest) -> dict[str, Any]:
+    """Let the next requests that match go wrong."""
+    try:
+        path = re.compile(wanted.path)
+    except re.error as error:
+        raise BadInput("path", wanted.path, f"a regular expression ({error})") from None
+    if wanted.status is None and not wanted.latency_seconds and not wanted.reset:
+        raise BadInput("status", None, "at least one of status, latencySeconds, reset")
+    fault = Fault(
+        method=wanted.method,
+        path=path,
+        times=wanted.times,
+        status=wanted.status,
+        body=wanted.body,
+        headers=wanted.headers,
+        latency_seconds=wanted.latency_seconds,
+        reset=_reset(wanted.reset),
+    )
+    sandbox.faults.waiting.append(fault)
+    return {"waiting": len(sandbox.faults.waiting)}
+
+
+@portal.get("/faults")
+def list_faults(sandbox: Sandbox, _: dict[str, str]) -> list[dict[str, Any]]:
+    """The faults that are still waiting."""
+    return [
+        {"method": fault.method, "path": fault.path.pattern, "times": fault.times}
+        for fault in sandbox.faults.waiting
+    ]
+
+
+@portal.delete("/faults")
+def clear_faults(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
+    """Let nothing go wrong any more."""
+    sandbox.faults.waiting.clear()
+    return {"waiting": 0}
+
+
+@portal.get("/requests")
+def requests(sandbox: Sandbox, query: dict[str, str]) -> list[dict[str, Any]]:
+    """The API requests whose `n` is greater than `since` (default: all that are kept)."""
+    since = query.get("since", "0")
+    if not since.isdecimal():
+        raise BadInput("since", since, "the `n` of a request, a whole number")
+    return sandbox.requests.after(int(since))
+
+
+@portal.delete("/requests")
+def clear_requests(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
+    """Forget the requests so far; the numbers go on."""
+    sandbox.requests.clear()
+    return {"status": "ok"}
+
+
+@portal.get("/quota")
+def quota(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
+    """The daily quota as the API's headers tell it."""
+    state = sandbox.world.state
+    return {
+        "dailyQuota": ratelimits.daily_quota(state),
+        "remaining": ratelimits.remaining(state),
+        "resets": codat_date(ratelimits.next_reset(sandbox.world.now)),
+        "reached": state.quota.reached,
+    }
+
+
+@portal.post("/quota")
+def change_quota(sandbox: Sandbox, _: dict[str, str], wanted: QuotaChange) -> dict[str, Any]:
+    """Set quota and remainder; nothing left sends `reached`, `reset` sends `reset` if due."""
+    state = sandbox.world.state
+    if "daily_quota" in wanted.model_fields_set:
+        state.quota.daily = wanted.daily_quota
+    if wanted.remaining is not None:
+        ratelimits.leave(sandbox.world, wanted.remaining)
+    if wanted.retry_after:
+        state.quota.retry_after_as_date = wanted.retry_after == "date"
+    if wanted.reset:
+        ratelimits.on_reset(sandbox.world, {})
+    return quota(sandbox, {})
+
+
+def _reset(wanted: bool | str) -> Reset | None:
+    if not wanted:
+        return None
+    return Reset.AFTER if wanted == "after" else Reset.BEFORE

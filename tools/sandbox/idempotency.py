@@ -1,0 +1,57 @@
+"""Idempotency keys: the first answer is replayed for 90 minutes (FACTS §1.5)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from tools.sandbox.errors import CodatError
+
+LIFE: Final = timedelta(minutes=90)
+METHODS: Final = frozenset({"POST", "PATCH"})
+
+
+@dataclass(slots=True)
+class KeyEntry:
+    """What one key was used for, and the answer once there is one; `expires` in sandbox time."""
+
+    fingerprint: str
+    expires: datetime
+    status: int | None = None
+    body: str = ""
+
+
+class IdempotencyKeys:
+    """All keys in use. Everything but 429 is kept, also 400 and 5xx."""
+
+    def __init__(self, entries: dict[str, KeyEntry]) -> None:
+        self.entries = entries
+
+    def begin(self, key: str, fingerprint: str, now: datetime) -> KeyEntry | None:
+        """The kept answer, or None if the request is to be carried out now."""
+        self._expire(now)
+        known = self.entries.get(key)
+        if known is None:
+            self.entries[key] = KeyEntry(fingerprint, now + LIFE)
+            return None
+        if known.fingerprint != fingerprint:
+            raise CodatError(
+                422, "This Idempotency-Key was already used with a different request body."
+            )
+        if known.status is None:
+            raise CodatError(409, "A request with this Idempotency-Key is already being processed.")
+        return known
+
+    def finish(self, key: str, status: int, body: str, now: datetime) -> None:
+        """Keep the answer; a 429 is not kept and sets the key free."""
+        if status == 429:
+            self.entries.pop(key, None)
+        elif entry := self.entries.get(key):
+            entry.status, entry.body, entry.expires = status, body, now + LIFE
+
+    def abandon(self, key: str) -> None:
+        """The request was never carried out: the key is free again."""
+        self.entries.pop(key, None)
+
+    def _expire(self, now: datetime) -> None:
+        for key in [key for key, entry in self.entries.items() if entry.expires <= now]:
+            del self.entries[key]

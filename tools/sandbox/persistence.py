@@ -1,0 +1,40 @@
+"""Saving the sandbox to a file and reading it back; off unless asked for."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from tools.sandbox.idempotency import KeyEntry
+from tools.sandbox.model import State
+from tools.sandbox.webhooks.model import PostState
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """All that outlives a restart."""
+
+    world: State
+    post: PostState
+    keys: dict[str, KeyEntry] = field(default_factory=dict)
+
+
+_ADAPTER = TypeAdapter(Snapshot)
+
+
+def load(path: Path) -> Snapshot | None:
+    """What was saved, None if nothing was; ValueError if the file is not a snapshot."""
+    if not path.exists():
+        return None
+    snapshot = _ADAPTER.validate_json(path.read_bytes())
+    # Requests that were under way when the process ended will never be answered.
+    snapshot.keys = {k: entry for k, entry in snapshot.keys.items() if entry.status is not None}
+    return snapshot
+
+
+def save(path: Path, snapshot: Snapshot) -> None:
+    """Write all of it or nothing: a crash in between leaves the file as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.new")
+    draft.write_bytes(_ADAPTER.dump_json(snapshot))
+    draft.replace(path)

@@ -1,0 +1,133 @@
+"""One process: a socket, a server, the sandbox's own loop, and a clean end."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from tools.sandbox import persistence
+from tools.sandbox.http.app import create_app
+from tools.sandbox.http.connections import AbortableProtocol
+from tools.sandbox.options import Options
+from tools.sandbox.runtime import Sandbox
+
+log = logging.getLogger("sandbox")
+
+# How often the state is written to its file (real seconds), and how long a stop may take.
+SAVE_EVERY: Final = 5.0
+STOP_WITHIN: Final = 1
+
+
+class CannotListen(Exception):  # noqa: N818  # reads as a sentence where it is caught
+    """The address is not free or not ours."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but it says when it is ready, and a stop by signal is an ordinary end."""
+
+    def __init__(self, config: uvicorn.Config, ready: dict[str, Any]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(json.dumps(self._ready), flush=True)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def serve(
+    options: Options,
+    host: str,
+    port: int,
+    *,
+    speed: float = 1.0,
+    state_file: Path | None = None,
+    saved: persistence.Snapshot | None = None,
+) -> None:
+    """Serve until a signal; raises CannotListen if the address cannot be had."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    listener = _listen(host, port)
+    sandbox = Sandbox(options, speed, saved)
+    server = _Server(_config(sandbox), _ready(sandbox, listener))
+    helpers = [asyncio.create_task(_loop_forever(sandbox))]
+    if state_file:
+        helpers.append(asyncio.create_task(_save_regularly(sandbox, state_file)))
+    await server.serve(sockets=[listener])
+    for helper in helpers:
+        helper.cancel()
+    await asyncio.gather(*helpers, return_exceptions=True)
+    if state_file:
+        persistence.save(state_file, sandbox.snapshot())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError as problem:
+        raise CannotListen(f"cannot listen on {host} port {port}: {problem.strerror}") from None
+    return listener
+
+
+def _config(sandbox: Sandbox) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(sandbox),
+        http=AbortableProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_WITHIN,
+    )
+
+
+def _ready(sandbox: Sandbox, listener: socket.socket) -> dict[str, Any]:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    products = sandbox.world.state.products.values()
+    return {
+        "url": f"http://{shown}:{port}",
+        "api_key": sandbox.options.api_key,
+        "custom_products": [product.identifier for product in products if product.custom],
+        "client_id": sandbox.options.client_id,
+    }
+
+
+async def _loop_forever(sandbox: Sandbox) -> None:
+    """A fault in one round is logged, not fatal: the API must stay up to be looked at."""
+    while True:
+        try:
+            await sandbox.run()
+        except Exception:
+            log.exception("the sandbox's loop failed and goes on")
+            await asyncio.sleep(1)
+
+
+async def _save_regularly(sandbox: Sandbox, path: Path) -> None:
+    while True:
+        await asyncio.sleep(SAVE_EVERY)
+        persistence.save(path, sandbox.snapshot())

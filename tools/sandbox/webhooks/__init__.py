@@ -1,0 +1,1 @@
+"""Webhook consumers and the delivery of messages to them, as Codat's provider (Svix) does it."""

@@ -1,0 +1,198 @@
+"""Decides which message goes to whom and when it is tried again; sends nothing itself."""
+
+import heapq
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from tools.sandbox.webhooks.model import (
+    Attempt,
+    Consumer,
+    Delivery,
+    DeliveryState,
+    Message,
+    PostState,
+)
+from tools.sandbox.webhooks.signing import signed_headers
+
+# Delay before each attempt, counted from the failure of the one before (FACTS §2.5).
+RETRY_DELAYS: Final = tuple(
+    timedelta(seconds=seconds) for seconds in (0, 5, 300, 1800, 7200, 18000, 36000, 36000)
+)
+# An endpoint whose every attempt fails for this long is switched off (real time, not scaled).
+GIVE_UP_AFTER: Final = timedelta(days=5)
+# Events can be replayed for two weeks (sandbox time), even without any consumer.
+KEPT_FOR: Final = timedelta(days=14)
+# How far reordering and duplicates may move an attempt (real time).
+SPREAD: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One attempt to make now."""
+
+    delivery: int
+    url: str
+    headers: dict[str, str]
+    body: str
+
+
+class PostOffice:
+    """Fan-out, retries, duplicates and reordering over plain data; `now` is real time."""
+
+    def __init__(self, state: PostState, now: Callable[[], datetime], seed: str) -> None:
+        self.state = state
+        self.now = now
+        self._rng = random.Random(seed)
+        self._open: dict[str, set[int]] = {}
+        self._queue: list[tuple[datetime, int]] = []
+        for delivery in state.deliveries.values():
+            # An attempt that was under way when the state was saved is made again.
+            if delivery.state is DeliveryState.PENDING:
+                self._schedule(delivery, delivery.due or now())
+
+    def publish(self, message: Message) -> None:
+        """Keep the message and hand it to every enabled consumer that subscribes to it."""
+        self.keep(message)
+        for consumer in self.subscribers(message):
+            self.hand_over(message, consumer.id)
+
+    def subscribers(self, message: Message) -> list[Consumer]:
+        """The consumers that get the message: one that is disabled now misses it."""
+        every = self.state.consumers.values()
+        return [one for one in every if not one.disabled and subscribes(one, message)]
+
+    def hand_over(self, message: Message, consumer_id: str, *, shuffle: bool = False) -> None:
+        """Start one delivery, whether or not the consumer subscribes to it."""
+        self.keep(message)
+        late = shuffle or self.state.rules.reorder
+        self._add(message.id, consumer_id, self._spread() if late else timedelta(0))
+
+    def due(self) -> Iterator[Posting]:
+        """Take every attempt that is due, signed for this moment; then `report` each."""
+        while self._queue and self._queue[0][0] <= self.now():
+            at, number = heapq.heappop(self._queue)
+            delivery = self.state.deliveries.get(number)
+            if delivery is None or delivery.due != at:
+                continue
+            consumer = self.state.consumers[delivery.consumer_id]
+            if consumer.disabled:
+                continue  # enable() schedules it again
+            message = self.state.messages.get(delivery.message_id)
+            if message is None:
+                self._settle(delivery, DeliveryState.FAILED)  # older than two weeks
+                continue
+            delivery.due = None
+            headers = signed_headers(consumer, message, self.now())
+            yield Posting(number, consumer.url, headers, message.body)
+
+    def next_due(self) -> datetime | None:
+        """When the next attempt is to be made."""
+        return self._queue[0][0] if self._queue else None
+
+    def report(self, number: int, attempt: Attempt) -> None:
+        """Note how an attempt went: anything but 2xx is a failure and tried again."""
+        delivery = self.state.deliveries.get(number)
+        if delivery is None or delivery.state is not DeliveryState.PENDING:
+            return  # the consumer was deleted, or all was reset, while it was under way
+        delivery.attempts.append(attempt)
+        consumer = self.state.consumers[delivery.consumer_id]
+        if attempt.status is not None and 200 <= attempt.status < 300:
+            consumer.failing_since = None
+            self._settle(delivery, DeliveryState.DELIVERED)
+            self._maybe_duplicate(delivery)
+        elif len(delivery.attempts) == len(RETRY_DELAYS):
+            self._settle(delivery, DeliveryState.FAILED)
+            self._maybe_give_up_on(consumer)
+        else:
+            wait = RETRY_DELAYS[len(delivery.attempts)] * self.state.rules.retry_scale
+            self._schedule(delivery, self.now() + wait)
+            self._maybe_give_up_on(consumer)
+
+    def enable(self, consumer: Consumer) -> None:
+        """Attempt again: what was left of the schedules resumes, late ones at once."""
+        consumer.disabled = False
+        consumer.failing_since = None
+        for number in sorted(self._open.get(consumer.id, ())):
+            delivery = self.state.deliveries[number]
+            if delivery.due is not None:
+                self._schedule(delivery, max(delivery.due, self.now()))
+
+    def replay(self, consumer: Consumer, since: datetime, *, even_delivered: bool) -> list[str]:
+        """Send again what was generated since a time: what the consumer lacks, or everything."""
+        settled = {
+            delivery.message_id
+            for delivery in self.state.deliveries.values()
+            if delivery.consumer_id == consumer.id and delivery.state is not DeliveryState.FAILED
+        }
+        wanted = [
+            message
+            for message in self.state.messages.values()
+            if message.generated >= since
+            and subscribes(consumer, message)
+            and (even_delivered or message.id not in settled)
+        ]
+        for message in wanted:
+            self._add(message.id, consumer.id, timedelta(0))
+        return [message.id for message in wanted]
+
+    def forget(self, consumer_id: str) -> None:
+        """Delete a consumer: its pending retries are dropped."""
+        del self.state.consumers[consumer_id]
+        for number in sorted(self._open.get(consumer_id, ())):
+            delivery = self.state.deliveries[number]
+            delivery.note = "consumer deleted"
+            self._settle(delivery, DeliveryState.FAILED)
+
+    def keep(self, message: Message) -> None:
+        """Remember the message, so that it can be replayed; forget those too old for that."""
+        self.state.messages[message.id] = message
+        horizon = message.generated - KEPT_FOR
+        while (oldest := next(iter(self.state.messages.values()))).generated < horizon:
+            del self.state.messages[oldest.id]
+        stale = self.state.deliveries
+        while stale and (first := next(iter(stale.values()))).message_id not in self.state.messages:
+            self._open.get(first.consumer_id, set()).discard(first.number)
+            del stale[first.number]
+
+    def _add(
+        self, message_id: str, consumer_id: str, wait: timedelta, *, copy: bool = False
+    ) -> None:
+        self.state.last_number += 1
+        number = self.state.last_number
+        delivery = Delivery(number, message_id, consumer_id, due=None, is_copy=copy)
+        self.state.deliveries[number] = delivery
+        self._schedule(delivery, self.now() + wait)
+
+    def _schedule(self, delivery: Delivery, at: datetime) -> None:
+        delivery.due = at
+        self._open.setdefault(delivery.consumer_id, set()).add(delivery.number)
+        heapq.heappush(self._queue, (at, delivery.number))
+
+    def _settle(self, delivery: Delivery, state: DeliveryState) -> None:
+        delivery.state = state
+        delivery.due = None
+        self._open.get(delivery.consumer_id, set()).discard(delivery.number)
+
+    def _maybe_duplicate(self, delivery: Delivery) -> None:
+        if delivery.is_copy or self._rng.random() >= self.state.rules.duplicate_probability:
+            return
+        self._add(delivery.message_id, delivery.consumer_id, self._spread(), copy=True)
+
+    def _maybe_give_up_on(self, consumer: Consumer) -> None:
+        now = self.now()
+        consumer.failing_since = consumer.failing_since or now
+        if now - consumer.failing_since >= GIVE_UP_AFTER:
+            consumer.disabled = True
+
+    def _spread(self) -> timedelta:
+        return SPREAD * self._rng.random()
+
+
+def subscribes(consumer: Consumer, message: Message) -> bool:
+    """Event type by name, and any tag of the company if the consumer filters by tag."""
+    if message.event_type not in consumer.event_types:
+        return False
+    return not consumer.company_tags or not set(consumer.company_tags).isdisjoint(message.tags)
