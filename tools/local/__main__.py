@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from tools.build import ROOT
 from tools.local.processes import StepFailed
@@ -59,13 +58,17 @@ def show_failure(console: Console, error: StepFailed, lines: int = 15) -> None:
 
 
 def show_stack(console: Console, stack: dict[str, Any], description: Path) -> None:
-    table = Table(box=None, show_header=False, padding=(0, 2))
-    table.add_row("AWS emulator", stack["endpoint_url"])
-    table.add_row("Codat sandbox", stack["sandbox_url"])
-    table.add_row("Webhook URL", stack["webhook_url"])
-    table.add_row("Inbox table", stack["inbox_table"])
-    table.add_row("All of it", str(description.relative_to(ROOT)))
-    console.print("\nThe hub is up.", table, "Stop it with: make down", sep="\n", highlight=False)
+    rows = {
+        "AWS emulator": stack["endpoint_url"],
+        "Codat sandbox": f"{stack['sandbox_url']}  (open it in a browser)",
+        "Webhook URL": stack["webhook_url"],
+        "Inbox table": stack["inbox_table"],
+        "All of it": str(description.relative_to(ROOT)),
+    }
+    console.print("\nThe hub is up.")
+    for name, value in rows.items():
+        console.print(f"  {name:<14} {value}", highlight=False)
+    console.print("Stop it with: make down")
 
 
 def main() -> None:

@@ -9,7 +9,9 @@ import json
 import re
 import time
 import uuid
+from collections import defaultdict
 from contextvars import ContextVar
+from threading import BoundedSemaphore
 from typing import Any, Final
 
 from ministack import app
@@ -28,6 +30,7 @@ _PLACEHOLDERS: Final = (
     "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup",
 )
+_PROCESSES_PER_FUNCTION: Final = 8
 _DEFAULT_STREAM_RETRIES: Final = 3  # AWS would go on until the record expires
 
 
@@ -59,6 +62,21 @@ def _raised_class(log: str) -> str | None:
         return None
     raised = _EXCEPTION_LINE.match(outer[headings[-1] + 1])
     return raised[1] if raised else None
+
+
+def bound_function_processes() -> None:
+    """Let a burst wait for one of a few processes a function: each is 80 MB and a cold start."""
+    execute = lambda_svc._execute_function_warm
+    places: defaultdict[str, BoundedSemaphore] = defaultdict(
+        lambda: BoundedSemaphore(_PROCESSES_PER_FUNCTION)
+    )
+
+    def execute_in_turn(func: Json, event: Json, request_id: str) -> Json:
+        with places[(func.get("config") or func)["FunctionName"]]:
+            result: Json = execute(func, event, request_id)
+        return result
+
+    lambda_svc._execute_function_warm = execute_in_turn
 
 
 def fill_schedule_attributes() -> None:
@@ -211,6 +229,7 @@ def _first_failed(result: Json, batch: list[Json], partial: bool) -> int | None:
 def main() -> None:
     sweep_schedules_often()
     keep_exception_names()
+    bound_function_processes()
     fill_schedule_attributes()
     count_schedule_groups_in_iam()
     honour_rest_api_extensions()

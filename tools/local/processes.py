@@ -53,6 +53,9 @@ class Process:
                 start_new_session=True,
             )
         self._pid_file.write_text(str(started.pid))
+        # a process shows no command line for a moment after it was started
+        while started.poll() is None and not _command_line(started.pid):
+            time.sleep(POLL / 10)
 
     def pid(self) -> int | None:
         """Return the process id while it runs."""

@@ -75,6 +75,10 @@ class LocalStack:
     def description(self) -> Path:
         return self.state / "stack.json"
 
+    @property
+    def _processes(self) -> tuple[Process, Process]:
+        return self.sandbox, self.emulator.process
+
     def up(self) -> dict[str, Any]:
         """Bring up what is not up yet; return what stack.json says.
 
@@ -82,18 +86,15 @@ class LocalStack:
         """
         (self.state / "logs").mkdir(parents=True, exist_ok=True)
         self.description.unlink(missing_ok=True)
-        started: list[Process] = []
+        started_here = [process for process in self._processes if process.pid() is None]
         try:
             self._step("build", self._build)
-            if self._step("emulator", self.emulator.start):
-                started.append(self.emulator.process)
+            self._step("emulator", self.emulator.start)
             outputs = self._step("deploy", self._deploy)
-            codat, fresh = self._step("sandbox", self._start_sandbox)
-            if fresh:
-                started.append(self.sandbox)
+            codat = self._step("sandbox", self._start_sandbox)
             stack = self._step("connect", lambda: self._connect(outputs, codat))
         except BaseException:
-            for process in reversed(started):
+            for process in started_here:
                 process.stop()
             raise
         self.description.write_text(json.dumps(stack, indent=2) + "\n")
@@ -102,8 +103,7 @@ class LocalStack:
     def down(self) -> list[str]:
         """Stop everything; return the names of what was running."""
         self.description.unlink(missing_ok=True)
-        processes = (self.sandbox, self.emulator.process)
-        return [process.name for process in processes if process.stop()]
+        return [process.name for process in self._processes if process.stop()]
 
     def _step[Result](self, name: str, act: Callable[[], Result]) -> Result:
         with self._reporter.step(name):
@@ -141,23 +141,23 @@ class LocalStack:
         stamp.write_text(fingerprint)
         return outputs
 
-    def _start_sandbox(self) -> tuple[dict[str, Any], bool]:
-        """Return the sandbox's own description, and whether it was started now."""
+    def _start_sandbox(self) -> dict[str, Any]:
+        """Start it unless it runs; return its own description."""
         ready = self.state / "sandbox.json"
         if self.sandbox.pid() is not None and ready.exists():
             codat: dict[str, Any] = json.loads(ready.read_text())
             if httpx.get(f"{codat['url']}/_sandbox/health", timeout=5).is_success:
                 self._reporter.detail("already running")
-                return codat, False
+                return codat
         self.sandbox.stop()
         command = [sys.executable, "-m", "tools.sandbox"]
         command += ["--port", str(self._options.sandbox_port)]
         command += ["--retry-scale", str(self._options.retry_scale)]
         command += ["--companies", str(self._options.companies)]
         self.sandbox.start(command, {"PATH": os.environ["PATH"]}, ROOT)
-        codat = self.sandbox.wait_until(self._sandbox_ready, _SANDBOX_START_SECONDS)
-        ready.write_text(json.dumps(codat))
-        return codat, True
+        started = self.sandbox.wait_until(self._sandbox_ready, _SANDBOX_START_SECONDS)
+        ready.write_text(json.dumps(started))
+        return started
 
     def _sandbox_ready(self) -> dict[str, Any] | None:
         """Return the JSON line that the sandbox prints when it is ready."""
@@ -174,9 +174,7 @@ class LocalStack:
         subscriptions["platform"] = _EVENTS_OF_ALL_TEAMS
         accepted = subscribe(codat, f"{api_url}/webhooks/codat", subscriptions)
         accepted[PLAYGROUND] = [self._playground_secret()]
-        self.emulator.client("secretsmanager").put_secret_value(
-            SecretId=outputs["SigningSecretsArn"], SecretString=json.dumps(accepted)
-        )
+        self._store_secrets(outputs["SigningSecretsArn"], accepted)
         return {
             "endpoint_url": self.emulator.url,
             "region": REGION,
@@ -190,6 +188,13 @@ class LocalStack:
             "signing_secrets_arn": outputs["SigningSecretsArn"],
             "receive_webhook_logs": outputs["ReceiveWebhookLogs"],
         }
+
+    def _store_secrets(self, arn: str, accepted: dict[str, list[str]]) -> None:
+        """Set our consumers' secrets, leaving those that a person added alone."""
+        manager = self.emulator.client("secretsmanager")
+        present = json.loads(manager.get_secret_value(SecretId=arn)["SecretString"] or "{}")
+        if present | accepted != present:
+            manager.put_secret_value(SecretId=arn, SecretString=json.dumps(present | accepted))
 
     def _playground_secret(self) -> str:
         kept = self.state / "playground.secret"

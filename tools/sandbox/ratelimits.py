@@ -17,7 +17,7 @@ MINUTE: Final = timedelta(seconds=60)
 DAY: Final = timedelta(days=1)
 
 
-class TooManyRequests(Exception):  # noqa: N818  # a refusal, named like Codat's status
+class TooManyRequests(Exception):  # a refusal, named like Codat's status
     """A limit is reached; `wait` is how long until it is worth trying again."""
 
     def __init__(self, wait: timedelta) -> None:

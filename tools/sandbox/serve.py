@@ -26,7 +26,7 @@ SAVE_EVERY: Final = 5.0
 STOP_WITHIN: Final = 1
 
 
-class CannotListen(Exception):  # noqa: N818  # reads as a sentence where it is caught
+class CannotListen(Exception):  # reads as a sentence where it is caught
     """The address is not free or not ours."""
 
 

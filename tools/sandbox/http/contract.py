@@ -119,7 +119,7 @@ class ProductDefinition(Body):
     sync_schedule: Annotated[int, Field(ge=0)] = 0
 
 
-class BadInput(Exception):  # noqa: N818  # named for the one who reads it
+class BadInput(Exception):  # named for the one who reads it
     """What is wrong with a request to /_sandbox: field, value, what is allowed."""
 
     def __init__(self, field: str, value: Any, allowed: str, status: int = 422) -> None:

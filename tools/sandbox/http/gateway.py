@@ -23,7 +23,7 @@ from tools.sandbox.runtime import Sandbox
 type Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class ConnectionCut(Exception):  # noqa: N818  # not an error: it was asked for
+class ConnectionCut(Exception):  # not an error: it was asked for
     """The client is to get no answer."""
 
 

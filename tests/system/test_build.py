@@ -1,0 +1,76 @@
+"""What is shipped: complete without the test environment, reproducible, with bytecode."""
+
+import hashlib
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.template import FUNCTIONS
+from tools.build import build_dir, compile_bytecode
+
+LAYER = "Dependencies"
+# every Lambda's variables; a handler's settings refuse to load without their own
+VARIABLES = {
+    name: "1" for function in FUNCTIONS for name in function.own_variables
+} | {"AWS_DEFAULT_REGION": "eu-west-2"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built(local_stack):
+    return build_dir("local")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
+def test_a_handler_imports_from_its_own_code_and_the_layer_alone(built, function):
+    path = [str(built / function.logical_id), str(built / LAYER / "python")]
+    code = f"import sys; sys.path[:0] = {path}; import codat_hub.handlers.{function.module}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], env=VARIABLES, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("artefact", [LAYER, *(function.logical_id for function in FUNCTIONS)])
+def test_every_module_is_shipped_with_bytecode_that_no_date_can_make_stale(built, artefact):
+    sources = list((built / artefact).rglob("*.py"))
+    assert sources
+    missing = [path for path in sources if not has_unchecked_bytecode(path)]
+    assert missing == []
+
+
+def has_unchecked_bytecode(source):
+    compiled = importlib.util.cache_from_source(str(source))
+    try:
+        with Path(compiled).open("rb") as bytecode:
+            flags = int.from_bytes(bytecode.read(8)[4:], "little")
+    except FileNotFoundError:
+        return False
+    return flags == 0b01  # hash-based, never checked against the source
+
+
+def test_bytecode_does_not_break_a_reproducible_build(built, tmp_path):
+    digests = set()
+    for name in ("one", "another/folder"):
+        copied = shutil.copytree(built, tmp_path / name)
+        for cache in list(copied.rglob("__pycache__")):
+            shutil.rmtree(cache)
+        compile_bytecode(copied)
+        digests.add(digest_of(copied))
+    assert digests == {digest_of(built)}
+
+
+def digest_of(folder):
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def test_the_layer_holds_no_code_of_ours_and_the_function_none_of_others(built):
+    assert not list((built / LAYER).rglob("codat_hub"))
+    for function in FUNCTIONS:
+        assert [path.name for path in (built / function.logical_id).iterdir()] == ["codat_hub"]

@@ -1,0 +1,81 @@
+"""The deployed stack without what it needs: permissions and addresses are really enforced."""
+
+import copy
+import http.client
+import json
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.builders import SECRET, a_read_completed, signed_headers
+from tests.waiting import eventually
+from tools.build import build_dir
+
+BODY = a_read_completed()
+
+
+@pytest.fixture(scope="module")
+def variant(hub, tmp_path_factory):
+    """A second stack: no dynamodb:PutItem for the function, only 127.0.0.2 may call."""
+    folder = tmp_path_factory.mktemp("variant")
+    template = folder / "template.yaml"
+    built = yaml_parse((build_dir("local") / "template.yaml").read_text())
+    template.write_text(yaml.safe_dump(json.loads(json.dumps(without_put_item(built)))))
+    emulator = hub.stack.emulator
+    outputs = emulator.deploy(
+        folder / "deploy.log",
+        stack_name="codat-hub-variant",
+        template=template,
+        overrides={"WebhookSourceRanges": "127.0.0.2/32"},
+    )
+    hub.client("secretsmanager").put_secret_value(
+        SecretId=outputs["SigningSecretsArn"], SecretString=json.dumps({"lending": [SECRET]})
+    )
+    yield outputs
+    hub.client("cloudformation").delete_stack(StackName="codat-hub-variant")
+
+
+def without_put_item(template):
+    changed = copy.deepcopy(template)
+    function = changed["Resources"]["ReceiveWebhookFunction"]["Properties"]
+    function["CodeUri"] = str(build_dir("local") / "ReceiveWebhookFunction")
+    layer = changed["Resources"]["Dependencies"]["Properties"]
+    layer["ContentUri"] = str(build_dir("local") / "Dependencies")
+    (policy,) = function["Policies"]
+    kept = [s for s in policy["Statement"] if s["Action"] != "dynamodb:PutItem"]
+    assert len(kept) == len(policy["Statement"]) - 1
+    policy["Statement"] = kept
+    return changed
+
+
+def deliver(hub, outputs, source):
+    """POST a genuine webhook from one loopback address; return the status and the message."""
+    parts = urlsplit(hub.described["endpoint_url"])
+    path = f"/_aws/execute-api/{outputs['WebhooksApiId']}/local/webhooks/codat/lending"
+    connection = http.client.HTTPConnection(
+        parts.hostname, parts.port, timeout=30, source_address=(source, 0)
+    )
+    connection.request("POST", path, BODY, signed_headers(BODY, "msg_variant"))
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())["message"]
+
+
+def test_an_address_that_is_not_listed_never_reaches_the_function(hub, variant):
+    assert deliver(hub, variant, "127.0.0.1") == (403, "Refused")
+
+
+def test_without_put_item_a_genuine_webhook_is_denied_and_codat_told_to_retry(hub, variant):
+    assert deliver(hub, variant, "127.0.0.2") == (503, "Service Unavailable")
+    causes = eventually(
+        lambda: [
+            line["cause"]
+            for line in hub.logged(variant["ReceiveWebhookLogs"])
+            if line.get("message") == "webhook not stored"
+        ]
+    )
+    assert "AccessDenied" in causes[-1]
+    assert "dynamodb:PutItem" in causes[-1]
+    table = variant["InboxTable"]
+    assert hub.client("dynamodb").scan(TableName=table)["Count"] == 0

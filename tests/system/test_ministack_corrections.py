@@ -1,0 +1,287 @@
+"""One smoke test for each correction in tools/local/ministack.py: without it, its test fails."""
+
+import io
+import json
+import textwrap
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import boto3
+import httpx
+import pytest
+
+from tests.waiting import eventually
+from tools.local.emulator import REGION
+
+ACCOUNT = "000000000000"
+ASSUME = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
+
+
+@pytest.fixture(scope="module")
+def aws(local_stack):
+    """The emulator's clients by service name."""
+    return local_stack.emulator.client
+
+
+@pytest.fixture(scope="module")
+def role(aws):
+    principal = {"Service": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]}
+    trust = {**ASSUME, "Statement": [{**ASSUME["Statement"][0], "Principal": principal}]}
+    made = aws("iam").create_role(RoleName="smoke", AssumeRolePolicyDocument=json.dumps(trust))
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    aws("iam").put_role_policy(
+        RoleName="smoke",
+        PolicyName="all",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [everything]}),
+    )
+    return made["Role"]["Arn"]
+
+
+@pytest.fixture
+def queue(aws):
+    url = aws("sqs").create_queue(QueueName=f"smoke-{uuid4()}")["QueueUrl"]
+    attributes = aws("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+
+    def received():
+        answer = aws("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+    received.arn = attributes["Attributes"]["QueueArn"]
+    return received
+
+
+@pytest.fixture
+def function(aws, role):
+    def create(code):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("app.py", textwrap.dedent(code))
+        name = f"smoke-{uuid4()}"
+        aws("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Handler="app.handler",
+            Role=role,
+            Code={"ZipFile": packed.getvalue()},
+            Timeout=20,
+        )
+        return name
+
+    return create
+
+
+def test_schedules_fire_within_seconds_with_their_attributes_filled_in(aws, role, queue):
+    attributes = {"at": "<aws.scheduler.scheduled-time>", "by": "<aws.scheduler.schedule-arn>"}
+    # two, one after the other: the emulator's own sweep would come every ten seconds
+    for name in ("smoke-1", "smoke-2"):
+        aws("scheduler").create_schedule(
+            Name=name,
+            ScheduleExpression=f"at({datetime.now(UTC) - timedelta(seconds=1):%Y-%m-%dT%H:%M:%S})",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": queue.arn, "RoleArn": role, "Input": json.dumps(attributes)},
+        )
+        (message,) = eventually(queue, seconds=5)
+        assert datetime.fromisoformat(message["at"])
+        assert message["by"].endswith(f":schedule/default/{name}")
+
+
+def test_a_raised_exception_keeps_its_class_name(aws, function):
+    name = function(
+        """
+        class TryLater(Exception):
+            pass
+
+        def handler(event, context):
+            try:
+                raise KeyError("inner")
+            except KeyError as error:
+                raise TryLater("busy: try again") from error
+        """
+    )
+    answer = aws("lambda").invoke(FunctionName=name)
+    assert json.load(answer["Payload"])["errorType"] == "TryLater"
+
+
+def test_a_burst_shares_a_few_processes(aws, function):
+    name = function("import os\ndef handler(event, context):\n    return os.getpid()")
+
+    def pid(_):
+        return json.load(aws("lambda").invoke(FunctionName=name)["Payload"])
+
+    with ThreadPoolExecutor(24) as pool:
+        pids = set(pool.map(pid, range(48)))
+    assert 1 <= len(pids) <= 8
+
+
+def test_a_schedules_own_group_counts_in_iam(aws, local_stack):
+    aws("scheduler").create_schedule_group(Name="ours")
+    allowed = {
+        "Effect": "Allow",
+        "Action": "scheduler:GetSchedule",
+        "Resource": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/ours/*",
+    }
+    iam = aws("iam")
+    iam.create_user(UserName="reader")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_user_policy(UserName="reader", PolicyName="p", PolicyDocument=document)
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    reader = boto3.client(
+        "scheduler",
+        endpoint_url=local_stack.emulator.url,
+        region_name=REGION,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    with pytest.raises(reader.exceptions.ResourceNotFoundException):
+        reader.get_schedule(GroupName="ours", Name="none")
+    with pytest.raises(reader.exceptions.ClientError, match="AccessDenied"):
+        reader.get_schedule(GroupName="default", Name="none")
+
+
+SAM_API = """
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Allowed: { Type: String, Default: 192.0.2.1/32 }
+Resources:
+  Echo:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: index.handler
+      InlineCode: |
+        def handler(event, context):
+            return {"statusCode": 200, "body": str(event["isBase64Encoded"]) + event["body"]}
+      Events:
+        Call: { Type: Api, Properties: { RestApiId: !Ref Api, Method: POST, Path: /echo } }
+  Api:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: s
+      BinaryMediaTypes: ["*/*"]
+      GatewayResponses:
+        DEFAULT_4XX: { ResponseTemplates: { application/json: '{"fixed":true}' } }
+      Auth:
+        ResourcePolicy:
+          CustomStatements:
+            - Effect: Allow
+              Principal: "*"
+              Action: execute-api:Invoke
+              Resource: execute-api:/*/POST/echo
+              Condition: { IpAddress: { aws:SourceIp: !Split [",", !Ref Allowed] } }
+Outputs:
+  Id: { Value: !Ref Api }
+"""
+
+
+def create_stack(aws, name, template, **parameters):
+    """Create a stack through a change set, as `sam deploy` does; return its outputs."""
+    cloudformation = aws("cloudformation")
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=template,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+        ],
+    )
+
+    def finished():
+        (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        return stack if not stack["StackStatus"].endswith("_IN_PROGRESS") else None
+
+    stack = eventually(finished)
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stack
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+@pytest.fixture(scope="module")
+def sam_api(aws, local_stack):
+    def deploy(name, allowed):
+        outputs = create_stack(aws, name, SAM_API, Allowed=allowed)
+        return f"{local_stack.emulator.url}/_aws/execute-api/{outputs['Id']}/s/echo"
+
+    return {
+        "open": deploy("smoke-open", "127.0.0.1/32"),
+        "shut": deploy("smoke-shut", "10.0.0.0/8"),
+    }
+
+
+def test_a_sam_apis_binary_types_keep_every_byte(sam_api):
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(sam_api["open"], content=b"ok", headers=headers, timeout=20)
+    assert (answer.status_code, answer.text) == (200, "Trueb2s=")
+
+
+def test_a_sam_apis_policy_and_gateway_responses_hold_with_the_parameters_value(sam_api):
+    answer = httpx.post(sam_api["shut"], content=b"x", timeout=20)
+    assert (answer.status_code, answer.json()) == (403, {"fixed": True})
+
+
+def test_resource_types_that_the_emulator_lacks_are_accepted(aws):
+    template = {
+        "Resources": {
+            "A": {"Type": "AWS::WAFv2::WebACLAssociation", "Properties": {}},
+            "B": {"Type": "AWS::Events::Archive", "Properties": {}},
+            "C": {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": {}},
+            "D": {"Type": "AWS::CodeDeploy::Application", "Properties": {}},
+            "E": {"Type": "AWS::CodeDeploy::DeploymentGroup", "Properties": {}},
+        }
+    }
+    create_stack(aws, "smoke-placeholders", json.dumps(template))
+
+
+def test_a_poison_record_of_a_stream_is_isolated_and_parked_and_the_rest_goes_on(
+    aws, function, queue
+):
+    table = f"smoke-{uuid4()}"
+    stream = aws("dynamodb").create_table(
+        TableName=table,
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )["TableDescription"]["LatestStreamArn"]
+    seen = f"{table}-seen"
+    aws("dynamodb").create_table(
+        TableName=seen,
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    name = function(
+        f"""
+        import boto3
+        dynamodb = boto3.client("dynamodb")
+
+        def handler(event, context):
+            for record in event["Records"]:
+                pk = record["dynamodb"]["Keys"]["pk"]
+                if pk["S"] == "poison":
+                    number = record["dynamodb"]["SequenceNumber"]
+                    return {{"batchItemFailures": [{{"itemIdentifier": number}}]}}
+                dynamodb.put_item(TableName={seen!r}, Item={{"pk": pk}})
+            return {{"batchItemFailures": []}}
+        """
+    )
+    for pk in ("a", "poison", "b", "c"):
+        aws("dynamodb").put_item(TableName=table, Item={"pk": {"S": pk}})
+    aws("lambda").create_event_source_mapping(
+        EventSourceArn=stream,
+        FunctionName=name,
+        StartingPosition="TRIM_HORIZON",
+        BatchSize=10,
+        MaximumRetryAttempts=1,
+        BisectBatchOnFunctionError=True,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        DestinationConfig={"OnFailure": {"Destination": queue.arn}},
+    )
+
+    def handled():
+        items = aws("dynamodb").scan(TableName=seen)["Items"]
+        return {item["pk"]["S"] for item in items} == {"a", "b", "c"}
+
+    eventually(handled)
+    assert eventually(queue)
