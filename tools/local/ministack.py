@@ -118,14 +118,12 @@ def count_schedule_groups_in_iam() -> None:
 
 
 def honour_rest_api_extensions() -> None:
-    """Carry resource policy, binary types and gateway responses from a SAM API's definition."""
+    """Carry resource policy and gateway responses from a SAM API's definition."""
     import_api = apigateway_v1._import_rest_api
 
     def import_with_extensions(spec: Json, base: Json | None = None) -> str:
         base = dict(base or {})
         base["policy"] = base.get("policy") or spec.get("x-amazon-apigateway-policy")
-        kinds = base.get("binaryMediaTypes") or spec.get("x-amazon-apigateway-binary-media-types")
-        base["binaryMediaTypes"] = [kind.replace("~1", "/") for kind in kinds or []]
         api_id: str = import_api(spec, base)
         responses = spec.get("x-amazon-apigateway-gateway-responses") or {}
         for kind, response in responses.items():

@@ -1,0 +1,133 @@
+"""`hub secrets`: which signing secrets the webhooks API accepts, per webhook consumer."""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+import sys
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tools.cli.environments import Environment, Name, confirm, find
+
+app = typer.Typer(
+    help="Signing secrets per webhook consumer. Values are never shown, only fingerprints.",
+    no_args_is_help=True,
+)
+
+_CONSUMER: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_KEY_BYTES: Final = range(24, 65)  # what Standard Webhooks allows
+
+EnvOption = Annotated[Name, typer.Option("--env", help="Which environment to act on.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+ConsumerArgument = Annotated[
+    str,
+    typer.Argument(help="The consumer's name: the last part of the URL entered in the Portal."),
+]
+
+
+@app.command("list")
+def list_(env: EnvOption = Name.LOCAL, as_json: JsonOption = False) -> None:
+    """Show each consumer's accepted secrets, newest first, as fingerprints."""
+    accepted = _read(find(env))
+    shown = {name: [fingerprint(s) for s in secrets] for name, secrets in accepted.items()}
+    if as_json:
+        typer.echo(json.dumps(shown, indent=2))
+    elif not shown:
+        typer.echo(f"No consumer in {env} yet. Add one with: tools/hub secrets add CONSUMER")
+    else:
+        table = Table("consumer", "newest", "also accepted", box=None, padding=(0, 3, 0, 0))
+        for name, prints in sorted(shown.items()):
+            table.add_row(name, *(prints[:1] or ["none"]), ", ".join(prints[1:]) or "-")
+        Console().print(table)
+
+
+@app.command()
+def add(consumer: ConsumerArgument, env: EnvOption = Name.LOCAL) -> None:
+    """Accept a new secret beside the present ones. Reads it hidden, or from standard input."""
+    if not _CONSUMER.fullmatch(consumer):
+        raise typer.BadParameter(
+            f"{consumer!r}: a consumer's name is 1 to 63 of a-z, 0-9 and -, not beginning with -"
+        )
+    environment = find(env)
+    secret = check(_ask())
+    accepted = _read(environment)
+    present = accepted.get(consumer, [])
+    if secret in present:
+        typer.echo(f"{consumer} accepts {fingerprint(secret)} already; nothing changed.")
+        return
+    _write(environment, accepted | {consumer: [secret, *present]})
+    typer.echo(f"{consumer} now accepts {fingerprint(secret)}", nl=False)
+    typer.echo(f" and {len(present)} older. Running functions know within a minute." if present
+               else ". Running functions know within a minute.")  # fmt: skip
+
+
+@app.command()
+def retire(consumer: ConsumerArgument, env: EnvOption = Name.LOCAL, yes: YesOption = False) -> None:
+    """Stop accepting all but the newest secret of a consumer."""
+    environment = find(env)
+    accepted = _read(environment)
+    if consumer not in accepted:
+        typer.echo(f"{env} has no consumer {consumer!r}. It has: {_names(accepted)}", err=True)
+        raise typer.Exit(1)
+    newest, *older = accepted[consumer] or [""]
+    if not older:
+        typer.echo(f"{consumer} has no older secret; nothing changed.")
+        return
+    confirm(env, f"Deliveries to {consumer} signed with any but {fingerprint(newest)} "
+                 f"will be refused within five minutes. Go on?", yes)  # fmt: skip
+    _write(environment, accepted | {consumer: [newest]})
+    typer.echo(f"{consumer} accepts {fingerprint(newest)} only.")
+
+
+def fingerprint(secret: str) -> str:
+    """Return eight characters that tell secrets apart and reveal nothing."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:8]
+
+
+def check(secret: str) -> str:
+    """Return the secret without surrounding space. Raises typer.BadParameter, never quoting it."""
+    secret = secret.strip()
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not secret.startswith("whsec_") or len(key) not in _KEY_BYTES:
+        raise typer.BadParameter(
+            "that is not a signing secret: expected 'whsec_' and the base64 of 24 to 64 bytes, "
+            "as the Codat Portal shows it (Settings > Webhooks > the endpoint > Signing secret)"
+        )
+    return secret
+
+
+def _ask() -> str:
+    if sys.stdin.isatty():
+        typed: str = typer.prompt("Signing secret (hidden)", hide_input=True)
+        return typed
+    return sys.stdin.read()
+
+
+def _names(accepted: dict[str, list[str]]) -> str:
+    return ", ".join(sorted(accepted)) or "none"
+
+
+def _read(environment: Environment) -> dict[str, list[str]]:
+    """Read the accepted secrets; none if the stack is new."""
+    manager = environment.client("secretsmanager")
+    try:
+        value = manager.get_secret_value(SecretId=environment.outputs["SigningSecretsArn"])
+    except manager.exceptions.ResourceNotFoundException:
+        return {}
+    accepted: dict[str, list[str]] = json.loads(value["SecretString"] or "{}")
+    return accepted
+
+
+def _write(environment: Environment, accepted: dict[str, list[str]]) -> None:
+    environment.client("secretsmanager").put_secret_value(
+        SecretId=environment.outputs["SigningSecretsArn"], SecretString=json.dumps(accepted)
+    )
