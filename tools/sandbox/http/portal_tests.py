@@ -111,7 +111,7 @@ def change_quota(sandbox: Sandbox, _: dict[str, str], wanted: QuotaChange) -> di
     if wanted.retry_after:
         state.quota.retry_after_as_date = wanted.retry_after == "date"
     if wanted.reset:
-        ratelimits.on_reset(sandbox.world, {})
+        ratelimits.reset(sandbox.world)
     return quota(sandbox, {})
 
 
