@@ -149,7 +149,8 @@ def _read_before(
     for data_type, hours in intervals.items():
         if not platform.offers(data_type):
             continue
-        requested = now - timedelta(hours=rng.uniform(0, min(hours, 24)), minutes=1)
+        # Spread out, and nothing due in the first minutes: a start must not be a storm.
+        requested = now - timedelta(hours=0.9 * rng.uniform(0, min(hours, 24)), minutes=1)
         dataset = Dataset(
             id=_uuid(rng),
             read_id=_uuid(rng),

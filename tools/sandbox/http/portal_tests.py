@@ -28,8 +28,13 @@ def reset(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
 
 @portal.post("/clock")
 def clock(sandbox: Sandbox, _: dict[str, str], wanted: ClockSpeed) -> dict[str, Any]:
-    """Let sandbox time run faster (or slower) from now on."""
-    sandbox.clock.run_at(wanted.speed)
+    """Let sandbox time run faster (or slower) from now on, or jump ahead."""
+    if wanted.speed is None and not wanted.advance_seconds:
+        raise BadInput("speed", None, "at least one of speed, advanceSeconds")
+    if wanted.speed is not None:
+        sandbox.clock.run_at(wanted.speed)
+    sandbox.clock.leap(wanted.advance_seconds)
+    sandbox.tick()
     return health(sandbox, {})
 
 
