@@ -5,30 +5,53 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from tools.sandbox import ratelimits
+from tools.sandbox import ratelimits, reads, schedules
+from tools.sandbox.catalog import COMPANY_EVENTS, CONNECTION_EVENTS
 from tools.sandbox.identifiers import Identifiers
-from tools.sandbox.model import State, SyncSettings
+from tools.sandbox.model import State
 from tools.sandbox.options import Options
-from tools.sandbox.webhooks.model import DeliveryRules, Message, PostState
+from tools.sandbox.seed import seeded_state
+from tools.sandbox.webhooks.model import Consumer, DeliveryRules, Message, PostState
+from tools.sandbox.webhooks.signing import new_secret
 from tools.sandbox.world import Happening, World
 
 HAPPENINGS: Final[Mapping[str, Happening]] = {
+    "dataset.end": reads.on_dataset_end,
+    "client.replan": schedules.on_replan,
+    "client.schedule": schedules.on_client_schedule,
+    "product.schedule": schedules.on_product_schedule,
     "quota.reset": ratelimits.on_reset,
 }
+# What the client's consumers from before the products listen to.
+_OLD_SUBSCRIPTIONS: Final = (
+    ["read.completed", "read.completed.initial", *CONNECTION_EVENTS, *COMPANY_EVENTS],
+    ["read.completed"],
+)
+_OLD_TAGS: Final = (None, ["region:uk"])
 
 
 def new_state(options: Options, now: datetime) -> State:
     """The world as the seed has it at `now`."""
-    return State(now, SyncSettings([]), {})
+    return seeded_state(options, now)
 
 
 def new_post(options: Options, ids: Identifiers) -> PostState:
-    """The consumers that the client had before: only if asked for."""
-    return PostState(DeliveryRules(options.retry_scale))
+    """The consumers that the client had before; none unless there is an address for them."""
+    post = PostState(DeliveryRules(options.retry_scale))
+    if url := options.old_consumers_url:
+        seeded = Identifiers(f"consumers:{options.seed}")
+        for event_types, tags in zip(_OLD_SUBSCRIPTIONS, _OLD_TAGS, strict=True):
+            secrets = [new_secret(ids)]
+            consumer = Consumer(seeded.uuid(), url, event_types, secrets, company_tags=tags)
+            post.consumers[consumer.id] = consumer
+    return post
 
 
 def new_world(
     options: Options, state: State, publish: Callable[[Message], None], run: str = ""
 ) -> World:
     """A world over `state`; `run` makes the ids it gives out differ from another run's."""
-    return World(state, replace(options, run=run), publish, HAPPENINGS)
+    world = World(state, replace(options, run=run), publish, HAPPENINGS)
+    for company in state.companies.values():
+        schedules.plan_client(world, company)
+    return world

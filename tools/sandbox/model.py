@@ -90,7 +90,8 @@ class Dataset:
 class Read:
     """One read operation: several datasets, one lock, one event at its end.
 
-    `product` is None for reads under client-level settings; `since` becomes modifiedFromDate.
+    `product` is None for reads under client-level settings and of standard products. `bounds`
+    has, per dataset key, from when on its data is new; the oldest becomes modifiedFromDate.
     """
 
     id: str
@@ -98,7 +99,7 @@ class Read:
     product: str | None
     initial: bool
     started: datetime
-    since: datetime | None
+    bounds: dict[str, datetime | None]
     dataset_ids: list[str]
     unfinished: int
 

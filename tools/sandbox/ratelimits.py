@@ -2,12 +2,11 @@
 
 import math
 from collections import Counter, deque
-from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Final
 
 from tools.sandbox.errors import CodatError, too_many_requests
-from tools.sandbox.model import Quota, State
+from tools.sandbox.model import AgendaEntry, Quota, State
 from tools.sandbox.moments import codat_date
 from tools.sandbox.world import World
 
@@ -125,8 +124,13 @@ def leave(world: World, left: int) -> None:
         quota.reached = False
 
 
-def on_reset(world: World, _: Mapping[str, str]) -> None:
-    """Midnight after a day whose quota was reached: all is free again."""
+def on_reset(world: World, _: AgendaEntry) -> None:
+    """Midnight after a day whose quota was reached."""
+    reset(world)
+
+
+def reset(world: World) -> None:
+    """All of the quota is free again; tells so if it was reached."""
     if not world.state.quota.reached:
         return
     quota = world.state.quota

@@ -13,7 +13,7 @@ from tools.sandbox.moments import codat_date
 from tools.sandbox.options import Options
 from tools.sandbox.webhooks.model import Message
 
-type Happening = Callable[["World", Mapping[str, str]], None]
+type Happening = Callable[["World", AgendaEntry], None]
 
 
 class World:
@@ -42,7 +42,7 @@ class World:
         while (due := self.next_due()) is not None and due <= moment:
             entry = heapq.heappop(self.state.agenda)
             self.state.now = max(self.state.now, entry.due)
-            self._happenings[entry.kind](self, entry.args)
+            self._happenings[entry.kind](self, entry)
         self.state.now = max(self.state.now, moment)
 
     def next_due(self) -> datetime | None:

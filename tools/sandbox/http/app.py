@@ -1,6 +1,7 @@
 """The ASGI application: Codat's API, /_sandbox, and the page at the root."""
 
 import uuid
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -9,12 +10,51 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tools.sandbox.errors import CodatError
-from tools.sandbox.http import portal_tests, portal_webhooks, webhook_routes
+from tools.sandbox.http import (
+    company_routes,
+    data_routes,
+    page,
+    portal_tests,
+    portal_webhooks,
+    portal_world,
+    webhook_routes,
+)
 from tools.sandbox.http.exchange import Handler
 from tools.sandbox.http.gateway import Gateway
 from tools.sandbox.runtime import Sandbox
 
-API: list[tuple[str, str, Handler]] = [
+_COMPANY: Final = "/companies/{company_id}"
+_PRODUCT: Final = f"{_COMPANY}/products/{{product}}"
+_CONNECTION: Final = f"{_COMPANY}/connections/{{connection_id}}"
+
+# What the sandbox serves of Codat's API; the first path that matches is used.
+API: Final[list[tuple[str, str, Handler]]] = [
+    ("GET", "/companies", company_routes.list_companies),
+    ("POST", "/companies", company_routes.create_company),
+    ("GET", _COMPANY, company_routes.get_company),
+    ("PUT", _COMPANY, company_routes.replace_company),
+    ("PATCH", _COMPANY, company_routes.update_company),
+    ("DELETE", _COMPANY, company_routes.delete_company),
+    ("PUT", _PRODUCT, company_routes.add_product),
+    ("DELETE", _PRODUCT, company_routes.remove_product),
+    ("POST", f"{_PRODUCT}/refresh", company_routes.refresh_product),
+    ("GET", f"{_COMPANY}/connections", company_routes.list_connections),
+    ("POST", f"{_COMPANY}/connections", company_routes.create_connection),
+    ("GET", _CONNECTION, company_routes.get_connection),
+    ("PATCH", _CONNECTION, company_routes.unlink_connection),
+    ("DELETE", _CONNECTION, company_routes.delete_connection),
+    ("GET", "/profile/syncSettings", data_routes.get_client_settings),
+    ("POST", "/profile/syncSettings", data_routes.set_client_settings),
+    ("GET", f"{_COMPANY}/syncSettings", data_routes.get_company_settings),
+    ("POST", f"{_COMPANY}/syncSettings", data_routes.set_company_settings),
+    ("POST", f"{_COMPANY}/data/all", data_routes.refresh_all),
+    ("POST", f"{_COMPANY}/data/queue/{{data_type}}", data_routes.refresh_data_type),
+    ("GET", f"{_COMPANY}/dataStatus", data_routes.data_status),
+    ("GET", f"{_COMPANY}/data/history", data_routes.history),
+    ("GET", f"{_COMPANY}/data/history/{{dataset_id}}", data_routes.history_entry),
+    ("GET", f"{_COMPANY}/sync/{{dataset_id}}/validation", data_routes.validation),
+    ("GET", f"{_COMPANY}/data/{{kind}}", data_routes.company_data),
+    ("GET", f"{_CONNECTION}/data/{{kind}}", data_routes.connection_data),
     ("GET", "/webhooks", webhook_routes.list_consumers),
     ("POST", "/webhooks", webhook_routes.create_consumer),
     ("DELETE", "/webhooks/{webhook_id}", webhook_routes.delete_consumer),
@@ -24,14 +64,16 @@ API: list[tuple[str, str, Handler]] = [
 def create_app(sandbox: Sandbox) -> Starlette:
     """The application; who runs it also runs `sandbox.run()`."""
     gateway = Gateway(sandbox)
-    api = [
-        Route(path, gateway.endpoint(handler), methods=[method]) for method, path, handler in API
-    ]
-    portals = [portal_webhooks.portal, portal_tests.portal]
-    return Starlette(
-        routes=[*api, *(route for portal in portals for route in portal.routes(sandbox))],
-        exception_handlers={HTTPException: _http_error},
-    )
+
+    async def root(request: Request) -> Response:
+        return page.respond(sandbox, request)
+
+    routes = [Route("/", root, methods=["GET"])]
+    for method, path, handler in API:
+        routes.append(Route(path, gateway.endpoint(handler), methods=[method]))
+    for portal in (portal_webhooks.portal, portal_world.portal, portal_tests.portal):
+        routes.extend(portal.routes(sandbox))
+    return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
 
 
 async def _http_error(_: Request, error: Exception) -> Response:

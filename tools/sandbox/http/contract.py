@@ -97,9 +97,10 @@ class FaultRequest(Body):
 
 
 class ClockSpeed(Body):
-    """How many sandbox seconds pass in a real one."""
+    """How many sandbox seconds pass in a real one, and how many to jump ahead now."""
 
-    speed: Annotated[float, Field(gt=0, le=100_000)]
+    speed: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    advance_seconds: Annotated[float, Field(ge=0, le=366 * 86_400)] = 0.0
 
 
 class QuotaChange(Body):

@@ -28,8 +28,13 @@ def reset(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
 
 @portal.post("/clock")
 def clock(sandbox: Sandbox, _: dict[str, str], wanted: ClockSpeed) -> dict[str, Any]:
-    """Let sandbox time run faster (or slower) from now on."""
-    sandbox.clock.run_at(wanted.speed)
+    """Let sandbox time run faster (or slower) from now on, or jump ahead."""
+    if wanted.speed is None and not wanted.advance_seconds:
+        raise BadInput("speed", None, "at least one of speed, advanceSeconds")
+    if wanted.speed is not None:
+        sandbox.clock.run_at(wanted.speed)
+    sandbox.clock.leap(wanted.advance_seconds)
+    sandbox.tick()
     return health(sandbox, {})
 
 
@@ -111,7 +116,7 @@ def change_quota(sandbox: Sandbox, _: dict[str, str], wanted: QuotaChange) -> di
     if wanted.retry_after:
         state.quota.retry_after_as_date = wanted.retry_after == "date"
     if wanted.reset:
-        ratelimits.on_reset(sandbox.world, {})
+        ratelimits.reset(sandbox.world)
     return quota(sandbox, {})
 
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from tools.sandbox import catalog
 from tools.sandbox.http.contract import BadInput, Delivery, Event, Example, Replay
 from tools.sandbox.http.portal import Portal
 from tools.sandbox.moments import codat_date
@@ -47,8 +48,7 @@ def rotate(sandbox: Sandbox, params: dict[str, str]) -> dict[str, Any]:
 def example(sandbox: Sandbox, params: dict[str, str], wanted: Example) -> dict[str, Any]:
     """The Testing tab: an example of any event type, whether subscribed to or not."""
     consumer = _consumer(sandbox, params)
-    products = sandbox.world.state.products.values()
-    custom = {product.identifier: product.data_types for product in products if product.custom}
+    custom = _custom_products(sandbox)
     try:
         payload = examples.payload(wanted.event_type, custom)
     except KeyError:
@@ -88,6 +88,12 @@ def emit(sandbox: Sandbox, _: dict[str, str], wanted: Event) -> dict[str, Any]:
         "eventId": message.event_id,
         "consumers": [consumer.id for consumer in receivers],
     }
+
+
+@portal.get("/event-types")
+def event_types(sandbox: Sandbox, _: dict[str, str]) -> list[str]:
+    """Every event type that /example knows."""
+    return catalog.event_types(list(_custom_products(sandbox)))
 
 
 @portal.get("/delivery")
@@ -142,6 +148,11 @@ def _delivery(sandbox: Sandbox, delivery: Travelling) -> dict[str, Any]:
             for attempt in delivery.attempts
         ],
     }
+
+
+def _custom_products(sandbox: Sandbox) -> dict[str, list[str]]:
+    products = sandbox.world.state.products.values()
+    return {product.identifier: product.data_types for product in products if product.custom}
 
 
 def _consumer(sandbox: Sandbox, params: dict[str, str]) -> Consumer:
