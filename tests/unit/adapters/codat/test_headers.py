@@ -54,7 +54,7 @@ def test_any_number_of_seconds_is_honoured_up_to_a_day(seconds):
     assert wait == min(timedelta(seconds=min(seconds, 10**6)), LONGEST_WAIT) or seconds >= 10**18
 
 
-@given(st.datetimes(datetime(1900, 1, 1), datetime(9999, 1, 1), timezones=st.just(UTC)))
+@given(st.datetimes(timezones=st.just(UTC)).filter(lambda moment: moment.year > 1900))
 def test_any_http_date_is_honoured_up_to_a_day(moment):
     text = moment.strftime(f"%a, %d %b {moment.year:04} %H:%M:%S GMT")
     expected = min(max(moment.replace(microsecond=0) - NOON, timedelta(0)), LONGEST_WAIT)

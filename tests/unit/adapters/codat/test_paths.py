@@ -30,8 +30,8 @@ def test_a_product_identifier_with_dots_and_hyphens_is_a_segment_as_it_is():
         "a\nb",
         "a\x00",
         "\ud800",
-    ]
-    + ["a" * (LONGEST_SEGMENT + 1)],
+        "a" * (LONGEST_SEGMENT + 1),
+    ],
 )
 def test_what_could_reach_another_path_is_not_sent(segment):
     with pytest.raises(Permanent, match="not sent") as caught:
