@@ -36,28 +36,37 @@ _QUOTED: Final = 200  # characters of an answer that is not Codat's error body
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What of Codat's `ErrorMessage` we use. No field of it is required. (OAS: ErrorMessage)"""
+    """What of Codat's `ErrorMessage` we use, raw. No field of it is required. (OAS: ErrorMessage)
+
+    `codats` is false for anything else than a JSON object: then `error` is the body itself.
+    """
 
     error: str = ""
     correlation_id: str | None = None
+    codats: bool = True
+
+    def reference(self, redact: Callable[[str], str]) -> str | None:
+        """The correlation id, printable and without the API key."""
+        return tidy(redact(self.correlation_id)) or None if self.correlation_id else None
+
+    def quoted(self, redact: Callable[[str], str]) -> str:
+        """One printable line without the API key: all of Codat's text, else 200 characters."""
+        text = tidy(redact(self.error))
+        return text if self.codats else text[:_QUOTED]
 
 
-def parse_error_body(body: bytes, redact: Callable[[str], str] = str) -> ErrorBody:
-    """Any bytes to an ErrorBody: what is not Codat's JSON is quoted, one line, at most 200 letters.
-
-    `redact` sees each text before it is cut.
-    """
+def parse_error_body(body: bytes) -> ErrorBody:
+    """Any bytes to an ErrorBody. Never raises."""
     try:
         content = from_json(body)
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        text = body.decode("utf-8", "replace")
-        return ErrorBody(tidy(redact(text))[:_QUOTED])
+        return ErrorBody(body.decode("utf-8", "replace"), codats=False)
     error, correlation_id = content.get("error"), content.get("correlationId")
     return ErrorBody(
-        tidy(redact(error)) if isinstance(error, str) else "",
-        (tidy(redact(correlation_id)) or None) if isinstance(correlation_id, str) else None,
+        error if isinstance(error, str) else "",
+        correlation_id if isinstance(correlation_id, str) else None,
     )
 
 
@@ -70,7 +79,7 @@ def failure(
     call: Call, received: Received, busy_phrases: tuple[str, ...] = BUSY_PHRASES
 ) -> errors.CallFailed:
     """The exception for an answer outside 2xx. Never raises."""
-    said = parse_error_body(received.body, received.redact)
+    said = parse_error_body(received.body)
     kind = _kind(call, received.status, said.error, busy_phrases)
     wait = retry_after(received.headers, received.at)
     at = None if wait is None else received.at + wait
@@ -78,10 +87,10 @@ def failure(
         at = next_reset(received.at)
         wait = at - received.at
     return kind(
-        said.error or "no error text",
+        said.quoted(received.redact) or "no error text",
         status=received.status,
         call=str(call),
-        correlation_id=said.correlation_id,
+        correlation_id=said.reference(received.redact),
         retry_after=wait,
         retry_at=at,
         quota=received.quota,

@@ -47,6 +47,6 @@ def _not_understood(call: Call, received: Received, trouble: str) -> NotUndersto
         f"unexpected answer ({received.redact(trouble)})",
         status=received.status,
         call=str(call),
-        correlation_id=parse_error_body(received.body, received.redact).correlation_id,
+        correlation_id=parse_error_body(received.body).reference(received.redact),
         quota=received.quota,
     )
