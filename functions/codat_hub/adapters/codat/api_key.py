@@ -97,7 +97,6 @@ class SecretKey:
     def current(self) -> ApiKey:
         now = self._now()
         if self._kept is None or now - self._kept[1] >= self._max_age:
-            self._kept = None
             self._kept = (ApiKey(self._read()), now)
         return self._kept[0]
 

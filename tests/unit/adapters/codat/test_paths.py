@@ -58,6 +58,10 @@ def test_any_text_is_one_segment_or_is_not_sent(text):
     assert unquote(encoded).split("/")[2] == text
 
 
+def test_a_space_in_a_query_is_percent_encoded_like_the_sdks_and_not_a_plus():
+    assert query_string({"query": "a b"}) == "?query=a%20b"
+
+
 def test_query_parameters_that_are_none_are_left_out():
     assert query_string({"page": 1, "query": None}) == "?page=1"
     assert query_string({"query": None}) == ""
