@@ -17,29 +17,34 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from codat_hub.adapters.codat.answers import Received
-from codat_hub.adapters.codat.failures import BUSY_PHRASES, failure
-from codat_hub.errors import NotUnderstood, OutcomeUnknown
+from codat_hub.adapters.codat.failures import BUSY_PHRASES, failure, tidy
+from codat_hub.errors import CallFailed, NotUnderstood, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from codat_hub.adapters.codat.answers import Call
     from codat_hub.adapters.codat.api_key import ApiKey, KeySource
 
 BASE_URL: Final = "https://api.codat.io"
-LARGEST_ANSWER: Final = (
-    8 * 1024 * 1024
-)  # bytes after decompression; 100 companies take about 0.3 MB
-LARGEST_ERROR: Final = 64 * 1024  # bytes of an error answer that are read at all
-KEPT_ALIVE: Final = (
-    30.0  # seconds idle: well below the 350 after which a NAT gateway drops silently
-)
+# Bytes after decompression; a page of 100 companies takes about 0.3 MB.
+LARGEST_ANSWER: Final = 8 * 1024 * 1024
+# Bytes of an error answer that are read at all.
+LARGEST_ERROR: Final = 64 * 1024
+# Seconds a connection may idle: well below the 350 after which a NAT gateway drops it silently.
+KEPT_ALIVE: Final = 30.0
+# What these mean is only known from the body, so it has to be whole.
+_TOLD_BY_BODY: Final = frozenset({400, 409})
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `read` bounds each wait for bytes, `total` the whole call, checked between them."""
+    """Seconds. `read` bounds each wait for bytes, `total` the whole call, checked between them.
+
+    Looking up the host's name is bounded by neither: the function's own timeout is the last bound.
+    """
 
     connect: float = 3.0
     read: float = 20.0
@@ -47,7 +52,7 @@ class Timeouts:
 
     @property
     def longest(self) -> float:
-        """No call that reached Codat is waited for longer: the last wait may begin just in time."""
+        """When a call is surely over: the last wait for bytes may begin just before `total`."""
         return self.total + self.read
 
 
@@ -83,50 +88,78 @@ class Transport:
     def send(self, call: Call) -> Received:
         """The answer, when it is a 2xx. Raises the subclasses of CallFailed."""
         key = self._api_key.current()
-        received = self._exchange(call, key)
-        if not 200 <= received.status < 300:
-            raise failure(call, received, self._busy_phrases)
-        return received
+        outcome = self._exchange(call, key)
+        if isinstance(outcome, CallFailed):
+            raise outcome
+        if not 200 <= outcome.status < 300:
+            raise failure(call, outcome, self._busy_phrases)
+        return outcome
 
     def forget_key(self) -> None:
+        """Read the API key anew for the next call."""
         self._api_key.forget()
 
-    def _exchange(self, call: Call, key: ApiKey) -> Received:
+    def _exchange(self, call: Call, key: ApiKey) -> Received | CallFailed:
+        """A failure is returned, to be raised outside `except`: httpx and h11 quote in their texts
+        what came in, and that may quote the API key, so their exceptions are not chained.
+        """
         deadline = self._monotonic() + self._timeouts.total
         status = None
         try:
-            with self._http.stream(
-                call.method,
-                self._base_url + call.target,
-                headers=_headers(call, key.authorization()),
-                content=None if call.body is None else json.dumps(call.body).encode(),
-                timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect),
-                follow_redirects=False,  # the key goes to Codat and nowhere else
-                auth=None,
-            ) as response:
+            with self._stream(call, key) as response:
                 status = response.status_code
-                body = self._read(call, response, deadline)
+                body = self._read(response, deadline)
                 return Received(status, response.headers, body, self._now(), key.redact)
-        except httpx.DecodingError as exc:
-            raise NotUnderstood("undecodable body", status=status, call=str(call)) from exc
-        except (httpx.HTTPError, httpx.StreamError) as exc:
-            text = f"no whole answer: {type(exc).__name__}"
-            raise OutcomeUnknown(text, status=status, call=str(call)) from exc
+        except (httpx.DecodingError, _TooLong) as exc:
+            kind: type[CallFailed] = NotUnderstood
+            trouble = _described(exc)
+        except (httpx.HTTPError, httpx.StreamError, _TooSlow) as exc:
+            kind = OutcomeUnknown
+            trouble = f"no whole answer: {_described(exc)}"
+        return kind(tidy(key.redact(trouble)), status=status, call=str(call))
 
-    def _read(self, call: Call, response: httpx.Response, deadline: float) -> bytes:
-        success = response.is_success
+    def _stream(self, call: Call, key: ApiKey) -> AbstractContextManager[httpx.Response]:
+        return self._http.stream(
+            call.method,
+            self._base_url + call.target,
+            headers=_headers(call, key.authorization()),
+            content=None if call.body is None else json.dumps(call.body).encode(),
+            timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect),
+            follow_redirects=False,  # the key goes to Codat and nowhere else
+            auth=None,
+        )
+
+    def _read(self, response: httpx.Response, deadline: float) -> bytes:
+        """The body; of an error told by its status whatever part of it can be had."""
         body = bytearray()
-        for chunk in response.iter_bytes():
-            if self._monotonic() > deadline:
-                text = f"no whole answer within {self._timeouts.total:g} s"
-                raise OutcomeUnknown(text, status=response.status_code, call=str(call))
-            body += chunk
-            if not success and len(body) >= LARGEST_ERROR:
-                return bytes(body[:LARGEST_ERROR])
-            if len(body) > LARGEST_ANSWER:
-                text = f"an answer of over {LARGEST_ANSWER} bytes"
-                raise NotUnderstood(text, status=response.status_code, call=str(call))
+        try:
+            for chunk in response.iter_bytes():
+                body += chunk
+                if response.is_error and len(body) >= LARGEST_ERROR:
+                    return bytes(body[:LARGEST_ERROR])
+                self._check(len(body), deadline)
+        except (httpx.HTTPError, httpx.StreamError, _TooSlow):
+            if not response.is_error or response.status_code in _TOLD_BY_BODY:
+                raise
         return bytes(body)
+
+    def _check(self, size: int, deadline: float) -> None:
+        if size > LARGEST_ANSWER:
+            raise _TooLong(f"over {LARGEST_ANSWER} bytes")
+        if self._monotonic() > deadline:
+            raise _TooSlow(f"over {self._timeouts.total:g} s")
+
+
+class _TooLong(Exception):
+    """More bytes than any answer of Codat's."""
+
+
+class _TooSlow(Exception):
+    """More time than a call may take."""
+
+
+def _described(exc: Exception) -> str:
+    return f"{type(exc).__name__.lstrip('_')}: {exc}"
 
 
 def _headers(call: Call, authorization: str) -> dict[str, str]:

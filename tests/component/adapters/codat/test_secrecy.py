@@ -66,6 +66,10 @@ FAULTS = {
     "echo as a broken page": reply(200, content=f"<p>{RAW} {ENCODED}</p>".encode()),
     "reset": resets,
     "silence": lambda line: line.hold(30),
+    "echo as no HTTP": lambda line: line.send(f"Authorization: Basic {ENCODED}\r\n".encode()),
+    "echo as a broken header": lambda line: line.send(
+        f"HTTP/1.1 200 OK\r\n\tx {RAW} {ENCODED}\r\n\r\n".encode()
+    ),
     "no HTTP": lambda line: line.send(b"220 ESMTP\r\n"),
 }
 
