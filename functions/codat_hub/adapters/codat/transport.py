@@ -1,0 +1,194 @@
+"""One HTTP exchange with Codat: a call in, a whole 2xx answer out, or a named exception.
+
+No retries here: who waits, and how long, is decided where waiting costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from codat_hub.adapters.codat.answers import Received
+from codat_hub.adapters.codat.failures import BUSY_PHRASES, failure, tidy
+from codat_hub.errors import CallFailed, NotUnderstood, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from codat_hub.adapters.codat.answers import Call
+    from codat_hub.adapters.codat.api_key import ApiKey, KeySource
+
+BASE_URL: Final = "https://api.codat.io"
+# Bytes after decompression; a page of 100 companies takes about 0.3 MB.
+LARGEST_ANSWER: Final = 8 * 1024 * 1024
+# Bytes of an error answer that are read at all.
+LARGEST_ERROR: Final = 64 * 1024
+# Seconds a connection may idle: well below the 350 after which a NAT gateway drops it silently.
+KEPT_ALIVE: Final = 30.0
+# What these mean is only known from the body, so it has to be whole.
+_TOLD_BY_BODY: Final = frozenset({400, 409})
+_KEY: Final = re.compile(r"[!-~]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `read` bounds each wait for bytes, `total` the whole call, checked between them.
+
+    Looking up the host's name is bounded by neither: the function's own timeout is the last bound.
+    """
+
+    connect: float = 3.0
+    read: float = 20.0
+    total: float = 25.0
+
+    @property
+    def longest(self) -> float:
+        """When a call is surely over: the last wait for bytes may begin just before `total`."""
+        return self.total + self.read
+
+
+def new_http() -> httpx.Client:
+    """A connection pool to make once, at import of a handler, so that connections are reused."""
+    http = httpx.Client(limits=httpx.Limits(keepalive_expiry=KEPT_ALIVE))
+    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return http
+
+
+class Transport:
+    """See the module. `api_key` is asked once per call; `monotonic` is in seconds."""
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        api_key: KeySource,
+        *,
+        base_url: str = BASE_URL,
+        timeouts: Timeouts = Timeouts(),
+        busy_phrases: tuple[str, ...] = BUSY_PHRASES,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._http = http
+        self._api_key = api_key
+        self._base_url = _checked(base_url)
+        self._timeouts = timeouts
+        self._busy_phrases = busy_phrases
+        self._now = now
+        self._monotonic = monotonic
+
+    def send(self, call: Call) -> Received:
+        """The answer, when it is a 2xx. Raises the subclasses of CallFailed."""
+        key = self._api_key.current()
+        outcome = self._exchange(call, key)
+        if isinstance(outcome, CallFailed):
+            raise outcome
+        if not 200 <= outcome.status < 300:
+            raise failure(call, outcome, self._busy_phrases)
+        return outcome
+
+    def forget_key(self) -> None:
+        """Read the API key anew for the next call."""
+        self._api_key.forget()
+
+    def _exchange(self, call: Call, key: ApiKey) -> Received | CallFailed:
+        """A failure is returned, to be raised outside `except`: httpx and h11 quote in their texts
+        what came in, and that may quote the API key, so their exceptions are not chained.
+        """
+        deadline = self._monotonic() + self._timeouts.total
+        status = None
+        try:
+            with self._stream(call, key) as response:
+                status = response.status_code
+                body = self._read(response, deadline)
+                return Received(status, response.headers, body, self._now(), key.redact)
+        except (httpx.DecodingError, _TooLong) as exc:
+            kind: type[CallFailed] = NotUnderstood
+            trouble = _described(exc)
+        except (httpx.HTTPError, httpx.StreamError, _TooSlow) as exc:
+            kind = OutcomeUnknown
+            trouble = f"no whole answer: {_described(exc)}"
+        return kind(tidy(key.redact(trouble)), status=status, call=str(call))
+
+    def _stream(self, call: Call, key: ApiKey) -> AbstractContextManager[httpx.Response]:
+        return self._http.stream(
+            call.method,
+            self._base_url + call.target,
+            headers=_headers(call, key.authorization()),
+            content=None if call.body is None else json.dumps(call.body).encode(),
+            timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect),
+            follow_redirects=False,  # the key goes to Codat and nowhere else
+            auth=None,
+        )
+
+    def _read(self, response: httpx.Response, deadline: float) -> bytes:
+        """The body; of an error told by its status whatever part of it can be had."""
+        body = bytearray()
+        try:
+            for chunk in response.iter_bytes():
+                body += chunk
+                if response.is_error and len(body) >= LARGEST_ERROR:
+                    return bytes(body[:LARGEST_ERROR])
+                self._check(len(body), deadline)
+        except (httpx.HTTPError, httpx.StreamError, _TooSlow):
+            if not response.is_error or response.status_code in _TOLD_BY_BODY:
+                raise
+        return bytes(body)
+
+    def _check(self, size: int, deadline: float) -> None:
+        if size > LARGEST_ANSWER:
+            raise _TooLong(f"over {LARGEST_ANSWER} bytes")
+        if self._monotonic() > deadline:
+            raise _TooSlow(f"over {self._timeouts.total:g} s")
+
+
+class _TooLong(Exception):
+    """More bytes than any answer of Codat's."""
+
+
+class _TooSlow(Exception):
+    """More time than a call may take."""
+
+
+def _described(exc: Exception) -> str:
+    return f"{type(exc).__name__.lstrip('_')}: {exc}"
+
+
+def _headers(call: Call, authorization: str) -> dict[str, str]:
+    headers = {
+        "Accept": "application/json",
+        "Authorization": authorization,
+        "User-Agent": "codat-hub",
+    }
+    if call.body is not None:
+        headers["Content-Type"] = "application/json"
+    if call.idempotency_key is not None:
+        if not _KEY.fullmatch(call.idempotency_key):
+            raise ValueError("an idempotency key is 1 to 255 visible ASCII characters")
+        headers["Idempotency-Key"] = call.idempotency_key
+    return headers
+
+
+def _checked(base_url: str) -> str:
+    """`base_url` without a trailing slash; the key is never sent in clear text but to this host."""
+    url = httpx.URL(base_url)
+    if not url.host or url.userinfo or url.query or url.fragment:
+        raise ValueError("the base URL of Codat is a scheme, a host and perhaps a path")
+    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.host)):
+        raise ValueError("the base URL of Codat must be https, or http on this machine")
+    return base_url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

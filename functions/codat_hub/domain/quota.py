@@ -1,0 +1,22 @@
+"""Codat's daily request quota: what an answer says about it, and when it starts anew."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The `X-Rate-Limit-*` headers of one answer; None where a header was missing or unreadable.
+
+    `limit` and `remaining` count requests a day for the whole client. (Codat docs: rate limits)
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    resets_at: datetime | None = None
+
+
+def next_reset(now: datetime) -> datetime:
+    """The next 00:00 UTC after `now` (aware), when the quota resets. (Codat docs: rate limits)"""
+    tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time.min, tzinfo=UTC)
