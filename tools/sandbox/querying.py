@@ -17,11 +17,11 @@ _COMPARISON: Final = re.compile(r"\s*([A-Za-z_][\w.\- ]*?)\s*(!=|>=|<=|=|~|>|<)\
 _VALUE: Final = re.compile(r"(?:(?!&&|\|\||[{}]).)+", re.DOTALL)
 
 
-class MalformedQuery(Exception):  # noqa: N818  # named like Codat's answer
+class MalformedQuery(Exception):  # named like Codat's answer
     """The text is no query."""
 
 
-class UnresolvedProperty(Exception):  # noqa: N818  # named like Codat's answer
+class UnresolvedProperty(Exception):  # named like Codat's answer
     """The query names a property that cannot be queried."""
 
 
