@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.cli.environments import Environment, Name, confirm, find
+from tools.signing_secrets import SigningSecretsStore
 
 app = typer.Typer(
     help="Signing secrets per webhook consumer. Values are never shown, only fingerprints.",
@@ -34,7 +35,7 @@ ConsumerArgument = Annotated[
 @app.command("list")
 def list_(env: EnvOption = Name.LOCAL, as_json: JsonOption = False) -> None:
     """Show each consumer's accepted secrets, newest first, as fingerprints."""
-    accepted = _read(find(env))
+    accepted = _store(find(env)).read()
     shown = {name: [fingerprint(s) for s in secrets] for name, secrets in accepted.items()}
     if as_json:
         typer.echo(json.dumps(shown, indent=2))
@@ -54,24 +55,23 @@ def add(consumer: ConsumerArgument, env: EnvOption = Name.LOCAL) -> None:
         raise typer.BadParameter(
             f"{consumer!r}: a consumer's name is 1 to 63 of a-z, 0-9 and -, not beginning with -"
         )
-    environment = find(env)
+    store = _store(find(env))
     secret = check(_ask())
-    accepted = _read(environment)
-    present = accepted.get(consumer, [])
+    present = store.read().get(consumer, [])
     if secret in present:
         typer.echo(f"{consumer} accepts {fingerprint(secret)} already; nothing changed.")
         return
-    _write(environment, accepted | {consumer: [secret, *present]})
-    typer.echo(f"{consumer} now accepts {fingerprint(secret)}", nl=False)
-    typer.echo(f" and {len(present)} older. Running functions know within a minute." if present
-               else ". Running functions know within a minute.")  # fmt: skip
+    store.set({consumer: [secret, *present]})
+    older = f" and {len(present)} older" if present else ""
+    typer.echo(f"{consumer} now accepts {fingerprint(secret)}{older}.")
+    typer.echo("Running functions know within a minute of the first delivery that needs it.")
 
 
 @app.command()
 def retire(consumer: ConsumerArgument, env: EnvOption = Name.LOCAL, yes: YesOption = False) -> None:
     """Stop accepting all but the newest secret of a consumer."""
-    environment = find(env)
-    accepted = _read(environment)
+    store = _store(find(env))
+    accepted = store.read()
     if consumer not in accepted:
         typer.echo(f"{env} has no consumer {consumer!r}. It has: {_names(accepted)}", err=True)
         raise typer.Exit(1)
@@ -81,7 +81,7 @@ def retire(consumer: ConsumerArgument, env: EnvOption = Name.LOCAL, yes: YesOpti
         return
     confirm(env, f"Deliveries to {consumer} signed with any but {fingerprint(newest)} "
                  f"will be refused within five minutes. Go on?", yes)  # fmt: skip
-    _write(environment, accepted | {consumer: [newest]})
+    store.set({consumer: [newest]})
     typer.echo(f"{consumer} accepts {fingerprint(newest)} only.")
 
 
@@ -100,7 +100,7 @@ def check(secret: str) -> str:
     if not secret.startswith("whsec_") or len(key) not in _KEY_BYTES:
         raise typer.BadParameter(
             "that is not a signing secret: expected 'whsec_' and the base64 of 24 to 64 bytes, "
-            "as the Codat Portal shows it (Settings > Webhooks > the endpoint > Signing secret)"
+            "as the Codat Portal shows it for the endpoint"
         )
     return secret
 
@@ -116,18 +116,7 @@ def _names(accepted: dict[str, list[str]]) -> str:
     return ", ".join(sorted(accepted)) or "none"
 
 
-def _read(environment: Environment) -> dict[str, list[str]]:
-    """Read the accepted secrets; none if the stack is new."""
-    manager = environment.client("secretsmanager")
-    try:
-        value = manager.get_secret_value(SecretId=environment.outputs["SigningSecretsArn"])
-    except manager.exceptions.ResourceNotFoundException:
-        return {}
-    accepted: dict[str, list[str]] = json.loads(value["SecretString"] or "{}")
-    return accepted
-
-
-def _write(environment: Environment, accepted: dict[str, list[str]]) -> None:
-    environment.client("secretsmanager").put_secret_value(
-        SecretId=environment.outputs["SigningSecretsArn"], SecretString=json.dumps(accepted)
+def _store(environment: Environment) -> SigningSecretsStore:
+    return SigningSecretsStore(
+        environment.client("secretsmanager"), environment.outputs["SigningSecretsArn"]
     )

@@ -30,7 +30,7 @@ _PLACEHOLDERS: Final = (
     "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup",
 )
-_PROCESSES_PER_FUNCTION: Final = 8
+_PROCESSES_PER_FUNCTION: Final = 4
 _DEFAULT_STREAM_RETRIES: Final = 3  # AWS would go on until the record expires
 
 

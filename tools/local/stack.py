@@ -16,6 +16,7 @@ import httpx
 from tools.build import ROOT, BuildError, build, source_fingerprint
 from tools.local.emulator import REGION, Emulator
 from tools.local.processes import Process, StepFailed
+from tools.signing_secrets import SigningSecretsStore
 
 DEFAULT_STATE: Final = ROOT / ".local"
 # Outside Codat: for curl, demos and tests. The sandbox does not know it, so nothing else sends
@@ -174,7 +175,8 @@ class LocalStack:
         subscriptions["platform"] = _EVENTS_OF_ALL_TEAMS
         accepted = subscribe(codat, f"{api_url}/webhooks/codat", subscriptions)
         accepted[PLAYGROUND] = [self._playground_secret()]
-        self._store_secrets(outputs["SigningSecretsArn"], accepted)
+        manager = self.emulator.client("secretsmanager")
+        SigningSecretsStore(manager, outputs["SigningSecretsArn"]).set(accepted)
         return {
             "endpoint_url": self.emulator.url,
             "region": REGION,
@@ -188,13 +190,6 @@ class LocalStack:
             "signing_secrets_arn": outputs["SigningSecretsArn"],
             "receive_webhook_logs": outputs["ReceiveWebhookLogs"],
         }
-
-    def _store_secrets(self, arn: str, accepted: dict[str, list[str]]) -> None:
-        """Set our consumers' secrets, leaving those that a person added alone."""
-        manager = self.emulator.client("secretsmanager")
-        present = json.loads(manager.get_secret_value(SecretId=arn)["SecretString"] or "{}")
-        if present | accepted != present:
-            manager.put_secret_value(SecretId=arn, SecretString=json.dumps(present | accepted))
 
     def _playground_secret(self) -> str:
         kept = self.state / "playground.secret"

@@ -1,0 +1,1 @@
+"""`make demo`: the hub's story, told and checked on this machine."""

@@ -1,0 +1,125 @@
+"""The demo's hands: deliver webhooks, ask the sandbox to, look into the inbox."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from standardwebhooks import Webhook
+
+from tools.demo.story import Scene
+from tools.local.stack import LocalStack, codat_client
+
+_POLL = 0.05  # seconds
+
+
+@dataclass(frozen=True)
+class Hub:
+    """The deployed hub by the contract of stack.json, and the sandbox beside it."""
+
+    local: LocalStack
+    stack: dict[str, Any]
+
+    def deliver(
+        self,
+        scene: Scene,
+        webhook_id: str,
+        body: bytes,
+        *,
+        secret: str | None = None,
+        age: timedelta = timedelta(),
+        consumer: str | None = None,
+        **headers: str,
+    ) -> int:
+        """POST one signed webhook, each part of it changeable; return the status."""
+        signed_at = datetime.now(UTC) - age
+        signer = Webhook(secret or self.stack["webhook_secret"])
+        signature = signer.sign(webhook_id, signed_at, body.decode())
+        sent = {
+            "webhook-id": webhook_id,
+            "webhook-timestamp": str(int(signed_at.timestamp())),
+            "webhook-signature": signature,
+        } | {name.replace("_", "-"): value for name, value in headers.items()}
+        url = self.stack["webhook_url"]
+        url = f"{url.rpartition('/')[0]}/{consumer}" if consumer else url
+        begun = time.monotonic()
+        answer = httpx.post(url, content=body, headers=sent, timeout=30)
+        scene.answered(answer.status_code, time.monotonic() - begun)
+        return answer.status_code
+
+    def item(self, webhook_id: str) -> dict[str, str] | None:
+        """Return one inbox item by its attributes' plain values."""
+        answer = self.local.emulator.client("dynamodb").get_item(
+            TableName=self.stack["inbox_table"],
+            Key={"webhook_id": {"S": webhook_id}},
+            ConsistentRead=True,
+        )
+        if "Item" not in answer:
+            return None
+        return {name: str(next(iter(value.values()))) for name, value in answer["Item"].items()}
+
+    def note(self, scene: Scene, webhook_ids: set[str]) -> int:
+        """Count, for the scene, which of these webhooks lie in the inbox."""
+        items = [item for item in map(self.item, webhook_ids) if item]
+        scene.stored = len(items)
+        scene.quarantined = sum("quarantine" in item for item in items)
+        return len(items)
+
+    def codat(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call the sandbox. Raises httpx.HTTPStatusError."""
+        about = {"url": self.stack["sandbox_url"], "api_key": self.stack["codat_api_key"]}
+        with codat_client(about) as client:
+            answer = client.request(method, path, json=body).raise_for_status()
+        return answer.json() if answer.content else None
+
+    def emit(self, event_type: str, payload: dict[str, Any], **how: Any) -> str:
+        """Let the sandbox send an event to its subscribers; return the webhook-id."""
+        body = {"eventType": event_type, "payload": payload, **how}
+        return str(self.codat("POST", "/_sandbox/events", body)["webhookId"])
+
+    def follow(self, scene: Scene, webhook_ids: set[str]) -> bool:
+        """Show the sandbox's attempts at these messages; tell whether all have arrived."""
+        messages = self.codat("GET", "/_sandbox/deliveries")
+        ours = [message for message in messages if message["webhookId"] in webhook_ids]
+        scene.answers.clear()
+        scene.latencies.clear()
+        for attempt in (attempt for message in ours for attempt in message["attempts"]):
+            scene.answered(attempt["status"] or 0, attempt["latencySeconds"])
+        self.note(scene, webhook_ids)
+        return all(message["state"] == "delivered" for message in ours)
+
+    def settle(self, scene: Scene, webhook_ids: set[str]) -> None:
+        """Wait until all of these messages have arrived, showing them on their way."""
+        wait_until(lambda: self.follow(scene, webhook_ids))
+
+    @contextmanager
+    def denied(self, action: str) -> Iterator[None]:
+        """Take one permission away from the deployed webhook function for a while."""
+        iam, functions = self.local.emulator.client("iam"), self.local.emulator.client("lambda")
+        (function,) = (
+            f
+            for f in functions.list_functions()["Functions"]
+            if "ReceiveWebhook" in f["FunctionName"]
+        )
+        role = function["Role"].rpartition("/")[2]
+        statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_role_policy(RoleName=role, PolicyName="outage", PolicyDocument=document)
+        try:
+            yield
+        finally:
+            iam.delete_role_policy(RoleName=role, PolicyName="outage")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
+    """Poll until the condition holds; tell whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL)
+    return True

@@ -1,0 +1,104 @@
+"""How the demo is told: scenes with counts, latencies and expectations, in one live table."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+
+@dataclass
+class Scene:
+    """One thing shown. `answers` counts HTTP statuses, `latencies` are in seconds."""
+
+    title: str
+    answers: Counter[int] = field(default_factory=Counter)
+    latencies: list[float] = field(default_factory=list)
+    stored: int = 0
+    quarantined: int = 0
+    expectations: dict[str, bool] = field(default_factory=dict)
+    over: bool = False
+
+    def answered(self, status: int, latency: float) -> None:
+        """Count one answer of the webhooks API."""
+        self.answers[status] += 1
+        self.latencies.append(latency)
+
+    def expect(self, what: str, holds: bool) -> None:
+        """Note whether something that must hold does."""
+        self.expectations[what] = holds
+
+    @property
+    def good(self) -> bool:
+        return self.over and bool(self.expectations) and all(self.expectations.values())
+
+
+class Story:
+    """The scenes so far, drawn again as they change."""
+
+    def __init__(self, console: Console) -> None:
+        self.scenes: list[Scene] = []
+        self._console = console
+        self._live: Live | None = None
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Keep the table on screen while the scenes are played."""
+        with Live(console=self._console, get_renderable=self._table, refresh_per_second=8) as live:
+            self._live = live
+            yield
+
+    @contextmanager
+    def scene(self, title: str) -> Iterator[Scene]:
+        """Play one scene; what goes wrong in it is an expectation that did not hold."""
+        scene = Scene(title)
+        self.scenes.append(scene)
+        try:
+            yield scene
+        except Exception as error:  # noqa: BLE001  # the story goes on and ends in failure
+            scene.expect(f"{type(error).__name__}: {error}", holds=False)
+        finally:
+            scene.over = True
+
+    @property
+    def broken(self) -> list[str]:
+        """Return every expectation that did not hold, with its scene."""
+        return [
+            f"{scene.title}: {what}"
+            for scene in self.scenes
+            for what, holds in scene.expectations.items()
+            if not holds
+        ] + [
+            f"{scene.title}: nothing was checked" for scene in self.scenes if not scene.expectations
+        ]
+
+    def _table(self) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column("")
+        table.add_column("what")
+        table.add_column("answers")
+        for name in ("stored", "quarantined", "median", "slowest"):
+            table.add_column(name, justify="right")
+        for scene in self.scenes:
+            table.add_row(*_row(scene))
+        return table
+
+
+def _row(scene: Scene) -> tuple[str, ...]:
+    mark = "[green]✓[/]" if scene.good else "[red]✗[/]" if scene.over else "[yellow]…[/]"
+    answers = "  ".join(f"{count} x {status}" for status, count in sorted(scene.answers.items()))
+    middle = f"{statistics.median(scene.latencies) * 1000:.0f} ms" if scene.latencies else ""
+    slowest = f"{max(scene.latencies) * 1000:.0f} ms" if scene.latencies else ""
+    return (
+        mark,
+        scene.title,
+        answers,
+        str(scene.stored),
+        str(scene.quarantined),
+        middle,
+        slowest,
+    )
