@@ -16,11 +16,47 @@ $(INSTALLED): tools/requirements.txt tools/setup.sh
 .PHONY: setup
 setup: $(INSTALLED) ## .venv with everything pinned (the other targets do this by themselves)
 
+.PHONY: demo
+demo: $(INSTALLED) ## the whole story on this machine, checked; leaves nothing running
+	@python -m tools.demo
+
+.PHONY: up
+up: $(INSTALLED) ## build, start and deploy the local stack; writes .local/stack.json
+	@python -m tools.local up
+
+.PHONY: down
+down: $(INSTALLED) ## stop the local stack
+	@python -m tools.local down
+
+.PHONY: test
+test: lint validate ## everything that CI runs
+	pytest -n 2 tests/unit tests/component
+	pytest tests/system
+
 .PHONY: lint
 lint: $(INSTALLED) ## ruff, mypy
 	ruff format --check .
 	ruff check .
 	mypy
+
+.PHONY: validate
+validate: $(INSTALLED) ## template.yaml: sam validate --lint and the serverless rules
+	@sam validate --lint --config-env local
+	cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
+
+.PHONY: bench
+bench: $(INSTALLED) ## cold-start imports against their unavoidable part, with and without bytecode
+	@python -m tools.build local
+	@python -m tools.bench.cold_start
+
+ENV ?= unset
+.PHONY: build
+build: $(INSTALLED) ## ENV=dev: build for one environment, bytecode included
+	@python -m tools.build $(ENV)
+
+.PHONY: deploy
+deploy: build ## ENV=dev: build, then deploy to the AWS account of your credentials
+	sam deploy --config-env $(ENV)
 
 .PHONY: format
 format: $(INSTALLED) ## format and mend what ruff can

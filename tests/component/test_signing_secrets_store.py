@@ -1,0 +1,121 @@
+"""`hub secrets` and its store, on moto."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.builders import OTHER_SECRET, SECRET
+from tools.cli import environments, secrets
+from tools.cli.environments import Environment, Name
+from tools.signing_secrets import SigningSecretsStore
+
+
+@pytest.fixture
+def arn(secretsmanager):
+    return secretsmanager.create_secret(Name="signing")["ARN"]
+
+
+@pytest.fixture
+def store(secretsmanager, arn):
+    return SigningSecretsStore(secretsmanager, arn)
+
+
+@pytest.fixture
+def hub(arn, monkeypatch):
+    """Run `hub secrets …` against moto, in any environment."""
+    monkeypatch.setattr(
+        secrets, "find", lambda name: Environment(name, "eu-west-2", {"SigningSecretsArn": arn})
+    )
+
+    def run(*words, stdin=""):
+        return CliRunner().invoke(secrets.app, words, input=stdin)
+
+    return run
+
+
+def test_a_new_stack_accepts_nothing_and_says_what_to_do(hub, store):
+    assert store.read() == {}
+    answer = hub("list")
+    assert (answer.exit_code, "hub secrets add" in answer.stdout) == (0, True)
+    assert json.loads(hub("list", "--json").stdout) == {}
+
+
+def test_a_new_secret_comes_before_the_present_one_and_both_count(hub, store):
+    assert hub("add", "lending", stdin=SECRET).exit_code == 0
+    assert hub("add", "lending", stdin=f" {OTHER_SECRET}\n").exit_code == 0
+    assert store.read() == {"lending": [OTHER_SECRET, SECRET]}
+
+
+def test_the_same_secret_twice_changes_nothing(hub, store):
+    hub("add", "lending", stdin=SECRET)
+    again = hub("add", "lending", stdin=SECRET)
+    assert (again.exit_code, "nothing changed" in again.stdout) == (0, True)
+    assert store.read() == {"lending": [SECRET]}
+
+
+def test_another_consumers_secrets_are_left_alone(hub, store):
+    store.set({"expenses": [OTHER_SECRET]})
+    hub("add", "lending", stdin=SECRET)
+    assert store.read() == {"expenses": [OTHER_SECRET], "lending": [SECRET]}
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "whsec_", "whsec_%%%", SECRET[6:], "whsec_c2hvcnQ=", f"{SECRET} {SECRET}"]
+)
+def test_what_is_no_signing_secret_is_refused_and_not_repeated(hub, store, typed):
+    answer = hub("add", "lending", stdin=typed)
+    assert answer.exit_code == 2
+    assert not typed or typed not in answer.output
+    assert store.read() == {}
+
+
+@pytest.mark.parametrize("consumer", ["Lending", "a b", "-x", "x" * 64, "a/b"])
+def test_a_consumers_name_must_fit_into_its_url(hub, store, consumer):
+    answer = hub("add", "--", consumer, stdin=SECRET)
+    assert answer.exit_code == 2
+    assert store.read() == {}
+
+
+def test_secrets_are_shown_as_fingerprints_only(hub, store):
+    store.set({"lending": [SECRET, OTHER_SECRET]})
+    shown = hub("list").output + hub("list", "--json").output
+    for secret in (SECRET, OTHER_SECRET):
+        assert secrets.fingerprint(secret) in shown
+        assert secret[6:] not in shown
+
+
+def test_retire_keeps_the_newest_only_after_asking(hub, store):
+    store.set({"lending": [SECRET, OTHER_SECRET]})
+    assert hub("retire", "lending", stdin="n\n").exit_code == 1
+    assert store.read() == {"lending": [SECRET, OTHER_SECRET]}
+    assert hub("retire", "lending", stdin="y\n").exit_code == 0
+    assert store.read() == {"lending": [SECRET]}
+    assert "nothing changed" in hub("retire", "lending").stdout
+
+
+def test_in_prod_the_environments_name_is_the_answer(hub, store):
+    store.set({"lending": [SECRET, OTHER_SECRET]})
+    assert hub("retire", "lending", "--env", "prod", stdin="y\n").exit_code == 1
+    assert len(store.read()["lending"]) == 2
+    assert hub("retire", "lending", "--env", "prod", stdin="prod\n").exit_code == 0
+    assert len(store.read()["lending"]) == 1
+
+
+def test_retiring_an_unknown_consumer_names_the_known_ones(hub, store):
+    store.set({"expenses": [SECRET]})
+    answer = hub("retire", "lending", "--yes")
+    assert (answer.exit_code, "expenses" in answer.output) == (1, True)
+
+
+def test_without_a_local_stack_the_answer_is_how_to_start_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(environments, "_LOCAL", tmp_path / "stack.json")
+    answer = CliRunner().invoke(secrets.app, ["list"])
+    assert (answer.exit_code, "make up" in answer.output) == (1, True)
+
+
+def test_a_stack_that_is_not_deployed_is_named(aws):
+    answer = CliRunner().invoke(secrets.app, ["list", "--env", Name.DEV])
+    assert answer.exit_code == 1
+    assert "codat-hub-dev" in answer.output
+    assert "make deploy ENV=dev" in answer.output
