@@ -62,7 +62,10 @@ class CodatClient:
     ) -> Answer[models.Company]:
         """`products` is in Codat's guide but not in its OAS: pass it only where wanted. (D7)"""
         body = _given(
-            name=name, description=description, tags=_dict(tags), products=_list(products)
+            name=name,
+            description=description,
+            tags=tags and dict(tags),
+            products=products and list(products),
         )
         call = Call("POST", path("companies"), body, idempotency_key)
         return parsed(call, self._transport.send(call), models.Company)
@@ -187,7 +190,7 @@ class CodatClient:
             url=url,
             eventTypes=list(event_types),
             disabled=disabled,
-            companyTags=_list(company_tags),
+            companyTags=company_tags and list(company_tags),
         )
         call = Call("POST", path("webhooks"), body, idempotency_key)
         return parsed(call, self._transport.send(call), models.WebhookConsumer)
@@ -215,11 +218,3 @@ class CodatClient:
 
 def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _dict(value: Mapping[str, str] | None) -> dict[str, str] | None:
-    return None if value is None else dict(value)
-
-
-def _list(value: Sequence[str] | None) -> list[str] | None:
-    return None if value is None else list(value)

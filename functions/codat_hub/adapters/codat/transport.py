@@ -6,6 +6,7 @@ No retries here: who waits, and how long, is decided where waiting costs nothing
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from dataclasses import dataclass
@@ -57,7 +58,12 @@ class Timeouts:
 
 
 def new_http() -> httpx.Client:
-    """A connection pool to make once, at import of a handler, so that connections are reused."""
+    """A connection pool to make once, at import of a handler, so that connections are reused.
+
+    It keeps no cookies. It stops httpcore, for the whole process, from logging what comes in even
+    at DEBUG: that is payload, and from a server that echoes it is the API key.
+    """
+    logging.getLogger("httpcore").setLevel(logging.INFO)
     http = httpx.Client(limits=httpx.Limits(keepalive_expiry=KEPT_ALIVE))
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return http
