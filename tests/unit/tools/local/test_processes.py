@@ -2,6 +2,7 @@ import os
 import sys
 
 import pytest
+from rich.console import Console
 
 from tools.local.processes import Process, StepFailed
 from tools.local.report import show_failure
@@ -64,8 +65,6 @@ def test_a_process_that_is_never_ready_is_reported(process):
 
 
 def test_a_failure_shows_the_end_of_its_log_and_where_the_rest_is(tmp_path, capsys):
-    from rich.console import Console
-
     log = tmp_path / "deploy.log"
     log.write_text("\n".join(f"line {number}" for number in range(100)))
     show_failure(Console(width=200), StepFailed("sam deploy ended with exit code 1", log))
