@@ -1,9 +1,8 @@
 """The demo's hands: deliver webhooks, ask the sandbox to, look into the inbox."""
 
-import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -96,23 +95,10 @@ class Hub:
         """Wait until all of these messages have arrived, showing them on their way."""
         wait_until(lambda: self.follow(scene, webhook_ids))
 
-    @contextmanager
-    def denied(self, action: str) -> Iterator[None]:
+    def denied(self, action: str) -> AbstractContextManager[None]:
         """Take one permission away from the deployed webhook function for a while."""
-        iam, functions = self.local.emulator.client("iam"), self.local.emulator.client("lambda")
-        (function,) = (
-            f
-            for f in functions.list_functions()["Functions"]
-            if "ReceiveWebhook" in f["FunctionName"]
-        )
-        role = function["Role"].rpartition("/")[2]
-        statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam.put_role_policy(RoleName=role, PolicyName="outage", PolicyDocument=document)
-        try:
-            yield
-        finally:
-            iam.delete_role_policy(RoleName=role, PolicyName="outage")
+        function = self.stack["receive_webhook_logs"].rpartition("/")[2]
+        return self.local.emulator.denied(function, action)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:

@@ -1,10 +1,12 @@
 """The AWS emulator: start it, talk to it, deploy the real template to it."""
 
+import json
 import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
@@ -121,6 +123,24 @@ class Emulator:
         if done.returncode:
             raise StepFailed(f"sam deploy ended with exit code {done.returncode}", log)
         return self.outputs(stack_name)
+
+    @contextmanager
+    def denied(self, function_name: str, action: str) -> Iterator[None]:
+        """Take one permission from a deployed function's role for a while, and its warm state."""
+        iam, functions = self.client("iam"), self.client("lambda")
+        function = functions.get_function_configuration(FunctionName=function_name)
+        role = function["Role"].rpartition("/")[2]
+        statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_role_policy(RoleName=role, PolicyName="outage", PolicyDocument=document)
+        # another memory size starts new environments, which have cached nothing yet
+        functions.update_function_configuration(
+            FunctionName=function_name, MemorySize=function["MemorySize"] + 1
+        )
+        try:
+            yield
+        finally:
+            iam.delete_role_policy(RoleName=role, PolicyName="outage")
 
     def outputs(self, stack_name: str = STACK_NAME) -> dict[str, str]:
         """Return the deployed stack's outputs."""
