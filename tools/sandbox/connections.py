@@ -47,6 +47,12 @@ def link(world: World, company: Company, connection: Connection) -> None:
     _first_reads(world, company, connection)
 
 
+def fail(world: World, company: Company, connection: Connection) -> None:
+    """The customer gives up while linking."""
+    connection.errors.append(ConnectionFault("403", "User cancelled linking", world.now))
+    _tell(world, "connection.failed", company, connection)
+
+
 def unlink(world: World, company: Company, connection: Connection, *, by_customer: bool) -> None:
     """Stop syncing: we cut it, or the customer revoked; what was read stays readable."""
     if by_customer:

@@ -45,13 +45,14 @@ class IdempotencyKeys:
         """Keep the answer; a 429 is not kept and sets the key free."""
         if status == 429:
             self.entries.pop(key, None)
-        elif entry := self.entries.get(key):
+        elif entry := self.entries.pop(key, None):
             entry.status, entry.body, entry.expires = status, body, now + LIFE
+            self.entries[key] = entry  # at the end again: the dict is in order of expiry
 
     def abandon(self, key: str) -> None:
         """The request was never carried out: the key is free again."""
         self.entries.pop(key, None)
 
     def _expire(self, now: datetime) -> None:
-        for key in [key for key, entry in self.entries.items() if entry.expires <= now]:
-            del self.entries[key]
+        while self.entries and next(iter(self.entries.values())).expires <= now:
+            del self.entries[next(iter(self.entries))]

@@ -109,7 +109,7 @@ def _company(
 def _connect(rng: random.Random, company: Company, number: int, now: datetime) -> None:
     """Mostly one linked ledger; every fifth has a bank too; a few are not linked (any more)."""
     ledger = _add(rng, company, ("gbol", "qhyg", "gbol", "fraz")[number % 4])
-    if number % 5 == 4:
+    if number % 5 == 0:
         _add(rng, company, ("bnkp", "bnkq")[number % 2])
     match number % 20:
         case 7 | 17:

@@ -130,4 +130,7 @@ async def _loop_forever(sandbox: Sandbox) -> None:
 async def _save_regularly(sandbox: Sandbox, path: Path) -> None:
     while True:
         await asyncio.sleep(SAVE_EVERY)
-        persistence.save(path, sandbox.snapshot())
+        try:
+            persistence.save(path, sandbox.snapshot())
+        except OSError:
+            log.exception("the state could not be saved and will be tried again")

@@ -49,7 +49,7 @@ def _registry():
     return Registry().with_resource("codat", Resource(document(), DRAFT202012))
 
 
-def _operation(method: str, path: str):
+def operation(method: str, path: str):
     """The operation and its own path, for a request's path."""
     for template, operations in document()["paths"].items():
         pattern = re.sub(r"\{[^}]*\}", "[^/]+", template)
@@ -60,11 +60,11 @@ def _operation(method: str, path: str):
 
 def problems(method: str, path: str, status: int, body) -> list[str]:
     """What in an answer differs from the specification."""
-    found = _operation(method, path)
+    found = operation(method, path)
     if found is None:
         return []  # data reads are specified elsewhere
-    template, operation = found
-    documented = operation["responses"]
+    template, described = found
+    documented = described["responses"]
     if str(status) not in documented:
         allowed = str(status) in DOCUMENTED_ELSEWHERE
         return [] if allowed else [f"{status} is not documented for {method} {template}"]

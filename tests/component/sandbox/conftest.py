@@ -56,7 +56,7 @@ def advance(client):
 
 @pytest.fixture
 def company(client):
-    """A seeded company with a linked ledger and both custom products."""
+    """A seeded company with a linked ledger, a linked bank and both custom products."""
     return client.get("/companies").json()["results"][0]
 
 

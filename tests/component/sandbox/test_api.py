@@ -176,7 +176,7 @@ def test_history_can_be_queried_but_not_by_is_completed(client, company, advance
     path = f"/companies/{company['id']}"
     assert client.post(f"{path}/data/all").status_code == 204
     running = client.get(f"{path}/data/history", params={"query": "status!=Complete"}).json()
-    assert running["totalResults"] == 6
+    assert running["totalResults"] == 8
     one = running["results"][0]
     assert client.get(f"{path}/data/history/{one['id']}").json()["id"] == one["id"]
     refused = client.get(f"{path}/data/history", params={"query": "isCompleted=true"})

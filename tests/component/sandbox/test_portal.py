@@ -136,7 +136,10 @@ def test_cutting_and_relinking_send_disconnected_and_reconnected(client, company
     types = ["connection.disconnected", "connection.reconnected", "connection.connected"]
     client.post("/webhooks", json={"url": "http://127.0.0.1:9/hook", "eventTypes": types})
     path = f"/_sandbox/companies/{company['id']}"
-    cut = client.post(f"{path}/unlink", json={"deauthorize": True}).json()
+    ambiguous = client.post(f"{path}/unlink", json={"deauthorize": True})
+    assert ambiguous.json()["problems"][0]["field"] == "connectionId"
+    chosen = {"connectionId": company["dataConnections"][0]["id"]}
+    cut = client.post(f"{path}/unlink", json=chosen | {"deauthorize": True}).json()
     assert (cut["status"], len(cut["dataConnectionErrors"])) == ("Deauthorized", 1)
     assert client.post(f"{path}/relink").json()["status"] == "Linked"
     assert events(company["id"]) == types[:2]
@@ -149,7 +152,7 @@ def test_the_portals_refresh_uses_client_level_settings_only(client, company, ev
     }
     client.post("/webhooks", json=body)
     assert client.post("/_sandbox/portal/refresh", json={"companyId": company["id"]}).json() == {
-        "fetches": 6
+        "fetches": 8
     }
     advance(5)
     assert events(company["id"]) == ["read.completed"]

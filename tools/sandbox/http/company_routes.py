@@ -101,7 +101,7 @@ def unlink_connection(sandbox: Sandbox, call: Call) -> Answer:
     company = company_of(sandbox, call)
     connection = connections.find(company, call.params["connection_id"])
     status = call.json_object().get("status")
-    if status not in {None, connections.UNLINKED}:
+    if status is not None and status != connections.UNLINKED:
         raise invalid_request("status can be set to Unlinked only.")
     if status and connection.status != connections.UNLINKED:
         connections.unlink(sandbox.world, company, connection, by_customer=False)

@@ -65,9 +65,10 @@ class CompleteRead(Body):
 
 
 class Link(Body):
-    """The customer links a platform."""
+    """The customer links a platform, or gives up half way."""
 
     platform_key: str
+    fail: bool = False
 
 
 class ConnectionChoice(Body):

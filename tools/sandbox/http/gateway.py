@@ -5,6 +5,8 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -19,6 +21,10 @@ from tools.sandbox.http.exchange import Answer, Call, Handler
 from tools.sandbox.idempotency import METHODS
 from tools.sandbox.ratelimits import TooManyRequests
 from tools.sandbox.runtime import Sandbox
+
+log = logging.getLogger("sandbox")
+
+_ANY = re.compile("")
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -115,6 +121,9 @@ class Gateway:
             return handler(self._sandbox, call)
         except CodatError as error:
             return _failure(error)
+        except Exception:
+            log.exception("the sandbox failed at a request", extra={"path": call.path})
+            return _faulty(Fault("*", _ANY, 1, status=500))
 
     def _authorized(self, request: Request) -> bool:
         """Basic and the encoded key alone: no user name, no colon (FACTS §1.1)."""

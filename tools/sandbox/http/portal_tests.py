@@ -15,8 +15,13 @@ portal = Portal()
 
 @portal.get("/health")
 def health(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
-    """Whether it runs, and its time."""
-    return {"status": "ok", "time": codat_date(sandbox.world.now), "speed": sandbox.clock.speed}
+    """Whether it runs, its time, and how many reads are in progress."""
+    return {
+        "status": "ok",
+        "time": codat_date(sandbox.world.now),
+        "speed": sandbox.clock.speed,
+        "reads": sum(len(one.reads) for one in sandbox.world.state.companies.values()),
+    }
 
 
 @portal.post("/reset")

@@ -42,7 +42,10 @@ def link(sandbox: Sandbox, params: dict[str, str], wanted: Link) -> dict[str, An
     connections.refuse_second_ledger(company, wanted.platform_key)
     connection = waiting[0] if waiting else None
     connection = connection or connections.create(sandbox.world, company, wanted.platform_key)
-    connections.link(sandbox.world, company, connection)
+    if wanted.fail:
+        connections.fail(sandbox.world, company, connection)
+    else:
+        connections.link(sandbox.world, company, connection)
     return views.connection(company, connection)
 
 

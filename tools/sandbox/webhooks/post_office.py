@@ -122,7 +122,7 @@ class PostOffice:
 
     def replay(self, consumer: Consumer, since: datetime, *, even_delivered: bool) -> list[str]:
         """Send again what was generated since a time: what the consumer lacks, or everything."""
-        settled = {
+        on_its_way_or_there = {
             delivery.message_id
             for delivery in self.state.deliveries.values()
             if delivery.consumer_id == consumer.id and delivery.state is not DeliveryState.FAILED
@@ -132,7 +132,7 @@ class PostOffice:
             for message in self.state.messages.values()
             if message.generated >= since
             and subscribes(consumer, message)
-            and (even_delivered or message.id not in settled)
+            and (even_delivered or message.id not in on_its_way_or_there)
         ]
         for message in wanted:
             self._add(message.id, consumer.id, timedelta(0))
