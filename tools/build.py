@@ -9,14 +9,14 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 ENVIRONMENTS: Final = ("local", "dev", "test", "staging", "prod")
-_SOURCES: Final = ("functions", "layers", "template.yaml", "samconfig.toml", "tools/build.py")
+SOURCES: Final = ("functions", "layers", "template.yaml", "samconfig.toml", "tools/build.py")
 _SKIPPED: Final = ("__pycache__", ".pyc")
 
 
@@ -37,7 +37,7 @@ def build(environment: str, log: Path) -> bool:
     folder = build_dir(environment)
     stamp = folder.with_name(f"{folder.name}.fingerprint")
     with _only_one(folder):
-        fingerprint = f"{environment} {source_fingerprint()}"
+        fingerprint = f"{environment} {fingerprint_of(*SOURCES)}"
         if stamp.exists() and stamp.read_text() == fingerprint:
             return False
         stamp.unlink(missing_ok=True)
@@ -48,10 +48,10 @@ def build(environment: str, log: Path) -> bool:
     return True
 
 
-def source_fingerprint() -> str:
-    """Hash every file that goes into a build, and the interpreter that compiles it."""
+def fingerprint_of(*sources: str) -> str:
+    """Hash all files of these folders and files of the project, and the interpreter's version."""
     digest = hashlib.sha256(sys.version.encode())
-    for path in _source_files():
+    for path in _files(sources):
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -64,8 +64,8 @@ def compile_bytecode(folder: Path, output: object = None) -> None:
         _run([*command, "unchecked-hash", "-s", str(artefact), "-p", "/", str(artefact)], output)
 
 
-def _source_files() -> Iterator[Path]:
-    for name in _SOURCES:
+def _files(sources: Iterable[str]) -> Iterator[Path]:
+    for name in sources:
         top = ROOT / name
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             if path.is_file() and not any(part.endswith(_SKIPPED) for part in path.parts):

@@ -14,7 +14,7 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from tools.build import ROOT, build_dir
+from tools.build import ROOT, build_dir, fingerprint_of
 from tools.local.processes import Process, StepFailed, free_port
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ class Emulator:
         return f"http://127.0.0.1:{self._port_file.read_text()}"
 
     def start(self) -> bool:
-        """Start it unless it runs. Tells whether it started. Raises StepFailed."""
-        if self.process.pid() is not None and self._healthy():
+        """Start it unless it runs as it is now. Tells whether it started. Raises StepFailed."""
+        code, stamp = fingerprint_of("tools/local/ministack.py"), self.state / "emulator.code"
+        if self.process.pid() is not None and self._healthy() and _text(stamp) == code:
             return False
         self.process.stop()
         self.state.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(code)
         self._port_file.write_text(str(self._port or free_port()))
         command = [sys.executable, "-m", "tools.local.ministack"]
         self.process.start(command, self._env(), ROOT)
@@ -162,6 +164,10 @@ class Emulator:
             "AWS_CONFIG_FILE": nowhere,
             "AWS_SHARED_CREDENTIALS_FILE": nowhere,
         }
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def local_parameters() -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 import httpx
 
-from tools.build import ROOT, BuildError, build, source_fingerprint
+from tools.build import ROOT, SOURCES, BuildError, build, fingerprint_of
 from tools.local.emulator import REGION, Emulator
 from tools.local.processes import Process, StepFailed
 from tools.signing_secrets import SigningSecretsStore
@@ -128,7 +128,7 @@ class LocalStack:
     def _deploy(self) -> dict[str, str]:
         """Deploy unless this emulator has exactly this build already."""
         stamp = self.state / "deployed"
-        fingerprint = f"{self.emulator.process.pid()} {source_fingerprint()}"
+        fingerprint = f"{self.emulator.process.pid()} {fingerprint_of(*SOURCES)}"
         if stamp.exists() and stamp.read_text() == fingerprint:
             self._reporter.detail("unchanged")
             return self.emulator.outputs()
@@ -145,11 +145,13 @@ class LocalStack:
     def _start_sandbox(self) -> dict[str, Any]:
         """Start it unless it runs; return its own description."""
         ready = self.state / "sandbox.json"
+        code = fingerprint_of("tools/sandbox")
         if self.sandbox.pid() is not None and ready.exists():
             codat: dict[str, Any] = json.loads(ready.read_text())
-            if httpx.get(f"{codat['url']}/_sandbox/health", timeout=5).is_success:
+            if codat.pop("code", None) == code and _is_healthy(codat):
                 self._reporter.detail("already running")
                 return codat
+            self._reporter.detail("restarted")
         self.sandbox.stop()
         command = [sys.executable, "-m", "tools.sandbox"]
         command += ["--port", str(self._options.sandbox_port)]
@@ -157,7 +159,7 @@ class LocalStack:
         command += ["--companies", str(self._options.companies)]
         self.sandbox.start(command, {"PATH": os.environ["PATH"]}, ROOT)
         started = self.sandbox.wait_until(self._sandbox_ready, _SANDBOX_START_SECONDS)
-        ready.write_text(json.dumps(started))
+        ready.write_text(json.dumps(started | {"code": code}))
         return started
 
     def _sandbox_ready(self) -> dict[str, Any] | None:
@@ -231,6 +233,13 @@ def codat_client(codat: dict[str, Any]) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Basic {key}"}
     with httpx.Client(base_url=codat["url"], headers=headers, timeout=10) as client:
         yield client
+
+
+def _is_healthy(codat: dict[str, Any]) -> bool:
+    try:
+        return httpx.get(f"{codat['url']}/_sandbox/health", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _answer(response: httpx.Response) -> Any:
