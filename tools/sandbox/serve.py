@@ -101,6 +101,8 @@ def _config(sandbox: Sandbox) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
+        # Longer than clients keep idle connections, so that none is closed under a request.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=STOP_WITHIN,
     )
 

@@ -37,3 +37,21 @@ async def attempts_at(url):
     await asyncio.wait_for(done.wait(), 30)
     await carrier.close()
     return next(iter(simulation.office.state.deliveries.values())).attempts
+
+
+def test_an_attempt_that_is_given_up_at_a_stop_is_made_again():
+    assert asyncio.run(due_after_a_stop())
+
+
+async def due_after_a_stop():
+    """Whether a delivery that was under way when the courier closed is due again."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        simulation = a_simulation()
+        a_consumer(simulation, "x", url=f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        simulation.world.emit("x", {}, None)
+        carrier = courier.Courier(lambda: START, lambda: None)
+        carrier.dispatch(simulation.office)
+        await asyncio.sleep(0)
+        assert next(iter(simulation.office.state.deliveries.values())).due is None
+        await carrier.close()
+        return simulation.office.next_due() is not None

@@ -4,7 +4,7 @@ import pytest
 
 from tests.component.sandbox.conftest import KEY, CheckedClient
 from tools.sandbox.http.app import create_app
-from tools.sandbox.options import Options
+from tools.sandbox.options import Options, ProductsOnCreate
 from tools.sandbox.runtime import Sandbox
 
 
@@ -305,3 +305,19 @@ def test_the_page_shows_the_first_of_many_companies_with_a_note():
     assert "100 of 1,000 are shown" in page
     assert page.count("CRM-") == 0
     assert len(page) < 200_000
+
+
+@pytest.mark.parametrize(
+    ("policy", "body", "status", "products"),
+    [
+        ("ignore", {"products": ["lending"]}, 200, []),
+        ("require", {"products": ["lending"]}, 200, ["lending"]),
+        ("require", {}, 400, None),
+    ],
+)
+def test_what_create_company_does_with_products_can_be_chosen(policy, body, status, products):
+    options = Options(companies=0, products_on_create=ProductsOnCreate(policy))
+    answer = CheckedClient(create_app(Sandbox(options))).post(
+        "/companies", json={"name": "A", **body}
+    )
+    assert (answer.status_code, answer.json().get("products")) == (status, products)

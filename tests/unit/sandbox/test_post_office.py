@@ -198,3 +198,19 @@ def test_the_envelope_is_codats():
     assert list(body) == ["id", "eventType", "generatedDate", "payload"]
     assert body["generatedDate"] == "2026-07-01T09:00:00.0000000Z"
     assert simulation.now - START == timedelta(0)
+
+
+def test_a_replayed_message_may_outlive_its_two_weeks_on_the_way():
+    receiver = Receiver(answer=500)
+    simulation = a_simulation(receiver)
+    consumer = a_consumer(simulation, "read.completed")
+    emit(simulation)
+    advance(simulation, 14 * 86_400 - 60)
+    simulation.office.replay(consumer, START, even_delivered=True)
+    advance(simulation, 61)
+    emit(simulation, "other")
+    advance(simulation, 86_400)
+    assert all(
+        one.state is not DeliveryState.PENDING
+        for one in simulation.office.state.deliveries.values()
+    )

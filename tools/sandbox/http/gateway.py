@@ -170,6 +170,7 @@ def _response(answer: Answer, limits: dict[str, str]) -> Response:
 
 
 _FAULT_TEXTS = {
+    401: "Unauthorized",
     402: "You have exceeded the 50-company limit that applies to a Free plan. We recommend that "
     "you delete any companies you no longer need and retry the request.",
     403: "You are using an outdated API key or a key not associated with that resource.",

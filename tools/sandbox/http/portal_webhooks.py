@@ -9,7 +9,7 @@ from tools.sandbox.http.portal import Portal
 from tools.sandbox.moments import codat_date
 from tools.sandbox.runtime import Sandbox
 from tools.sandbox.webhooks import examples, signing
-from tools.sandbox.webhooks.model import Consumer, DeliveryState
+from tools.sandbox.webhooks.model import Consumer, DeliveryState, Message
 from tools.sandbox.webhooks.model import Delivery as Travelling
 
 portal = Portal()
@@ -118,11 +118,15 @@ def change_rules(sandbox: Sandbox, params: dict[str, str], wanted: Delivery) -> 
 @portal.get("/deliveries")
 def deliveries(sandbox: Sandbox, _: dict[str, str]) -> list[dict[str, Any]]:
     """Every message on its way to every consumer, with each attempt, oldest first."""
-    return [_delivery(sandbox, delivery) for delivery in sandbox.office.state.deliveries.values()]
+    post = sandbox.office.state
+    return [
+        _delivery(sandbox, delivery, message)
+        for delivery in post.deliveries.values()
+        if (message := post.messages.get(delivery.message_id))  # else older than two weeks
+    ]
 
 
-def _delivery(sandbox: Sandbox, delivery: Travelling) -> dict[str, Any]:
-    message = sandbox.office.state.messages[delivery.message_id]
+def _delivery(sandbox: Sandbox, delivery: Travelling, message: Message) -> dict[str, Any]:
     consumer = sandbox.office.state.consumers.get(delivery.consumer_id)
     return {
         "consumer": delivery.consumer_id,

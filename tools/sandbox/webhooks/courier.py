@@ -51,7 +51,11 @@ class Courier:
 
     async def _carry(self, office: PostOffice, posting: Posting) -> None:
         at, started = self._now(), time.monotonic()
-        status, error = await self._post(posting)
+        try:
+            status, error = await self._post(posting)
+        except asyncio.CancelledError:
+            office.put_back(posting.delivery)
+            raise
         office.report(posting.delivery, Attempt(at, status, time.monotonic() - started, error))
 
     async def _post(self, posting: Posting) -> tuple[int | None, str | None]:

@@ -111,6 +111,11 @@ class PostOffice:
             self._schedule(delivery, self.now() + wait)
             self._maybe_give_up_on(consumer)
 
+    def put_back(self, number: int) -> None:
+        """An attempt was given up before it had an outcome: it is due at once."""
+        if delivery := self.state.deliveries.get(number):
+            self._schedule(delivery, self.now())
+
     def enable(self, consumer: Consumer) -> None:
         """Attempt again: what was left of the schedules resumes, late ones at once."""
         consumer.disabled = False
