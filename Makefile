@@ -49,9 +49,13 @@ bench: $(INSTALLED) ## cold-start imports against their unavoidable part, with a
 	@python -m tools.build local
 	@python -m tools.bench.cold_start
 
-ENV ?= unset
+.PHONY: environment
+environment:
+	@case "$(ENV)" in dev|test|staging|prod) ;; *) \
+		echo "Say which environment: make $(firstword $(MAKECMDGOALS)) ENV=dev (or test, staging, prod)"; exit 2;; esac
+
 .PHONY: build
-build: $(INSTALLED) ## ENV=dev: build for one environment, bytecode included
+build: environment $(INSTALLED) ## ENV=dev: build for one environment, bytecode included
 	@python -m tools.build $(ENV)
 
 .PHONY: deploy

@@ -134,6 +134,11 @@ class TestWebhooksApi:
         (method,) = self.body["paths"]["/webhooks/codat/{consumer}"].values()
         assert not any("request-validator" in key for key in method)
 
+    def test_a_web_acl_is_put_before_the_deployed_stage(self):
+        acl = transformed()["WebhooksApiWebAcl"]["Properties"]
+        assert acl["ResourceArn"]["Fn::Sub"].endswith("/stages/${WebhooksApiStage}")
+        assert "WebhooksApiStage" in transformed()
+
     def test_gateway_answers_are_fixed_and_reveal_nothing(self):
         responses = self.body["x-amazon-apigateway-gateway-responses"]
         assert set(responses) == {"DEFAULT_4XX", "DEFAULT_5XX"}
