@@ -26,6 +26,10 @@ class TooLarge(Exception):
     """Over the size limit: answer 413, store nothing."""
 
 
+class NeverProjected(Exception):
+    """A stored webhook that no retry can make sense of: park it, go on. The text is the reason."""
+
+
 class CallFailed(Exception):
     """A call to a dependency did not do what was asked; the subclass says what to do about it.
 

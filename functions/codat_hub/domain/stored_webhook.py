@@ -1,0 +1,142 @@
+"""From a stored webhook to what it says: a read, a change of a company, a limit, or nothing."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from codat_hub.domain import rate_limit
+from codat_hub.domain.company import DELETED, CompanyChange, Connection, Stamp
+from codat_hub.domain.read_event import Entry, Key, ReadEvent
+from codat_hub.domain.webhook_event import Placed, parse_date, parse_read_completed, place
+from codat_hub.errors import NeverProjected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from codat_hub.domain.rate_limit import RateLimit
+
+# Codat's longest data type has 27 characters, a connection id 36, a status 17.
+_MAX_NAME: Final = 64
+_REMOVES: Final = frozenset({"connection.disconnected", "connection.deleted"})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWebhook:
+    """One inbox item; `quarantine` is why its body could not be placed, None when it could."""
+
+    webhook_id: str
+    body: bytes
+    quarantine: str | None = None
+
+
+type Fact = ReadEvent | CompanyChange | RateLimit
+
+
+def interpret(webhook: StoredWebhook) -> Fact | None:
+    """Say what the webhook means for the projection; None: nothing (writes, other solutions').
+
+    Raises NeverProjected when it is of a kind we act on but not of the shape Codat documents.
+    """
+    placed = place(webhook.body)
+    if not isinstance(placed, Placed):
+        raise NeverProjected(placed.quarantine)
+    payload: dict[str, Any] = json.loads(webhook.body)["payload"]
+    stamp = Stamp(parse_date(placed.generated_date), placed.event_id)
+    family = placed.event_type.partition(".")[0]
+    if placed.company_id is not None and (read := parse_read_completed(placed.event_type)):
+        return ReadEvent(
+            event_id=placed.event_id,
+            webhook_id=webhook.webhook_id,
+            company_id=placed.company_id,
+            product=read.product,
+            subs=read.subs,
+            at=stamp.at,
+            modified_from=_date(payload.get("modifiedFromDate")),
+            entries=_entries(payload["dataTypes"]),
+        )
+    if placed.company_id is not None and family == "company":
+        return _company_change(placed, stamp, payload)
+    if placed.company_id is not None and family == "connection":
+        return _connection_change(placed, stamp, payload)
+    if placed.event_type == "client.rateLimit.reached":
+        return rate_limit.reached(stamp, _date(payload.get("expiryDate")))
+    if placed.event_type == "client.rateLimit.reset":
+        return rate_limit.reset(stamp)
+    return None
+
+
+def _entries(raw: Iterable[Any]) -> tuple[Entry, ...]:
+    """Read the data types of a read; of two entries of one key a Complete one counts."""
+    entries: dict[Key, Entry] = {}
+    for each in raw:
+        if not isinstance(each, dict):
+            raise NeverProjected("an entry of payload.dataTypes is not an object")
+        key = Key(_name(each, "dataType"), _name(each, "connectionId"))
+        entry = Entry(key, _name(each, "status"), each.get("recordsModified") is True)
+        if key not in entries or entry.complete:
+            entries[key] = entry
+    return tuple(entries.values())
+
+
+def _company_change(placed: Placed, stamp: Stamp, payload: dict[str, Any]) -> CompanyChange:
+    products = payload.get("products")
+    removed = placed.event_type == "company.product.removed"
+    return CompanyChange(
+        company_id=str(placed.company_id),
+        stamp=stamp,
+        name=_optional(payload, "name"),
+        products=_names(products) if isinstance(products, list) else None,
+        deleted=placed.event_type == "company.deleted",
+        removed_product=placed.product if removed else None,
+    )
+
+
+def _connection_change(placed: Placed, stamp: Stamp, payload: dict[str, Any]) -> CompanyChange:
+    raw = payload["connection"]
+    status = DELETED if placed.event_type == "connection.deleted" else _name(raw, "status")
+    connection = Connection(
+        stamp, status, _optional(raw, "integrationKey"), _optional(raw, "sourceType")
+    )
+    return CompanyChange(
+        company_id=str(placed.company_id),
+        stamp=stamp,
+        name=_optional(payload["referenceCompany"], "name"),
+        connection_id=_name(raw, "id"),
+        connection=connection,
+        connection_removed=placed.event_type in _REMOVES,
+    )
+
+
+def _date(raw: object) -> datetime | None:
+    """Read a date that may be missing or nonsense: both are None, which never hides data."""
+    if isinstance(raw, str):
+        with suppress(ValueError, OverflowError):
+            return parse_date(raw)
+    return None
+
+
+def _names(raw: list[Any]) -> tuple[str, ...]:
+    return tuple(sorted({one for one in raw if isinstance(one, str) and _is_name(one)}))
+
+
+def _name(holder: dict[str, Any], name: str) -> str:
+    value = holder.get(name)
+    if not isinstance(value, str) or not _is_name(value):
+        raise NeverProjected(f"{name} is not a text of 1 to {_MAX_NAME} characters")
+    return value
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= _MAX_NAME and text.isprintable()
+
+
+def _optional(holder: dict[str, Any], name: str) -> str | None:
+    """Return a text to show people: cut, and without what a table or screen cannot hold."""
+    value = holder.get(name)
+    if not isinstance(value, str):
+        return None
+    return "".join(char for char in value[:256] if char.isprintable()) or None

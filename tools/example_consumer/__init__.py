@@ -1,0 +1,1 @@
+"""A consumer of product events that a team can copy; README.md says how."""

@@ -1,0 +1,28 @@
+"""ProductReadCompleted, version 1, as types: the JSON Schema in events/schemas says the same."""
+
+from typing import Literal, TypedDict
+
+
+class DataTypeRead(TypedDict):
+    """One data type of one connection. Only status `Complete` has something to read."""
+
+    data_type: str
+    connection_id: str
+    status: str
+    records_modified: bool
+    full_load: bool
+    modified_from: str | None
+
+
+class ProductReadCompleted(TypedDict):
+    """The event's `detail`. Delivered at least once, in no order: dedupe by `event_key`."""
+
+    version: Literal[1]
+    event_key: str
+    webhook_id: str
+    company_id: str
+    product: str
+    standard_products: list[str]
+    outcome: Literal["successful", "unsuccessful"]
+    occurred_at: str
+    data_types: list[DataTypeRead]
