@@ -1,7 +1,14 @@
 """Working in-memory stand-ins for adapters; contract tests hold them to the real ones."""
 
+from dataclasses import dataclass, field
+from datetime import datetime
+
 from standardwebhooks import Webhook
 
+from codat_hub.domain.company import Company
+from codat_hub.domain.product_event import ProductEvent
+from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.domain.read_state import ReadState
 from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced
 from codat_hub.errors import TryLater
 
@@ -50,3 +57,75 @@ class FakeSecretsManager:
         if isinstance(self.value, Exception):
             raise self.value
         return {} if self.value is None else {"SecretString": self.value}
+
+
+class Versioned:
+    """Values that are replaced only by whoever read their last version."""
+
+    def __init__(self):
+        self.kept: dict = {}
+        self.writes = 0
+
+    def _read(self, key, absent):
+        return self.kept.get(key, (absent, 0))
+
+    def _replace(self, key, value, version) -> bool:
+        if self._read(key, None)[1] != version:
+            return False
+        self.kept[key] = (value, version + 1)
+        self.writes += 1
+        return True
+
+
+class FakeReadStates(Versioned):
+    def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]:
+        return self._read((company_id, product), ReadState())
+
+    def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool:
+        return self._replace((company_id, product), state, version)
+
+
+class FakeCompanies(Versioned):
+    def get(self, company_id: str) -> tuple[Company, int]:
+        return self._read(company_id, Company(company_id))
+
+    def put(self, company: Company, version: int) -> bool:
+        return self._replace(company.company_id, company, version)
+
+
+class FakeRateLimits(Versioned):
+    def get(self) -> tuple[RateLimit | None, int]:
+        return self._read("it", None)
+
+    def put(self, limit: RateLimit, version: int) -> bool:
+        return self._replace("it", limit, version)
+
+
+@dataclass
+class FakeRegistry:
+    registered: dict[str, str] = field(default_factory=dict)
+
+    def kinds(self) -> dict[str, str]:
+        return self.registered
+
+
+class FakeParking:
+    def __init__(self):
+        self.parked: dict[str, str] = {}
+
+    def park(self, webhook_id: str, reason: str, now: datetime) -> None:
+        self.parked.setdefault(webhook_id, reason)
+
+
+class FakeBus:
+    """Keeps what was published; refuses while `refusals` last."""
+
+    def __init__(self):
+        self.published: list[ProductEvent] = []
+        self.refusals = 0
+
+    def publish(self, event: ProductEvent) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise TryLater("EventBridge refused the event")
+        self.published.append(event)

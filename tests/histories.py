@@ -9,7 +9,8 @@ from codat_hub.domain.company import Company, CompanyChange, Connection, Stamp, 
 from codat_hub.domain.product_event import ProductEvent
 from codat_hub.domain.read_event import Entry, Key, ReadEvent
 from codat_hub.domain.read_state import Outcome, ReadState, project
-from tests.builders import COMPANY
+from codat_hub.domain.stored_webhook import StoredWebhook
+from tests.builders import COMPANY, an_event
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 PRODUCT = "invoice-finance"
@@ -80,6 +81,38 @@ class Ledger:
         """What happened, without what was published in answer (`covered`)."""
         keys = {key: replace(one, covered=None) for key, one in self.state.keys.items()}
         return replace(self.state, keys=keys), self.company
+
+
+def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) -> StoredWebhook:
+    """The event as Codat sends it and the inbox keeps it."""
+    if isinstance(event, ReadEvent):
+        kind = ".".join([*filter(None, [event.product]), "read.completed", *sorted(event.subs)])
+        payload = {
+            "referenceCompany": {"id": event.company_id},
+            "modifiedFromDate": event.modified_from and event.modified_from.isoformat(),
+            "dataTypes": [
+                {
+                    "dataType": one.key.data_type,
+                    "connectionId": one.key.connection_id,
+                    "status": one.status,
+                    "recordsModified": one.records_modified,
+                }
+                for one in event.entries
+            ],
+        }
+        body = an_event(kind, payload, id=event.event_id, generatedDate=event.at.isoformat())
+        return StoredWebhook(webhook_id or event.webhook_id, body)
+    if event.connection:
+        kind = "connection.disconnected"
+        connection = {"id": event.connection_id, "status": event.connection.status}
+        payload = {"referenceCompany": {"id": event.company_id}, "connection": connection}
+    else:
+        kind = "company.product.removed"
+        payload = {"id": event.company_id, "productId": event.removed_product}
+        payload["products"] = list(event.products)
+    stamp = event.stamp
+    body = an_event(kind, payload, id=stamp.event_id, generatedDate=stamp.at.isoformat())
+    return StoredWebhook(webhook_id or f"msg-{stamp.event_id}", body)
 
 
 def windows_of(published: list[ProductEvent], key: Key):

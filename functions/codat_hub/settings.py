@@ -60,3 +60,9 @@ class ReceiveWebhookSettings(_Settings):
     signing_secrets_arn: str = text()
     inbox_retention_days: timedelta = duration(days=1)
     secret_reload_seconds: timedelta = duration(seconds=1)
+
+
+@dataclass(frozen=True)
+class ProjectReadsSettings(_Settings):
+    state_table: str = text()
+    product_bus: str = text()

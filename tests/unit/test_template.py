@@ -17,7 +17,18 @@ PERMISSIONS = {
         ("dynamodb:PutItem", "InboxTable"),
         ("secretsmanager:GetSecretValue", "SigningSecrets"),
     },
+    "ProjectReadsFunction": {
+        ("dynamodb:DescribeStream", "InboxTable"),
+        ("dynamodb:GetRecords", "InboxTable"),
+        ("dynamodb:GetShardIterator", "InboxTable"),
+        ("dynamodb:ListStreams", "*"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("events:PutEvents", "ProductBus"),
+        ("sqs:SendMessage", "ProjectReadsGivenUp"),
+    },
 }
+WITHOUT_RESOURCE = {"dynamodb:ListStreams"}  # actions that IAM cannot bind to one
 
 
 @cache
@@ -48,7 +59,8 @@ def logical_ids(resource):
     for each in resource if isinstance(resource, list) else [resource]:
         assert isinstance(each, dict), f"{each} is not bound to a resource of this stack"
         (target,) = each.values()
-        yield target[0] if isinstance(target, list) else target
+        name = target[0] if isinstance(target, list) else target
+        yield name.partition(".")[0]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
@@ -59,6 +71,9 @@ def test_a_functions_own_permissions_are_the_ones_written_down_here(function):
         actions = statement["Action"]
         for action in actions if isinstance(actions, list) else [actions]:
             assert "*" not in action
+            if action in WITHOUT_RESOURCE:
+                granted.add((action, statement["Resource"]))
+                continue
             granted |= {(action, name) for name in logical_ids(statement["Resource"])}
     assert granted == PERMISSIONS[function.logical_id]
 
@@ -105,6 +120,40 @@ def test_the_inbox_is_encrypted_recoverable_streamed_and_forgets_in_time():
     # Codat can replay for 14 days and retries for 28 h; the design asks for 35 days of memory
     retention = TEMPLATE["Parameters"]["InboxRetentionDays"]
     assert retention["Default"] >= retention["MinValue"] >= 35
+
+
+def test_the_state_is_encrypted_recoverable_and_forgets_what_says_so():
+    table = RESOURCES["StateTable"]["Properties"]
+    assert table["SSESpecification"]["SSEEnabled"] is True
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+class TestProjection:
+    @property
+    def source(self):
+        return RESOURCES["ProjectReadsSource"]["Properties"]
+
+    def test_only_new_items_reach_it_and_only_what_failed_is_brought_again(self):
+        assert self.source["FilterCriteria"] == {
+            "Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]
+        }
+        assert self.source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert self.source["BisectBatchOnFunctionError"] is True
+        assert self.source["StartingPosition"] == "TRIM_HORIZON"
+
+    def test_it_goes_on_trying_for_20_hours_then_says_what_it_gave_up(self):
+        assert self.source["MaximumRecordAgeInSeconds"] == 20 * 3600
+        assert self.source["MaximumRetryAttempts"] == {"Ref": "StreamRetryAttempts"}
+        assert TEMPLATE["Parameters"]["StreamRetryAttempts"]["Default"] == -1
+        on_failure = self.source["DestinationConfig"]["OnFailure"]["Destination"]
+        assert on_failure == {"Fn::GetAtt": ["ProjectReadsGivenUp", "Arn"]}
+
+    def test_it_publishes_under_the_hubs_own_source_only(self):
+        (publish,) = [
+            s for s in statements("ProjectReadsFunction") if s["Action"] == "events:PutEvents"
+        ]
+        assert publish["Condition"] == {"StringEqualsIfExists": {"events:source": "codat-hub"}}
 
 
 def test_no_signing_secret_can_come_from_the_template():

@@ -135,10 +135,11 @@ class LocalStack:
         stamp.unlink(missing_ok=True)
         outputs = self.emulator.deploy(self._log("deploy"))
         # The emulator ignores the template's TTL without a word.
-        self.emulator.client("dynamodb").update_time_to_live(
-            TableName=outputs["InboxTable"],
-            TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"},
-        )
+        for table in ("InboxTable", "StateTable"):
+            self.emulator.client("dynamodb").update_time_to_live(
+                TableName=outputs[table],
+                TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"},
+            )
         stamp.write_text(fingerprint)
         return outputs
 
@@ -189,8 +190,12 @@ class LocalStack:
             "codat_api_key": codat["api_key"],
             "custom_products": codat["custom_products"],
             "inbox_table": outputs["InboxTable"],
+            "state_table": outputs["StateTable"],
+            "event_bus": outputs["ProductBus"],
             "signing_secrets_arn": outputs["SigningSecretsArn"],
             "receive_webhook_logs": outputs["ReceiveWebhookLogs"],
+            "project_reads_logs": outputs["ProjectReadsLogs"],
+            "project_reads_given_up": outputs["ProjectReadsGivenUp"],
         }
 
     def _playground_secret(self) -> str:

@@ -1,0 +1,88 @@
+"""Lambda: new inbox items from the stream -> product events on the bus, read state, directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from botocore.config import Config
+
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.inbox_stream import stored_webhook
+from codat_hub.adapters.parking import Parking
+from codat_hub.adapters.product_bus import ProductBus
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.rate_limits import RateLimits
+from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.state_table import StateTable
+from codat_hub.errors import TryLater
+from codat_hub.settings import ProjectReadsSettings
+from codat_hub.telemetry import logger, metrics
+from codat_hub.usecases.project_reads import FailedType, ProjectReads
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# The stream brings a record again: better to give up soon than to run into the timeout.
+_AWS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
+
+settings = ProjectReadsSettings.from_env()
+_table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
+project = ProjectReads(
+    read_states=ReadStates(_table),
+    companies=Companies(_table),
+    rate_limits=RateLimits(_table),
+    registry=ProductRegistry(_table),
+    bus=ProductBus(boto3.client("events", config=_AWS), settings.product_bus),
+    parking=Parking(_table),
+)
+# Every failure is named by its record; an exception would bring the whole batch again.
+processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """DynamoDB stream batch in, the records to bring again out."""
+    return process_partial_response(
+        event=event, record_handler=_project_record, processor=processor, context=context
+    )
+
+
+def _project_record(record: DynamoDBRecord) -> None:
+    webhook = stored_webhook((record.dynamodb and record.dynamodb.new_image) or {})
+    try:
+        report = project(webhook)
+    except TryLater as fault:
+        logger.error("webhook not projected yet", webhook_id=webhook.webhook_id, cause=str(fault))
+        _count("projected_later")
+        raise
+    _count(f"projected_{report.outcome}")
+    if report.unregistered is not None:
+        logger.warning("product is not registered", product=report.unregistered)
+        _count("product_unregistered")
+    for failed in report.failed:
+        _count_failed(failed)
+
+
+def _count(name: str) -> None:
+    metrics.add_metric(name, MetricUnit.Count, 1)
+
+
+def _count_failed(failed: FailedType) -> None:
+    """Once for the alarm, once more by data type and integration for whoever looks into it."""
+    _count("read_failed")
+    with single_metric(
+        name="data_type_failed", unit=MetricUnit.Count, value=1, namespace=metrics.namespace
+    ) as metric:
+        metric.add_dimension("data_type", failed.data_type)
+        metric.add_dimension("integration", failed.integration)
+        metric.add_metadata("status", failed.status)

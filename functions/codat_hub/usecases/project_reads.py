@@ -1,0 +1,186 @@
+"""Turn a stored webhook into what it means: a product event, a directory entry, the rate limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from codat_hub.domain import company as directory
+from codat_hub.domain import rate_limit
+from codat_hub.domain.company import Company, CompanyChange
+from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.domain.read_event import ReadEvent
+from codat_hub.domain.read_state import project
+from codat_hub.domain.stored_webhook import interpret
+from codat_hub.errors import NeverProjected, TryLater
+from codat_hub.telemetry import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from codat_hub.domain.product_event import ProductEvent
+    from codat_hub.domain.read_state import Projection, ReadState
+    from codat_hub.domain.stored_webhook import StoredWebhook
+
+_TRIES: Final = 10  # at an item that others keep changing, before the stream brings it again
+
+
+class ReadStates(Protocol):
+    def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]: ...
+    def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool: ...
+
+
+class Companies(Protocol):
+    def get(self, company_id: str) -> tuple[Company, int]: ...
+    def put(self, company: Company, version: int) -> bool: ...
+
+
+class RateLimits(Protocol):
+    def get(self) -> tuple[RateLimit | None, int]: ...
+    def put(self, limit: RateLimit, version: int) -> bool: ...
+
+
+class ProductRegistry(Protocol):
+    def kinds(self) -> Mapping[str, str]: ...
+
+
+class Parking(Protocol):
+    def park(self, webhook_id: str, reason: str, now: datetime) -> None: ...
+
+
+class ProductBus(Protocol):
+    def publish(self, event: ProductEvent) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FailedType:
+    """An entry that was published as an error."""
+
+    data_type: str
+    integration: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of one webhook, to be counted.
+
+    outcome: published, superseded, repeated, folded, applied, unchanged, ignored, quarantined
+    or parked; `unregistered`: the product, if it was published and nobody registered it.
+    """
+
+    outcome: str
+    failed: tuple[FailedType, ...] = ()
+    unregistered: str | None = None
+
+
+@dataclass(frozen=True)
+class ProjectReads:
+    """Call it with a stored webhook. Raises TryLater; then the same webhook is to come again."""
+
+    read_states: ReadStates
+    companies: Companies
+    rate_limits: RateLimits
+    registry: ProductRegistry
+    bus: ProductBus
+    parking: Parking
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def __call__(self, webhook: StoredWebhook) -> Report:
+        try:
+            report = self._project(webhook)
+        except TryLater:
+            raise
+        except NeverProjected as reason:
+            report = self._park(webhook, str(reason))
+        except Exception as fault:  # noqa: BLE001  # a fault of ours must not hold up the stream
+            logger.exception("webhook could not be projected", webhook_id=webhook.webhook_id)
+            report = self._park(webhook, f"fault: {type(fault).__name__}")
+        logger.info("webhook projected", webhook_id=webhook.webhook_id, outcome=report.outcome)
+        return report
+
+    def _project(self, webhook: StoredWebhook) -> Report:
+        if webhook.quarantine is not None:
+            return Report("quarantined")
+        match interpret(webhook):
+            case ReadEvent() as read:
+                return self._project_read(read)
+            case CompanyChange() as change:
+                return self._change_company(change)
+            case RateLimit() as notice:
+                return self._note_rate_limit(notice)
+            case None:
+                return Report("ignored")
+
+    def _project_read(self, event: ReadEvent) -> Report:
+        """Publish first, then advance: a crash in between repeats an event, and loses none.
+
+        On a conflict with another projector everything is read and decided anew; what was
+        published already is published again only where it does not cover the new decision.
+        """
+        out: ProductEvent | None = None
+        for _ in range(_TRIES):
+            company = self._known_company(event.company_id)
+            state, version = self.read_states.get(event.company_id, event.product)
+            result = project(state, event, lambda one: company.removed_at(event.product, one))  # noqa: B023
+            if result.published and not (out and out.covers(result.published)):
+                out = self._complete(result.published, company)
+                self.bus.publish(out)
+            if result.state == state or self.read_states.put(
+                event.company_id, event.product, result.state, version
+            ):
+                return self._report(event, company, result, out)
+        raise TryLater(f"{event.company_id}: others kept changing its state")
+
+    def _known_company(self, company_id: str) -> Company:
+        """Return the directory's entry; a company that is unknown to us is learned."""
+        company, version = self.companies.get(company_id)
+        if not version:
+            self.companies.put(company, version)  # if another projector was first, it is known
+        return company
+
+    def _complete(self, event: ProductEvent, company: Company) -> ProductEvent:
+        """Name the standard products that a plain read may have been for."""
+        if event.read.product is not None:
+            return event
+        kinds = self.registry.kinds()
+        # one that nobody registered may be standard: better told once too often than never
+        return event.for_standard(p for p in company.products if kinds.get(p) != "custom")
+
+    def _report(
+        self, event: ReadEvent, company: Company, result: Projection, out: ProductEvent | None
+    ) -> Report:
+        if out is None:
+            return Report(result.outcome)
+        failed = tuple(
+            FailedType(one.key.data_type, company.integration(one.key.connection_id), one.status)
+            for one in out.unsuccessful
+        )
+        unknown = event.product is not None and event.product not in self.registry.kinds()
+        return Report("published", failed, event.product if unknown else None)
+
+    def _change_company(self, change: CompanyChange) -> Report:
+        for _ in range(_TRIES):
+            company, version = self.companies.get(change.company_id)
+            changed = directory.apply(company, change)
+            if version and changed == company:
+                return Report("unchanged")
+            if self.companies.put(changed, version):
+                return Report("applied")
+        raise TryLater(f"{change.company_id}: others kept changing its entry")
+
+    def _note_rate_limit(self, notice: RateLimit) -> Report:
+        for _ in range(_TRIES):
+            known, version = self.rate_limits.get()
+            limit = rate_limit.latest(known, notice, self.now())
+            if limit is None or limit == known:
+                return Report("unchanged")
+            if self.rate_limits.put(limit, version):
+                return Report("applied")
+        raise TryLater("others kept changing the rate limit")
+
+    def _park(self, webhook: StoredWebhook, reason: str) -> Report:
+        logger.error("webhook parked", webhook_id=webhook.webhook_id, reason=reason)
+        self.parking.park(webhook.webhook_id, reason, self.now())
+        return Report("parked")

@@ -1,0 +1,166 @@
+"""The State table's adapters on moto: what goes in comes out, and nobody overwrites unread news."""
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
+from hypothesis import HealthCheck, given, settings
+
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.parking import Parking
+from codat_hub.adapters.product_registry import KEY, ProductRegistry
+from codat_hub.adapters.rate_limits import RateLimits
+from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.state_table import ItemKey, StateTable
+from codat_hub.domain.company import Company, Stamp
+from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.errors import NeverProjected, TryLater
+from tests.builders import COMPANY
+from tests.component.conftest import create_table
+from tests.fakes import FakeCompanies, FakeRateLimits, FakeReadStates
+from tests.histories import PRODUCT, Ledger, a_read, at, entry, histories
+from tests.interleaving import NOW
+
+
+@pytest.fixture
+def table(dynamodb):
+    return StateTable(dynamodb, create_table(dynamodb, "StateTable"))
+
+
+@pytest.fixture(params=["real", "fake"])
+def read_states(request):
+    real = request.param == "real"
+    return ReadStates(request.getfixturevalue("table")) if real else FakeReadStates()
+
+
+@pytest.fixture(params=["real", "fake"])
+def companies(request):
+    real = request.param == "real"
+    return Companies(request.getfixturevalue("table")) if real else FakeCompanies()
+
+
+@pytest.fixture(params=["real", "fake"])
+def rate_limits(request):
+    real = request.param == "real"
+    return RateLimits(request.getfixturevalue("table")) if real else FakeRateLimits()
+
+
+def test_only_who_read_the_last_version_may_write(read_states):
+    first, second = Ledger().take(a_read(1)).state, Ledger().take(a_read(2)).state
+    assert read_states.get(COMPANY, PRODUCT)[1] == 0
+    assert read_states.put(COMPANY, PRODUCT, first, 0) is True
+    assert read_states.put(COMPANY, PRODUCT, second, 0) is False
+    assert read_states.get(COMPANY, PRODUCT) == (first, 1)
+    assert read_states.put(COMPANY, PRODUCT, second, 1) is True
+    assert read_states.put(COMPANY, PRODUCT, first, 1) is False
+    assert read_states.get(COMPANY, PRODUCT) == (second, 2)
+
+
+def test_products_and_plain_reads_lie_apart(read_states):
+    states = {name: Ledger().take(a_read(n + 1)).state
+              for n, name in enumerate([None, "standard", "a"])}  # fmt: skip
+    for name, state in states.items():
+        assert read_states.put(COMPANY, name, state, 0)
+    assert {name: read_states.get(COMPANY, name)[0] for name in states} == states
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(history=histories())
+def test_any_state_and_directory_entry_come_out_as_they_went_in(table, history):
+    ledger = Ledger().take(*history)
+    states, companies = ReadStates(table), Companies(table)
+    _, version = states.get(COMPANY, PRODUCT)
+    states.put(COMPANY, PRODUCT, ledger.state, version)
+    assert states.get(COMPANY, PRODUCT) == (ledger.state, version + 1)
+    _, version = companies.get(COMPANY)
+    companies.put(ledger.company, version)
+    assert companies.get(COMPANY) == (ledger.company, version + 1)
+
+
+def test_an_unknown_company_is_empty_and_of_version_0(companies):
+    assert companies.get(COMPANY) == (Company(COMPANY), 0)
+    assert companies.put(Company(COMPANY, name="H"), 0) is True
+    assert companies.put(Company(COMPANY), 0) is False
+    assert companies.get(COMPANY) == (Company(COMPANY, name="H"), 1)
+
+
+@pytest.mark.parametrize("until", [None, at(24)])
+def test_the_rate_limit_is_one_item(rate_limits, until):
+    limit = RateLimit(Stamp(at(1), "event"), until)
+    assert rate_limits.get() == (None, 0)
+    assert rate_limits.put(limit, 0) is True
+    assert rate_limits.put(limit, 0) is False
+    assert rate_limits.get() == (limit, 1)
+
+
+def test_the_registry_is_read_once_a_minute(table):
+    clock = [0.0]
+    registry = ProductRegistry(table, lambda: clock[0])
+    assert registry.kinds() == {}
+    table.put(KEY, {"products": {"a": "custom"}}, version=0)
+    clock[0] = 59
+    assert registry.kinds() == {}
+    clock[0] = 60
+    assert registry.kinds() == {"a": "custom"}
+
+
+def test_parking_notes_a_webhook_once(table):
+    parking = Parking(table)
+    parking.park("msg_1", "odd", NOW)
+    parking.park("msg_1", "odder", NOW)
+    parked = table.get(ItemKey("PARKED", "msg_1")).attributes
+    assert parked["reason"] == "odd"
+    assert int(parked["expires_at"]) == NOW.timestamp() + 90 * 86_400
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "PutItem"),
+        ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutItem"),
+        ConnectTimeoutError(endpoint_url="dynamodb"),
+    ],
+    ids=["throttled", "denied", "no answer"],
+)
+def test_whatever_dynamodb_says_no_with_the_caller_may_try_later(
+    table, dynamodb, monkeypatch, fault
+):
+    def fail(**_request):
+        raise fault
+
+    monkeypatch.setattr(dynamodb, "put_item", fail)
+    monkeypatch.setattr(dynamodb, "get_item", fail)
+    with pytest.raises(TryLater):
+        table.put(ItemKey("a", "b"), {}, 0)
+    with pytest.raises(TryLater):
+        table.get(ItemKey("a", "b"))
+
+
+def test_an_item_over_400_kb_is_never_tried_again(table):
+    with pytest.raises(NeverProjected):
+        table.put(ItemKey("a", "b"), {"x": "x" * 500_000}, 0)
+
+
+def size_of(item) -> int:
+    """The bytes that DynamoDB bills, by its documented rules; near enough for a budget."""
+    kind, value = next(iter(item.items()))
+    if kind == "M":
+        return 3 + sum(len(name) + 1 + size_of(one) for name, one in value.items())
+    if kind == "L":
+        return 3 + sum(1 + size_of(one) for one in value)
+    return len(value) // 2 + 2 if kind == "N" else len(str(value))
+
+
+@pytest.mark.parametrize(
+    ("types", "connections", "budget"),
+    [(3, 1, 500), (6, 1, 640), (43, 1, 2_400), (43, 5, 10_800), (43, 20, 42_000)],
+)
+def test_a_read_state_stays_small(table, dynamodb, types, connections, budget):
+    entries = [
+        entry(f"banking-transactions-{kind:02}", f"d3c1a6f2-0b7e-4e3a-8a4f-{connection:012}")
+        for kind in range(types)
+        for connection in range(connections)
+    ]
+    event_id = "f7580941-2b3c-4a4d-98f5-60718293a4b5"
+    ledger = Ledger().take(a_read(1, *entries, event_id=event_id), a_read(2, *entries, since=1))
+    ReadStates(table).put(COMPANY, PRODUCT, ledger.state, 0)
+    (item,) = dynamodb.scan(TableName="StateTable")["Items"]
+    assert size_of({"M": item}) <= budget
