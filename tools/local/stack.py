@@ -16,6 +16,7 @@ import httpx
 from tools.build import ROOT, SOURCES, BuildError, build, fingerprint_of
 from tools.local.emulator import REGION, Emulator
 from tools.local.processes import Process, StepFailed
+from tools.product_registry import STANDARD, register
 from tools.signing_secrets import SigningSecretsStore
 
 DEFAULT_STATE: Final = ROOT / ".local"
@@ -180,6 +181,12 @@ class LocalStack:
         accepted[PLAYGROUND] = [self._playground_secret()]
         manager = self.emulator.client("secretsmanager")
         SigningSecretsStore(manager, outputs["SigningSecretsArn"]).set(accepted)
+        register(
+            self.emulator.client("dynamodb"),
+            outputs["StateTable"],
+            codat["custom_products"],
+            STANDARD,
+        )
         return {
             "endpoint_url": self.emulator.url,
             "region": REGION,

@@ -11,7 +11,7 @@ from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import NeverProjected, TryLater
 from codat_hub.usecases.project_reads import FailedType, Report
 from tests.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
-from tests.histories import PRODUCT, a_read, a_removal, as_webhook
+from tests.histories import PRODUCT, a_read, a_removal, as_webhook, entry
 from tests.interleaving import NOW, World
 
 READ = as_webhook(a_read(1))
@@ -191,3 +191,22 @@ def test_an_item_that_others_change_without_end_is_tried_later(world, monkeypatc
     with pytest.raises(TryLater):
         project(world, READ)
     assert len(world.bus.published) == 1  # what was published already covers every new decision
+
+
+def test_after_a_conflict_it_publishes_again_what_the_first_publication_does_not_cover(
+    world, monkeypatch
+):
+    """A removal comes in between: the first publication was incremental, now all is to be read."""
+    project(world, READ)
+    put = world.read_states.put
+
+    def put_after_a_removal_and_another_read(*arguments):
+        monkeypatch.setattr(world.read_states, "put", put)
+        project(world, as_webhook(a_removal(2, connection="a")))
+        project(world, as_webhook(a_read(4, entry("payments"), since=1)))
+        return put(*arguments)
+
+    monkeypatch.setattr(world.read_states, "put", put_after_a_removal_and_another_read)
+    project(world, as_webhook(a_read(3, since=1)))
+    invoices = [event for event in world.deduplicated if event.read.webhook_id == "msg-3"]
+    assert [event.windows[0][1].full_load for event in invoices] == [False, True]
