@@ -3,7 +3,7 @@
 from standardwebhooks import Webhook
 
 from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced
-from codat_hub.errors import TryLater
+from codat_hub.errors import Unavailable
 
 
 class FakeInbox:
@@ -15,7 +15,7 @@ class FakeInbox:
 
     def store(self, delivery: Delivery, facts: Placed | Unplaced) -> bool:
         if self.down:
-            raise TryLater("the inbox is down")
+            raise Unavailable("the inbox is down")
         new = delivery.webhook_id not in self.stored
         self.stored.setdefault(delivery.webhook_id, (delivery, facts))
         return new
