@@ -6,6 +6,9 @@ from unittest import mock
 import pytest
 
 REGION = "eu-west-2"
+SERVICE = "codat-hub"
+# Powertools reads it once, when telemetry is imported, and that is while tests are collected.
+os.environ["POWERTOOLS_SERVICE_NAME"] = SERVICE
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -19,8 +22,7 @@ def no_real_account():
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "POWERTOOLS_METRICS_NAMESPACE": "CodatHub",
-        "POWERTOOLS_SERVICE_NAME": "codat-hub",
+        "POWERTOOLS_SERVICE_NAME": SERVICE,
     }
     with mock.patch.dict(os.environ, kept | fake, clear=True):
         yield

@@ -10,7 +10,7 @@ from codat_hub.domain.product_event import ProductEvent
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_state import ReadState
 from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced
-from codat_hub.errors import TryLater
+from codat_hub.errors import Unavailable
 
 
 class FakeInbox:
@@ -22,7 +22,7 @@ class FakeInbox:
 
     def store(self, delivery: Delivery, facts: Placed | Unplaced) -> bool:
         if self.down:
-            raise TryLater("the inbox is down")
+            raise Unavailable("the inbox is down")
         new = delivery.webhook_id not in self.stored
         self.stored.setdefault(delivery.webhook_id, (delivery, facts))
         return new
@@ -127,5 +127,5 @@ class FakeBus:
     def publish(self, event: ProductEvent) -> None:
         if self.refusals:
             self.refusals -= 1
-            raise TryLater("EventBridge refused the event")
+            raise Unavailable("EventBridge refused the event")
         self.published.append(event)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from codat_hub.domain.read_state import ReadState
 from codat_hub.domain.stored_webhook import StoredWebhook
-from codat_hub.errors import TryLater
+from codat_hub.errors import Unavailable
 from codat_hub.usecases.project_reads import ProjectReads
 from tests.builders import COMPANY
 from tests.fakes import (
@@ -60,7 +60,7 @@ class Stepper:
         self._answers: list = []
 
     def step(self) -> bool:
-        """Make one more call; tell whether the projection is over. Raises TryLater."""
+        """Make one more call; tell whether the projection is over. Raises Unavailable."""
         replay, made = iter(self._answers), False
 
         def call(port, name, arguments):
@@ -103,7 +103,7 @@ def run(world: World, webhooks, choose, crash=lambda: False) -> int:
         calls += 1
         try:
             over = turn.step()
-        except TryLater:
+        except Unavailable:
             over = None
         if over:
             busy.remove(turn)

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+from tools.samconfig import ROOT, deployment
+
 ENVIRONMENTS: Final = ("local", "dev", "test", "staging", "prod")
 SOURCES: Final = ("functions", "layers", "template.yaml", "samconfig.toml", "tools/build.py")
 _SKIPPED: Final = ("__pycache__", ".pyc")
@@ -42,7 +43,9 @@ def build(environment: str, log: Path) -> bool:
             return False
         stamp.unlink(missing_ok=True)
         with log.open("w") as output:
-            _run(["sam", "build", "--config-env", environment, "--build-dir", str(folder)], output)
+            command = ["sam", "build", "--cached", "--build-dir", str(folder)]
+            words = deployment(environment).override_words()
+            _run([*command, "--parameter-overrides", *words], output)
             compile_bytecode(folder, output)
         stamp.write_text(fingerprint)
     return True

@@ -23,6 +23,10 @@ is_313() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' >/dev
 
 can_make_venv() { "$1" -c 'import venv, ensurepip' >/dev/null 2>&1; }
 
+if [ -n "${HUB_PYTHON:-}" ] && ! is_313 "$HUB_PYTHON"; then
+    fail "HUB_PYTHON=$HUB_PYTHON is not a Python 3.13 that runs." "Correct it, or unset it to have one found."
+fi
+
 find_313() {
     for candidate in "${HUB_PYTHON:-}" python3.13 python3 \
         "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13*/bin/python3.13 \

@@ -26,14 +26,21 @@ class TooLarge(Exception):
     """Over the size limit: answer 413, store nothing."""
 
 
+class Unavailable(Exception):
+    """A store of ours (DynamoDB, Secrets Manager) did not do what was asked, or did not answer.
+
+    A write may have happened: repeat it, every write of ours can be repeated.
+    """
+
+
 class NeverProjected(Exception):
     """A stored webhook that no retry can make sense of: park it, go on. The text is the reason."""
 
 
 class CallFailed(Exception):
-    """A call to a dependency did not do what was asked; the subclass says what to do about it.
+    """A call to Codat did not do what was asked; the subclass says what to do about it.
 
-    error: the dependency's own text, else ours, cut to 500 characters
+    error: Codat's own text, else ours, cut to 500 characters
     status: HTTP status, None when no answer was read (never taken from a body)
     call: method and path, such as `POST /companies/{id}/data/all` with the id filled in
     correlation_id: Codat's, for their support
@@ -72,7 +79,7 @@ class CallFailed(Exception):
 
 
 class TryLater(CallFailed):
-    """A dependency is unavailable: the same call may succeed later. Codat: any 5xx, 408.
+    """Codat is unavailable: the same call may succeed later. Any 5xx, 408.
 
     With a status an answer came, and Codat replays it for its idempotency key; without one
     nothing was sent.

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
 from typing import Any, Self
 
 
@@ -22,13 +21,13 @@ def text() -> Any:
     return field(metadata={"read": read})
 
 
-def duration(**unit: int) -> Any:
-    """Declare a whole number of at least 1, in the unit given, such as `duration(days=1)`."""
+def count() -> Any:
+    """Declare a whole number of at least 1; the variable's name says the unit."""
 
-    def read(raw: str) -> timedelta:
+    def read(raw: str) -> int:
         if not (raw.isascii() and raw.isdecimal() and int(raw) > 0):
-            raise ValueError(f"expected a whole number of {next(iter(unit))}, at least 1")
-        return int(raw) * timedelta(**unit)
+            raise ValueError("expected a whole number of at least 1")
+        return int(raw)
 
     return field(metadata={"read": read})
 
@@ -58,8 +57,8 @@ class _Settings:
 class ReceiveWebhookSettings(_Settings):
     inbox_table: str = text()
     signing_secrets_arn: str = text()
-    inbox_retention_days: timedelta = duration(days=1)
-    secret_reload_seconds: timedelta = duration(seconds=1)
+    inbox_retention_days: int = count()
+    secret_reload_seconds: int = count()
 
 
 @dataclass(frozen=True)

@@ -4,5 +4,5 @@ from typing import Final
 
 from aws_lambda_powertools import Logger, Metrics
 
-logger: Final = Logger()
+logger: Final = Logger(use_rfc3339=True)  # Lambda reads the time of a JSON line in this form only
 metrics: Final = Metrics(namespace="CodatHub")

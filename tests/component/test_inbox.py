@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from codat_hub.adapters.inbox import Inbox
 from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced, place
-from codat_hub.errors import TryLater
+from codat_hub.errors import Unavailable
 from tests.builders import COMPANY, a_read_completed
 from tests.fakes import FakeInbox
 
@@ -91,10 +91,17 @@ def test_whatever_dynamodb_says_no_with_the_caller_may_try_later(
         raise fault
 
     monkeypatch.setattr(dynamodb, "put_item", fail)
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         real.store(DELIVERY, PLACED)
 
 
+def test_no_payload_is_quoted_when_the_item_itself_is_the_trouble(real):
+    placed = Placed("e1", "company.created", "2026-07-03", product={"payload": "text"})
+    with pytest.raises(Unavailable) as raised:
+        real.store(DELIVERY, placed)
+    assert "payload" not in str(raised.value)
+
+
 def test_a_missing_table_is_a_reason_to_try_later(dynamodb):
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         Inbox(dynamodb, "nowhere", timedelta(days=45)).store(DELIVERY, PLACED)

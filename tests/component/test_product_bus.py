@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from codat_hub.adapters.product_bus import ProductBus
 from codat_hub.domain.read_state import ReadState, project
-from codat_hub.errors import TryLater
+from codat_hub.errors import Unavailable
 from tests.histories import a_read, entry
 
 SMALL = project(ReadState(), a_read(1)).published
@@ -50,7 +50,7 @@ def test_an_entry_names_bus_source_and_type():
     ],
 )
 def test_a_refused_entry_is_to_be_tried_later(answer):
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         ProductBus(FakeEvents(answer), "products").publish(SMALL)
 
 
@@ -65,7 +65,7 @@ def test_a_large_event_goes_out_in_parts_below_the_limit_of_an_entry():
 def test_a_part_that_is_refused_brings_all_of_them_again_under_the_same_keys():
     events = FakeEvents({"EventId": "1"}, {"ErrorCode": "InternalFailure"})
     bus = ProductBus(events, "products")
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         bus.publish(LARGE.published)
     first = [json.loads(entry_["Detail"])["event_key"] for entry_ in events.entries]
     bus.publish(LARGE.published)

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from codat_hub.domain.product_event import ProductEvent
-from codat_hub.errors import TryLater
+from codat_hub.errors import Unavailable
 from tests.component.conftest import create_table
 from tests.component.test_receive_webhook import Context
 from tests.conftest import REGION
@@ -89,7 +89,7 @@ def test_a_poison_record_is_parked_and_the_rest_goes_on(module, dynamodb, state_
 def test_only_the_records_that_failed_come_again_and_nothing_is_lost(module, monkeypatch, team):
     def refuse_the_second(_self, event: ProductEvent) -> None:
         if event.read.webhook_id == "msg-2":
-            raise TryLater("refused")
+            raise Unavailable("refused")
         publish(_self, event)
 
     publish = type(module.project.bus).publish
@@ -106,7 +106,7 @@ def test_only_the_records_that_failed_come_again_and_nothing_is_lost(module, mon
 
 def test_a_batch_in_which_everything_fails_says_so_record_by_record(module, monkeypatch):
     def refuse(_self, _event):
-        raise TryLater("refused")
+        raise Unavailable("refused")
 
     monkeypatch.setattr(type(module.project.bus), "publish", refuse)
     batch = a_batch(*(as_webhook(a_read(n)) for n in (1, 2)))

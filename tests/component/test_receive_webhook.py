@@ -13,8 +13,9 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from codat_hub.usecases.receive_webhook import Outcome
 from tests.builders import SECRET, a_read_completed, signed_headers
-from tests.template import ROOT
+from tests.template import ROOT, resources
 from tools.sign_event import EXAMPLE_SECRET, sign_event
 
 MODULE = "codat_hub.handlers.receive_webhook"
@@ -159,7 +160,21 @@ def test_each_outcome_is_counted_under_its_name(handler, capsys, event, metric):
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     counted = [line for line in lines if metric in line]
     assert [line[metric] for line in counted] == [[1.0]]
-    assert counted[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "CodatHub"
+    (directive,) = counted[0]["_aws"]["CloudWatchMetrics"]
+    for alarm in resources("AWS::CloudWatch::Alarm").values():
+        watched = alarm["Properties"]
+        if watched["MetricName"] == metric:
+            assert watched["Namespace"] == directive["Namespace"]
+            assert [[d["Name"] for d in watched["Dimensions"]]] == directive["Dimensions"]
+
+
+def test_every_alarm_on_a_metric_of_ours_watches_one_that_an_outcome_emits():
+    source = (ROOT / "functions" / "codat_hub" / "handlers" / "receive_webhook.py").read_text()
+    outcomes = {*Outcome, "refused", "too_large", "unavailable"}
+    assert all(f'"{outcome}"' in source for outcome in outcomes - {*Outcome})
+    names = [a["Properties"]["MetricName"] for a in resources("AWS::CloudWatch::Alarm").values()]
+    ours = {name for name in names if isinstance(name, str) and name.startswith("webhook_")}
+    assert ours <= {f"webhook_{outcome}" for outcome in outcomes}
 
 
 def test_no_log_line_holds_a_header_a_secret_or_a_body(handler, capsys, caplog):
@@ -168,6 +183,8 @@ def test_no_log_line_holds_a_header_a_secret_or_a_body(handler, capsys, caplog):
     for event in (an_api_event(body, headers), an_api_event(b"other", headers)):
         handler(event, Context())
     logged = capsys.readouterr().out + "".join(str(vars(record)) for record in caplog.records)
+    assert "webhook received" in logged
+    assert "webhook refused" in logged
     for secret in (SECRET[6:], headers["webhook-signature"][3:], "header-value", "Harbour Lane"):
         assert secret not in logged
 

@@ -95,6 +95,14 @@ def test_retire_keeps_the_newest_only_after_asking(hub, store):
     assert "nothing changed" in hub("retire", "lending").stdout
 
 
+def test_a_secret_added_by_mistake_can_be_removed_alone(hub, store):
+    store.set({"lending": [OTHER_SECRET, SECRET]})
+    assert hub("remove", "lending", secrets.fingerprint(OTHER_SECRET), "--yes").exit_code == 0
+    assert store.read() == {"lending": [SECRET]}
+    unknown = hub("remove", "lending", "00000000", "--yes")
+    assert (unknown.exit_code, secrets.fingerprint(SECRET) in unknown.output) == (1, True)
+
+
 def test_in_prod_the_environments_name_is_the_answer(hub, store):
     store.set({"lending": [SECRET, OTHER_SECRET]})
     assert hub("retire", "lending", "--env", "prod", stdin="y\n").exit_code == 1

@@ -12,7 +12,7 @@ from codat_hub.adapters.read_states import ReadStates
 from codat_hub.adapters.state_table import ItemKey, StateTable
 from codat_hub.domain.company import Company, Stamp
 from codat_hub.domain.rate_limit import RateLimit
-from codat_hub.errors import NeverProjected, TryLater
+from codat_hub.errors import NeverProjected, Unavailable
 from tests.builders import COMPANY
 from tests.component.conftest import create_table
 from tests.fakes import FakeCompanies, FakeRateLimits, FakeReadStates
@@ -128,9 +128,9 @@ def test_whatever_dynamodb_says_no_with_the_caller_may_try_later(
 
     monkeypatch.setattr(dynamodb, "put_item", fail)
     monkeypatch.setattr(dynamodb, "get_item", fail)
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         table.put(ItemKey("a", "b"), {}, 0)
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         table.get(ItemKey("a", "b"))
 
 

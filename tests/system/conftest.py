@@ -37,7 +37,10 @@ class Hub:
     """The deployed hub as its callers see it, by the contract of stack.json."""
 
     stack: LocalStack
-    described: dict
+
+    @property
+    def described(self):
+        return json.loads(self.stack.description.read_text())
 
     def client(self, service):
         return self.stack.emulator.client(service)
@@ -106,4 +109,4 @@ class Hub:
 
 @pytest.fixture(scope="session")
 def hub(local_stack):
-    return Hub(local_stack, json.loads(local_stack.description.read_text()))
+    return Hub(local_stack)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.template import FUNCTIONS
-from tools.build import build_dir, compile_bytecode
+from tests.template import FUNCTIONS, RESOURCES, TEMPLATE
+from tools.bench import cold_start
+from tools.build import SOURCES, build_dir, compile_bytecode
 
 LAYER = "Dependencies"
 # every Lambda's variables; a handler's settings refuse to load without their own
@@ -68,6 +69,26 @@ def digest_of(folder):
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def test_the_webhook_function_loads_its_unavoidable_imports_and_its_own_modules_only(built):
+    def loaded(program):
+        path = [str(built / "ReceiveWebhookFunction"), str(built / LAYER / "python")]
+        code = f"import sys; sys.path[:0] = {path}\n{program}\nprint(*sys.modules)"
+        command = [sys.executable, "-I", "-S", "-c", code]
+        done = subprocess.run(command, env=VARIABLES, capture_output=True, text=True, check=True)
+        return set(done.stdout.split())
+
+    extra = loaded(cold_start.FUNCTION) - loaded(cold_start.UNAVOIDABLE)
+    assert {name for name in extra if not name.startswith("codat_hub")} == set()
+
+
+def test_the_sources_that_a_build_depends_on_cover_all_that_the_template_names():
+    paths = [TEMPLATE["Globals"]["Function"]["CodeUri"]]
+    for body in RESOURCES.values():
+        names = ("CodeUri", "ContentUri", "DefinitionUri")
+        paths += [body["Properties"][n] for n in names if n in body.get("Properties", {})]
+    assert {path.split("/")[0] for path in paths} <= set(SOURCES)
 
 
 def test_the_layer_holds_no_code_of_ours_and_the_function_none_of_others(built):

@@ -4,7 +4,6 @@ import copy
 import fnmatch
 from functools import cache
 
-import boto3
 import pytest
 from samtranslator.translator.transform import transform
 
@@ -37,7 +36,6 @@ def transformed():
         def load(self):
             return {}
 
-    boto3.setup_default_session(region_name="eu-west-2")
     template = copy.deepcopy(TEMPLATE)
     template["Globals"]["Function"]["CodeUri"] = "s3://packaged/functions"
     for body in template["Resources"].values():
@@ -108,7 +106,8 @@ def test_every_log_group_ends():
 def test_data_outlives_the_stack(kind):
     assert resources(kind)
     for name, body in resources(kind).items():
-        assert (body["DeletionPolicy"], body["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+        policies = (body["DeletionPolicy"], body["UpdateReplacePolicy"])
+        assert policies == ("RetainExceptOnCreate", "Retain"), name
 
 
 def test_the_inbox_is_encrypted_recoverable_streamed_and_forgets_in_time():
@@ -162,6 +161,15 @@ def test_no_signing_secret_can_come_from_the_template():
     )
 
 
+def test_a_refused_message_rings_within_the_hour_in_which_codat_first_tries_it():
+    alarm = RESOURCES["WebhooksRefused"]["Properties"]
+    tries = (0, 5, 5 + 300, 5 + 300 + 1800)  # Codat's documented delays, in seconds
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 3600
+    for begun in range(0, 1800, 60):
+        in_first_hour = [begun + at for at in tries if begun + at < alarm["Period"]]
+        assert len(in_first_hour) >= alarm["Threshold"]
+
+
 class TestWebhooksApi:
     @property
     def body(self):
@@ -170,7 +178,7 @@ class TestWebhooksApi:
     def test_only_codats_two_addresses_may_call_by_default(self):
         (statement,) = self.body["x-amazon-apigateway-policy"]["Statement"]
         assert statement["Effect"] == "Allow"
-        assert statement["Resource"] == "execute-api:/*/POST/webhooks/codat/*"
+        assert statement["Resource"] == {"Fn::Sub": "execute-api:/prod/POST/webhooks/codat/*"}
         assert statement["Condition"] == {
             "IpAddress": {
                 "aws:SourceIp": {"Fn::Split": [",", "4.159.114.108/32,20.117.190.191/32"]}
@@ -195,6 +203,11 @@ class TestWebhooksApi:
 
     def test_calls_are_throttled_and_bodies_never_logged(self):
         (stage,) = [r for r in transformed().values() if r["Type"] == "AWS::ApiGateway::Stage"]
+        deployments = [
+            r for r in transformed().values() if r["Type"] == "AWS::ApiGateway::Deployment"
+        ]
+        # SAM would add a stage of its own here, without any of these settings
+        assert not [d for d in deployments if "StageName" in d["Properties"]]
         (settings,) = stage["Properties"]["MethodSettings"]
         assert settings["DataTraceEnabled"] is False
         assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(settings)
@@ -203,8 +216,9 @@ class TestWebhooksApi:
 
 
 @pytest.mark.parametrize("name", sorted(resources("AWS::CloudWatch::Alarm")))
-def test_every_alarm_says_what_to_do_and_can_notify(name):
+def test_every_alarm_can_notify(name):
     alarm = RESOURCES[name]["Properties"]
-    assert len(alarm["AlarmDescription"]) > 40
+    assert alarm["AlarmDescription"]
     assert "AlarmActions" in alarm
-    assert alarm["TreatMissingData"] == "notBreaching"
+    silence = alarm["ComparisonOperator"] == "LessThanThreshold"
+    assert alarm["TreatMissingData"] == ("breaching" if silence else "notBreaching")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -11,7 +10,7 @@ import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tools.build import ROOT
+from tools.samconfig import ROOT, deployment
 
 _LOCAL: Final = ROOT / ".local" / "stack.json"
 
@@ -49,9 +48,8 @@ def find(name: Name) -> Environment:
     """Look the stack up. Prints what is wrong and raises NotReachable if there is none."""
     if name is Name.LOCAL:
         return _find_local()
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    deployed = config[name]["deploy"]["parameters"]
-    stack, region = deployed["stack_name"], deployed["region"]
+    deployed = deployment(name)
+    stack, region = deployed.stack_name, deployed.region
     try:
         cloudformation = _session(name).client("cloudformation", region_name=region)
         (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]

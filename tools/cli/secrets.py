@@ -1,17 +1,15 @@
 """`hub secrets`: which signing secrets the webhooks API accepts, per webhook consumer."""
 
-import base64
-import binascii
 import hashlib
 import json
-import re
 import sys
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from codat_hub.domain.signing_secret import is_consumer, signing_key
 from tools.cli.environments import Environment, Name, confirm, find
 from tools.signing_secrets import SigningSecretsStore
 
@@ -19,9 +17,6 @@ app = typer.Typer(
     help="Signing secrets per webhook consumer. Values are never shown, only fingerprints.",
     no_args_is_help=True,
 )
-
-_CONSUMER: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_KEY_BYTES: Final = range(24, 65)  # what Standard Webhooks allows
 
 EnvOption = Annotated[Name, typer.Option("--env", help="Which environment to act on.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -51,7 +46,7 @@ def list_(env: EnvOption = Name.LOCAL, as_json: JsonOption = False) -> None:
 @app.command()
 def add(consumer: ConsumerArgument, env: EnvOption = Name.LOCAL) -> None:
     """Accept a new secret beside the present ones. Reads it hidden, or from standard input."""
-    if not _CONSUMER.fullmatch(consumer):
+    if not is_consumer(consumer):
         raise typer.BadParameter(
             f"{consumer!r}: a consumer's name is 1 to 63 of a-z, 0-9 and -, not beginning with -"
         )
@@ -85,6 +80,31 @@ def retire(consumer: ConsumerArgument, env: EnvOption = Name.LOCAL, yes: YesOpti
     typer.echo(f"{consumer} accepts {fingerprint(newest)} only.")
 
 
+@app.command()
+def remove(
+    consumer: ConsumerArgument,
+    print_: Annotated[str, typer.Argument(metavar="FINGERPRINT", help="As `list` shows it.")],
+    env: EnvOption = Name.LOCAL,
+    yes: YesOption = False,
+) -> None:
+    """Stop accepting one secret of a consumer, such as one that was added by mistake."""
+    store = _store(find(env))
+    present = store.read().get(consumer, [])
+    kept = [secret for secret in present if fingerprint(secret) != print_]
+    if kept == present:
+        known = ", ".join(map(fingerprint, present)) or "none"
+        typer.echo(f"{consumer} accepts no secret {print_!r}. It accepts: {known}", err=True)
+        raise typer.Exit(1)
+    confirm(
+        env,
+        f"Deliveries to {consumer} signed with {print_} will be refused within five minutes; "
+        f"{len(kept)} secrets remain. Go on?",
+        yes,
+    )
+    store.set({consumer: kept})
+    typer.echo(f"{consumer} accepts {print_} no more.")
+
+
 def fingerprint(secret: str) -> str:
     """Return eight characters that tell secrets apart and reveal nothing."""
     return hashlib.sha256(secret.encode()).hexdigest()[:8]
@@ -94,14 +114,9 @@ def check(secret: str) -> str:
     """Return the secret without surrounding space. Raises typer.BadParameter, never quoting it."""
     secret = secret.strip()
     try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not secret.startswith("whsec_") or len(key) not in _KEY_BYTES:
-        raise typer.BadParameter(
-            "that is not a signing secret: expected 'whsec_' and the base64 of 24 to 64 bytes, "
-            "as the Codat Portal shows it for the endpoint"
-        )
+        signing_key(secret)
+    except ValueError as why:
+        raise typer.BadParameter(f"{why}. Copy it from the endpoint in the Codat Portal.") from None
     return secret
 
 

@@ -1,6 +1,7 @@
 """The demo's hands: deliver webhooks, ask the sandbox to, look into the inbox."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import httpx
 from standardwebhooks import Webhook
 
 from tools.demo.story import Scene
-from tools.local.stack import LocalStack, codat_client
+from tools.local.stack import Description, LocalStack, codat_client
 
 _POLL = 0.05  # seconds
 
@@ -21,7 +22,7 @@ class Hub:
     """The deployed hub by the contract of stack.json, and the sandbox beside it."""
 
     local: LocalStack
-    stack: dict[str, Any]
+    stack: Description
 
     def deliver(
         self,
@@ -47,7 +48,7 @@ class Hub:
         url = f"{url.rpartition('/')[0]}/{consumer}" if consumer else url
         begun = time.monotonic()
         answer = httpx.post(url, content=body, headers=sent, timeout=30)
-        scene.answered(answer.status_code, time.monotonic() - begun)
+        scene.answered(answer.status_code, time.monotonic() - begun, answer.text)
         return answer.status_code
 
     def item(self, webhook_id: str) -> dict[str, str] | None:
@@ -84,10 +85,9 @@ class Hub:
         """Show the sandbox's attempts at these messages; tell whether all have arrived."""
         messages = self.codat("GET", "/_sandbox/deliveries")
         ours = [message for message in messages if message["webhookId"] in webhook_ids]
-        scene.answers.clear()
-        scene.latencies.clear()
-        for attempt in (attempt for message in ours for attempt in message["attempts"]):
-            scene.answered(attempt["status"] or 0, attempt["latencySeconds"])
+        attempts = [attempt for message in ours for attempt in message["attempts"]]
+        scene.answers = Counter(attempt["status"] or 0 for attempt in attempts)
+        scene.latencies = [attempt["latencySeconds"] for attempt in attempts]
         self.note(scene, webhook_ids)
         return all(message["state"] == "delivered" for message in ours)
 

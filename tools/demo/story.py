@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 
 from rich.console import Console
 from rich.live import Live
@@ -21,12 +22,16 @@ class Scene:
     stored: int = 0
     quarantined: int = 0
     expectations: dict[str, bool] = field(default_factory=dict)
+    bodies: set[str] = field(default_factory=set)
     over: bool = False
+    _lock: Lock = field(default_factory=Lock)
 
-    def answered(self, status: int, latency: float) -> None:
-        """Count one answer of the webhooks API."""
-        self.answers[status] += 1
-        self.latencies.append(latency)
+    def answered(self, status: int, latency: float, body: str) -> None:
+        """Count one answer of the webhooks API; several threads may do so at once."""
+        with self._lock:
+            self.answers = self.answers + Counter({status: 1})
+            self.latencies = [*self.latencies, latency]
+            self.bodies = self.bodies | {body}
 
     def expect(self, what: str, holds: bool) -> None:
         """Note whether something that must hold does."""

@@ -65,7 +65,8 @@ def _refusals(story: Story, hub: Hub) -> None:
             hub.deliver(scene, f"msg_demo_forged_{number}", body, **forgery)
         ids = {f"msg_demo_forged_{number}" for number in range(len(_FORGERIES))}
         scene.expect("nothing is stored", hub.note(scene, ids) == 0)
-        scene.expect("each is the same 401", scene.answers == {401: len(_FORGERIES)})
+        scene.expect("each is 401", scene.answers == {401: len(_FORGERIES)})
+        scene.expect("each body is the same", len(scene.bodies) == 1)
 
 
 def _too_large(story: Story, hub: Hub) -> None:

@@ -2,17 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from tools.build import ROOT
 from tools.local.processes import StepFailed
 from tools.local.report import ConsoleReporter, show_failure
-from tools.local.stack import DEFAULT_STATE, LocalStack, Options
+from tools.local.stack import DEFAULT_STATE, Description, LocalStack, Options
+from tools.samconfig import ROOT
 
 
-def show_stack(console: Console, stack: dict[str, Any], description: Path) -> None:
+def show_stack(console: Console, stack: Description, description: Path) -> None:
     rows = {
         "AWS emulator": stack["endpoint_url"],
         "Codat sandbox": f"{stack['sandbox_url']}  (open it in a browser)",

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,9 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from tools.build import ROOT, build_dir, fingerprint_of
+from tools.build import build_dir, fingerprint_of
 from tools.local.processes import Process, StepFailed, free_port
+from tools.samconfig import CONFIG, ROOT, deployment
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-REGION: Final = "eu-west-2"
-STACK_NAME: Final = "codat-hub-local"
+LOCAL: Final = deployment("local")
+REGION: Final = LOCAL.region
+STACK_NAME: Final = LOCAL.stack_name
 _START_SECONDS: Final = 30.0
 
 
@@ -106,12 +107,11 @@ class Emulator:
         overrides: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
         """`sam deploy` the built template, return the stack's outputs. Raises StepFailed."""
-        parameters = local_parameters() | dict(overrides or {})
-        command = ["sam", "deploy", "--config-file", str(ROOT / "samconfig.toml")]
+        words = LOCAL.override_words(**(overrides or {}))
+        command = ["sam", "deploy", "--config-file", str(CONFIG)]
         command += ["--config-env", "local", "--no-progressbar"]
         command += ["--template-file", str(template or build_dir("local") / "template.yaml")]
-        command += ["--stack-name", stack_name, "--parameter-overrides"]
-        command += [f"{name}={value}" for name, value in parameters.items()]
+        command += ["--stack-name", stack_name, "--parameter-overrides", *words]
         with log.open("w") as output:
             done = subprocess.run(
                 command,
@@ -134,15 +134,17 @@ class Emulator:
         role = function["Role"].rpartition("/")[2]
         statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        memory = function["MemorySize"]
         iam.put_role_policy(RoleName=role, PolicyName="outage", PolicyDocument=document)
-        # another memory size starts new environments, which have cached nothing yet
-        functions.update_function_configuration(
-            FunctionName=function_name, MemorySize=function["MemorySize"] + 1
-        )
         try:
+            # another memory size starts new environments, which have cached nothing yet
+            functions.update_function_configuration(
+                FunctionName=function_name, MemorySize=memory + 1
+            )
             yield
         finally:
             iam.delete_role_policy(RoleName=role, PolicyName="outage")
+            functions.update_function_configuration(FunctionName=function_name, MemorySize=memory)
 
     def outputs(self, stack_name: str = STACK_NAME) -> dict[str, str]:
         """Return the deployed stack's outputs."""
@@ -168,10 +170,3 @@ class Emulator:
 
 def _text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
-
-
-def local_parameters() -> dict[str, str]:
-    """Return the template parameters that samconfig.toml gives the local environment."""
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    overrides: str = config["local"]["deploy"]["parameters"]["parameter_overrides"]
-    return dict(pair.split("=", 1) for pair in overrides.split())

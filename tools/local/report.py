@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from tools.build import ROOT
 from tools.local.processes import StepFailed
+from tools.samconfig import ROOT
 
 _WHAT = {
     "build": "Build the functions and their layer",

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypedDict
 
 import httpx
 
-from tools.build import ROOT, SOURCES, BuildError, build, fingerprint_of
+from tools.build import SOURCES, BuildError, build, fingerprint_of
 from tools.local.emulator import REGION, Emulator
 from tools.local.processes import Process, StepFailed
 from tools.product_registry import STANDARD, register
+from tools.samconfig import ROOT
 from tools.signing_secrets import SigningSecretsStore
 
 DEFAULT_STATE: Final = ROOT / ".local"
@@ -39,6 +40,26 @@ _EVENTS_OF_ALL_TEAMS: Final = [
     "client.rateLimit.reset",
 ]
 _SANDBOX_START_SECONDS: Final = 30.0
+
+
+class Description(TypedDict):
+    """.local/stack.json: a contract with scripts and tests, documented in the README."""
+
+    endpoint_url: str
+    region: str
+    api_url: str
+    webhook_url: str
+    webhook_secret: str
+    sandbox_url: str
+    codat_api_key: str
+    custom_products: list[str]
+    inbox_table: str
+    state_table: str
+    event_bus: str
+    signing_secrets_arn: str
+    receive_webhook_logs: str
+    project_reads_logs: str
+    project_reads_given_up: str
 
 
 class Reporter(Protocol):
@@ -81,14 +102,14 @@ class LocalStack:
     def _processes(self) -> tuple[Process, Process]:
         return self.sandbox, self.emulator.process
 
-    def up(self) -> dict[str, Any]:
+    def up(self) -> Description:
         """Bring up what is not up yet; return what stack.json says.
 
         Raises StepFailed after stopping all that this call started.
         """
         (self.state / "logs").mkdir(parents=True, exist_ok=True)
         self.description.unlink(missing_ok=True)
-        started_here = [process for process in self._processes if process.pid() is None]
+        before = {process: process.pid() for process in self._processes}
         try:
             self._step("build", self._build)
             self._step("emulator", self.emulator.start)
@@ -96,9 +117,11 @@ class LocalStack:
             codat = self._step("sandbox", self._start_sandbox)
             stack = self._step("connect", lambda: self._connect(outputs, codat))
         except BaseException:
-            for process in started_here:
-                process.stop()
+            for process, pid in before.items():
+                if process.pid() != pid:
+                    process.stop()
             raise
+        self.description.touch(mode=0o600)  # it holds a signing secret
         self.description.write_text(json.dumps(stack, indent=2) + "\n")
         return stack
 
@@ -172,7 +195,7 @@ class LocalStack:
                 return codat
         return None
 
-    def _connect(self, outputs: dict[str, str], codat: dict[str, Any]) -> dict[str, Any]:
+    def _connect(self, outputs: dict[str, str], codat: dict[str, Any]) -> Description:
         """Subscribe the hub at the sandbox, hand over the signing secrets, describe it all."""
         api_url = f"{self.emulator.url}/_aws/execute-api/{outputs['WebhooksApiId']}/local"
         subscriptions = {name: [f"{name}.read.completed"] for name in codat["custom_products"]}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from codat_hub.errors import TryLater
+from codat_hub.errors import Unavailable
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Inbox:
-    """Items: `webhook_id` (key), `consumer`, `received_at` (ISO 8601), `body` (the raw text),
+    """One item per message, whichever consumer it comes to first: Codat's sender gives the same
+    `webhook-id` to every endpoint that a message goes to.
+
+    Items: `webhook_id` (key), `consumer`, `received_at` (ISO 8601), `body` (the raw text),
     `expires_at` (TTL, epoch seconds), then `event_id`, `event_type`, `generated_date`,
     `company_id`, `product` where known, or `quarantine` with the reason.
     """
@@ -32,7 +35,7 @@ class Inbox:
     def store(self, delivery: Delivery, facts: Placed | Unplaced) -> bool:
         """Put the delivery unless its webhook-id is there already.
 
-        Returns whether it was new. Raises TryLater when DynamoDB does not take it.
+        Returns whether it was new. Raises Unavailable when DynamoDB does not take it.
         """
         texts = {
             "webhook_id": delivery.webhook_id,
@@ -57,6 +60,9 @@ class Inbox:
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
-        except (ClientError, BotoCoreError) as error:
-            raise TryLater(f"the inbox did not take the webhook: {error}") from error
+        except ClientError as error:
+            raise Unavailable(f"the inbox did not take the webhook: {error}") from error
+        except BotoCoreError as error:
+            # its text may quote the item, which is payload
+            raise Unavailable(f"the inbox gave no answer: {type(error).__name__}") from error
         return True

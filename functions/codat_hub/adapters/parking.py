@@ -23,7 +23,7 @@ class Parking:
         self._table = table
 
     def park(self, webhook_id: str, reason: str, now: datetime) -> None:
-        """Note it once; parking it again changes nothing. Raises TryLater."""
+        """Note it once; parking it again changes nothing. Raises Unavailable."""
         item = {
             "reason": reason[:_LONGEST],
             "parked_at": spell(now),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_hub.domain.product_event import DETAIL_TYPE, SOURCE
-from codat_hub.errors import TryLater
+from codat_hub.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ class ProductBus:
     def publish(self, event: ProductEvent) -> None:
         """Put the event, in parts if it is too large for one entry.
 
-        Raises TryLater unless EventBridge took every part; then some may be out already, and
+        Raises Unavailable unless EventBridge took every part; then some may be out already, and
         publishing again repeats them under their own event keys.
         """
         for part in event.parts():
@@ -47,8 +47,8 @@ class ProductBus:
             # one entry a call: the limit of a call is that of an entry
             answer = self._client.put_events(Entries=[entry])
         except (ClientError, BotoCoreError) as error:
-            raise TryLater(f"the event was not published: {error}") from error
+            raise Unavailable(f"the event was not published: {error}") from error
         (said,) = answer["Entries"]
         if answer["FailedEntryCount"] or "EventId" not in said:
             code, text = said.get("ErrorCode"), said.get("ErrorMessage")
-            raise TryLater(f"EventBridge refused the event: {code}: {text}")
+            raise Unavailable(f"EventBridge refused the event: {code}: {text}")

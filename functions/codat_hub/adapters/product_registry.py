@@ -26,7 +26,7 @@ class ProductRegistry:
         self._read_at = float("-inf")
 
     def kinds(self) -> Mapping[str, str]:
-        """Return identifier -> kind, at most a minute old. Raises TryLater."""
+        """Return identifier -> kind, at most a minute old. Raises Unavailable."""
         if self._clock() - self._read_at >= _MAX_AGE:
             self._kinds = self._table.get(KEY).attributes.get("products", {})
             self._read_at = self._clock()

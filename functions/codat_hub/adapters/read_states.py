@@ -34,14 +34,14 @@ class ReadStates:
         self._table = table
 
     def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]:
-        """Return the state and its version, 0 if there is none yet. Raises TryLater."""
+        """Return the state and its version, 0 if there is none yet. Raises Unavailable."""
         stored = self._table.get(_key(company_id, product))
         return _state(stored), stored.version
 
     def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one.
 
-        Raises TryLater, NeverProjected.
+        Raises Unavailable, NeverProjected.
         """
         item = {"company_id": company_id, "product": product or STANDARD} | _item(state)
         return self._table.put(_key(company_id, product), item, version)

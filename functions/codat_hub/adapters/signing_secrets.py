@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from standardwebhooks import Webhook
 
-from codat_hub.errors import TryLater
+from codat_hub.domain.signing_secret import is_consumer, signing_key
+from codat_hub.errors import Unavailable
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ class SigningSecrets:
     def verifiers(self, consumer: str) -> tuple[Webhook, ...]:
         """Return the consumer's verifiers, newest first; none for an unknown consumer.
 
-        Raises TryLater when there is nothing to verify with yet.
+        Raises Unavailable when there is nothing to verify with yet.
         """
         due = RETRY_AFTER_FAILURE if self._verifiers is None else MAX_AGE
         if self._age() >= due:
             self._load()
         if self._verifiers is None:
-            raise TryLater("the signing secrets could not be read")
+            raise Unavailable("the signing secrets could not be read")
         return self._verifiers.get(consumer, ())
 
     def reload(self) -> bool:
@@ -78,21 +79,23 @@ class SigningSecrets:
 
 
 def _parse(text: str) -> dict[str, tuple[Webhook, ...]]:
-    """Read the secret's value. Raises ValueError if it is not an object of lists."""
+    """Read the secret's value. Raises ValueError if it is not an object of lists by consumer."""
     value = json.loads(text)
     if not isinstance(value, dict) or not all(isinstance(v, list) for v in value.values()):
         raise ValueError
+    if not all(map(is_consumer, value)):
+        raise ValueError  # names are logged, so what is no name must not get there
     return {consumer: _consumer(consumer, secrets) for consumer, secrets in value.items()}
 
 
-def _consumer(consumer: str, secrets: list[str]) -> tuple[Webhook, ...]:
+def _consumer(consumer: str, secrets: list[object]) -> tuple[Webhook, ...]:
+    """Return a verifier for each usable secret; an unusable one is logged and passed over."""
     verifiers = []
     for position, secret in enumerate(secrets):
         try:
-            verifiers.append(Webhook(secret))
-        except Exception as error:  # noqa: BLE001  # one bad secret must not shut the others out
-            cause = type(error).__name__
+            verifiers.append(Webhook(signing_key(secret)))
+        except ValueError as why:
             logger.error(
-                "signing secret unusable", consumer=consumer, position=position, cause=cause
+                "signing secret unusable", consumer=consumer, position=position, why=str(why)
             )
     return tuple(verifiers)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from codat_hub.errors import NeverProjected, TryLater
+from codat_hub.errors import NeverProjected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Stored:
 
 
 class StateTable:
-    """Reads are consistent. Raises TryLater when DynamoDB does not answer as it should."""
+    """Reads are consistent. Raises Unavailable when DynamoDB does not answer as it should."""
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         self._client = client
@@ -60,7 +60,7 @@ class StateTable:
                 ConsistentRead=True,
             )
         except (ClientError, BotoCoreError) as error:
-            raise TryLater(f"the state was not read: {error}") from error
+            raise Unavailable(f"the state was not read: {error}") from error
         item = {name: _deserialize(value) for name, value in answer.get("Item", {}).items()}
         version = int(item.get("version", 0))
         return Stored({n: v for n, v in item.items() if n not in _KEY_NAMES}, version)
@@ -86,7 +86,7 @@ class StateTable:
         except (ClientError, BotoCoreError) as error:
             if _code(error) == "ValidationException":  # such as an item over 400 KB
                 raise NeverProjected(f"DynamoDB refuses the item: {error}") from error
-            raise TryLater(f"the state was not written: {error}") from error
+            raise Unavailable(f"the state was not written: {error}") from error
         return True
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.domain import rate_limit
+from codat_hub.domain.codat_time import CodatTime
 from codat_hub.domain.company import DELETED, CompanyChange, Connection, Stamp
 from codat_hub.domain.read_event import Entry, Key, ReadEvent
-from codat_hub.domain.webhook_event import Placed, parse_date, parse_read_completed, place
+from codat_hub.domain.webhook_event import Placed, parse_read_completed, place
 from codat_hub.errors import NeverProjected
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ def interpret(webhook: StoredWebhook) -> Fact | None:
     if not isinstance(placed, Placed):
         raise NeverProjected(placed.quarantine)
     payload: dict[str, Any] = json.loads(webhook.body)["payload"]
-    stamp = Stamp(parse_date(placed.generated_date), placed.event_id)
+    generated = CodatTime(placed.generated_date).moment
+    if generated is None:
+        raise NeverProjected("generatedDate is not a date")
+    stamp = Stamp(generated, placed.event_id)
     family = placed.event_type.partition(".")[0]
     if placed.company_id is not None and (read := parse_read_completed(placed.event_type)):
         return ReadEvent(
@@ -113,10 +116,7 @@ def _connection_change(placed: Placed, stamp: Stamp, payload: dict[str, Any]) ->
 
 def _date(raw: object) -> datetime | None:
     """Read a date that may be missing or nonsense: both are None, which never hides data."""
-    if isinstance(raw, str):
-        with suppress(ValueError, OverflowError):
-            return parse_date(raw)
-    return None
+    return CodatTime(raw).moment if isinstance(raw, str) else None
 
 
 def _names(raw: list[Any]) -> tuple[str, ...]:

@@ -7,8 +7,10 @@ identifiers and sub-event order are fixed by neither, so both are read tolerantl
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
+
+from codat_hub.domain.codat_time import CodatTime
 
 MAX_NAME: Final = 256  # characters; no published event type or identifier comes near
 _READ: Final = re.compile(
@@ -88,15 +90,6 @@ def parse_read_completed(event_type: str) -> ReadCompleted | None:
     return ReadCompleted(match["product"], frozenset(match["subs"].split(".")[1:]))
 
 
-def parse_date(text: str) -> datetime:
-    """Read a Codat DateTime: `Z`, an offset or neither (then UTC), up to 7 fractional digits.
-
-    Raises ValueError.
-    """
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
 def place(body: bytes) -> Placed | Unplaced:
     """Find type, ids, time and product of a webhook, or say why that cannot be done."""
     try:
@@ -109,10 +102,8 @@ def _place(event: dict[str, Any]) -> Placed:
     event_type = _text(event, "eventType")
     event_id = _text(event, "id")
     generated = _text(event, "generatedDate")
-    try:
-        parse_date(generated)
-    except (ValueError, OverflowError):
-        raise _Unplaceable("generatedDate is not a date") from None
+    if CodatTime(generated).moment is None:
+        raise _Unplaceable("generatedDate is not a date")
     payload = event.get("payload")
     if not isinstance(payload, dict):
         raise _Unplaceable("payload is not an object")
@@ -126,9 +117,8 @@ def _place_payload(event_type: str, payload: dict[str, Any]) -> tuple[str | None
             raise _Unplaceable("payload.dataTypes is not a list")
         return _reference_company(payload), read.product
     if event_type in _COMPANY:
-        product = payload.get("productId")
-        if event_type.startswith("company.product."):
-            product = _text(payload, "productId", "payload.")
+        of_product = event_type.startswith("company.product.")
+        product = _text(payload, "productId", "payload.") if of_product else None
         # One published sample wraps referenceCompany here too; the specification does not.
         if isinstance(payload.get("referenceCompany"), dict):
             return _reference_company(payload), product

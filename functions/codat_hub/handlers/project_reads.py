@@ -21,7 +21,7 @@ from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.read_states import ReadStates
 from codat_hub.adapters.state_table import StateTable
-from codat_hub.errors import TryLater
+from codat_hub.errors import Unavailable
 from codat_hub.settings import ProjectReadsSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.project_reads import FailedType, ProjectReads
@@ -61,7 +61,7 @@ def _project_record(record: DynamoDBRecord) -> None:
     webhook = stored_webhook((record.dynamodb and record.dynamodb.new_image) or {})
     try:
         report = project(webhook)
-    except TryLater as fault:
+    except Unavailable as fault:
         logger.error("webhook not projected yet", webhook_id=webhook.webhook_id, cause=str(fault))
         _count("projected_later")
         raise
@@ -83,6 +83,7 @@ def _count_failed(failed: FailedType) -> None:
     with single_metric(
         name="data_type_failed", unit=MetricUnit.Count, value=1, namespace=metrics.namespace
     ) as metric:
+        metric.add_dimension("service", logger.service)  # as every other metric: the stack
         metric.add_dimension("data_type", failed.data_type)
         metric.add_dimension("integration", failed.integration)
         metric.add_metadata("status", failed.status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,7 +13,8 @@ from botocore.config import Config
 
 from codat_hub.adapters.inbox import Inbox
 from codat_hub.adapters.signing_secrets import SigningSecrets
-from codat_hub.errors import Refused, TooLarge, TryLater
+from codat_hub.domain.signing_secret import is_consumer
+from codat_hub.errors import Refused, TooLarge, Unavailable
 from codat_hub.settings import ReceiveWebhookSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
@@ -20,8 +22,8 @@ from codat_hub.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# Codat waits 15 s for an answer and retries: two short tries, then 503.
-_AWS = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
+# Codat waits 15 s and the function has 14: two calls of two tries are over in 12.
+_AWS = Config(connect_timeout=1, read_timeout=1.5, retries={"total_max_attempts": 2})
 _ANSWERS = {
     Outcome.STORED: (200, "OK"),
     Outcome.DUPLICATE: (200, "OK"),
@@ -31,12 +33,14 @@ _ANSWERS = {
 settings = ReceiveWebhookSettings.from_env()
 receive = ReceiveWebhook(
     Inbox(
-        boto3.client("dynamodb", config=_AWS), settings.inbox_table, settings.inbox_retention_days
+        boto3.client("dynamodb", config=_AWS),
+        settings.inbox_table,
+        timedelta(days=settings.inbox_retention_days),
     ),
     SigningSecrets(
         boto3.client("secretsmanager", config=_AWS),
         settings.signing_secrets_arn,
-        settings.secret_reload_seconds,
+        timedelta(seconds=settings.secret_reload_seconds),
     ),
 )
 
@@ -45,15 +49,18 @@ receive = ReceiveWebhook(
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """API Gateway proxy event in, proxy answer out."""
+    consumer = _consumer(event)
+    logger.append_keys(api_request_id=(event.get("requestContext") or {}).get("requestId"))
     try:
-        outcome = receive(_consumer(event), event.get("headers") or {}, _raw_body(event))
+        outcome = receive(consumer, event.get("headers") or {}, _raw_body(event))
     except Refused as refusal:
-        logger.info("webhook refused", reason=str(refusal))
+        named = consumer if is_consumer(consumer) else None
+        logger.info("webhook refused", reason=str(refusal), consumer=named)
         return _answer("refused", 401, "Unauthorized")
     except TooLarge:
         logger.info("webhook too large")
         return _answer("too_large", 413, "Payload Too Large")
-    except TryLater as fault:
+    except Unavailable as fault:
         logger.error("webhook not stored", cause=str(fault))
         return _answer("unavailable", 503, "Service Unavailable")
     return _answer(outcome, *_ANSWERS[outcome])

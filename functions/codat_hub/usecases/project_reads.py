@@ -13,7 +13,7 @@ from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_event import ReadEvent
 from codat_hub.domain.read_state import project
 from codat_hub.domain.stored_webhook import interpret
-from codat_hub.errors import NeverProjected, TryLater
+from codat_hub.errors import NeverProjected, Unavailable
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Report:
 
 @dataclass(frozen=True)
 class ProjectReads:
-    """Call it with a stored webhook. Raises TryLater; then the same webhook is to come again."""
+    """Call it with a stored webhook. Raises Unavailable; then the same webhook is to come again."""
 
     read_states: ReadStates
     companies: Companies
@@ -90,7 +90,7 @@ class ProjectReads:
     def __call__(self, webhook: StoredWebhook) -> Report:
         try:
             report = self._project(webhook)
-        except TryLater:
+        except Unavailable:
             raise
         except NeverProjected as reason:
             report = self._park(webhook, str(reason))
@@ -131,7 +131,7 @@ class ProjectReads:
                 event.company_id, event.product, result.state, version
             ):
                 return self._report(event, company, result, out)
-        raise TryLater(f"{event.company_id}: others kept changing its state")
+        raise Unavailable(f"{event.company_id}: others kept changing its state")
 
     def _known_company(self, company_id: str) -> Company:
         """Return the directory's entry; a company that is unknown to us is learned."""
@@ -168,7 +168,7 @@ class ProjectReads:
                 return Report("unchanged")
             if self.companies.put(changed, version):
                 return Report("applied")
-        raise TryLater(f"{change.company_id}: others kept changing its entry")
+        raise Unavailable(f"{change.company_id}: others kept changing its entry")
 
     def _note_rate_limit(self, notice: RateLimit) -> Report:
         for _ in range(_TRIES):
@@ -178,7 +178,7 @@ class ProjectReads:
                 return Report("unchanged")
             if self.rate_limits.put(limit, version):
                 return Report("applied")
-        raise TryLater("others kept changing the rate limit")
+        raise Unavailable("others kept changing the rate limit")
 
     def _park(self, webhook: StoredWebhook, reason: str) -> Report:
         logger.error("webhook parked", webhook_id=webhook.webhook_id, reason=reason)

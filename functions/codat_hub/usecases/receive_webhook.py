@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from codat_hub.domain.signature_headers import SignatureHeaders, parse_signature_headers
+from codat_hub.domain.signing_secret import is_consumer
 from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced, place
 from codat_hub.errors import Refused, TooLarge
 from codat_hub.telemetry import logger
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from standardwebhooks import Webhook
 
 MAX_BODY: Final = 256 * 1024  # bytes; DynamoDB holds 400 KB an item, Codat's largest is about 25 KB
-_CONSUMER: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+TOLERANCE: Final = timedelta(minutes=5)  # each way; Standard Webhooks' own
 
 
 class Outcome(StrEnum):
@@ -51,15 +51,19 @@ class ReceiveWebhook:
         self._now = now
 
     def __call__(self, consumer: str, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """Raise TooLarge, Refused or TryLater; nothing is stored then."""
+        """Raise TooLarge, Refused or Unavailable; nothing is known to be stored then."""
         if len(body) > MAX_BODY:
             raise TooLarge
-        if not _CONSUMER.fullmatch(consumer):
-            raise Refused("not a consumer name")
-        signed = parse_signature_headers(headers)
+        if not is_consumer(consumer):
+            raise Refused("not a consumer's name")
+        signed, now = parse_signature_headers(headers), self._now()
+        # the library judges this too, but then an old delivery could make us reload the secrets
+        if abs(now.timestamp() - int(signed.timestamp)) > TOLERANCE.total_seconds():
+            raise Refused("signed at another time")
         if not self._authentic(consumer, signed, body):
-            raise Refused("no secret of this consumer made the signature, or its time is past")
-        return self._store(Delivery(signed.webhook_id, consumer, body, self._now()))
+            known = bool(self._secrets.verifiers(consumer))
+            raise Refused("signed with no known secret" if known else "unknown consumer")
+        return self._store(Delivery(signed.webhook_id, consumer, body, now))
 
     def _authentic(self, consumer: str, signed: SignatureHeaders, body: bytes) -> bool:
         def any_verifies() -> bool:

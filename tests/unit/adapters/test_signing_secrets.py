@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from codat_hub.adapters.signing_secrets import MAX_AGE, RETRY_AFTER_FAILURE, SigningSecrets
-from codat_hub.errors import TryLater
+from codat_hub.errors import Unavailable
 from tests.builders import OTHER_SECRET, SECRET
 from tests.fakes import FakeSecretsManager
 
@@ -71,14 +71,14 @@ def test_a_withdrawn_secret_is_forgotten_in_time(secrets, manager, clock):
 @pytest.mark.parametrize("fault", [FAULT, DENIED, None, "", "not json", "[]", '{"lending": "x"}'])
 def test_with_nothing_to_verify_with_the_caller_is_told_to_come_later(secrets, manager, fault):
     manager.value = fault
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         secrets.verifiers("lending")
 
 
 def test_while_there_is_nothing_tries_are_spaced(secrets, manager, clock):
     manager.value = FAULT
     for _ in range(20):
-        with pytest.raises(TryLater):
+        with pytest.raises(Unavailable):
             secrets.verifiers("lending")
         clock.now += RETRY_AFTER_FAILURE / 10
     assert manager.calls == 2
@@ -99,10 +99,12 @@ def test_one_unusable_secret_shuts_nobody_out(secrets, manager):
     assert secrets.verifiers("expenses") == ()
 
 
-@pytest.mark.parametrize("broken", [f'{{"lending": ["{SECRET}"', f'["{SECRET}"]'])
+@pytest.mark.parametrize(
+    "broken", [f'{{"lending": ["{SECRET}"', f'["{SECRET}"]', f'{{"{SECRET}": ["lending"]}}']
+)
 def test_no_secret_is_ever_logged(secrets, manager, broken, caplog):
     manager.value = broken
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         secrets.verifiers("lending")
     (record,) = caplog.records
     assert record.getMessage() == "signing secrets not loaded"

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codat_hub.domain.codat_time import CodatTime
 from codat_hub.domain.company import CompanyChange, Connection, Stamp
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_event import Entry, Key, ReadEvent
 from codat_hub.domain.stored_webhook import StoredWebhook, interpret
-from codat_hub.domain.webhook_event import parse_date
 from codat_hub.errors import NeverProjected
 from tests.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 
 EVENT_ID = "f7580941-2b3c-4a4d-98f5-60718293a4b5"
-GENERATED = parse_date("2026-07-02T23:05:33.845Z")
+GENERATED = CodatTime("2026-07-02T23:05:33.845Z").moment
 STAMP = Stamp(GENERATED, EVENT_ID)
 REFERENCE = {"id": COMPANY, "name": "Harbour Lane Bakery Ltd"}
 
@@ -37,7 +37,7 @@ def test_a_custom_products_read():
         product="invoice-finance",
         subs=frozenset({"initial", "successful"}),
         at=GENERATED,
-        modified_from=parse_date("2026-07-01T23:00:00Z"),
+        modified_from=CodatTime("2026-07-01T23:00:00Z").moment,
         entries=(Entry(Key("invoices", CONNECTION), "Complete", records_modified=True),),
     )
 
@@ -107,7 +107,7 @@ def test_connection_events(what, said, status, removed):
 
 
 def test_rate_limit_events():
-    midnight = parse_date("2026-07-03T00:00:00Z")
+    midnight = CodatTime("2026-07-03T00:00:00Z").moment
     payload = {"dailyQuota": 1000, "quotaRemaining": 0, "expiryDate": "2026-07-02T23:59:99Z"}
     assert meaning(an_event("client.rateLimit.reached", payload)) == RateLimit(STAMP, midnight)
     assert meaning(an_event("client.rateLimit.reset", payload)) == RateLimit(STAMP, None)

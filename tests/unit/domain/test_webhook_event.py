@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime
+from dataclasses import asdict
 from itertools import permutations
 
 import pytest
@@ -11,13 +11,25 @@ from codat_hub.domain.webhook_event import (
     Placed,
     ReadCompleted,
     Unplaced,
-    parse_date,
     parse_read_completed,
     place,
 )
 from tests.builders import COMPANY, a_read_completed, a_read_payload, an_event
 
 SUBS = ("initial", "successful", "unsuccessful")
+KNOWN = {
+    "read.completed",
+    "company.created",
+    "company.deleted",
+    "company.product.added",
+    "connection.connected",
+    "bills.write.successful",
+    "client.rateLimit.reached",
+}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
 segments = st.from_regex(r"[A-Za-z0-9_-]{1,12}", fullmatch=True)
 products = st.lists(segments, min_size=1, max_size=4).map(".".join)
 sub_events = st.lists(st.sampled_from(SUBS), unique=True)
@@ -176,35 +188,20 @@ class TestPlace:
     def test_any_bytes_are_placed_or_quarantined(self, body):
         assert isinstance(place(body), Placed | Unplaced)
 
+    @given(json_values, json_values, st.sampled_from(sorted(KNOWN)))
+    def test_every_fact_is_a_bounded_text_whatever_the_payload_holds(self, one, other, event_type):
+        payload = {"id": "c", "productId": one, "products": other, "name": other}
+        payload |= {"referenceCompany": {"id": "c", "name": one}, "connection": {"id": "k"}}
+        facts = place(an_event(event_type, payload | {"dataTypes": []}))
+        if isinstance(facts, Placed):
+            values = [value for value in asdict(facts).values() if value is not None]
+            assert all(isinstance(value, str) and len(value) <= MAX_NAME for value in values)
+
     @given(
-        st.recursive(
-            st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-        ),
+        json_values,
         st.sampled_from(["read.completed", "company.created", "connection.failed", "x"]),
     )
     def test_any_payload_is_placed_or_quarantined(self, payload, event_type):
         body = json.dumps({"eventType": event_type, "id": "1", "generatedDate": "2026-01-01"})
         event = json.loads(body) | {"payload": payload}
         assert isinstance(place(json.dumps(event).encode()), Placed | Unplaced)
-
-
-class TestParseDate:
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "2026-07-02T23:05:33.8450000Z",
-            "2026-07-02T23:05:33.845",
-            "2026-07-03T00:05:33.845+01:00",
-        ],
-    )
-    def test_every_published_form_is_the_same_moment(self, text):
-        assert parse_date(text) == datetime(2026, 7, 2, 23, 5, 33, 845000, UTC)
-
-    def test_a_bare_date_is_midnight_utc(self):
-        assert parse_date("2026-07-02") == datetime(2026, 7, 2, tzinfo=UTC)
-
-    @pytest.mark.parametrize("text", ["", "now", "2026-07-02T23:59:99Z"])
-    def test_nonsense_is_a_value_error(self, text):
-        with pytest.raises(ValueError, match=r"."):
-            parse_date(text)

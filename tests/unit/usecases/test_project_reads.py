@@ -8,7 +8,7 @@ import pytest
 
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.stored_webhook import StoredWebhook
-from codat_hub.errors import NeverProjected, TryLater
+from codat_hub.errors import NeverProjected, Unavailable
 from codat_hub.usecases.project_reads import FailedType, Report
 from tests.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 from tests.histories import PRODUCT, a_read, a_removal, as_webhook, entry
@@ -37,7 +37,7 @@ def test_a_read_is_published_then_remembered(world):
 
 def test_a_refused_publication_changes_no_state_and_the_next_try_publishes(world):
     world.bus.refusals = 1
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         project(world, READ)
     assert world.read_states.writes == 0
     assert project(world, READ) == Report("published")
@@ -169,10 +169,10 @@ class TestParking:
     @pytest.mark.parametrize("port", ["read_states", "companies"])
     def test_a_table_that_is_away_parks_nothing(self, world, monkeypatch, port):
         def away(*_args):
-            raise TryLater("away")
+            raise Unavailable("away")
 
         monkeypatch.setattr(getattr(world, port), "get", away)
-        with pytest.raises(TryLater):
+        with pytest.raises(Unavailable):
             project(world, READ)
         assert not world.parking.parked
 
@@ -188,7 +188,7 @@ def test_a_portal_example_with_made_up_ids_harms_nothing(world):
 
 def test_an_item_that_others_change_without_end_is_tried_later(world, monkeypatch):
     monkeypatch.setattr(world.read_states, "put", lambda *_: False)
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         project(world, READ)
     assert len(world.bus.published) == 1  # what was published already covers every new decision
 

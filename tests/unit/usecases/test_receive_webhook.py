@@ -7,7 +7,7 @@ import time_machine
 from svix.webhooks import Webhook as SvixWebhook
 
 from codat_hub.domain.webhook_event import Placed
-from codat_hub.errors import Refused, TooLarge, TryLater
+from codat_hub.errors import Refused, TooLarge, Unavailable
 from codat_hub.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
 from tests.builders import OTHER_SECRET, SECRET, a_read_completed, sign, signed_headers
 from tests.fakes import FakeInbox, FakeSigningSecrets
@@ -137,6 +137,20 @@ def test_a_genuine_delivery_reloads_nothing(receive, secrets):
     assert secrets.reloads == 0
 
 
+@pytest.mark.parametrize("skew", [-301, 301])
+def test_a_delivery_of_another_time_reloads_nothing(receive, secrets, skew):
+    with pytest.raises(Refused, match="another time"):
+        receive("lending", signed_headers(BODY, at=NOW + skew), BODY)
+    assert secrets.reloads == 0
+
+
+def test_a_refusal_says_to_the_log_whether_the_consumer_is_known(receive):
+    with pytest.raises(Refused, match="unknown consumer"):
+        receive("expenses", signed_headers(BODY), BODY)
+    with pytest.raises(Refused, match="no known secret"):
+        receive("lending", signed_headers(BODY, secret=OTHER_SECRET), BODY)
+
+
 def test_malformed_headers_reload_nothing(receive, secrets):
     with pytest.raises(Refused):
         receive("lending", {**signed_headers(BODY), "webhook-signature": "v1"}, BODY)
@@ -151,7 +165,7 @@ def test_the_size_limit_is_judged_before_anything_else(receive):
 
 def test_an_inbox_that_is_down_stores_later_what_it_refused_now(receive, inbox):
     inbox.down = True
-    with pytest.raises(TryLater):
+    with pytest.raises(Unavailable):
         receive("lending", signed_headers(BODY), BODY)
     inbox.down = False
     assert receive("lending", signed_headers(BODY), BODY) is Outcome.STORED
