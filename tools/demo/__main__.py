@@ -10,7 +10,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from tools.demo import webhooks
+from tools.demo import products, webhooks
 from tools.demo.hub import Hub
 from tools.demo.story import Story
 from tools.local.processes import StepFailed
@@ -35,6 +35,7 @@ def main() -> None:
         story = Story(console)
         with story.telling():
             webhooks.tell(story, hub)
+            products.tell(story, hub)
         exit_code = _summary(console, story, time.monotonic() - begun)
     except StepFailed as error:
         show_failure(console, error)
