@@ -10,6 +10,7 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from tests.builders import SECRET, a_read_completed, signed_headers
+from tests.template import FUNCTIONS
 from tests.waiting import eventually
 from tools.build import build_dir
 
@@ -40,7 +41,9 @@ def variant(hub, tmp_path_factory):
 def without_put_item(template):
     changed = copy.deepcopy(template)
     function = changed["Resources"]["ReceiveWebhookFunction"]["Properties"]
-    function["CodeUri"] = str(build_dir("local") / "ReceiveWebhookFunction")
+    for each in FUNCTIONS:
+        body = changed["Resources"][each.logical_id]["Properties"]
+        body["CodeUri"] = str(build_dir("local") / each.logical_id)
     layer = changed["Resources"]["Dependencies"]["Properties"]
     layer["ContentUri"] = str(build_dir("local") / "Dependencies")
     (policy,) = function["Policies"]
