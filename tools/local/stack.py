@@ -17,7 +17,7 @@ from tools.build import SOURCES, BuildError, build, fingerprint_of
 from tools.local.emulator import REGION, Emulator
 from tools.local.processes import Process, StepFailed
 from tools.samconfig import ROOT
-from tools.signing_secrets import SigningSecretsStore
+from tools.signing_secrets import MalformedSecret, SigningSecretsStore
 
 DEFAULT_STATE: Final = ROOT / ".local"
 # Outside Codat: for curl, demos and tests. The sandbox does not know it, so nothing else sends
@@ -103,7 +103,6 @@ class LocalStack:
         Raises StepFailed after stopping all that this call started.
         """
         (self.state / "logs").mkdir(parents=True, exist_ok=True)
-        self.description.unlink(missing_ok=True)
         before = {process: process.pid() for process in self._processes}
         try:
             self._step("build", self._build)
@@ -115,6 +114,7 @@ class LocalStack:
             for process, pid in before.items():
                 if process.pid() != pid:
                     process.stop()
+                    self.description.unlink(missing_ok=True)
             raise
         self.description.touch(mode=0o600)  # it holds a signing secret
         self.description.write_text(json.dumps(stack, indent=2) + "\n")
@@ -123,7 +123,9 @@ class LocalStack:
     def down(self) -> list[str]:
         """Stop everything; return the names of what was running."""
         self.description.unlink(missing_ok=True)
-        return [process.name for process in self._processes if process.stop()]
+        stopped = [process.name for process in self._processes if process.stop()]
+        self.emulator.stop()
+        return stopped
 
     def _step[Result](self, name: str, act: Callable[[], Result]) -> Result:
         with self._reporter.step(name):
@@ -167,7 +169,8 @@ class LocalStack:
         code = fingerprint_of("tools/sandbox")
         if self.sandbox.pid() is not None and ready.exists():
             codat: dict[str, Any] = json.loads(ready.read_text())
-            if codat.pop("code", None) == code and _is_healthy(codat):
+            at_port = self._options.sandbox_port in {0, httpx.URL(codat["url"]).port}
+            if codat.pop("code", None) == code and at_port and _is_healthy(codat):
                 self._reporter.detail("already running")
                 return codat
             self._reporter.detail("restarted")
@@ -197,7 +200,11 @@ class LocalStack:
         accepted = subscribe(codat, f"{api_url}/webhooks/codat", subscriptions)
         accepted[PLAYGROUND] = [self._playground_secret()]
         manager = self.emulator.client("secretsmanager")
-        SigningSecretsStore(manager, outputs["SigningSecretsArn"]).set(accepted)
+        try:
+            SigningSecretsStore(manager, outputs["SigningSecretsArn"]).set(accepted)
+        except MalformedSecret as error:
+            raise StepFailed(str(error)) from None
+        self._probe(f"{api_url}/webhooks/codat/{PLAYGROUND}", outputs["ReceiveWebhookLogs"])
         return {
             "endpoint_url": self.emulator.url,
             "region": REGION,
@@ -211,6 +218,15 @@ class LocalStack:
             "signing_secrets_arn": outputs["SigningSecretsArn"],
             "receive_webhook_logs": outputs["ReceiveWebhookLogs"],
         }
+
+    def _probe(self, webhook_url: str, log_group: str) -> None:
+        """Prove that the function runs: an unsigned webhook must be refused by it."""
+        status = httpx.post(webhook_url, content=b"{}", timeout=30).status_code
+        if status != 401:
+            log, logs = self._log("receive_webhook"), self.emulator.client("logs")
+            events = logs.filter_log_events(logGroupName=log_group)["events"]
+            log.write_text("".join(f"{event['message'].rstrip()}\n" for event in events))
+            raise StepFailed(f"receive_webhook answered {status} where 401 is right", log)
 
     def _playground_secret(self) -> str:
         kept = self.state / "playground.secret"
