@@ -223,9 +223,10 @@ class LocalStack:
         """Prove that the function runs: an unsigned webhook must be refused by it."""
         status = httpx.post(webhook_url, content=b"{}", timeout=30).status_code
         if status != 401:
-            log, logs = self._log("receive_webhook"), self.emulator.client("logs")
-            events = logs.filter_log_events(logGroupName=log_group)["events"]
-            log.write_text("".join(f"{event['message'].rstrip()}\n" for event in events))
+            log, functions = self._log("receive_webhook"), self.emulator.client("lambda")
+            # what goes wrong before the handler runs is in the answer only, not in its log group
+            answer = functions.invoke(FunctionName=log_group.rpartition("/")[2], Payload=b"{}")
+            log.write_text(json.dumps(json.load(answer["Payload"]), indent=2).replace("\\n", "\n"))
             raise StepFailed(f"receive_webhook answered {status} where 401 is right", log)
 
     def _playground_secret(self) -> str:
