@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from codat_hub.adapters.codat import deadline
 from codat_hub.adapters.codat.answers import Received
 from codat_hub.adapters.codat.failures import BUSY_PHRASES, failure, tidy
 from codat_hub.errors import CallFailed, NotUnderstood, OutcomeUnknown
@@ -42,9 +42,10 @@ _KEY: Final = re.compile(r"[!-~]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `read` bounds each wait for bytes, `total` the whole call, checked between them.
+    """Seconds. `read` bounds each wait for bytes, `total` the whole call, all its waits together.
 
-    Looking up the host's name is bounded by neither: the function's own timeout is the last bound.
+    `total` holds for a client of `new_http`. Looking up the host's name is bounded by neither (the
+    function's own timeout is the last bound), and `connect` is for each address of the host.
     """
 
     connect: float = 3.0
@@ -53,24 +54,28 @@ class Timeouts:
 
     @property
     def longest(self) -> float:
-        """When a call is surely over: the last wait for bytes may begin just before `total`."""
-        return self.total + self.read
+        """When a call surely leaves nothing on the wire: after it nothing is sent or waited for.
+
+        Only a slow name lookup or a row of dead addresses ends later, and then nothing was sent.
+        """
+        return self.total
 
 
 def new_http() -> httpx.Client:
     """A connection pool to make once, at import of a handler, so that connections are reused.
 
-    It keeps no cookies. It stops httpcore, for the whole process, from logging what comes in even
-    at DEBUG: that is payload, and from a server that echoes it is the API key.
+    It keeps no cookies and lets no call outlast its deadline. It stops httpcore, for the whole
+    process, from logging what comes in even at DEBUG: that is payload, and from a server that
+    echoes it is the API key.
     """
     logging.getLogger("httpcore").setLevel(logging.INFO)
-    http = httpx.Client(limits=httpx.Limits(keepalive_expiry=KEPT_ALIVE))
+    http = httpx.Client(transport=deadline.BoundedTransport(keepalive_expiry=KEPT_ALIVE))
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return http
 
 
 class Transport:
-    """See the module. `api_key` is asked once per call; `monotonic` is in seconds."""
+    """See the module. `api_key` is asked once per call."""
 
     def __init__(
         self,
@@ -81,7 +86,6 @@ class Transport:
         timeouts: Timeouts = Timeouts(),
         busy_phrases: tuple[str, ...] = BUSY_PHRASES,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
         self._api_key = api_key
@@ -89,12 +93,12 @@ class Transport:
         self._timeouts = timeouts
         self._busy_phrases = busy_phrases
         self._now = now
-        self._monotonic = monotonic
 
     def send(self, call: Call) -> Received:
         """The answer, when it is a 2xx. Raises the subclasses of CallFailed."""
         key = self._api_key.current()
-        outcome = self._exchange(call, key)
+        with deadline.within(self._timeouts.total):
+            outcome = self._exchange(call, key)
         if isinstance(outcome, CallFailed):
             raise outcome
         if not 200 <= outcome.status < 300:
@@ -109,19 +113,19 @@ class Transport:
         """A failure is returned, to be raised outside `except`: httpx and h11 quote in their texts
         what came in, and that may quote the API key, so their exceptions are not chained.
         """
-        deadline = self._monotonic() + self._timeouts.total
         status = None
         try:
             with self._stream(call, key) as response:
                 status = response.status_code
-                body = self._read(response, deadline)
+                body = self._read(response)
                 return Received(status, response.headers, body, self._now(), key.redact)
         except (httpx.DecodingError, _TooLong) as exc:
             kind: type[CallFailed] = NotUnderstood
             trouble = _described(exc)
-        except (httpx.HTTPError, httpx.StreamError, _TooSlow) as exc:
+        except (httpx.HTTPError, httpx.StreamError) as exc:
             kind = OutcomeUnknown
-            trouble = f"no whole answer: {_described(exc)}"
+            late = f"TooSlow: over {self._timeouts.total:g} s"
+            trouble = f"no whole answer: {late if deadline.is_over() else _described(exc)}"
         return kind(tidy(key.redact(trouble)), status=status, call=str(call))
 
     def _stream(self, call: Call, key: ApiKey) -> AbstractContextManager[httpx.Response]:
@@ -135,7 +139,7 @@ class Transport:
             auth=None,
         )
 
-    def _read(self, response: httpx.Response, deadline: float) -> bytes:
+    def _read(self, response: httpx.Response) -> bytes:
         """The body; of an error told by its status whatever part of it can be had."""
         body = bytearray()
         try:
@@ -143,25 +147,16 @@ class Transport:
                 body += chunk
                 if response.is_error and len(body) >= LARGEST_ERROR:
                     return bytes(body[:LARGEST_ERROR])
-                self._check(len(body), deadline)
-        except (httpx.HTTPError, httpx.StreamError, _TooSlow):
+                if len(body) > LARGEST_ANSWER:
+                    raise _TooLong(f"over {LARGEST_ANSWER} bytes")
+        except (httpx.HTTPError, httpx.StreamError):
             if not response.is_error or response.status_code in _TOLD_BY_BODY:
                 raise
         return bytes(body)
 
-    def _check(self, size: int, deadline: float) -> None:
-        if size > LARGEST_ANSWER:
-            raise _TooLong(f"over {LARGEST_ANSWER} bytes")
-        if self._monotonic() > deadline:
-            raise _TooSlow(f"over {self._timeouts.total:g} s")
-
 
 class _TooLong(Exception):
     """More bytes than any answer of Codat's."""
-
-
-class _TooSlow(Exception):
-    """More time than a call may take."""
 
 
 def _described(exc: Exception) -> str:

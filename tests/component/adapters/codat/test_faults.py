@@ -159,6 +159,33 @@ def drips(line):
         line.hold(0.05)
 
 
+def dripping(beginning, drop):
+    """Each piece comes well within the read timeout, for much longer than the call may take."""
+
+    def script(line):
+        line.send(beginning)
+        for _ in range(100):
+            line.send(drop)
+            line.hold(0.05)
+
+    return script
+
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "a header": dripping(HEAD + b"X-Slow: ", b"a"),
+    "interim answers": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a chunk extension": dripping(CHUNKED + b"1;", b"x"),
+    "a trailer": dripping(CHUNKED + b'c\r\n{"id": "c1"}\r\n0\r\nX: ', b"x"),
+    "a body": dripping(HEAD + b"Content-Length: 1000\r\n\r\n", b" "),
+    "a body that unpacks to nothing": dripping(
+        HEAD + b"Content-Encoding: gzip\r\nContent-Length: 1000\r\n\r\n"
+        b"\x1f\x8b\x08\x08\0\0\0\0\0\0",
+        b"n",
+    ),
+}
+
+
 def speaks_no_http(line):
     line.send(b"220 mail.example.com ESMTP ready\r\n")
     line.close()
@@ -198,10 +225,33 @@ def test_an_answer_that_never_becomes_whole_leaves_the_outcome_unknown(wire, scr
     assert len(str(caught.value)) < 300
 
 
-def test_a_body_that_drips_is_cut_off_by_the_deadline_of_the_whole_call(wire):
-    wire.script = drips  # each piece well within the read timeout
+@pytest.mark.parametrize("what", DRIPS)
+def test_whatever_drips_is_cut_off_by_the_deadline_of_the_whole_call(wire, what):
+    wire.script = DRIPS[what]
+    began = time.monotonic()
     with pytest.raises(errors.OutcomeUnknown, match=r"TooSlow: over 0\.4 s"):
         read(client(wire.url))
+    assert time.monotonic() - began < QUICK.longest + 1
+
+
+def test_an_error_told_by_its_status_is_told_at_the_deadline_when_its_body_drips(wire):
+    wire.script = dripping(b"HTTP/1.1 503 Said\r\nContent-Length: 1000\r\n\r\n", b"x")
+    began = time.monotonic()
+    with pytest.raises(errors.TryLater):
+        read(client(wire.url))
+    assert time.monotonic() - began < QUICK.longest + 1
+
+
+def test_the_deadline_counts_from_call_to_call_also_on_a_connection_that_is_reused(wire):
+    codat = client(wire.url, Timeouts(connect=1.0, read=0.5, total=0.5))
+
+    def takes_its_time(line):
+        line.hold(0.3)
+        reply(200, COMPANY)(line)
+
+    wire.script = takes_its_time
+    assert [read(codat).status for _ in range(3)] == [200, 200, 200]
+    assert wire.connections == 1
 
 
 def test_an_html_error_page_is_told_by_its_status(wire):
