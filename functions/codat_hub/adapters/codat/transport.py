@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -23,7 +24,6 @@ from codat_hub.errors import CallFailed, NotUnderstood, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from codat_hub.adapters.codat.answers import Call
     from codat_hub.adapters.codat.api_key import ApiKey, KeySource
@@ -97,8 +97,9 @@ class Transport:
     def send(self, call: Call) -> Received:
         """The answer, when it is a 2xx. Raises the subclasses of CallFailed."""
         key = self._api_key.current()
+        request = self._request(call, key)
         with deadline.within(self._timeouts.total):
-            outcome = self._exchange(call, key)
+            outcome = self._exchange(call, request, key)
         if isinstance(outcome, CallFailed):
             raise outcome
         if not 200 <= outcome.status < 300:
@@ -109,13 +110,15 @@ class Transport:
         """Read the API key anew for the next call."""
         self._api_key.forget()
 
-    def _exchange(self, call: Call, key: ApiKey) -> Received | CallFailed:
+    def _exchange(self, call: Call, request: httpx.Request, key: ApiKey) -> Received | CallFailed:
         """A failure is returned, to be raised outside `except`: httpx and h11 quote in their texts
         what came in, and that may quote the API key, so their exceptions are not chained.
         """
         status = None
         try:
-            with self._stream(call, key) as response:
+            # The key goes to Codat and nowhere else: no redirect is followed.
+            response = self._http.send(request, stream=True, auth=None, follow_redirects=False)
+            with closing(response):
                 status = response.status_code
                 body = self._read(response)
                 return Received(status, response.headers, body, self._now(), key.redact)
@@ -126,17 +129,19 @@ class Transport:
             kind = OutcomeUnknown
             late = f"TooSlow: over {self._timeouts.total:g} s"
             trouble = f"no whole answer: {late if deadline.is_over() else _described(exc)}"
+        except (httpx.InvalidURL, ValueError) as exc:
+            # httpx parses the Location of a redirect also when it is not followed.
+            kind = NotUnderstood
+            trouble = f"unreadable head: {type(exc).__name__}"
         return kind(tidy(key.redact(trouble)), status=status, call=str(call))
 
-    def _stream(self, call: Call, key: ApiKey) -> AbstractContextManager[httpx.Response]:
-        return self._http.stream(
+    def _request(self, call: Call, key: ApiKey) -> httpx.Request:
+        return self._http.build_request(
             call.method,
             self._base_url + call.target,
             headers=_headers(call, key.authorization()),
             content=None if call.body is None else json.dumps(call.body).encode(),
             timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect),
-            follow_redirects=False,  # the key goes to Codat and nowhere else
-            auth=None,
         )
 
     def _read(self, response: httpx.Response) -> bytes:

@@ -284,6 +284,25 @@ def test_an_error_with_next_to_nothing_in_its_body_is_told_by_its_status(
     assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize("status", [302, 307])
+@pytest.mark.parametrize(
+    "location",
+    ["http://127.0.0.1:1/", "javascript:1", "mailto:x", "about:blank", "urn:x", "http://xn--/", ""],
+)
+def test_a_redirect_is_not_understood_wherever_it_points(wire, status, location):
+    wire.script = reply(status, headers={"Location": location})
+    with pytest.raises(errors.NotUnderstood) as caught:
+        refresh(client(wire.url))
+    assert caught.value.__context__ is None
+    assert len(wire.requests) == 1
+
+
+def test_an_idempotency_key_that_cannot_be_sent_is_the_callers_mistake(wire):
+    with pytest.raises(ValueError, match="visible ASCII"):
+        client(wire.url).refresh_product("c1", "lending", idempotency_key="ä")
+    assert not wire.requests
+
+
 def test_an_empty_200_is_not_understood_where_a_body_is_due(wire):
     wire.script = reply(200)
     with pytest.raises(errors.NotUnderstood):
