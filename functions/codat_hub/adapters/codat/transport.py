@@ -19,6 +19,7 @@ import httpx
 
 from codat_hub.adapters.codat import deadline
 from codat_hub.adapters.codat.answers import Received
+from codat_hub.adapters.codat.bodies import ACCEPTED_CODING, TooLong, whole
 from codat_hub.adapters.codat.failures import BUSY_PHRASES, failure, tidy
 from codat_hub.errors import CallFailed, NotUnderstood, OutcomeUnknown
 
@@ -29,14 +30,8 @@ if TYPE_CHECKING:
     from codat_hub.adapters.codat.api_key import ApiKey, KeySource
 
 BASE_URL: Final = "https://api.codat.io"
-# Bytes after decompression; a page of 100 companies takes about 0.3 MB.
-LARGEST_ANSWER: Final = 8 * 1024 * 1024
-# Bytes of an error answer that are read at all.
-LARGEST_ERROR: Final = 64 * 1024
 # Seconds a connection may idle: well below the 350 after which a NAT gateway drops it silently.
 KEPT_ALIVE: Final = 30.0
-# What these mean is only known from the body, so it has to be whole.
-_TOLD_BY_BODY: Final = frozenset({400, 409})
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 
 
@@ -120,9 +115,9 @@ class Transport:
             response = self._http.send(request, stream=True, auth=None, follow_redirects=False)
             with closing(response):
                 status = response.status_code
-                body = self._read(response)
+                body = whole(response)
                 return Received(status, response.headers, body, self._now(), key.redact)
-        except (httpx.DecodingError, _TooLong) as exc:
+        except (httpx.DecodingError, TooLong) as exc:
             kind: type[CallFailed] = NotUnderstood
             trouble = _described(exc)
         except (httpx.HTTPError, httpx.StreamError) as exc:
@@ -144,33 +139,15 @@ class Transport:
             timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect),
         )
 
-    def _read(self, response: httpx.Response) -> bytes:
-        """The body; of an error told by its status whatever part of it can be had."""
-        body = bytearray()
-        try:
-            for chunk in response.iter_bytes():
-                body += chunk
-                if response.is_error and len(body) >= LARGEST_ERROR:
-                    return bytes(body[:LARGEST_ERROR])
-                if len(body) > LARGEST_ANSWER:
-                    raise _TooLong(f"over {LARGEST_ANSWER} bytes")
-        except (httpx.HTTPError, httpx.StreamError):
-            if not response.is_error or response.status_code in _TOLD_BY_BODY:
-                raise
-        return bytes(body)
-
-
-class _TooLong(Exception):
-    """More bytes than any answer of Codat's."""
-
 
 def _described(exc: Exception) -> str:
-    return f"{type(exc).__name__.lstrip('_')}: {exc}"
+    return f"{type(exc).__name__}: {exc}"
 
 
 def _headers(call: Call, authorization: str) -> dict[str, str]:
     headers = {
         "Accept": "application/json",
+        "Accept-Encoding": ACCEPTED_CODING,
         "Authorization": authorization,
         "User-Agent": "codat-hub",
     }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import socket
 import time
 import traceback
+import tracemalloc
 
 import pytest
 
 from codat_hub import errors
-from codat_hub.adapters.codat import transport as transport_module
+from codat_hub.adapters.codat import bodies
 from codat_hub.adapters.codat.api_key import GivenKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
@@ -329,18 +331,58 @@ def test_of_an_endless_error_only_the_beginning_is_read(wire):
 
 
 def test_an_answer_beyond_the_limit_is_not_read_to_its_end(wire, monkeypatch):
-    monkeypatch.setattr(transport_module, "LARGEST_ANSWER", 500_000)
+    monkeypatch.setattr(bodies, "LARGEST_ANSWER", 500_000)
     wire.script = endless(200)
     with pytest.raises(errors.NotUnderstood, match="over 500000 bytes"):
         read(client(wire.url, Timeouts()))
 
 
 def test_a_small_body_that_unpacks_to_a_large_one_is_not_unpacked_to_its_end(wire, monkeypatch):
-    monkeypatch.setattr(transport_module, "LARGEST_ANSWER", 500_000)
+    monkeypatch.setattr(bodies, "LARGEST_ANSWER", 500_000)
     bomb = gzip.compress(b" " * 20_000_000)
     wire.script = reply(200, content=bomb, headers={"Content-Encoding": "gzip"})
     with pytest.raises(errors.NotUnderstood, match="over 500000 bytes"):
         read(client(wire.url, Timeouts()))
+
+
+def test_one_byte_more_than_the_limit_is_too_many_and_the_limit_is_not(wire, monkeypatch):
+    content = json.dumps(COMPANY).encode()
+    wire.script = reply(200, content=gzip.compress(content), headers={"Content-Encoding": "gzip"})
+    monkeypatch.setattr(bodies, "LARGEST_ANSWER", len(content))
+    assert read(client(wire.url)).value.id == "c1"
+    monkeypatch.setattr(bodies, "LARGEST_ANSWER", len(content) - 1)
+    with pytest.raises(errors.NotUnderstood, match="over"):
+        read(client(wire.url))
+
+
+def test_a_bomb_is_never_unpacked_beyond_the_limit_even_in_passing(wire):
+    wire.script = reply(
+        200, content=gzip.compress(b" " * 50_000_000), headers={"Content-Encoding": "gzip"}
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.NotUnderstood, match="over"):
+            read(client(wire.url, Timeouts()))
+        assert tracemalloc.get_traced_memory()[1] < 3 * bodies.LARGEST_ANSWER
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("codings", ["gzip, gzip", "identity, gzip, gzip", "br", "deflate"])
+def test_only_one_layer_of_gzip_is_unpacked(wire, codings):
+    packed = gzip.compress(gzip.compress(json.dumps(COMPANY).encode()))
+    wire.script = reply(200, content=packed, headers={"Content-Encoding": codings})
+    with pytest.raises(errors.NotUnderstood, match="DecodingError"):
+        read(client(wire.url))
+    assert wire.requests[0].headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("coding", ["GZIP", "x-gzip", "identity, gzip"])
+def test_a_large_compressed_answer_is_read_whole(wire, coding):
+    company = COMPANY | {"description": random.Random(1).randbytes(150_000).hex()}
+    packed = gzip.compress(json.dumps(company).encode())
+    wire.script = reply(200, content=packed, headers={"Content-Encoding": coding})
+    assert read(client(wire.url)).value.description == company["description"]
 
 
 def test_a_compressed_answer_is_read(wire):
@@ -380,6 +422,13 @@ def test_an_error_told_by_its_status_counts_even_when_its_body_breaks(wire, stat
         refresh(client(wire.url))
     assert caught.value.retry_after.total_seconds() == 60
     assert caught.value.quota == Quota(remaining=0)
+
+
+@pytest.mark.parametrize("status", [400, 409])
+def test_an_error_told_by_its_body_leaves_the_outcome_unknown_when_the_body_breaks(wire, status):
+    wire.script = broken(status, "")
+    with pytest.raises(errors.OutcomeUnknown, match="no whole answer"):
+        read(client(wire.url))
 
 
 def test_a_connection_is_reused_from_call_to_call_and_after_an_error(wire):
