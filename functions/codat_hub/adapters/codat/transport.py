@@ -59,13 +59,16 @@ class Timeouts:
 def new_http() -> httpx.Client:
     """A connection pool to make once, at import of a handler, so that connections are reused.
 
-    It keeps no cookies and lets no call outlast its deadline. It stops httpcore and httpx, for the
-    whole process, from logging what comes in: that is payload, and from a server that echoes it,
-    be it in the reason phrase, it is the API key.
+    It keeps no cookies, lets no call outlast its deadline and takes no proxy from the environment:
+    there the deadline would not hold, and what is sent on this machine must not leave it.
+
+    It stops httpcore and httpx, for the whole process, from logging what comes in: that is payload,
+    and from a server that echoes it, be it in the reason phrase, it is the API key.
     """
     logging.getLogger("httpcore").setLevel(logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    http = httpx.Client(transport=deadline.BoundedTransport(keepalive_expiry=KEPT_ALIVE))
+    pool = deadline.BoundedTransport(keepalive_expiry=KEPT_ALIVE)
+    http = httpx.Client(transport=pool, trust_env=False)
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return http
 

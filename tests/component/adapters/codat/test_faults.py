@@ -13,7 +13,7 @@ import tracemalloc
 import pytest
 
 from codat_hub import errors
-from codat_hub.adapters.codat import bodies
+from codat_hub.adapters.codat import bodies, transport
 from codat_hub.adapters.codat.api_key import GivenKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
@@ -441,6 +441,27 @@ def test_a_connection_is_reused_from_call_to_call_and_after_an_error(wire):
     assert read(codat).value.id == "c1"
 
     assert (len(wire.requests), wire.connections) == (3, 1)
+
+
+def test_an_idle_connection_is_given_up_well_before_a_nat_gateway_drops_it_silently(
+    wire, monkeypatch
+):
+    assert 5 <= transport.KEPT_ALIVE <= 120, "a NAT gateway's 350 s, with a wide margin"
+    monkeypatch.setattr(transport, "KEPT_ALIVE", 0.05)
+    codat = client(wire.url)
+    codat.add_product("c1", "lending")
+    time.sleep(0.1)
+    codat.add_product("c1", "lending")
+    assert wire.connections == 2
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_in_the_environment_never_sees_a_call(wire, monkeypatch, name):
+    with Wire() as proxy:
+        monkeypatch.setenv(name, proxy.url)
+        codat = client(wire.url)
+        assert codat.add_product("c1", "lending").status == 204
+    assert (len(wire.requests), proxy.connections) == (1, 0)
 
 
 def test_after_a_broken_connection_the_next_call_has_a_new_one(wire):
