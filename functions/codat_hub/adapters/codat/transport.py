@@ -49,9 +49,9 @@ class Timeouts:
 
     @property
     def longest(self) -> float:
-        """When a call surely leaves nothing on the wire: after it nothing is sent or waited for.
+        """When a call is surely over: nothing of it is sent, or waited for, any later.
 
-        Only a slow name lookup or a row of dead addresses ends later, and then nothing was sent.
+        Only a slow name lookup or a row of dead addresses takes longer, and then nothing is sent.
         """
         return self.total
 
