@@ -1,10 +1,11 @@
 """A list of the API requests that came in, for tests to look at."""
 
-import json
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from tools.sandbox import strict_json
 
 MOST_KEPT: Final = 20_000
 
@@ -74,6 +75,6 @@ def _readable(body: bytes) -> Any:
     if not body:
         return None
     try:
-        return json.loads(body)
+        return strict_json.loads(body)
     except ValueError:
         return body.decode(errors="replace")

@@ -134,5 +134,5 @@ async def _save_regularly(sandbox: Sandbox, path: Path) -> None:
         await asyncio.sleep(SAVE_EVERY)
         try:
             persistence.save(path, sandbox.snapshot())
-        except OSError:
+        except Exception:
             log.exception("the state could not be saved and will be tried again")

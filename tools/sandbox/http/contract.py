@@ -1,12 +1,14 @@
 """The bodies that /_sandbox takes, and how it says what is wrong with one."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from tools.sandbox.catalog import FINAL
+
+_YEAR: Final = 366 * 86_400
 
 
 class Body(BaseModel):
@@ -53,7 +55,7 @@ class StartRead(Body):
     company_id: str
     product_identifier: str | None = None
     data_types: list[str] | None = None
-    seconds: Annotated[float, Field(ge=0)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=_YEAR)] | None = None
 
 
 class CompleteRead(Body):
@@ -101,7 +103,7 @@ class ClockSpeed(Body):
     """How many sandbox seconds pass in a real one, and how many to jump ahead now."""
 
     speed: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    advance_seconds: Annotated[float, Field(ge=0, le=366 * 86_400)] = 0.0
+    advance_seconds: Annotated[float, Field(ge=0, le=_YEAR)] = 0.0
 
 
 class QuotaChange(Body):

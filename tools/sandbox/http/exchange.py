@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tools.sandbox import strict_json
 from tools.sandbox.errors import invalid_request
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Call:
     def json_object(self) -> dict[str, Any]:
         """The body, which must be a JSON object."""
         try:
-            body = json.loads(self.body)
+            body = strict_json.loads(self.body)
         except ValueError:
             raise invalid_request("The body is not JSON.") from None
         if not isinstance(body, dict):

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tools.sandbox import strict_json
 from tools.sandbox.errors import CodatError
 from tools.sandbox.http.contract import BadInput, problems_of
 from tools.sandbox.runtime import Sandbox
@@ -103,7 +104,7 @@ def _json(raw: bytes) -> Any:
     if not raw:
         return {}
     try:
-        return json.loads(raw)
+        return strict_json.loads(raw)
     except ValueError:
         raise BadInput("body", raw.decode(errors="replace")[:200], "JSON", status=400) from None
 

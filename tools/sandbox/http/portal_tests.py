@@ -1,7 +1,7 @@
 """/_sandbox: what only a test needs: faults, the clock, limits, looking behind the scenes."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from tools.sandbox import ratelimits
 from tools.sandbox.faults import Fault, Reset
@@ -11,6 +11,8 @@ from tools.sandbox.moments import codat_date
 from tools.sandbox.runtime import Sandbox
 
 portal = Portal()
+
+_LONGEST_NUMBER: Final = 18
 
 
 @portal.get("/health")
@@ -48,7 +50,7 @@ def add_fault(sandbox: Sandbox, _: dict[str, str], wanted: FaultRequest) -> dict
     """Let the next requests that match go wrong."""
     try:
         path = re.compile(wanted.path)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise BadInput("path", wanted.path, f"a regular expression ({error})") from None
     if wanted.status is None and not wanted.latency_seconds and not wanted.reset:
         raise BadInput("status", None, "at least one of status, latencySeconds, reset")
@@ -86,7 +88,7 @@ def clear_faults(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
 def requests(sandbox: Sandbox, query: dict[str, str]) -> list[dict[str, Any]]:
     """The API requests whose `n` is greater than `since` (default: all that are kept)."""
     since = query.get("since", "0")
-    if not since.isdecimal():
+    if not since.isdecimal() or len(since) > _LONGEST_NUMBER:
         raise BadInput("since", since, "the `n` of a request, a whole number")
     return sandbox.requests.after(int(since))
 
