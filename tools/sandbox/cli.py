@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tools.sandbox import persistence
 from tools.sandbox.options import DEFAULT_API_KEY, DEFAULT_CLIENT_ID, LockScope, Options
 from tools.sandbox.options import ProductsOnCreate as OnCreate
-from tools.sandbox.serve import CannotListen, serve
+from tools.sandbox.serve import CannotStart, serve
 from tools.sandbox.webhooks import consumers
 
 EXIT_OK = 0
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
                 saved=saved,
             )
         )
-    except CannotListen as problem:
+    except CannotStart as problem:
         parser.exit(EXIT_MISUSE, f"{parser.prog}: {problem}\n")
     return EXIT_OK
 

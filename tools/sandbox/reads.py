@@ -112,6 +112,13 @@ def finish_dataset(world: World, company: Company, dataset: Dataset, outcome: st
         _end(world, company, read)
 
 
+def running_types(company: Company, product: str | None) -> list[str]:
+    """The data types that are being read for a product now."""
+    reads = [read for read in company.reads.values() if read.product == product]
+    datasets = [company.datasets[one] for read in reads for one in read.dataset_ids]
+    return sorted({one.data_type for one in datasets if one.completed is None})
+
+
 def complete_now(
     world: World, company: Company, product: str | None, statuses: Mapping[str, str]
 ) -> int:

@@ -245,6 +245,9 @@ def test_requests_are_listed_with_rising_numbers(client):
     client.delete("/_sandbox/requests")
     client.get("/companies")
     assert [one["n"] for one in client.get("/_sandbox/requests").json()] == [second["n"] + 1]
+    client.post("/_sandbox/reset")
+    client.get("/companies")
+    assert [one["n"] for one in client.get("/_sandbox/requests").json()] == [second["n"] + 2]
 
 
 def test_a_reset_brings_back_the_seed_but_gives_out_new_message_ids(client, consumer):

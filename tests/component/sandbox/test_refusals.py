@@ -86,3 +86,34 @@ def test_saving_goes_on_after_any_failure(options, monkeypatch, tmp_path):
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(serve._save_regularly(Sandbox(options), tmp_path / "state.json"))
     assert outcomes == []
+
+
+def test_a_status_for_a_data_type_that_is_not_read_is_refused(client, company):
+    target = {"companyId": company["id"], "productIdentifier": "invoice-finance"}
+    idle = client.post("/_sandbox/reads/complete", json=target | {"statuses": {"pay": "Complete"}})
+    assert idle.json()["problems"][0]["field"] == "statuses"
+    client.post("/_sandbox/reads/start", json=target | {"dataTypes": ["payments"]})
+    wrong = client.post(
+        "/_sandbox/reads/complete", json=target | {"statuses": {"invoices": "Complete"}}
+    )
+    assert wrong.json()["problems"] == [
+        {"field": "statuses", "value": ["invoices"], "allowed": "payments"}
+    ]
+    assert client.post("/_sandbox/reads/complete", json=target).json() == {"completed": 1}
+
+
+def test_an_event_of_a_company_that_does_not_exist_is_refused(client):
+    body = {"eventType": "x", "companyId": "nobody"}
+    assert client.post("/_sandbox/events", json=body).status_code == 404
+
+
+@pytest.mark.parametrize("products", [{}, "", 0, False])
+def test_products_must_be_a_list(client, products):
+    body = {"name": "A", "products": products}
+    assert client.post("/companies", json=body).status_code == 400
+
+
+def test_a_very_long_body_is_kept_in_part(client):
+    client.post("/webhooks", json={"url": "x" * 100_000})
+    (listed,) = client.get("/_sandbox/requests").json()
+    assert len(listed["body"]) == 32_768

@@ -39,16 +39,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a JSON body; no body at all if it is None."""
+    """A status and a JSON body; no body at all if it is None and there is no raw one."""
 
     status: int
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    # A body that is sent as it is, whatever its content-type in `headers`.
+    raw: str | None = None
     # It is the kept answer to an idempotency key; the client is not told.
     replayed: bool = False
 
     def text(self) -> str:
         """The body as sent."""
+        if self.raw is not None:
+            return self.raw
         if self.body is None:
             return ""
         return json.dumps(self.body, separators=(",", ":"), ensure_ascii=False)

@@ -57,9 +57,18 @@ class Portal:
 
 
 def is_local(request: Request) -> bool:
-    """Whether the peer is this machine."""
+    """Whether the peer is this machine, and asked for it by such a name.
+
+    A page of the web can make its own name mean this machine, but not change what it asks for.
+    """
+    peer = request.client.host if request.client else ""
+    host = request.url.hostname or ""
+    return _is_loopback(peer) and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(text: str) -> bool:
     try:
-        address = ipaddress.ip_address(request.client.host if request.client else "")
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
@@ -68,7 +77,10 @@ def is_local(request: Request) -> bool:
 
 def refusal() -> JSONResponse:
     """What another machine gets."""
-    return JSONResponse({"error": "/_sandbox answers to this machine only."}, status_code=403)
+    return JSONResponse(
+        {"error": "/_sandbox answers to this machine only, at localhost or 127.0.0.1."},
+        status_code=403,
+    )
 
 
 def _endpoint(sandbox: Sandbox, action: Action) -> Callable[[Request], Awaitable[Response]]:
