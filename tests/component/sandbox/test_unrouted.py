@@ -47,7 +47,13 @@ def test_the_icon_that_browsers_ask_for_is_no_request_to_the_api(client):
 
 @pytest.mark.parametrize(
     ("name", "status"),
-    [("localhost", 200), ("127.0.0.1", 200), ("[::1]", 200), ("evil.example", 403)],
+    [
+        ("localhost", 200),
+        ("127.0.0.1", 200),
+        ("[::1]", 200),
+        ("0.0.0.0", 200),  # noqa: S104 (a name, not a binding)
+        ("evil.example", 403),
+    ],
 )
 def test_the_portal_answers_by_the_names_of_this_machine_only(sandbox, name, status):
     client = CheckedClient(create_app(sandbox))

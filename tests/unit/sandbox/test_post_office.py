@@ -307,3 +307,22 @@ def test_a_second_rotation_does_not_prolong_the_first_secret():
     later = START + timedelta(hours=24)
     assert first not in signing.valid_secrets(consumer, later)
     assert len(signing.valid_secrets(consumer, later)) == 2
+
+
+def test_enabling_while_some_wait_for_their_place_leaves_none_behind():
+    simulation = a_simulation()
+    consumer = a_consumer(simulation, "x")
+    for _ in range(20):
+        emit(simulation, "x")
+    office = simulation.office
+    under_way = list(office.due())
+    office.enable(consumer)
+    under_way += office.due()
+    for _ in range(10):
+        emit(simulation, "x")
+    under_way += office.due()
+    for posting in under_way:  # grows as it goes
+        office.report(posting.delivery, Attempt(START, 200, 0.0))
+        under_way += office.due()
+    states = [one.state for one in office.state.deliveries.values()]
+    assert states == [DeliveryState.DELIVERED] * 30

@@ -4,7 +4,7 @@ import inspect
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -15,6 +15,9 @@ from tools.sandbox import strict_json
 from tools.sandbox.errors import CodatError
 from tools.sandbox.http.contract import BadInput, problems_of
 from tools.sandbox.runtime import Sandbox
+
+# 0.0.0.0 and :: are what the ready line says if that is where it listens.
+_OWN_NAMES: Final = frozenset({"localhost", "0.0.0.0", "::"})  # noqa: S104 (binds nothing)
 
 type Action = Callable[..., Any]
 
@@ -63,7 +66,7 @@ def is_local(request: Request) -> bool:
     """
     peer = request.client.host if request.client else ""
     host = request.url.hostname or ""
-    return _is_loopback(peer) and (host == "localhost" or _is_loopback(host))
+    return _is_loopback(peer) and (host in _OWN_NAMES or _is_loopback(host))
 
 
 def _is_loopback(text: str) -> bool:
