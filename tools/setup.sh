@@ -7,6 +7,13 @@ log=.local/logs/setup.log
 mkdir -p .local/logs
 : >"$log"
 
+# A checkout makes the pins look newer; only other pins are a reason to install again.
+pins=$(cksum <tools/requirements.txt)
+if [ "$(cat .venv/.installed 2>/dev/null)" = "$pins" ] && .venv/bin/python -c '' 2>/dev/null; then
+    touch .venv/.installed
+    exit 0
+fi
+
 say() { printf '  %s\n' "$*"; }
 
 fail() {
@@ -85,5 +92,5 @@ say "Python $("$python" -c 'import platform; print(platform.python_version())') 
 say "installing $(grep -c '^[a-z].*==' tools/requirements.txt) pinned packages into .venv (about a minute, once)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
     -r tools/requirements.txt >>"$log" 2>&1 || fail "could not install the pinned packages."
-touch .venv/.installed
+printf '%s\n' "$pins" >.venv/.installed
 say "set up"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from codat_hub.usecases.receive_webhook import Outcome
 from tests.builders import SECRET, a_read_completed, signed_headers
-from tests.template import ROOT, resources
+from tests.template import RESOURCES, ROOT, resources
 from tools.sign_event import EXAMPLE_SECRET, sign_event
 
 MODULE = "codat_hub.handlers.receive_webhook"
@@ -118,6 +118,17 @@ def test_300_kb_is_413(handler, stored, encoded):
     assert stored() == []
 
 
+def test_what_is_too_large_is_not_even_decoded(handler):
+    event = an_api_event() | {"body": "%" * 400_000}
+    assert handler(event, Context())["statusCode"] == 413
+
+
+@pytest.mark.parametrize("body", [b"\xef\xbb\xbf{}", b"{\r\n}\r\n", b"\t[] \n", b"\x00"])
+def test_no_byte_of_a_body_is_tidied(handler, stored, body):
+    assert handler(an_api_event(body), Context())["statusCode"] == 202
+    assert stored()[0]["body"]["S"].encode() == body
+
+
 def test_256_kb_is_stored(handler, stored):
     body = b'"' + b"x" * (256 * 1024 - 2) + b'"'
     assert handler(an_api_event(body), Context())["statusCode"] == 202
@@ -185,8 +196,19 @@ def test_no_log_line_holds_a_header_a_secret_or_a_body(handler, capsys, caplog):
     logged = capsys.readouterr().out + "".join(str(vars(record)) for record in caplog.records)
     assert "webhook received" in logged
     assert "webhook refused" in logged
-    for secret in (SECRET[6:], headers["webhook-signature"][3:], "header-value", "Harbour Lane"):
+    encoded = base64.b64encode(body).decode()
+    hidden = (SECRET[6:], headers["webhook-signature"][3:], "header-value", "Harbour Lane")
+    for secret in (*hidden, encoded[:40], base64.b64encode(b"other").decode()):
         assert secret not in logged
+
+
+def test_the_answer_comes_before_lambda_or_codat_gives_up(handler):
+    aws, timeout = sys.modules[MODULE]._AWS, RESOURCES["ReceiveWebhookFunction"]["Properties"]
+    one_try = aws.connect_timeout + aws.read_timeout
+    tries = aws.retries["total_max_attempts"]
+    back_off = 1.0 * (tries - 1)  # seconds at the most, before a second try
+    both_calls = 2 * (tries * one_try + back_off)
+    assert both_calls < timeout["Timeout"] < 15
 
 
 texts = st.text(max_size=60) | st.text(string.printable, max_size=60)

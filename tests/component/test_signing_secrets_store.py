@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from tests.builders import OTHER_SECRET, SECRET
 from tools.cli import environments, secrets
 from tools.cli.environments import Environment, Name
-from tools.signing_secrets import SigningSecretsStore
+from tools.signing_secrets import MalformedSecret, SigningSecretsStore
 
 
 @pytest.fixture
@@ -53,6 +53,27 @@ def test_the_same_secret_twice_changes_nothing(hub, store):
     again = hub("add", "lending", stdin=SECRET)
     assert (again.exit_code, "nothing changed" in again.stdout) == (0, True)
     assert store.read() == {"lending": [SECRET]}
+
+
+def test_a_secret_given_again_is_the_newest_again_so_retire_keeps_it(hub, store):
+    for secret in (SECRET, OTHER_SECRET, SECRET):
+        assert hub("add", "lending", stdin=secret).exit_code == 0
+    assert store.read() == {"lending": [SECRET, OTHER_SECRET]}
+    hub("retire", "lending", "--yes")
+    assert store.read() == {"lending": [SECRET]}
+
+
+@pytest.mark.parametrize(
+    "value", ["hello", "[]", "[" * 60_000, '{"a": null}', f'{{"a": "{SECRET}"}}', '{"a": [7]}']
+)
+def test_a_malformed_value_is_explained_never_shown_and_not_overwritten(
+    store, secretsmanager, arn, value
+):
+    secretsmanager.put_secret_value(SecretId=arn, SecretString=value)
+    with pytest.raises(MalformedSecret, match="put-secret-value") as raised:
+        store.set({"lending": [OTHER_SECRET]})
+    assert SECRET[6:] not in str(raised.value)
+    assert secretsmanager.get_secret_value(SecretId=arn)["SecretString"] == value
 
 
 def test_another_consumers_secrets_are_left_alone(hub, store):

@@ -8,6 +8,7 @@ import pytest
 from samtranslator.translator.transform import transform
 
 from tests.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
+from tools.samconfig import deployment
 
 DATA = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret")
 # What each function may do, spelled out once more: a new permission is a decision.
@@ -153,6 +154,17 @@ class TestProjection:
             s for s in statements("ProjectReadsFunction") if s["Action"] == "events:PutEvents"
         ]
         assert publish["Condition"] == {"StringEqualsIfExists": {"events:source": "codat-hub"}}
+
+
+def test_a_refused_signature_reloads_the_secrets_at_most_once_a_minute_by_default():
+    assert TEMPLATE["Parameters"]["SecretReloadSeconds"]["Default"] == 60
+
+
+@pytest.mark.parametrize("environment", ["dev", "test", "staging", "prod"])
+def test_an_environment_on_aws_is_its_own_stack_behind_codats_addresses(environment):
+    deployed = deployment(environment)
+    assert deployed.stack_name == f"codat-hub-{environment}"
+    assert deployed.overrides == {"Environment": environment}
 
 
 def test_no_signing_secret_can_come_from_the_template():

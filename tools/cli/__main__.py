@@ -6,6 +6,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.cli import secrets
+from tools.signing_secrets import MalformedSecret
 
 app = typer.Typer(
     name="hub",
@@ -25,8 +26,9 @@ def main() -> None:
     try:
         app(prog_name="hub")
     except (ClientError, BotoCoreError) as error:
-        typer.echo(f"AWS says no: {error}", err=True)
-        sys.exit(1)
+        sys.exit(f"AWS says no: {error}")
+    except MalformedSecret as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -53,11 +53,13 @@ def add(consumer: ConsumerArgument, env: EnvOption = Name.LOCAL) -> None:
     store = _store(find(env))
     secret = check(_ask())
     present = store.read().get(consumer, [])
-    if secret in present:
+    if present[:1] == [secret]:
         typer.echo(f"{consumer} accepts {fingerprint(secret)} already; nothing changed.")
         return
-    store.set({consumer: [secret, *present]})
-    older = f" and {len(present)} older" if present else ""
+    # one that is given again is the newest again, so that `retire` keeps it
+    others = [each for each in present if each != secret]
+    store.set({consumer: [secret, *others]})
+    older = f" and {len(others)} older" if others else ""
     typer.echo(f"{consumer} now accepts {fingerprint(secret)}{older}.")
     typer.echo("Running functions know within a minute of the first delivery that needs it.")
 

@@ -1,25 +1,24 @@
 """`make demo`: bring the whole hub up, play the story, check it, leave nothing running."""
 
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from tools.demo import products, webhooks
 from tools.demo.hub import Hub
 from tools.demo.story import Story
+from tools.local.interruption import interrupt_once
 from tools.local.processes import StepFailed
 from tools.local.report import ConsoleReporter, show_failure
 from tools.local.stack import LocalStack, Options
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_once()
     console = Console()
     if not console.is_terminal:
         console = Console(width=120)  # a log has no edge to wrap at
@@ -64,10 +63,6 @@ def _summary(console: Console, story: Story, seconds: float) -> int:
         "Nothing is left running. Keep a hub to play with: make up"
     )
     return 0
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

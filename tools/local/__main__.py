@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tools.local.interruption import interrupt_once
 from tools.local.processes import StepFailed
 from tools.local.report import ConsoleReporter, show_failure
 from tools.local.stack import DEFAULT_STATE, Description, LocalStack, Options
@@ -26,6 +27,7 @@ def show_stack(console: Console, stack: Description, description: Path) -> None:
 
 
 def main() -> None:
+    interrupt_once()
     console = Console(soft_wrap=True)
     command = sys.argv[1] if len(sys.argv) == 2 else ""
     try:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -45,9 +46,10 @@ class Emulator:
     def start(self) -> bool:
         """Start it unless it runs as it is now. Tells whether it started. Raises StepFailed."""
         code, stamp = fingerprint_of("tools/local/ministack.py"), self.state / "emulator.code"
-        if self.process.pid() is not None and self._healthy() and _text(stamp) == code:
+        at_port = not self._port or _text(self._port_file) == str(self._port)
+        if self.process.pid() and self._healthy() and _text(stamp) == code and at_port:
             return False
-        self.process.stop()
+        self.stop()
         self.state.mkdir(parents=True, exist_ok=True)
         stamp.write_text(code)
         self._port_file.write_text(str(self._port or free_port()))
@@ -55,6 +57,12 @@ class Emulator:
         self.process.start(command, self._env(), ROOT)
         self.process.wait_until(lambda: self._healthy() or None, _START_SECONDS)
         return True
+
+    def stop(self) -> bool:
+        """Stop it and remove its copies of the functions. Tells whether it was running."""
+        was_running = self.process.stop()
+        shutil.rmtree(self.state / "tmp", ignore_errors=True)
+        return was_running
 
     def _env(self) -> dict[str, str]:
         temporary = self.state / "tmp"

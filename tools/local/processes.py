@@ -52,10 +52,14 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._pid_file.write_text(str(started.pid))
-        # a process shows no command line for a moment after it was started
-        while started.poll() is None and not _command_line(started.pid):
-            time.sleep(POLL / 10)
+        try:
+            self._pid_file.write_text(str(started.pid))
+            # a process shows no command line for a moment after it was started
+            while started.poll() is None and not _command_line(started.pid):
+                time.sleep(POLL / 10)
+        except BaseException:
+            started.kill()
+            raise
 
     def pid(self) -> int | None:
         """Return the process id while it runs."""

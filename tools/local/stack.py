@@ -18,7 +18,7 @@ from tools.local.emulator import REGION, Emulator
 from tools.local.processes import Process, StepFailed
 from tools.product_registry import STANDARD, register
 from tools.samconfig import ROOT
-from tools.signing_secrets import SigningSecretsStore
+from tools.signing_secrets import MalformedSecret, SigningSecretsStore
 
 DEFAULT_STATE: Final = ROOT / ".local"
 # Outside Codat: for curl, demos and tests. The sandbox does not know it, so nothing else sends
@@ -108,7 +108,6 @@ class LocalStack:
         Raises StepFailed after stopping all that this call started.
         """
         (self.state / "logs").mkdir(parents=True, exist_ok=True)
-        self.description.unlink(missing_ok=True)
         before = {process: process.pid() for process in self._processes}
         try:
             self._step("build", self._build)
@@ -120,6 +119,7 @@ class LocalStack:
             for process, pid in before.items():
                 if process.pid() != pid:
                     process.stop()
+                    self.description.unlink(missing_ok=True)
             raise
         self.description.touch(mode=0o600)  # it holds a signing secret
         self.description.write_text(json.dumps(stack, indent=2) + "\n")
@@ -128,7 +128,9 @@ class LocalStack:
     def down(self) -> list[str]:
         """Stop everything; return the names of what was running."""
         self.description.unlink(missing_ok=True)
-        return [process.name for process in self._processes if process.stop()]
+        stopped = [process.name for process in self._processes if process.stop()]
+        self.emulator.stop()
+        return stopped
 
     def _step[Result](self, name: str, act: Callable[[], Result]) -> Result:
         with self._reporter.step(name):
@@ -173,7 +175,8 @@ class LocalStack:
         code = fingerprint_of("tools/sandbox")
         if self.sandbox.pid() is not None and ready.exists():
             codat: dict[str, Any] = json.loads(ready.read_text())
-            if codat.pop("code", None) == code and _is_healthy(codat):
+            at_port = self._options.sandbox_port in {0, httpx.URL(codat["url"]).port}
+            if codat.pop("code", None) == code and at_port and _is_healthy(codat):
                 self._reporter.detail("already running")
                 return codat
             self._reporter.detail("restarted")
@@ -203,7 +206,11 @@ class LocalStack:
         accepted = subscribe(codat, f"{api_url}/webhooks/codat", subscriptions)
         accepted[PLAYGROUND] = [self._playground_secret()]
         manager = self.emulator.client("secretsmanager")
-        SigningSecretsStore(manager, outputs["SigningSecretsArn"]).set(accepted)
+        try:
+            SigningSecretsStore(manager, outputs["SigningSecretsArn"]).set(accepted)
+        except MalformedSecret as error:
+            raise StepFailed(str(error)) from None
+        self._probe(f"{api_url}/webhooks/codat/{PLAYGROUND}", outputs["ReceiveWebhookLogs"])
         register(
             self.emulator.client("dynamodb"),
             outputs["StateTable"],
@@ -227,6 +234,16 @@ class LocalStack:
             "project_reads_logs": outputs["ProjectReadsLogs"],
             "project_reads_given_up": outputs["ProjectReadsGivenUp"],
         }
+
+    def _probe(self, webhook_url: str, log_group: str) -> None:
+        """Prove that the function runs: an unsigned webhook must be refused by it."""
+        status = httpx.post(webhook_url, content=b"{}", timeout=30).status_code
+        if status != 401:
+            log, functions = self._log("receive_webhook"), self.emulator.client("lambda")
+            # what goes wrong before the handler runs is in the answer only, not in its log group
+            answer = functions.invoke(FunctionName=log_group.rpartition("/")[2], Payload=b"{}")
+            log.write_text(json.dumps(json.load(answer["Payload"]), indent=2).replace("\\n", "\n"))
+            raise StepFailed(f"receive_webhook answered {status} where 401 is right", log)
 
     def _playground_secret(self) -> str:
         kept = self.state / "playground.secret"

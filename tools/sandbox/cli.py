@@ -6,14 +6,14 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from tools.sandbox import persistence
 from tools.sandbox.options import DEFAULT_API_KEY, DEFAULT_CLIENT_ID, LockScope, Options
 from tools.sandbox.options import ProductsOnCreate as OnCreate
-from tools.sandbox.serve import CannotListen, serve
+from tools.sandbox.serve import CannotStart, serve
+from tools.sandbox.webhooks import consumers
 
 EXIT_OK = 0
 EXIT_MISUSE = 2
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
                 saved=saved,
             )
         )
-    except CannotListen as problem:
+    except CannotStart as problem:
         parser.exit(EXIT_MISUSE, f"{parser.prog}: {problem}\n")
     return EXIT_OK
 
@@ -167,7 +167,6 @@ def _text(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not consumers.is_address(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not an http or https address")
     return text

@@ -64,7 +64,7 @@ def delete(world: World, company: Company) -> None:
 
 def _products(world: World, body: dict[str, Any]) -> list[str]:
     policy = world.options.products_on_create
-    wanted = body.get("products") or []
+    wanted = [] if body.get("products") is None else body["products"]
     if policy is ProductsOnCreate.IGNORE:
         return []
     if policy is ProductsOnCreate.REQUIRE and not wanted:

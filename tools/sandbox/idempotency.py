@@ -1,6 +1,6 @@
 """Idempotency keys: the first answer is replayed for 90 minutes (FACTS §1.5)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,14 +10,22 @@ LIFE: Final = timedelta(minutes=90)
 METHODS: Final = frozenset({"POST", "PATCH"})
 
 
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer as it was sent, without the headers that every answer has."""
+
+    status: int
+    body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class KeyEntry:
-    """What one key was used for, and the answer once there is one; `expires` in sandbox time."""
+    """What one key was used for, and its answer once there is one; `expires` in sandbox time."""
 
     fingerprint: str
     expires: datetime
-    status: int | None = None
-    body: str = ""
+    answer: KeptAnswer | None = None
 
 
 class IdempotencyKeys:
@@ -26,7 +34,7 @@ class IdempotencyKeys:
     def __init__(self, entries: dict[str, KeyEntry]) -> None:
         self.entries = entries
 
-    def begin(self, key: str, fingerprint: str, now: datetime) -> KeyEntry | None:
+    def begin(self, key: str, fingerprint: str, now: datetime) -> KeptAnswer | None:
         """The kept answer, or None if the request is to be carried out now."""
         self._expire(now)
         known = self.entries.get(key)
@@ -37,16 +45,16 @@ class IdempotencyKeys:
             raise CodatError(
                 422, "This Idempotency-Key was already used with a different request body."
             )
-        if known.status is None:
+        if known.answer is None:
             raise CodatError(409, "A request with this Idempotency-Key is already being processed.")
-        return known
+        return known.answer
 
-    def finish(self, key: str, status: int, body: str, now: datetime) -> None:
+    def finish(self, key: str, answer: KeptAnswer, now: datetime) -> None:
         """Keep the answer; a 429 is not kept and sets the key free."""
-        if status == 429:
+        if answer.status == 429:
             self.entries.pop(key, None)
         elif entry := self.entries.pop(key, None):
-            entry.status, entry.body, entry.expires = status, body, now + LIFE
+            entry.answer, entry.expires = answer, now + LIFE
             self.entries[key] = entry  # at the end again: the dict is in order of expiry
 
     def abandon(self, key: str) -> None:

@@ -17,6 +17,7 @@ class Snapshot:
     world: State
     post: PostState
     keys: dict[str, KeyEntry] = field(default_factory=dict)
+    last_request: int = 0
 
 
 _ADAPTER = TypeAdapter(Snapshot)
@@ -28,7 +29,7 @@ def load(path: Path) -> Snapshot | None:
         return None
     snapshot = _ADAPTER.validate_json(path.read_bytes())
     # Requests that were under way when the process ended will never be answered.
-    snapshot.keys = {k: entry for k, entry in snapshot.keys.items() if entry.status is not None}
+    snapshot.keys = {k: entry for k, entry in snapshot.keys.items() if entry.answer is not None}
     return snapshot
 
 

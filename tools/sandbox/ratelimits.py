@@ -17,11 +17,12 @@ DAY: Final = timedelta(days=1)
 
 
 class TooManyRequests(Exception):  # a refusal, named like Codat's status
-    """A limit is reached; `wait` is how long until it is worth trying again."""
+    """A limit is reached; `wait` is how long from `now`, real or sandbox time, it lasts."""
 
-    def __init__(self, wait: timedelta) -> None:
+    def __init__(self, wait: timedelta, now: datetime) -> None:
         super().__init__("limit reached")
         self.wait = wait
+        self.now = now
         self.answer: CodatError = too_many_requests()
 
 
@@ -54,7 +55,7 @@ class RateLimits:
         """Count a request, or refuse it; an admitted one must be released."""
         self._check_minute(address, wall)
         if company_id and self._at_once[company_id] >= MOST_AT_ONCE_PER_COMPANY:
-            raise TooManyRequests(timedelta(seconds=1))
+            raise TooManyRequests(timedelta(seconds=1), wall)
         self._use_quota(world)
         if company_id:
             self._at_once[company_id] += 1
@@ -73,14 +74,14 @@ class RateLimits:
         while recent and recent[0] <= wall - MINUTE:
             recent.popleft()
         if len(recent) >= self._minute_limit:
-            raise TooManyRequests(recent[0] + MINUTE - wall)
+            raise TooManyRequests(recent[0] + MINUTE - wall, wall)
         recent.append(wall)
 
     def _use_quota(self, world: World) -> None:
         _start_day(world)
         if remaining(world.state) == 0:
             announce_reached(world)
-            raise TooManyRequests(next_reset(world.now) - world.now)
+            raise TooManyRequests(next_reset(world.now) - world.now, world.now)
         world.state.quota.used += 1
         if remaining(world.state) == 0:
             announce_reached(world)
@@ -96,11 +97,11 @@ def headers(world: World) -> dict[str, str]:
     }
 
 
-def retry_after(world: World, wait: timedelta) -> str:
+def retry_after(world: World, refusal: TooManyRequests) -> str:
     """Whole seconds, or an HTTP date if asked for: Codat does not say which."""
     if world.state.quota.retry_after_as_date:
-        return f"{world.now + wait + timedelta(seconds=1):%a, %d %b %Y %H:%M:%S GMT}"
-    return str(max(1, math.ceil(wait.total_seconds())))
+        return f"{refusal.now + refusal.wait + timedelta(seconds=1):%a, %d %b %Y %H:%M:%S GMT}"
+    return str(max(1, math.ceil(refusal.wait.total_seconds())))
 
 
 def announce_reached(world: World) -> None:
@@ -116,12 +117,15 @@ def announce_reached(world: World) -> None:
 def leave(world: World, left: int) -> None:
     """Set what is left of today's quota; nothing left announces itself."""
     _start_day(world)
-    quota = world.state.quota
-    quota.used = max(0, daily_quota(world.state) - left)
-    if remaining(world.state) == 0:
-        announce_reached(world)
-    else:
-        quota.reached = False
+    world.state.quota.used = max(0, daily_quota(world.state) - left)
+    _note_what_is_left(world)
+
+
+def set_daily(world: World, daily: int | None) -> None:
+    """Set the quota of a day, None for the formula; nothing left announces itself."""
+    _start_day(world)
+    world.state.quota.daily = daily
+    _note_what_is_left(world)
 
 
 def on_reset(world: World, _: AgendaEntry) -> None:
@@ -131,11 +135,18 @@ def on_reset(world: World, _: AgendaEntry) -> None:
 
 def reset(world: World) -> None:
     """All of the quota is free again; tells so if it was reached."""
-    if not world.state.quota.reached:
-        return
     quota = world.state.quota
+    was_reached = quota.reached
     quota.used, quota.reached, quota.day = 0, False, _day(world.now)
-    world.emit("client.rateLimit.reset", _payload(world.state, world.now), about=None)
+    if was_reached:
+        world.emit("client.rateLimit.reset", _payload(world.state, world.now), about=None)
+
+
+def _note_what_is_left(world: World) -> None:
+    if remaining(world.state) == 0:
+        announce_reached(world)
+    else:
+        world.state.quota.reached = False
 
 
 def _start_day(world: World) -> None:

@@ -48,9 +48,11 @@ def start(
         dataset_ids=[],
         unfinished=len(targets),
     )
+    # Nothing is registered before all of it is known to work: half a read would lock for ever.
+    datasets = [_dataset(world, company, read, target, pace) for target in targets]
     company.reads[read.id] = read
-    for connection, data_type in targets:
-        _queue(world, company, read, (connection, data_type), pace)
+    for dataset in datasets:
+        _queue(world, company, read, dataset)
     return read
 
 
@@ -110,6 +112,13 @@ def finish_dataset(world: World, company: Company, dataset: Dataset, outcome: st
         _end(world, company, read)
 
 
+def running_types(company: Company, product: str | None) -> list[str]:
+    """The data types that are being read for a product now."""
+    reads = [read for read in company.reads.values() if read.product == product]
+    datasets = [company.datasets[one] for read in reads for one in read.dataset_ids]
+    return sorted({one.data_type for one in datasets if one.completed is None})
+
+
 def complete_now(
     world: World, company: Company, product: str | None, statuses: Mapping[str, str]
 ) -> int:
@@ -119,6 +128,7 @@ def complete_now(
         for dataset in [company.datasets[one] for one in read.dataset_ids]:
             if dataset.completed is None:
                 finish_dataset(world, company, dataset, statuses.get(dataset.data_type, COMPLETE))
+        company.reads.pop(read.id, None)  # a read of nothing ends without an event
     return len(running)
 
 
@@ -131,19 +141,19 @@ def cancel(world: World, company: Company, product: str | None) -> None:
         del company.reads[read.id]
 
 
-def _queue(
+def _dataset(
     world: World,
     company: Company,
     read: Read,
     target: tuple[Connection, str],
     pace: Pace | None,
-) -> None:
+) -> Dataset:
     connection, data_type = target
     outcome = company.trouble.get(data_type, COMPLETE)
     if data_type in PLATFORMS[connection.platform_key].lacks:
         outcome = "NotSupported"
     seconds = pace.seconds if pace else _duration(world, outcome)
-    dataset = Dataset(
+    return Dataset(
         id=world.ids.uuid(),
         read_id=read.id,
         connection_id=connection.id,
@@ -152,6 +162,9 @@ def _queue(
         ends=None if seconds is None else world.now + timedelta(seconds=seconds),
         outcome=outcome,
     )
+
+
+def _queue(world: World, company: Company, read: Read, dataset: Dataset) -> None:
     read.dataset_ids.append(dataset.id)
     company.datasets[dataset.id] = dataset
     company.latest[dataset.key] = dataset.id

@@ -1,12 +1,15 @@
 """A list of the API requests that came in, for tests to look at."""
 
-import json
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from tools.sandbox import strict_json
+
 MOST_KEPT: Final = 20_000
+# Of a body that is longer only the beginning is kept, as text.
+LONGEST_BODY: Final = 32_768
 
 
 @dataclass(slots=True)
@@ -39,11 +42,11 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """The latest requests, numbered from 1; clearing does not start the numbers again."""
+    """The latest requests; nothing, not even a reset, starts their numbers again."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: int = 0) -> None:
         self._requests: deque[LoggedRequest] = deque(maxlen=MOST_KEPT)
-        self._last = 0
+        self.last = last
 
     def add(
         self,
@@ -56,8 +59,9 @@ class RequestLog:
         idempotency_key: str | None = None,
     ) -> LoggedRequest:
         """Note a request as it comes in."""
-        self._last += 1
-        request = LoggedRequest(self._last, time, method, path, query, body, idempotency_key)
+        self.last += 1
+        body = body[:LONGEST_BODY]
+        request = LoggedRequest(self.last, time, method, path, query, body, idempotency_key)
         self._requests.append(request)
         return request
 
@@ -74,6 +78,6 @@ def _readable(body: bytes) -> Any:
     if not body:
         return None
     try:
-        return json.loads(body)
+        return strict_json.loads(body)
     except ValueError:
         return body.decode(errors="replace")

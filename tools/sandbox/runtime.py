@@ -33,12 +33,14 @@ class Sandbox:
         self._start_speed = speed
         self._lives = 0
         self._awake = asyncio.Event()
+        self.requests = RequestLog(saved.last_request if saved else 0)
         self._begin(saved)
 
     def reset(self) -> None:
         """Forget everything and start from the seed again; ids given out later are new ones."""
         self._lives += 1
         self._begin(None)
+        self.requests.clear()
         self.wake()
 
     def tick(self) -> None:
@@ -63,7 +65,7 @@ class Sandbox:
 
     def snapshot(self) -> Snapshot:
         """All that is worth keeping over a restart."""
-        return Snapshot(self.world.state, self.office.state, self.keys.entries)
+        return Snapshot(self.world.state, self.office.state, self.keys.entries, self.requests.last)
 
     def _begin(self, saved: Snapshot | None) -> None:
         run = f"{self.options.run}:{self._lives}"
@@ -78,7 +80,6 @@ class Sandbox:
         self.keys = IdempotencyKeys(saved.keys)
         self.limits = RateLimits(self.options.minute_limit)
         self.faults = Faults()
-        self.requests = RequestLog()
 
     def _publish(self, message: Message) -> None:
         self.office.publish(message)

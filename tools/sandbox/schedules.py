@@ -32,8 +32,8 @@ def on_client_schedule(world: World, entry: AgendaEntry) -> None:
     if company is None or company.plans.get(ANYONE) != entry.number:
         return
     due = [(link, kind) for link, kind, at in _client_dues(world, company) if at <= world.now]
-    if not reads.start(world, company, None, due):
-        plan_client(world, company)
+    reads.start(world, company, None, due)
+    plan_client(world, company)
 
 
 def plan_product(world: World, company: Company, product: Product, first: timedelta) -> None:
@@ -65,18 +65,22 @@ def interval(product: Product) -> timedelta:
 def _client_dues(world: World, company: Company) -> list[tuple[Connection, str, datetime]]:
     """Each scheduled data type of each linked connection, and when it is due.
 
-    The next run is the last one plus the interval (FACTS §5.2); one that is running now is
-    planned again when it is over.
+    The next run is the last one plus the interval (FACTS §5.2), not before the running one is
+    over; one that is held by hand is planned when its read ends.
     """
     hours = {one.data_type: one.sync_schedule for one in sync_settings.effective(world, company)}
     scheduled = [data_type for data_type, every in hours.items() if every > 0]
     dues = []
     for connection, data_type in reads.targets(company, scheduled):
         key = f"{connection.id}|{data_type}"
-        if reads.dataset_in_progress(company, key):
+        running = reads.dataset_in_progress(company, key)
+        if running and running.ends is None:
             continue
         last = company.datasets.get(company.latest.get(key, ""))
         since = last.requested if last else connection.linked or world.now
         wait = timedelta(hours=min(hours[data_type], _LONGEST_HOURS))
-        dues.append((connection, data_type, since + wait))
+        moment = since + wait
+        if running and running.ends:
+            moment = max(moment, running.ends)
+        dues.append((connection, data_type, moment))
     return dues

@@ -26,8 +26,8 @@ SAVE_EVERY: Final = 5.0
 STOP_WITHIN: Final = 1
 
 
-class CannotListen(Exception):  # reads as a sentence where it is caught
-    """The address is not free or not ours."""
+class CannotStart(Exception):  # reads as a sentence where it is caught
+    """The address is not free or not ours, or the state file cannot be written."""
 
 
 class _Server(uvicorn.Server):
@@ -58,13 +58,15 @@ async def serve(
     state_file: Path | None = None,
     saved: persistence.Snapshot | None = None,
 ) -> None:
-    """Serve until a signal; raises CannotListen if the address cannot be had."""
+    """Serve until a signal; raises CannotStart if the address or the file cannot be had."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     listener = _listen(host, port)
     sandbox = Sandbox(options, speed, saved)
+    if state_file:
+        _try_to_save(sandbox, state_file)
     server = _Server(_config(sandbox), _ready(sandbox, listener))
     helpers = [asyncio.create_task(_loop_forever(sandbox))]
     if state_file:
@@ -77,6 +79,13 @@ async def serve(
         persistence.save(state_file, sandbox.snapshot())
 
 
+def _try_to_save(sandbox: Sandbox, path: Path) -> None:
+    try:
+        persistence.save(path, sandbox.snapshot())
+    except OSError as problem:
+        raise CannotStart(f"cannot write the state to {path}: {problem.strerror}") from None
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -87,7 +96,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(1024)
     except OSError as problem:
-        raise CannotListen(f"cannot listen on {host} port {port}: {problem.strerror}") from None
+        raise CannotStart(f"cannot listen on {host} port {port}: {problem.strerror}") from None
     return listener
 
 
@@ -134,5 +143,5 @@ async def _save_regularly(sandbox: Sandbox, path: Path) -> None:
         await asyncio.sleep(SAVE_EVERY)
         try:
             persistence.save(path, sandbox.snapshot())
-        except OSError:
+        except Exception:
             log.exception("the state could not be saved and will be tried again")

@@ -84,7 +84,7 @@ class World:
             event_id=event_id,
             event_type=event_type,
             generated=self.now,
-            body=json.dumps(envelope, separators=(",", ":"), ensure_ascii=False),
+            body=json.dumps(envelope, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
             company_id=about.id if about else None,
             tags=[f"{key}:{value}" for key, value in about.tags.items()] if about else [],
         )

@@ -69,7 +69,7 @@ class SigningSecrets:
         try:
             text = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
             self._verifiers = _parse(text)
-        except (ClientError, BotoCoreError, KeyError, ValueError) as error:
+        except (ClientError, BotoCoreError, KeyError, ValueError, RecursionError) as error:
             # What was read before stays good: an outage of Secrets Manager refuses nobody.
             # A parse error's text could quote the secret, so only AWS's own words are logged.
             said = str(error) if isinstance(error, ClientError | BotoCoreError) else "malformed"
@@ -79,13 +79,21 @@ class SigningSecrets:
 
 
 def _parse(text: str) -> dict[str, tuple[Webhook, ...]]:
-    """Read the secret's value. Raises ValueError if it is not an object of lists by consumer."""
+    """Read the secret's value; what is wrong with one consumer is no other's trouble.
+
+    Raises ValueError if it is no object.
+    """
     value = json.loads(text)
-    if not isinstance(value, dict) or not all(isinstance(v, list) for v in value.values()):
+    if not isinstance(value, dict):
         raise ValueError
-    if not all(map(is_consumer, value)):
-        raise ValueError  # names are logged, so what is no name must not get there
-    return {consumer: _consumer(consumer, secrets) for consumer, secrets in value.items()}
+    verifiers = {}
+    for position, (consumer, secrets) in enumerate(value.items()):
+        if is_consumer(consumer) and isinstance(secrets, list):
+            verifiers[consumer] = _consumer(consumer, secrets)
+        else:
+            # by position: what is no name may be a secret in the wrong place
+            logger.error("signing secrets entry unusable", position=position)
+    return verifiers
 
 
 def _consumer(consumer: str, secrets: list[object]) -> tuple[Webhook, ...]:

@@ -3,6 +3,10 @@
 import pytest
 
 from tests.component.sandbox import codat_spec
+from tests.component.sandbox.conftest import CheckedClient
+from tools.sandbox.http.app import create_app
+from tools.sandbox.options import Options
+from tools.sandbox.runtime import Sandbox
 
 READ_IN_PROGRESS = (
     "Data cannot be refreshed while a read operation is in progress. "
@@ -247,3 +251,9 @@ def test_only_the_encoded_key_alone_opens_the_api(client, header):
 def test_what_is_no_part_of_the_api_is_404_and_405_with_codats_body(client):
     assert client.get("/nonsense").json()["statusCode"] == 404
     assert client.put("/webhooks").json()["statusCode"] == 405
+
+
+def test_a_page_holds_two_thousand_at_most_though_five_thousand_may_be_asked_for():
+    client = CheckedClient(create_app(Sandbox(Options(companies=2001))))
+    page = client.get("/companies?pageSize=5000").json()
+    assert (len(page["results"]), page["pageSize"], page["totalResults"]) == (2000, 2000, 2001)

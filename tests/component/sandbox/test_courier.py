@@ -55,3 +55,12 @@ async def due_after_a_stop():
         assert next(iter(simulation.office.state.deliveries.values())).due is None
         await carrier.close()
         return simulation.office.next_due() is not None
+
+
+def test_an_attempt_that_fails_in_an_unexpected_way_is_a_failure_too(monkeypatch):
+    async def post(*_, **__):
+        raise OverflowError("port must be 0-65535")
+
+    monkeypatch.setattr("httpx.AsyncClient.post", post)
+    (attempt,) = asyncio.run(attempts_at("http://127.0.0.1:9/"))
+    assert (attempt.status, attempt.error) == (None, "OverflowError: port must be 0-65535")

@@ -67,7 +67,7 @@ async def at_once(sandbox, requests):
     """Send requests concurrently; the sandbox is told to be slow first."""
     transport = httpx.ASGITransport(create_app(sandbox))
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://sandbox", headers=KEY
+        transport=transport, base_url="http://localhost", headers=KEY
     ) as client:
         slow = {"method": "*", "path": "^/companies", "latencySeconds": 0.05, "times": 1000}
         await client.post("/_sandbox/faults", json=slow)
@@ -124,3 +124,40 @@ def test_retry_after_can_be_a_date(client):
     client.post("/_sandbox/quota", json={"remaining": 0, "retryAfter": "date"})
     header = client.get("/companies").headers["Retry-After"]
     assert parsedate_to_datetime(header) > datetime.now(UTC)
+
+
+def test_the_date_of_a_minutes_limit_is_real_time_whatever_the_sandboxs_clock_shows():
+    client = CheckedClient(create_app(Sandbox(Options(companies=0, minute_limit=1))))
+    client.post("/_sandbox/quota", json={"retryAfter": "date"})
+    client.post("/_sandbox/clock", json={"advanceSeconds": 10 * 86_400})
+    client.get("/webhooks")
+    refused = client.get("/webhooks")
+    until = parsedate_to_datetime(refused.headers["Retry-After"])
+    assert refused.status_code == 429
+    assert 0 < (until - datetime.now(UTC)).total_seconds() <= 62
+
+
+def test_a_daily_quota_of_nothing_is_reached_at_once(client, events):
+    types = ["client.rateLimit.reached", "client.rateLimit.reset"]
+    client.post("/webhooks", json={"url": "http://127.0.0.1:9/h", "eventTypes": types})
+    assert client.post("/_sandbox/quota", json={"dailyQuota": 0}).json()["reached"] is True
+    assert events() == types[:1]
+    assert client.post("/_sandbox/quota", json={"dailyQuota": 5}).json()["reached"] is False
+
+
+def test_a_reset_frees_the_quota_and_tells_so_only_if_it_was_reached(client, events):
+    types = ["client.rateLimit.reached", "client.rateLimit.reset"]
+    client.post("/webhooks", json={"url": "http://127.0.0.1:9/h", "eventTypes": types})
+    client.get("/companies")
+    free = client.post("/_sandbox/quota", json={"reset": True}).json()
+    assert free["remaining"] == free["dailyQuota"]
+    assert events() == []
+    client.post("/_sandbox/quota", json={"remaining": 0})
+    client.post("/_sandbox/quota", json={"reset": True})
+    assert events() == types
+
+
+def test_an_empty_key_is_no_key(client):
+    for name in ("A", "B"):
+        answer = client.post("/companies", json={"name": name}, headers=keyed(""))
+        assert answer.json()["name"] == name

@@ -61,6 +61,8 @@ def test_a_port_in_use_is_one_sentence_and_exit_2(sandbox):
         (["--companies", "-1"], "'-1'"),
         (["--client-id", "x"], "not a uuid"),
         (["--old-consumers", "hub"], "http"),
+        (["--old-consumers", "http://a:99999"], "http"),
+        (["--state", "/dev/null/state.json"], "/dev/null/state.json"),
         (["--nonsense"], "--nonsense"),
         (["--host", "203.0.113.1"], "203.0.113.1"),
     ],
@@ -79,6 +81,7 @@ def test_a_state_file_keeps_all_over_a_restart(tmp_path):
         assert sandbox.stop() == 0
     with running("--companies", 3, "--state", state) as sandbox:
         assert sandbox.client.get(f"/companies/{made['id']}").json() == made
+        assert [one["n"] for one in sandbox.client.get("/_sandbox/requests").json()] == [2]
     state.write_text("{}")
     assert run_to_end("--state", state).returncode == 2
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.sandbox.worlds import START
 from tools.sandbox.errors import CodatError
-from tools.sandbox.idempotency import LIFE, IdempotencyKeys
+from tools.sandbox.idempotency import LIFE, IdempotencyKeys, KeptAnswer
 
 SOON = timedelta(seconds=1)
 
@@ -18,7 +18,7 @@ def keys():
 
 def carried_out(keys, key, status=200, at=START):
     assert keys.begin(key, "f", at) is None
-    keys.finish(key, status, "{}", at)
+    keys.finish(key, KeptAnswer(status, "{}"), at)
 
 
 @pytest.mark.parametrize("status", [200, 202, 400, 409, 422, 500, 503])

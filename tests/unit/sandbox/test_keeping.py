@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from tests.unit.sandbox.worlds import START, Receiver, a_consumer, a_simulation, advance
 from tools.sandbox import persistence, products
-from tools.sandbox.idempotency import KeyEntry
+from tools.sandbox.idempotency import KeptAnswer, KeyEntry
 from tools.sandbox.options import Options
 from tools.sandbox.persistence import Snapshot
 from tools.sandbox.seed import CUSTOM, seeded_state
@@ -48,8 +48,8 @@ def test_all_survives_a_restart(tmp_path):
     company = next(iter(simulation.world.state.companies.values()))
     products.refresh(simulation.world, company, "invoice-finance", {})
     advance(simulation, 1)
-    keys = {"done": KeyEntry("f", START, 200, "{}"), "under way": KeyEntry("f", START)}
-    snapshot = Snapshot(simulation.world.state, simulation.office.state, keys)
+    keys = {"done": KeyEntry("f", START, KeptAnswer(200, "{}")), "under way": KeyEntry("f", START)}
+    snapshot = Snapshot(simulation.world.state, simulation.office.state, keys, last_request=7)
     path = tmp_path / "deep" / "state.json"
     persistence.save(path, snapshot)
     loaded = persistence.load(path)

@@ -10,7 +10,7 @@ from svix.webhooks import Webhook as SvixWebhook
 
 from tests.unit.sandbox.worlds import START, Receiver, a_consumer, a_simulation, advance
 from tools.sandbox.webhooks import consumers, signing
-from tools.sandbox.webhooks.model import DeliveryState
+from tools.sandbox.webhooks.model import Attempt, DeliveryState
 
 # When each attempt is made, counted from the first (FACTS §2.5): the last after 27 h 35 min 5 s.
 OFFSETS = [0, 5, 305, 2105, 9305, 27_305, 63_305, 99_305]
@@ -206,11 +206,123 @@ def test_a_replayed_message_may_outlive_its_two_weeks_on_the_way():
     consumer = a_consumer(simulation, "read.completed")
     emit(simulation)
     advance(simulation, 14 * 86_400 - 60)
+    simulation.office.enable(consumer)  # two weeks of failure are not what this is about
     simulation.office.replay(consumer, START, even_delivered=True)
     advance(simulation, 61)
     emit(simulation, "other")
-    advance(simulation, 86_400)
-    assert all(
-        one.state is not DeliveryState.PENDING
-        for one in simulation.office.state.deliveries.values()
-    )
+    advance(simulation, 2 * 86_400)
+    assert len(receiver.postings) == 16
+
+
+def test_what_is_still_on_its_way_outlives_a_fast_sandbox_clock():
+    receiver = Receiver(answer=500)
+    simulation = a_simulation(receiver)
+    a_consumer(simulation, "read.completed")
+    emit(simulation)
+    advance(simulation, 1)
+    simulation.world.advance_to(simulation.world.now + timedelta(days=60))  # real time stands still
+    emit(simulation, "other")
+    receiver.answer = 200
+    advance(simulation, 5)
+    assert len(receiver.postings) == 2
+
+
+def test_what_was_delivered_is_forgotten_with_its_message():
+    simulation = a_simulation()
+    a_consumer(simulation, "read.completed")
+    emit(simulation)
+    advance(simulation, 15 * 86_400)
+    emit(simulation, "other")
+    assert simulation.office.state.deliveries == {}
+
+
+def test_events_are_kept_for_almost_two_weeks():
+    simulation = a_simulation()
+    old = emit(simulation)
+    advance(simulation, 14 * 86_400 - 1)
+    emit(simulation)
+    assert old.id in simulation.office.state.messages
+
+
+def test_a_message_that_cannot_be_signed_fails_alone():
+    receiver = Receiver()
+    simulation = a_simulation(receiver)
+    a_consumer(simulation, "read.completed")
+    bad, good = emit(simulation), emit(simulation)
+    bad.body = "\ud83d"
+    advance(simulation, 1)
+    assert [posting.headers["webhook-id"] for _, posting in receiver.postings] == [good.id]
+    states = [one.state for one in simulation.office.state.deliveries.values()]
+    assert states == [DeliveryState.FAILED, DeliveryState.DELIVERED]
+
+
+def test_a_consumer_that_hangs_leaves_places_for_the_others_and_goes_on_in_its_turn():
+    simulation = a_simulation()
+    slow, quick = (a_consumer(simulation, one) for one in ("slow", "quick"))
+    slow.url = "https://slow.example"
+    for _ in range(20):
+        emit(simulation, "slow")
+    emit(simulation, "quick")
+    first = list(simulation.office.due())
+    assert [one.url for one in first] == [slow.url] * 8 + [quick.url]
+    assert simulation.office.next_due() is None  # nothing to do until an attempt is over
+    simulation.office.report(first[0].delivery, Attempt(START, 200, 0.0))
+    (ninth,) = simulation.office.due()
+    assert ninth.delivery == first[7].delivery + 1
+    simulation.office.put_back(ninth.delivery)
+    assert len(list(simulation.office.due())) == 1
+
+
+def test_a_replay_sends_what_failed_all_its_attempts_and_not_what_arrived():
+    receiver = Receiver(answer=500)
+    simulation = a_simulation(receiver)
+    consumer = a_consumer(simulation, "read.completed")
+    failed = emit(simulation)
+    advance(simulation, 2 * 86_400)
+    receiver.answer = 200
+    emit(simulation)
+    advance(simulation, 1)
+    assert simulation.office.replay(consumer, START, even_delivered=False) == [failed.id]
+
+
+def test_enabling_leaves_the_attempts_that_are_not_due_yet_at_their_time():
+    receiver = Receiver(answer=500)
+    simulation = a_simulation(receiver)
+    consumer = a_consumer(simulation, "read.completed")
+    emit(simulation)
+    advance(simulation, 10)
+    consumer.disabled = True
+    advance(simulation, 10)
+    simulation.office.enable(consumer)
+    advance(simulation, 300)
+    assert offsets(receiver) == OFFSETS[:3]
+
+
+def test_a_second_rotation_does_not_prolong_the_first_secret():
+    simulation = a_simulation()
+    consumer = a_consumer(simulation, "read.completed")
+    first = consumer.secrets[0].value
+    signing.rotate(consumer, simulation.ids, START)
+    signing.rotate(consumer, simulation.ids, START + timedelta(hours=23))
+    later = START + timedelta(hours=24)
+    assert first not in signing.valid_secrets(consumer, later)
+    assert len(signing.valid_secrets(consumer, later)) == 2
+
+
+def test_enabling_while_some_wait_for_their_place_leaves_none_behind():
+    simulation = a_simulation()
+    consumer = a_consumer(simulation, "x")
+    for _ in range(20):
+        emit(simulation, "x")
+    office = simulation.office
+    under_way = list(office.due())
+    office.enable(consumer)
+    under_way += office.due()
+    for _ in range(10):
+        emit(simulation, "x")
+    under_way += office.due()
+    for posting in under_way:  # grows as it goes
+        office.report(posting.delivery, Attempt(START, 200, 0.0))
+        under_way += office.due()
+    states = [one.state for one in office.state.deliveries.values()]
+    assert states == [DeliveryState.DELIVERED] * 30

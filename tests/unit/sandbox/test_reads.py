@@ -5,6 +5,7 @@ import pytest
 from tests.unit.sandbox.worlds import START, Receiver, a_company, a_consumer, a_simulation, advance
 from tools.sandbox import companies, connections, products, progress, reads
 from tools.sandbox.catalog import read_events
+from tools.sandbox.model import Read, SyncSettings
 
 EVERY_READ_EVENT = [*read_events(None), *read_events("invoice-finance")]
 
@@ -142,3 +143,31 @@ def test_the_same_seed_gives_the_same_history():
     assert len(first) > 100
     assert first == history()
     assert first[0][0] > START
+
+
+def test_a_read_that_cannot_be_planned_leaves_nothing_behind(simulation):
+    company = a_company(simulation, "invoice-finance")
+    before = list(company.datasets)
+    targets = reads.targets(company, ["payments"])
+    with pytest.raises(OverflowError):
+        reads.start(
+            simulation.world, company, "invoice-finance", targets, pace=reads.Pace(seconds=1e300)
+        )
+    assert (company.reads, list(company.datasets)) == ({}, before)
+
+
+def test_a_read_of_nothing_can_be_ended_by_hand(simulation, receiver):
+    company = a_company(simulation, "invoice-finance")
+    receiver.postings.clear()
+    company.reads["r"] = Read("r", company.id, "invoice-finance", False, START, {}, [], 0)
+    assert reads.complete_now(simulation.world, company, "invoice-finance", {}) == 1
+    assert company.reads == {}
+
+
+def test_linking_reads_the_standard_products_too(simulation):
+    company = companies.create(simulation.world, {"name": "A", "products": ["payables"]})
+    simulation.world.state.client_settings = SyncSettings([])
+    connection = connections.create(simulation.world, company, "gbol")
+    connections.link(simulation.world, company, connection)
+    wanted = simulation.world.state.products["payables"].data_types
+    assert {one.data_type for one in company.datasets.values()} == set(wanted)

@@ -110,3 +110,28 @@ def test_a_very_long_interval_is_as_good_as_never():
     company = a_company(simulation)
     schedules.plan_client(simulation.world, company)
     advance(simulation, 400 * DAY)
+
+
+def test_a_data_type_that_fails_for_hours_holds_up_no_other():
+    receiver = Receiver()
+    simulation = a_simulation(receiver, failure_seconds=12 * HOUR)
+    simulation.world.state.client_settings = scheduled(payments=1, customers=1)
+    company = a_company(simulation)
+    company.trouble["customers"] = "FetchError"
+    a_consumer(simulation, "read.completed")
+    advance(simulation, 3 * DAY)
+    read = [one for one in company.datasets.values() if one.data_type == "payments"]
+    assert len(read) == 1 + 72  # the first read, and every hour
+    held = [one for one in company.datasets.values() if one.data_type == "customers"]
+    assert len(held) == 1 + 6
+
+
+def test_an_override_that_does_not_override_leaves_the_clients_settings():
+    simulation = a_simulation()
+    simulation.world.state.client_settings = scheduled(payments=1)
+    company = a_company(simulation)
+    company.override = SyncSettings([], overrides_defaults=False)
+    (setting,) = sync_settings.effective(simulation.world, company)
+    assert (setting.data_type, setting.sync_schedule) == ("payments", 1)
+    simulation.world.state.client_settings.overrides_defaults = False
+    assert sync_settings.effective(simulation.world, company) == []

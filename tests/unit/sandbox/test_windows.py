@@ -216,3 +216,14 @@ def test_a_first_link_has_the_time_of_the_link_and_says_nothing_was_modified():
     assert datetime.fromisoformat(payload["modifiedFromDate"]) == START
     assert [entry["recordsModified"] for entry in payload["dataTypes"]] == [False] * 3
     assert simulation.now - START == timedelta(seconds=60)
+
+
+def test_a_product_that_was_removed_starts_with_everything_when_it_comes_back():
+    receiver = Receiver()
+    simulation = a_simulation(receiver)
+    company = a_company(simulation, "invoice-finance")
+    a_consumer(simulation, "invoice-finance.read.completed")
+    products.remove(simulation.world, company, "invoice-finance")
+    products.assign(simulation.world, company, "invoice-finance")
+    advance(simulation, 60)
+    assert receiver.events()[0]["payload"]["modifiedFromDate"] is None

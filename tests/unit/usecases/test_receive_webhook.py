@@ -151,6 +151,12 @@ def test_a_refusal_says_to_the_log_whether_the_consumer_is_known(receive):
         receive("lending", signed_headers(BODY, secret=OTHER_SECRET), BODY)
 
 
+def test_nothing_is_parsed_before_it_is_verified(receive, monkeypatch):
+    monkeypatch.setattr("codat_hub.usecases.receive_webhook.place", lambda _body: 1 / 0)
+    with pytest.raises(Refused):
+        receive("lending", signed_headers(BODY, secret=OTHER_SECRET), BODY)
+
+
 def test_malformed_headers_reload_nothing(receive, secrets):
     with pytest.raises(Refused):
         receive("lending", {**signed_headers(BODY), "webhook-signature": "v1"}, BODY)

@@ -17,6 +17,7 @@ from tools.sandbox.http import (
     portal_tests,
     portal_webhooks,
     portal_world,
+    unrouted,
     webhook_routes,
 )
 from tools.sandbox.http.exchange import Handler
@@ -68,16 +69,25 @@ def create_app(sandbox: Sandbox) -> Starlette:
     async def root(request: Request) -> Response:
         return page.respond(sandbox, request)
 
-    routes = [Route("/", root, methods=["GET"])]
+    async def icon(_: Request) -> Response:
+        return Response(status_code=204)
+
+    # Browsers ask for the icon by themselves: it is no request to Codat's API.
+    routes = [Route("/", root, methods=["GET"]), Route("/favicon.ico", icon, methods=["GET"])]
     for method, path, handler in API:
         routes.append(Route(path, gateway.endpoint(handler), methods=[method]))
-    for portal in (portal_webhooks.portal, portal_world.portal, portal_tests.portal):
-        routes.extend(portal.routes(sandbox))
-    return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    parts = (portal_webhooks.portal, portal_world.portal, portal_tests.portal)
+    portal = [route for part in parts for route in part.routes(sandbox)]
+    routes += [*portal, unrouted.of_the_portal(portal)]
+    rest = gateway.endpoint(unrouted.of_the_api((method, path) for method, path, _ in API))
+    routes.append(Route("/{path:path}", rest, methods=unrouted.METHODS))
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
-    """404 and 405 for what is no part of Codat's API, in Codat's error body."""
+    """A method that HTTP itself does not know, in Codat's error body."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     words = {404: "Not found.", 405: "Method not allowed."}.get(status, str(error))
     headers = error.headers if isinstance(error, HTTPException) else None

@@ -1,12 +1,31 @@
 """The bodies that /_sandbox takes, and how it says what is wrong with one."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from tools.sandbox.catalog import FINAL
+
+
+def _not_of_the_server(name: str) -> str:
+    if name.lower() in {"content-length", "transfer-encoding", "connection"}:
+        raise ValueError("the server sets this header itself")
+    return name
+
+
+_YEAR: Final = 366 * 86_400
+
+# What HTTP can send; the length of the body is the server's own affair.
+type HeaderName = Annotated[
+    str,
+    Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
+    AfterValidator(_not_of_the_server),
+]
+type HeaderValue = Annotated[
+    str, Field(pattern=r"^([!-~\u00a1-\u00ff]([ -~\u00a1-\u00ff]*[!-~\u00a1-\u00ff])?)?$")
+]
 
 
 class Body(BaseModel):
@@ -53,7 +72,7 @@ class StartRead(Body):
     company_id: str
     product_identifier: str | None = None
     data_types: list[str] | None = None
-    seconds: Annotated[float, Field(ge=0)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=_YEAR)] | None = None
 
 
 class CompleteRead(Body):
@@ -91,7 +110,7 @@ class FaultRequest(Body):
     path: str
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     body: Any = None
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     latency_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
     reset: bool | Literal["before", "after"] = False
     times: Annotated[int, Field(ge=1, le=1_000_000)] = 1
@@ -101,7 +120,7 @@ class ClockSpeed(Body):
     """How many sandbox seconds pass in a real one, and how many to jump ahead now."""
 
     speed: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    advance_seconds: Annotated[float, Field(ge=0, le=366 * 86_400)] = 0.0
+    advance_seconds: Annotated[float, Field(ge=0, le=_YEAR)] = 0.0
 
 
 class QuotaChange(Body):

@@ -4,9 +4,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import json
 import logging
-import re
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -16,15 +14,14 @@ from starlette.responses import Response
 from tools.sandbox import ratelimits
 from tools.sandbox.errors import CodatError, unauthorized
 from tools.sandbox.faults import Fault, Reset
+from tools.sandbox.http import faulty
 from tools.sandbox.http.connections import abort
 from tools.sandbox.http.exchange import Answer, Call, Handler
-from tools.sandbox.idempotency import METHODS
+from tools.sandbox.idempotency import METHODS, KeptAnswer
 from tools.sandbox.ratelimits import TooManyRequests
 from tools.sandbox.runtime import Sandbox
 
 log = logging.getLogger("sandbox")
-
-_ANY = re.compile("")
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -74,7 +71,7 @@ class Gateway:
         try:
             limits.admit(world, address, company_id, self._sandbox.wall())
         except TooManyRequests as refusal:
-            wait = ratelimits.retry_after(world, refusal.wait)
+            wait = ratelimits.retry_after(world, refusal)
             return _failure(refusal.answer, {"Retry-After": wait})
         try:
             return await self._once(call, handler)
@@ -90,9 +87,8 @@ class Gateway:
             kept = self._sandbox.keys.begin(key, _fingerprint(call), self._sandbox.world.now)
         except CodatError as error:
             return _failure(error)
-        if kept is not None and kept.status is not None:
-            body = json.loads(kept.body) if kept.body else None
-            return Answer(kept.status, body, replayed=True)
+        if kept:
+            return Answer(kept.status, raw=kept.body, headers=kept.headers, replayed=True)
         try:
             return await self._carry_out(call, handler, key)
         except asyncio.CancelledError:
@@ -107,13 +103,20 @@ class Gateway:
                 if key:
                     self._sandbox.keys.abandon(key)
                 raise ConnectionCut
-        answer = _faulty(fault) if fault and fault.status else self._handle(call, handler)
+        answer = self._outcome(fault, call, handler)
         if key:
-            now = self._sandbox.world.now
-            self._sandbox.keys.finish(key, answer.status, answer.text(), now)
+            kept = KeptAnswer(answer.status, answer.text(), answer.headers)
+            self._sandbox.keys.finish(key, kept, self._sandbox.world.now)
         if fault and fault.reset is Reset.AFTER:
             raise ConnectionCut
         return answer
+
+    def _outcome(self, fault: Fault | None, call: Call, handler: Handler) -> Answer:
+        if fault is None:
+            return self._handle(call, handler)
+        if fault.status:
+            return faulty.answer(fault, fault.status)
+        return faulty.around(fault, self._handle(call, handler))
 
     def _handle(self, call: Call, handler: Handler) -> Answer:
         self._sandbox.tick()
@@ -123,7 +126,7 @@ class Gateway:
             return _failure(error)
         except Exception:
             log.exception("the sandbox failed at a request", extra={"path": call.path})
-            return _faulty(Fault("*", _ANY, 1, status=500))
+            return faulty.failure()
 
     def _authorized(self, request: Request) -> bool:
         """Basic and the encoded key alone: no user name, no colon (FACTS §1.1)."""
@@ -140,7 +143,7 @@ async def _call(request: Request) -> Call:
         query=request.query_params,
         raw_query=request.url.query,
         body=await request.body(),
-        idempotency_key=request.headers.get("idempotency-key"),
+        idempotency_key=request.headers.get("idempotency-key") or None,
     )
 
 
@@ -153,28 +156,8 @@ def _failure(error: CodatError, headers: dict[str, str] | None = None) -> Answer
     return Answer(error.status, error.body(uuid.uuid4().hex), headers or {})
 
 
-def _faulty(fault: Fault) -> Answer:
-    status = fault.status or 500
-    standard = CodatError(status, _FAULT_TEXTS.get(status, "A fault that was asked for."))
-    body = fault.body if fault.body is not None else standard.body(uuid.uuid4().hex)
-    return Answer(status, body, fault.headers)
-
-
 def _response(answer: Answer, limits: dict[str, str]) -> Response:
-    headers = limits | answer.headers
-    if answer.body is None:
-        return Response(status_code=answer.status, headers=headers)
-    return Response(
-        answer.text(), status_code=answer.status, headers=headers, media_type="application/json"
-    )
-
-
-_FAULT_TEXTS = {
-    401: "Unauthorized",
-    402: "You have exceeded the 50-company limit that applies to a Free plan. We recommend that "
-    "you delete any companies you no longer need and retry the request.",
-    403: "You are using an outdated API key or a key not associated with that resource.",
-    429: "You have made too many requests in a given amount of time; please retry later.",
-    500: "There is a problem with our server. Please try again later.",
-    503: "The Codat API is temporarily offline for maintenance. Please try again later.",
-}
+    headers = {name.lower(): value for name, value in (limits | answer.headers).items()}
+    if text := answer.text():
+        return Response(text, answer.status, headers, media_type="application/json")
+    return Response(status_code=answer.status, headers=headers)

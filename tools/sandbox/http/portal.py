@@ -4,16 +4,20 @@ import inspect
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tools.sandbox import strict_json
 from tools.sandbox.errors import CodatError
 from tools.sandbox.http.contract import BadInput, problems_of
 from tools.sandbox.runtime import Sandbox
+
+# 0.0.0.0 and :: are what the ready line says if that is where it listens.
+_OWN_NAMES: Final = frozenset({"localhost", "0.0.0.0", "::"})  # noqa: S104 (binds nothing)
 
 type Action = Callable[..., Any]
 
@@ -56,9 +60,18 @@ class Portal:
 
 
 def is_local(request: Request) -> bool:
-    """Whether the peer is this machine."""
+    """Whether the peer is this machine, and asked for it by such a name.
+
+    A page of the web can make its own name mean this machine, but not change what it asks for.
+    """
+    peer = request.client.host if request.client else ""
+    host = request.url.hostname or ""
+    return _is_loopback(peer) and (host in _OWN_NAMES or _is_loopback(host))
+
+
+def _is_loopback(text: str) -> bool:
     try:
-        address = ipaddress.ip_address(request.client.host if request.client else "")
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
@@ -67,7 +80,10 @@ def is_local(request: Request) -> bool:
 
 def refusal() -> JSONResponse:
     """What another machine gets."""
-    return JSONResponse({"error": "/_sandbox answers to this machine only."}, status_code=403)
+    return JSONResponse(
+        {"error": "/_sandbox answers to this machine only, at localhost or 127.0.0.1."},
+        status_code=403,
+    )
 
 
 def _endpoint(sandbox: Sandbox, action: Action) -> Callable[[Request], Awaitable[Response]]:
@@ -103,7 +119,7 @@ def _json(raw: bytes) -> Any:
     if not raw:
         return {}
     try:
-        return json.loads(raw)
+        return strict_json.loads(raw)
     except ValueError:
         raise BadInput("body", raw.decode(errors="replace")[:200], "JSON", status=400) from None
 

@@ -1,16 +1,19 @@
 """/_sandbox: what only a test needs: faults, the clock, limits, looking behind the scenes."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from tools.sandbox import ratelimits
 from tools.sandbox.faults import Fault, Reset
+from tools.sandbox.http import faulty
 from tools.sandbox.http.contract import BadInput, ClockSpeed, FaultRequest, QuotaChange
 from tools.sandbox.http.portal import Portal
 from tools.sandbox.moments import codat_date
 from tools.sandbox.runtime import Sandbox
 
 portal = Portal()
+
+_LONGEST_NUMBER: Final = 18
 
 
 @portal.get("/health")
@@ -48,10 +51,9 @@ def add_fault(sandbox: Sandbox, _: dict[str, str], wanted: FaultRequest) -> dict
     """Let the next requests that match go wrong."""
     try:
         path = re.compile(wanted.path)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise BadInput("path", wanted.path, f"a regular expression ({error})") from None
-    if wanted.status is None and not wanted.latency_seconds and not wanted.reset:
-        raise BadInput("status", None, "at least one of status, latencySeconds, reset")
+    _refuse_contradictions(wanted)
     fault = Fault(
         method=wanted.method,
         path=path,
@@ -86,7 +88,7 @@ def clear_faults(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
 def requests(sandbox: Sandbox, query: dict[str, str]) -> list[dict[str, Any]]:
     """The API requests whose `n` is greater than `since` (default: all that are kept)."""
     since = query.get("since", "0")
-    if not since.isdecimal():
+    if not since.isdecimal() or len(since) > _LONGEST_NUMBER:
         raise BadInput("since", since, "the `n` of a request, a whole number")
     return sandbox.requests.after(int(since))
 
@@ -115,7 +117,7 @@ def change_quota(sandbox: Sandbox, _: dict[str, str], wanted: QuotaChange) -> di
     """Set quota and remainder; nothing left sends `reached`, `reset` sends `reset` if due."""
     state = sandbox.world.state
     if "daily_quota" in wanted.model_fields_set:
-        state.quota.daily = wanted.daily_quota
+        ratelimits.set_daily(sandbox.world, wanted.daily_quota)
     if wanted.remaining is not None:
         ratelimits.leave(sandbox.world, wanted.remaining)
     if wanted.retry_after:
@@ -123,6 +125,15 @@ def change_quota(sandbox: Sandbox, _: dict[str, str], wanted: QuotaChange) -> di
     if wanted.reset:
         ratelimits.reset(sandbox.world)
     return quota(sandbox, {})
+
+
+def _refuse_contradictions(wanted: FaultRequest) -> None:
+    if not (wanted.status or wanted.headers or wanted.latency_seconds or wanted.reset):
+        raise BadInput("status", None, "at least one of status, headers, latencySeconds, reset")
+    if wanted.body is not None and wanted.status is None:
+        raise BadInput("body", wanted.body, "only with a status")
+    if wanted.body and wanted.status in faulty.BODILESS:
+        raise BadInput("body", wanted.body, f"none with status {wanted.status}")
 
 
 def _reset(wanted: bool | str) -> Reset | None:

@@ -73,12 +73,10 @@ def replay(sandbox: Sandbox, params: dict[str, str], wanted: Replay) -> dict[str
 @portal.post("/events")
 def emit(sandbox: Sandbox, _: dict[str, str], wanted: Event) -> dict[str, Any]:
     """Make Codat send any event: to its subscribers, or to the consumer that is named."""
-    about = sandbox.world.state.companies.get(wanted.company_id or "")
+    about = sandbox.world.company(wanted.company_id) if wanted.company_id else None
+    named = wanted.consumer_id and _consumer(sandbox, {"webhook_id": wanted.consumer_id})
     message = sandbox.world.compose(wanted.event_type, wanted.payload, about)
-    if wanted.consumer_id:
-        receivers = [_consumer(sandbox, {"webhook_id": wanted.consumer_id})]
-    else:
-        receivers = sandbox.office.subscribers(message)
+    receivers = [named] if named else sandbox.office.subscribers(message)
     for _copy in range(wanted.copies):
         for consumer in receivers:
             sandbox.office.hand_over(message, consumer.id, shuffle=wanted.shuffle)

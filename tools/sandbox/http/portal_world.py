@@ -97,6 +97,9 @@ def complete_read(sandbox: Sandbox, _: dict[str, str], wanted: CompleteRead) -> 
     """End what runs for a product now; with nothing running nothing happens."""
     company = sandbox.world.company(wanted.company_id)
     reader = _reader(_product(sandbox, wanted.product_identifier))
+    possible = reads.running_types(company, reader) or DATA_TYPES
+    if wrong := [kind for kind in wanted.statuses if kind not in possible]:
+        raise BadInput("statuses", wrong, ", ".join(possible))
     return {"completed": reads.complete_now(sandbox.world, company, reader, wanted.statuses)}
 
 

@@ -3,12 +3,15 @@
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httpx
+
 from tools.sandbox.errors import CodatError, invalid_request
 from tools.sandbox.identifiers import Identifiers
 from tools.sandbox.webhooks.model import Consumer, PostState
 from tools.sandbox.webhooks.post_office import PostOffice
 from tools.sandbox.webhooks.signing import new_secret
 
+_SCHEMES: Final = frozenset({"http", "https"})
 MOST_CONSUMERS: Final = 50
 MOST_TAGS: Final = 10
 LONGEST_TAG: Final = 128
@@ -55,14 +58,20 @@ def view(consumer: Consumer) -> dict[str, Any]:
     return shown
 
 
+def is_address(text: str) -> bool:
+    """Whether a consumer can be asked there: http or https, with a host and port that can exist."""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        return False
+    try:
+        parts, asked = urlsplit(text), httpx.URL(text)
+        return parts.scheme in _SCHEMES and bool(asked.host) and parts.port != 0
+    except (ValueError, httpx.InvalidURL):  # the former also for a port or a name beyond the rules
+        return False
+
+
 def _url(value: Any) -> str:
-    if isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value:
-        try:
-            parts = urlsplit(value)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme in {"http", "https"} and parts.hostname:
-            return value
+    if isinstance(value, str) and is_address(value):
+        return value
     raise invalid_request("url must be an absolute http or https address.")
 
 

@@ -1,6 +1,7 @@
 """Carries postings over HTTP: real requests, real seconds."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -11,6 +12,8 @@ import httpx
 
 from tools.sandbox.webhooks.model import Attempt
 from tools.sandbox.webhooks.post_office import Posting, PostOffice
+
+log = logging.getLogger("sandbox")
 
 # How long Codat waits for an answer.
 TIMEOUT_SECONDS: Final = 15.0
@@ -68,5 +71,8 @@ class Courier:
         except TimeoutError:
             return None, f"no answer within {TIMEOUT_SECONDS:g} s"
         except (httpx.HTTPError, httpx.InvalidURL) as problem:
+            return None, f"{type(problem).__name__}: {problem}"
+        except Exception as problem:
+            log.exception("an attempt failed in an unexpected way")
             return None, f"{type(problem).__name__}: {problem}"
         return answer.status_code, None

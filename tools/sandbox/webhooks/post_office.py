@@ -1,12 +1,14 @@
 """Decides which message goes to whom and when it is tried again; sends nothing itself."""
 
 import heapq
+import logging
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from tools.sandbox.webhooks.matching import subscribes, to_replay
 from tools.sandbox.webhooks.model import (
     Attempt,
     Consumer,
@@ -15,7 +17,11 @@ from tools.sandbox.webhooks.model import (
     Message,
     PostState,
 )
+from tools.sandbox.webhooks.retention import Retention
 from tools.sandbox.webhooks.signing import signed_headers
+from tools.sandbox.webhooks.turnstile import Turnstile
+
+log = logging.getLogger("sandbox")
 
 # Delay before each attempt, counted from the failure of the one before (FACTS §2.5).
 RETRY_DELAYS: Final = tuple(
@@ -23,8 +29,6 @@ RETRY_DELAYS: Final = tuple(
 )
 # An endpoint whose every attempt fails for this long is switched off (real time, not scaled).
 GIVE_UP_AFTER: Final = timedelta(days=5)
-# Events can be replayed for two weeks (sandbox time), even without any consumer.
-KEPT_FOR: Final = timedelta(days=14)
 # How far reordering and duplicates may move an attempt (real time).
 SPREAD: Final = timedelta(seconds=1)
 
@@ -48,6 +52,8 @@ class PostOffice:
         self._rng = random.Random(seed)
         self._open: dict[str, set[int]] = {}
         self._queue: list[tuple[datetime, int]] = []
+        self._retention = Retention()
+        self._turnstile = Turnstile()
         for delivery in state.deliveries.values():
             # An attempt that was under way when the state was saved is made again.
             if delivery.state is DeliveryState.PENDING:
@@ -80,13 +86,11 @@ class PostOffice:
             consumer = self.state.consumers[delivery.consumer_id]
             if consumer.disabled:
                 continue  # enable() schedules it again
-            message = self.state.messages.get(delivery.message_id)
-            if message is None:
-                self._settle(delivery, DeliveryState.FAILED)  # older than two weeks
-                continue
+            if not self._turnstile.enter(consumer.id, number):
+                continue  # the end of one of its attempts puts it back into the queue
             delivery.due = None
-            headers = signed_headers(consumer, message, self.now())
-            yield Posting(number, consumer.url, headers, message.body)
+            if posting := self._signed(delivery, consumer):
+                yield posting
 
     def next_due(self) -> datetime | None:
         """When the next attempt is to be made."""
@@ -97,6 +101,7 @@ class PostOffice:
         delivery = self.state.deliveries.get(number)
         if delivery is None or delivery.state is not DeliveryState.PENDING:
             return  # the consumer was deleted, or all was reset, while it was under way
+        self._let_next_in(delivery.consumer_id)
         delivery.attempts.append(attempt)
         consumer = self.state.consumers[delivery.consumer_id]
         if attempt.status is not None and 200 <= attempt.status < 300:
@@ -114,12 +119,14 @@ class PostOffice:
     def put_back(self, number: int) -> None:
         """An attempt was given up before it had an outcome: it is due at once."""
         if delivery := self.state.deliveries.get(number):
+            self._let_next_in(delivery.consumer_id)
             self._schedule(delivery, self.now())
 
     def enable(self, consumer: Consumer) -> None:
         """Attempt again: what was left of the schedules resumes, late ones at once."""
         consumer.disabled = False
         consumer.failing_since = None
+        self._turnstile.dismiss(consumer.id)
         for number in sorted(self._open.get(consumer.id, ())):
             delivery = self.state.deliveries[number]
             if delivery.due is not None:
@@ -127,25 +134,15 @@ class PostOffice:
 
     def replay(self, consumer: Consumer, since: datetime, *, even_delivered: bool) -> list[str]:
         """Send again what was generated since a time: what the consumer lacks, or everything."""
-        on_its_way_or_there = {
-            delivery.message_id
-            for delivery in self.state.deliveries.values()
-            if delivery.consumer_id == consumer.id and delivery.state is not DeliveryState.FAILED
-        }
-        wanted = [
-            message
-            for message in self.state.messages.values()
-            if message.generated >= since
-            and subscribes(consumer, message)
-            and (even_delivered or message.id not in on_its_way_or_there)
-        ]
-        for message in wanted:
-            self._add(message.id, consumer.id, timedelta(0))
-        return [message.id for message in wanted]
+        wanted = to_replay(self.state, consumer, since, even_delivered=even_delivered)
+        for message_id in wanted:
+            self._add(message_id, consumer.id, timedelta(0))
+        return wanted
 
     def forget(self, consumer_id: str) -> None:
         """Delete a consumer: its pending retries are dropped."""
         del self.state.consumers[consumer_id]
+        self._turnstile.dismiss(consumer_id)
         for number in sorted(self._open.get(consumer_id, ())):
             delivery = self.state.deliveries[number]
             delivery.note = "consumer deleted"
@@ -154,13 +151,27 @@ class PostOffice:
     def keep(self, message: Message) -> None:
         """Remember the message, so that it can be replayed; forget those too old for that."""
         self.state.messages[message.id] = message
-        horizon = message.generated - KEPT_FOR
-        while (oldest := next(iter(self.state.messages.values()))).generated < horizon:
-            del self.state.messages[oldest.id]
-        stale = self.state.deliveries
-        while stale and (first := next(iter(stale.values()))).message_id not in self.state.messages:
-            self._open.get(first.consumer_id, set()).discard(first.number)
-            del stale[first.number]
+        self._retention.sweep(self.state, message.generated)
+
+    def _signed(self, delivery: Delivery, consumer: Consumer) -> Posting | None:
+        """The attempt as it goes out; what cannot be signed fails and holds up nothing else."""
+        try:
+            message = self.state.messages[delivery.message_id]
+            headers = signed_headers(consumer, message, self.now())
+        except Exception:
+            log.exception("a message could not be signed", extra={"id": delivery.message_id})
+            delivery.note = "could not be signed"
+            self._let_next_in(consumer.id)
+            self._settle(delivery, DeliveryState.FAILED)
+            return None
+        return Posting(delivery.number, consumer.url, headers, message.body)
+
+    def _let_next_in(self, consumer_id: str) -> None:
+        """An attempt is over: the one that waited longest for its place is due now."""
+        number = self._turnstile.leave(consumer_id)
+        delivery = self.state.deliveries.get(number) if number is not None else None
+        if delivery and delivery.due:
+            heapq.heappush(self._queue, (delivery.due, delivery.number))
 
     def _add(
         self, message_id: str, consumer_id: str, wait: timedelta, *, copy: bool = False
@@ -194,10 +205,3 @@ class PostOffice:
 
     def _spread(self) -> timedelta:
         return SPREAD * self._rng.random()
-
-
-def subscribes(consumer: Consumer, message: Message) -> bool:
-    """Event type by name, and any tag of the company if the consumer filters by tag."""
-    if message.event_type not in consumer.event_types:
-        return False
-    return not consumer.company_tags or not set(consumer.company_tags).isdisjoint(message.tags)

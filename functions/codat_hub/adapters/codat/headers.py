@@ -20,20 +20,19 @@ if TYPE_CHECKING:
 # The quota starts anew every day, so a longer wait than that is a mistake of somebody's.
 LONGEST_WAIT: Final = timedelta(hours=24)
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
+# One value of a header that came more than once, which reads `5, 7`; a date has a comma of its own.
+_VALUE: Final = re.compile(r"(?:\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,)?[^,]+", re.IGNORECASE)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """`Retry-After` as a wait from `now` (aware), 0 to 24 hours; None when missing or unreadable.
 
-    Seconds or an HTTP date. (RFC 9110 §10.2.3; which of them Codat sends is undocumented)
+    Seconds or an HTTP date. (RFC 9110 §10.2.3; which of them Codat sends is undocumented) Of a
+    header that came more than once the first value that can be read.
     """
-    text = headers.get("retry-after", "").strip()
-    if _DIGITS.fullmatch(text):
-        return timedelta(seconds=min(int(text), LONGEST_WAIT.total_seconds()))
-    date = _http_date(text)
-    if date is None:
-        return None
-    return min(max(date - now, timedelta(0)), LONGEST_WAIT)
+    values = _VALUE.findall(headers.get("retry-after", ""))
+    waits = (_wait(value.strip(), now) for value in values)
+    return next((wait for wait in waits if wait is not None), None)
 
 
 def quota(headers: Mapping[str, str]) -> Quota | None:
@@ -44,6 +43,15 @@ def quota(headers: Mapping[str, str]) -> Quota | None:
         resets_at=_date(headers.get("x-rate-limit-reset", "")),
     )
     return None if found == Quota() else found
+
+
+def _wait(text: str, now: datetime) -> timedelta | None:
+    if _DIGITS.fullmatch(text):
+        return timedelta(seconds=min(int(text), LONGEST_WAIT.total_seconds()))
+    date = _http_date(text)
+    if date is None:
+        return None
+    return min(max(date - now, timedelta(0)), LONGEST_WAIT)
 
 
 def _count(text: str) -> int | None:

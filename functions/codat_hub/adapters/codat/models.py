@@ -25,11 +25,21 @@ Moment = Annotated[
 ]
 
 
-def _or_empty(value: object) -> object:
-    return () if value is None else value
+def _told(value: object) -> object:
+    """Without the nulls in it: an entry that says nothing must not cost a page of companies."""
+    match value:
+        case list() | tuple():
+            return tuple(entry for entry in value if entry is not None)
+        case dict():
+            return {name: entry for name, entry in value.items() if entry is not None}
+        case _:
+            return value
 
 
-type Listed[T] = Annotated[tuple[T, ...], BeforeValidator(_or_empty)]
+type Told[T] = Annotated[T, BeforeValidator(_told)]
+type Listed[T] = Annotated[
+    tuple[T, ...], BeforeValidator(lambda value: () if value is None else _told(value))
+]
 
 
 class Wire(BaseModel):
@@ -63,10 +73,10 @@ class Page[T](Wire):
 
 
 class Connection(Wire):
-    """`status`: PendingAuth, Linked, Unlinked, Deauthorized, or one we do not know yet."""
+    """`status`: PendingAuth, Linked, Unlinked, Deauthorized, one we do not know yet, or None."""
 
     id: str
-    status: str
+    status: str | None
     integration_id: str | None = None
     integration_key: str | None = None
     source_id: str | None = None
@@ -86,8 +96,8 @@ class Company(Wire):
     redirect: str | None = Field(default=None, repr=False)  # opens the company's authorisation
     created: Moment | None = None
     last_sync: Moment | None = None
-    products: tuple[str, ...] | None = None
-    tags: dict[str, str] | None = None
+    products: Told[tuple[str, ...] | None] = None
+    tags: Told[dict[str, str] | None] = None
     data_connections: Listed[Connection] = ()
 
 
@@ -112,7 +122,10 @@ class SyncSettings(Wire):
     """What the client's and a company's settings share."""
 
     settings: tuple[SyncSetting, ...]
-    overrides_defaults: bool = True  # Codat's default, and required when posting. (OAS)
+    # Codat's default, for null too, and required when posting. (OAS)
+    overrides_defaults: Annotated[
+        bool, BeforeValidator(lambda value: True if value is None else value)
+    ] = True
 
     def _wire(self) -> dict[str, Any]:
         return {
@@ -174,7 +187,7 @@ class PullOperation(Wire):
     company_id: str | None = None
     connection_id: str | None = None
     completed: Moment | None = None
-    progress: int | None = None
+    progress: float | None = None  # percent
     is_completed: bool | None = None
     is_errored: bool | None = None
     status_description: str | None = None

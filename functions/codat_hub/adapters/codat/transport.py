@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -17,34 +17,30 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from codat_hub.adapters.codat import deadline
 from codat_hub.adapters.codat.answers import Received
+from codat_hub.adapters.codat.bodies import ACCEPTED_CODING, TooLong, whole
 from codat_hub.adapters.codat.failures import BUSY_PHRASES, failure, tidy
 from codat_hub.errors import CallFailed, NotUnderstood, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from codat_hub.adapters.codat.answers import Call
     from codat_hub.adapters.codat.api_key import ApiKey, KeySource
 
 BASE_URL: Final = "https://api.codat.io"
-# Bytes after decompression; a page of 100 companies takes about 0.3 MB.
-LARGEST_ANSWER: Final = 8 * 1024 * 1024
-# Bytes of an error answer that are read at all.
-LARGEST_ERROR: Final = 64 * 1024
 # Seconds a connection may idle: well below the 350 after which a NAT gateway drops it silently.
 KEPT_ALIVE: Final = 30.0
-# What these mean is only known from the body, so it has to be whole.
-_TOLD_BY_BODY: Final = frozenset({400, 409})
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `read` bounds each wait for bytes, `total` the whole call, checked between them.
+    """Seconds. `read` bounds each wait for bytes, `total` the whole call, all its waits together.
 
-    Looking up the host's name is bounded by neither: the function's own timeout is the last bound.
+    `total` holds for a client of `new_http`. Looking up the host's name is bounded by neither (the
+    function's own timeout is the last bound), and `connect` is for each address of the host.
     """
 
     connect: float = 3.0
@@ -53,24 +49,32 @@ class Timeouts:
 
     @property
     def longest(self) -> float:
-        """When a call is surely over: the last wait for bytes may begin just before `total`."""
-        return self.total + self.read
+        """When a call is surely over: nothing of it is sent, or waited for, any later.
+
+        Only a slow name lookup or a row of dead addresses takes longer, and then nothing is sent.
+        """
+        return self.total
 
 
 def new_http() -> httpx.Client:
     """A connection pool to make once, at import of a handler, so that connections are reused.
 
-    It keeps no cookies. It stops httpcore, for the whole process, from logging what comes in even
-    at DEBUG: that is payload, and from a server that echoes it is the API key.
+    It keeps no cookies, lets no call outlast its deadline and takes no proxy from the environment:
+    there the deadline would not hold, and what is sent on this machine must not leave it.
+
+    It stops httpcore and httpx, for the whole process, from logging what comes in: that is payload,
+    and from a server that echoes it, be it in the reason phrase, it is the API key.
     """
     logging.getLogger("httpcore").setLevel(logging.INFO)
-    http = httpx.Client(limits=httpx.Limits(keepalive_expiry=KEPT_ALIVE))
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    pool = deadline.BoundedTransport(keepalive_expiry=KEPT_ALIVE)
+    http = httpx.Client(transport=pool, trust_env=False)
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return http
 
 
 class Transport:
-    """See the module. `api_key` is asked once per call; `monotonic` is in seconds."""
+    """See the module. `api_key` is asked once per call."""
 
     def __init__(
         self,
@@ -81,7 +85,6 @@ class Transport:
         timeouts: Timeouts = Timeouts(),
         busy_phrases: tuple[str, ...] = BUSY_PHRASES,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = http
         self._api_key = api_key
@@ -89,12 +92,13 @@ class Transport:
         self._timeouts = timeouts
         self._busy_phrases = busy_phrases
         self._now = now
-        self._monotonic = monotonic
 
     def send(self, call: Call) -> Received:
         """The answer, when it is a 2xx. Raises the subclasses of CallFailed."""
         key = self._api_key.current()
-        outcome = self._exchange(call, key)
+        request = self._request(call, key)
+        with deadline.within(self._timeouts.total):
+            outcome = self._exchange(call, request, key)
         if isinstance(outcome, CallFailed):
             raise outcome
         if not 200 <= outcome.status < 300:
@@ -105,72 +109,49 @@ class Transport:
         """Read the API key anew for the next call."""
         self._api_key.forget()
 
-    def _exchange(self, call: Call, key: ApiKey) -> Received | CallFailed:
+    def _exchange(self, call: Call, request: httpx.Request, key: ApiKey) -> Received | CallFailed:
         """A failure is returned, to be raised outside `except`: httpx and h11 quote in their texts
         what came in, and that may quote the API key, so their exceptions are not chained.
         """
-        deadline = self._monotonic() + self._timeouts.total
         status = None
         try:
-            with self._stream(call, key) as response:
+            # The key goes to Codat and nowhere else: no redirect is followed.
+            response = self._http.send(request, stream=True, auth=None, follow_redirects=False)
+            with closing(response):
                 status = response.status_code
-                body = self._read(response, deadline)
+                body = whole(response)
                 return Received(status, response.headers, body, self._now(), key.redact)
-        except (httpx.DecodingError, _TooLong) as exc:
+        except (httpx.DecodingError, TooLong) as exc:
             kind: type[CallFailed] = NotUnderstood
             trouble = _described(exc)
-        except (httpx.HTTPError, httpx.StreamError, _TooSlow) as exc:
+        except (httpx.HTTPError, httpx.StreamError) as exc:
             kind = OutcomeUnknown
-            trouble = f"no whole answer: {_described(exc)}"
+            late = f"TooSlow: over {self._timeouts.total:g} s"
+            trouble = f"no whole answer: {late if deadline.is_over() else _described(exc)}"
+        except (httpx.InvalidURL, ValueError) as exc:
+            # httpx parses the Location of a redirect also when it is not followed.
+            kind = NotUnderstood
+            trouble = f"unreadable head: {type(exc).__name__}"
         return kind(tidy(key.redact(trouble)), status=status, call=str(call))
 
-    def _stream(self, call: Call, key: ApiKey) -> AbstractContextManager[httpx.Response]:
-        return self._http.stream(
+    def _request(self, call: Call, key: ApiKey) -> httpx.Request:
+        return self._http.build_request(
             call.method,
             self._base_url + call.target,
             headers=_headers(call, key.authorization()),
             content=None if call.body is None else json.dumps(call.body).encode(),
             timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect),
-            follow_redirects=False,  # the key goes to Codat and nowhere else
-            auth=None,
         )
-
-    def _read(self, response: httpx.Response, deadline: float) -> bytes:
-        """The body; of an error told by its status whatever part of it can be had."""
-        body = bytearray()
-        try:
-            for chunk in response.iter_bytes():
-                body += chunk
-                if response.is_error and len(body) >= LARGEST_ERROR:
-                    return bytes(body[:LARGEST_ERROR])
-                self._check(len(body), deadline)
-        except (httpx.HTTPError, httpx.StreamError, _TooSlow):
-            if not response.is_error or response.status_code in _TOLD_BY_BODY:
-                raise
-        return bytes(body)
-
-    def _check(self, size: int, deadline: float) -> None:
-        if size > LARGEST_ANSWER:
-            raise _TooLong(f"over {LARGEST_ANSWER} bytes")
-        if self._monotonic() > deadline:
-            raise _TooSlow(f"over {self._timeouts.total:g} s")
-
-
-class _TooLong(Exception):
-    """More bytes than any answer of Codat's."""
-
-
-class _TooSlow(Exception):
-    """More time than a call may take."""
 
 
 def _described(exc: Exception) -> str:
-    return f"{type(exc).__name__.lstrip('_')}: {exc}"
+    return f"{type(exc).__name__}: {exc}"
 
 
 def _headers(call: Call, authorization: str) -> dict[str, str]:
     headers = {
         "Accept": "application/json",
+        "Accept-Encoding": ACCEPTED_CODING,
         "Authorization": authorization,
         "User-Agent": "codat-hub",
     }

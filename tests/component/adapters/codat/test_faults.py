@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import socket
 import time
 import traceback
+import tracemalloc
 
 import pytest
 
 from codat_hub import errors
-from codat_hub.adapters.codat import transport as transport_module
+from codat_hub.adapters.codat import bodies, transport
 from codat_hub.adapters.codat.api_key import GivenKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
@@ -159,6 +161,33 @@ def drips(line):
         line.hold(0.05)
 
 
+def dripping(beginning, drop):
+    """Each piece comes well within the read timeout, for much longer than the call may take."""
+
+    def script(line):
+        line.send(beginning)
+        for _ in range(100):
+            line.send(drop)
+            line.hold(0.05)
+
+    return script
+
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "a header": dripping(HEAD + b"X-Slow: ", b"a"),
+    "interim answers": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a chunk extension": dripping(CHUNKED + b"1;", b"x"),
+    "a trailer": dripping(CHUNKED + b'c\r\n{"id": "c1"}\r\n0\r\nX: ', b"x"),
+    "a body": dripping(HEAD + b"Content-Length: 1000\r\n\r\n", b" "),
+    "a body that unpacks to nothing": dripping(
+        HEAD + b"Content-Encoding: gzip\r\nContent-Length: 1000\r\n\r\n"
+        b"\x1f\x8b\x08\x08\0\0\0\0\0\0",
+        b"n",
+    ),
+}
+
+
 def speaks_no_http(line):
     line.send(b"220 mail.example.com ESMTP ready\r\n")
     line.close()
@@ -198,10 +227,33 @@ def test_an_answer_that_never_becomes_whole_leaves_the_outcome_unknown(wire, scr
     assert len(str(caught.value)) < 300
 
 
-def test_a_body_that_drips_is_cut_off_by_the_deadline_of_the_whole_call(wire):
-    wire.script = drips  # each piece well within the read timeout
+@pytest.mark.parametrize("what", DRIPS)
+def test_whatever_drips_is_cut_off_by_the_deadline_of_the_whole_call(wire, what):
+    wire.script = DRIPS[what]
+    began = time.monotonic()
     with pytest.raises(errors.OutcomeUnknown, match=r"TooSlow: over 0\.4 s"):
         read(client(wire.url))
+    assert time.monotonic() - began < QUICK.longest + 1
+
+
+def test_an_error_told_by_its_status_is_told_at_the_deadline_when_its_body_drips(wire):
+    wire.script = dripping(b"HTTP/1.1 503 Said\r\nContent-Length: 1000\r\n\r\n", b"x")
+    began = time.monotonic()
+    with pytest.raises(errors.TryLater):
+        read(client(wire.url))
+    assert time.monotonic() - began < QUICK.longest + 1
+
+
+def test_the_deadline_counts_from_call_to_call_also_on_a_connection_that_is_reused(wire):
+    codat = client(wire.url, Timeouts(connect=1.0, read=0.5, total=0.5))
+
+    def takes_its_time(line):
+        line.hold(0.3)
+        reply(200, COMPANY)(line)
+
+    wire.script = takes_its_time
+    assert [read(codat).status for _ in range(3)] == [200, 200, 200]
+    assert wire.connections == 1
 
 
 def test_an_html_error_page_is_told_by_its_status(wire):
@@ -234,6 +286,25 @@ def test_an_error_with_next_to_nothing_in_its_body_is_told_by_its_status(
     assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize("status", [302, 307])
+@pytest.mark.parametrize(
+    "location",
+    ["http://127.0.0.1:1/", "javascript:1", "mailto:x", "about:blank", "urn:x", "http://xn--/", ""],
+)
+def test_a_redirect_is_not_understood_wherever_it_points(wire, status, location):
+    wire.script = reply(status, headers={"Location": location})
+    with pytest.raises(errors.NotUnderstood) as caught:
+        refresh(client(wire.url))
+    assert caught.value.__context__ is None
+    assert len(wire.requests) == 1
+
+
+def test_an_idempotency_key_that_cannot_be_sent_is_the_callers_mistake(wire):
+    with pytest.raises(ValueError, match="visible ASCII"):
+        client(wire.url).refresh_product("c1", "lending", idempotency_key="ä")
+    assert not wire.requests
+
+
 def test_an_empty_200_is_not_understood_where_a_body_is_due(wire):
     wire.script = reply(200)
     with pytest.raises(errors.NotUnderstood):
@@ -260,18 +331,58 @@ def test_of_an_endless_error_only_the_beginning_is_read(wire):
 
 
 def test_an_answer_beyond_the_limit_is_not_read_to_its_end(wire, monkeypatch):
-    monkeypatch.setattr(transport_module, "LARGEST_ANSWER", 500_000)
+    monkeypatch.setattr(bodies, "LARGEST_ANSWER", 500_000)
     wire.script = endless(200)
     with pytest.raises(errors.NotUnderstood, match="over 500000 bytes"):
         read(client(wire.url, Timeouts()))
 
 
 def test_a_small_body_that_unpacks_to_a_large_one_is_not_unpacked_to_its_end(wire, monkeypatch):
-    monkeypatch.setattr(transport_module, "LARGEST_ANSWER", 500_000)
+    monkeypatch.setattr(bodies, "LARGEST_ANSWER", 500_000)
     bomb = gzip.compress(b" " * 20_000_000)
     wire.script = reply(200, content=bomb, headers={"Content-Encoding": "gzip"})
     with pytest.raises(errors.NotUnderstood, match="over 500000 bytes"):
         read(client(wire.url, Timeouts()))
+
+
+def test_one_byte_more_than_the_limit_is_too_many_and_the_limit_is_not(wire, monkeypatch):
+    content = json.dumps(COMPANY).encode()
+    wire.script = reply(200, content=gzip.compress(content), headers={"Content-Encoding": "gzip"})
+    monkeypatch.setattr(bodies, "LARGEST_ANSWER", len(content))
+    assert read(client(wire.url)).value.id == "c1"
+    monkeypatch.setattr(bodies, "LARGEST_ANSWER", len(content) - 1)
+    with pytest.raises(errors.NotUnderstood, match="over"):
+        read(client(wire.url))
+
+
+def test_a_bomb_is_never_unpacked_beyond_the_limit_even_in_passing(wire):
+    wire.script = reply(
+        200, content=gzip.compress(b" " * 50_000_000), headers={"Content-Encoding": "gzip"}
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.NotUnderstood, match="over"):
+            read(client(wire.url, Timeouts()))
+        assert tracemalloc.get_traced_memory()[1] < 3 * bodies.LARGEST_ANSWER
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("codings", ["gzip, gzip", "identity, gzip, gzip", "br", "deflate"])
+def test_only_one_layer_of_gzip_is_unpacked(wire, codings):
+    packed = gzip.compress(gzip.compress(json.dumps(COMPANY).encode()))
+    wire.script = reply(200, content=packed, headers={"Content-Encoding": codings})
+    with pytest.raises(errors.NotUnderstood, match="DecodingError"):
+        read(client(wire.url))
+    assert wire.requests[0].headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("coding", ["GZIP", "x-gzip", "identity, gzip"])
+def test_a_large_compressed_answer_is_read_whole(wire, coding):
+    company = COMPANY | {"description": random.Random(1).randbytes(150_000).hex()}
+    packed = gzip.compress(json.dumps(company).encode())
+    wire.script = reply(200, content=packed, headers={"Content-Encoding": coding})
+    assert read(client(wire.url)).value.description == company["description"]
 
 
 def test_a_compressed_answer_is_read(wire):
@@ -313,6 +424,13 @@ def test_an_error_told_by_its_status_counts_even_when_its_body_breaks(wire, stat
     assert caught.value.quota == Quota(remaining=0)
 
 
+@pytest.mark.parametrize("status", [400, 409])
+def test_an_error_told_by_its_body_leaves_the_outcome_unknown_when_the_body_breaks(wire, status):
+    wire.script = broken(status, "")
+    with pytest.raises(errors.OutcomeUnknown, match="no whole answer"):
+        read(client(wire.url))
+
+
 def test_a_connection_is_reused_from_call_to_call_and_after_an_error(wire):
     codat = client(wire.url)
     codat.add_product("c1", "lending")
@@ -323,6 +441,27 @@ def test_a_connection_is_reused_from_call_to_call_and_after_an_error(wire):
     assert read(codat).value.id == "c1"
 
     assert (len(wire.requests), wire.connections) == (3, 1)
+
+
+def test_an_idle_connection_is_given_up_well_before_a_nat_gateway_drops_it_silently(
+    wire, monkeypatch
+):
+    assert 5 <= transport.KEPT_ALIVE <= 120, "a NAT gateway's 350 s, with a wide margin"
+    monkeypatch.setattr(transport, "KEPT_ALIVE", 0.05)
+    codat = client(wire.url)
+    codat.add_product("c1", "lending")
+    time.sleep(0.1)
+    codat.add_product("c1", "lending")
+    assert wire.connections == 2
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_in_the_environment_never_sees_a_call(wire, monkeypatch, name):
+    with Wire() as proxy:
+        monkeypatch.setenv(name, proxy.url)
+        codat = client(wire.url)
+        assert codat.add_product("c1", "lending").status == 204
+    assert (len(wire.requests), proxy.connections) == (1, 0)
 
 
 def test_after_a_broken_connection_the_next_call_has_a_new_one(wire):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 
@@ -79,7 +80,8 @@ def reply(
 class Wire:
     """`script` answers every request; `requests` and `connections` say what came."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.script: Script = reply(204)
         self.requests: list[Request] = []
         self.connections = 0
@@ -89,7 +91,8 @@ class Wire:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Wire:
         self._start(self._accept)
@@ -116,6 +119,11 @@ class Wire:
                 self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
+        if self._tls:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
         connection.settimeout(0.05)
         line = Line(connection, self._stopping)
         with connection, suppress(OSError):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codat_hub import errors
+from codat_hub.adapters.codat import pages
 from codat_hub.adapters.codat.api_key import GivenKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.models import Company, Page
@@ -78,6 +79,51 @@ def test_an_empty_page_with_a_next_one_ends_in_an_error_not_early_and_not_never(
     walk = client(lambda _: next(pages)).companies()
     with pytest.raises(errors.NotUnderstood, match="page 1 is empty"):
         next(walk)
+
+
+def numbered(number, **facts):
+    links = {"next": {"href": "/companies?page=2"}} if facts.pop("more", True) else {}
+    content = {"results": [{"id": "c"}], "_links": links, "pageNumber": number, **facts}
+    return httpx.Response(200, json=content)
+
+
+def test_a_server_that_always_gives_its_first_page_is_not_asked_for_ever():
+    walk = client(lambda _: numbered(1, pageSize=100, totalResults=1)).companies()
+    assert next(walk).id == "c"
+    with pytest.raises(errors.NotUnderstood, match="asked for page 2, got page 1"):
+        next(walk)
+
+
+def test_a_server_with_always_one_more_page_is_not_asked_for_ever():
+    def answer(request):
+        return numbered(int(request.url.params["page"]), pageSize=2, totalResults=5)
+
+    found = []
+    with pytest.raises(errors.NotUnderstood, match=r"page 5 .* beyond the announced total"):
+        found.extend(client(answer).companies())
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"pageSize": 0, "totalResults": 9},
+        {"totalResults": 1},
+        {"pageSize": 1, "totalResults": 10**400},
+    ],
+)
+def test_a_server_that_announces_no_usable_total_is_not_asked_for_ever_either(monkeypatch, facts):
+    monkeypatch.setattr(pages, "MOST_PAGES", 4)
+    with pytest.raises(errors.NotUnderstood, match="page 4 "):
+        list(client(lambda r: numbered(int(r.url.params["page"]), **facts)).companies())
+
+
+def test_a_total_that_grows_on_the_way_is_walked_to_its_end():
+    def answer(request):
+        number = int(request.url.params["page"])
+        return numbered(number, pageSize=1, totalResults=number, more=number < 20)
+
+    assert len(list(client(answer).companies())) == 20
 
 
 def test_an_empty_last_page_is_the_end():

@@ -30,6 +30,22 @@ def test_retry_after_is_seconds_or_a_date_and_at_most_a_day(text, wait):
     assert retry_after({"retry-after": text}, NOON) == wait
 
 
+@pytest.mark.parametrize(
+    ("texts", "seconds"),
+    [
+        (["5", "7"], 5),
+        (["soon", "7"], 7),
+        (["", "7"], 7),
+        (["5", "Sun, 22 Nov 2026 12:02:00 GMT"], 5),
+        (["Sun, 22 Nov 2026 12:02:00 GMT", "5"], 120),
+        (["Sun, 99 Foo", "Sunday, 22-Nov-26 12:02:00 GMT"], 120),
+    ],
+)
+def test_of_a_retry_after_that_came_twice_the_first_readable_value_counts(texts, seconds):
+    twice = httpx.Headers([("Retry-After", text) for text in texts])
+    assert retry_after(twice, NOON) == timedelta(seconds=seconds)
+
+
 @pytest.mark.parametrize("text", ["", "soon", "-5", "1.5", "1e3", "²", "9" * 5000, "Sun, 99 Foo"])
 def test_an_unreadable_retry_after_is_none(text):
     assert retry_after({"retry-after": text}, NOON) is None

@@ -62,6 +62,41 @@ def test_nulls_are_read_as_absent():
     assert (consumer.disabled, consumer.company_tags, consumer.event_types) == (False, (), ())
 
 
+def test_one_null_or_fraction_does_not_cost_the_whole_page():
+    bakery = {
+        "id": "c1",
+        "tags": {"k": None, "region": "north"},
+        "products": [None, "lending"],
+        "dataConnections": [None, {"id": "d1", "status": None}],
+    }
+    [company] = Page[Company].model_validate_json(json.dumps(page(results=[bakery]))).results
+    operation = PullOperation.model_validate(
+        {"id": "p", "dataType": "b", "status": "Fetching", "requested": "x", "progress": 33.5}
+    )
+
+    assert (company.tags, company.products) == ({"region": "north"}, ("lending",))
+    assert [connection.status for connection in company.data_connections] == [None]
+    assert operation.progress == 33.5
+
+
+def test_settings_whose_override_is_null_have_codats_default_and_post_it():
+    settings = ClientSyncSettings.model_validate(
+        {"clientId": "o1", "settings": [], "overridesDefaults": None}
+    )
+    assert settings.wire() == {"clientId": "o1", "settings": [], "overridesDefaults": True}
+
+
+@pytest.mark.parametrize("odd", [{"tags": {"k": 1}}, {"products": "lending"}, {"id": None}])
+def test_what_cannot_be_what_it_should_be_is_refused_and_not_guessed(odd):
+    with pytest.raises(ValidationError):
+        Company.model_validate({"id": "c1"} | odd)
+
+
+def test_a_connection_without_a_status_is_refused():
+    with pytest.raises(ValidationError):
+        Connection.model_validate({"id": "d1"})
+
+
 def test_a_date_keeps_its_text_and_is_a_moment_too():
     operation = PullOperation.model_validate_json(
         '{"id":"p","dataType":"bills","status":"Queued","requested":"2022-11-14T11:18:37.2798351Z"}'

@@ -1,0 +1,56 @@
+"""What no route matches: 404 and 405, with everything around them that other answers have."""
+
+import uuid
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, compile_path
+
+from tools.sandbox.errors import CodatError
+from tools.sandbox.http.exchange import Answer, Call, Handler
+from tools.sandbox.http.portal import is_local, refusal
+from tools.sandbox.runtime import Sandbox
+
+METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+
+
+def of_the_api(calls: Iterable[tuple[str, str]]) -> Handler:
+    """A handler that knows which methods the API's paths have."""
+    known = [(method, compile_path(path)[0]) for method, path in calls]
+
+    def answer(_: Sandbox, call: Call) -> Answer:
+        methods = sorted({method for method, path in known if path.match(call.path)})
+        if not methods:
+            raise CodatError(404, "Not found.")
+        body = CodatError(405, "Method not allowed.").body(uuid.uuid4().hex)
+        return Answer(405, body, {"Allow": ", ".join(methods)})
+
+    return answer
+
+
+def of_the_portal(routes: list[Route]) -> Route:
+    """The last route under /_sandbox: names what was asked for."""
+
+    async def respond(request: Request) -> Response:
+        if not is_local(request):
+            return refusal()
+        path = request.url.path
+        known = [route for route in routes if route.path_regex.match(path)]
+        methods = sorted({one for route in known for one in route.methods or ()} - {"HEAD"})
+        problem = {
+            "field": "method" if methods else "path",
+            "value": request.method if methods else path,
+            "allowed": ", ".join(methods) or "a path of the contract in tools/sandbox/README.md",
+        }
+        words = "; allowed: ".join(
+            [f"{problem['field']}: {problem['value']!r}", problem["allowed"]]
+        )
+        return JSONResponse(
+            {"error": words, "problems": [problem]},
+            status_code=405 if methods else 404,
+            headers={"Allow": ", ".join(methods)} if methods else None,
+        )
+
+    return Route("/_sandbox{rest:path}", respond, methods=METHODS)
