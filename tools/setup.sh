@@ -87,6 +87,7 @@ fi
 can_make_venv "$python" || debian_venv || fail "$python cannot make virtual environments." \
     "Install its venv package (Debian: apt-get install python3-venv), then run the same command again."
 
+[ ! -L .venv ] || fail ".venv is a link to another place, which set-up would empty." "Remove the link and run the same command again."
 say "Python $("$python" -c 'import platform; print(platform.python_version())') at $python"
 "$python" -m venv --clear .venv >>"$log" 2>&1 || fail "could not make .venv."
 say "installing $(grep -c '^[a-z].*==' tools/requirements.txt) pinned packages into .venv (about a minute, once)"

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.builders import signed_headers
-from tools.local.stack import LocalStack, Options, codat_client
+from tools.local.codat import codat_client
+from tools.local.stack import LocalStack, Options
 
 
 class Silent:

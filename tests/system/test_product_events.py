@@ -29,7 +29,7 @@ from tests.histories import (
 )
 from tests.template import ROOT
 from tests.waiting import eventually
-from tools.local.stack import codat_client
+from tools.local.codat import codat_client
 
 SCHEMA = json.loads((ROOT / "events/schemas/product_read_completed.v1.json").read_text())
 

@@ -12,7 +12,8 @@ import httpx
 from standardwebhooks import Webhook
 
 from tools.demo.story import Scene
-from tools.local.stack import Description, LocalStack, codat_client
+from tools.local.codat import codat_client
+from tools.local.stack import Description, LocalStack
 
 _POLL = 0.05  # seconds
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from tools.demo.hub import Hub, wait_until
 from tools.demo.story import Scene, Story
 from tools.example_consumer.consumer import Consumer
-from tools.local.stack import codat_client
+from tools.local.codat import codat_client
 
 _DAILY: Final = "invoice-finance"
 _HOURLY: Final = "cashflow-insights"

@@ -5,8 +5,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypedDict
@@ -14,6 +13,7 @@ from typing import Any, Final, Protocol, TypedDict
 import httpx
 
 from tools.build import SOURCES, BuildError, build, fingerprint_of
+from tools.local.codat import is_healthy, subscribe
 from tools.local.emulator import REGION, Emulator
 from tools.local.processes import Process, StepFailed
 from tools.product_registry import STANDARD, register
@@ -176,7 +176,7 @@ class LocalStack:
         if self.sandbox.pid() is not None and ready.exists():
             codat: dict[str, Any] = json.loads(ready.read_text())
             at_port = self._options.sandbox_port in {0, httpx.URL(codat["url"]).port}
-            if codat.pop("code", None) == code and at_port and _is_healthy(codat):
+            if codat.pop("code", None) == code and at_port and is_healthy(codat):
                 self._reporter.detail("already running")
                 return codat
             self._reporter.detail("restarted")
@@ -251,52 +251,6 @@ class LocalStack:
             kept.touch(mode=0o600)
             kept.write_text(f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}")
         return kept.read_text()
-
-
-def subscribe(
-    codat: dict[str, Any], webhooks_url: str, subscriptions: dict[str, list[str]]
-) -> dict[str, list[str]]:
-    """Make the sandbox's webhook consumers of the hub exactly these; return their secrets.
-
-    A consumer whose URL is of an earlier deployment is removed first.
-    """
-    with codat_client(codat) as client:
-        wanted = {f"{webhooks_url}/{name}": name for name in subscriptions}
-        present = {}
-        for consumer in _answer(client.get("/webhooks"))["results"]:
-            if consumer["url"] in wanted:
-                present[consumer["url"]] = consumer["id"]
-            elif "/webhooks/codat/" in consumer["url"]:
-                client.delete(f"/webhooks/{consumer['id']}").raise_for_status()
-        accepted = {}
-        for url, name in wanted.items():
-            if url not in present:
-                body = {"url": url, "eventTypes": subscriptions[name]}
-                present[url] = _answer(client.post("/webhooks", json=body))["id"]
-            secret_path = f"/_sandbox/webhooks/{present[url]}/secret"
-            accepted[name] = _answer(client.get(secret_path))["secrets"]
-    return accepted
-
-
-@contextmanager
-def codat_client(codat: dict[str, Any]) -> Iterator[httpx.Client]:
-    """Open a client for the sandbox that carries its API key."""
-    key = base64.b64encode(codat["api_key"].encode()).decode()
-    headers = {"Authorization": f"Basic {key}"}
-    with httpx.Client(base_url=codat["url"], headers=headers, timeout=10) as client:
-        yield client
-
-
-def _is_healthy(codat: dict[str, Any]) -> bool:
-    try:
-        return httpx.get(f"{codat['url']}/_sandbox/health", timeout=5).is_success
-    except httpx.HTTPError:
-        return False
-
-
-def _answer(response: httpx.Response) -> Any:
-    response.raise_for_status()
-    return response.json()
 
 
 def _port(variable: str) -> int:
