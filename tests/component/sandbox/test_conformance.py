@@ -94,10 +94,12 @@ def aimed(case, known, sandbox):
     if rng.random() < 0.25:
         return
     company = rng.choice(known)
+    assigned = [product for product in company["products"] if product != "lending"]
+    products = [*assigned * 3, "invoice-finance", "cashflow-insights", "lending"]
     real = {
         "companyId": company["id"],
         "connectionId": company["dataConnections"][0]["id"],
-        "productIdentifier": rng.choice(["invoice-finance", "cashflow-insights", "lending"]),
+        "productIdentifier": rng.choice(products),
         "dataType": rng.choice(["invoices", "payments", "banking-transactions", "items"]),
     }
     if "datasetId" in (case.path_parameters or {}):
@@ -108,6 +110,8 @@ def aimed(case, known, sandbox):
         real["webhookId"] = sandbox.client.post("/webhooks", json=body).json().get("id")
     for name in case.path_parameters or {}:
         case.path_parameters[name] = real.get(name) or case.path_parameters[name]
+    if "connectionId" in (case.query or {}):
+        case.query["connectionId"] = real["connectionId"]
     owner = {"clientId": sandbox.ready["client_id"], "companyId": company["id"]}
     if isinstance(case.body, dict):
         case.body |= {name: real_id for name, real_id in owner.items() if name in case.body}
