@@ -1,0 +1,67 @@
+"""Watching long work that goes on in the hub: its end, or Ctrl-C, which stops the watching only."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from rich.status import Status
+
+from tools.cli.failures import Interrupted
+from tools.cli.output import Output, plain
+
+type Json = dict[str, Any]
+
+_FIRST_PAUSE: Final = 0.5  # seconds; it grows, since what takes long is watched for long
+_LONGEST_PAUSE: Final = 5.0
+_GROWTH: Final = 1.3
+pause: Callable[[float], None] = time.sleep
+
+
+def watch(
+    output: Output,
+    read: Callable[[], Json],
+    *,
+    over: Callable[[Json], bool],
+    progress: Callable[[Json], str],
+    again: str,
+) -> Json:
+    """Read until it is over, showing progress on standard error; return the last state.
+
+    `again`: the command that looks at it again, said after Ctrl-C (raised as Interrupted).
+    On a terminal one line is kept up to date; elsewhere each change becomes a line.
+    """
+    wait, shown = _FIRST_PAUSE, ""
+    with going_on(again), _status(output) as status:
+        while True:
+            state = read()
+            line = progress(state)
+            if status is not None:
+                status.update(plain(line))
+            elif line != shown:
+                output.note(line)
+            shown = line
+            if over(state):
+                return state
+            pause(wait)
+            wait = min(wait * _GROWTH, _LONGEST_PAUSE)
+
+
+@contextmanager
+def going_on(again: str) -> Iterator[None]:
+    """Turn Ctrl-C into a word on what goes on, and how to come back to it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "No longer watching; the hub goes on by itself.", f"Look at it again: {again}"
+        ) from None
+
+
+@contextmanager
+def _status(output: Output) -> Iterator[Status | None]:
+    if not output.err.is_terminal:
+        yield None
+        return
+    with output.err.status("") as status:
+        yield status
