@@ -3,13 +3,16 @@
 from typing import Annotated, Any, Final
 
 import typer
+from rich.text import Text
 
 from tools.cli.api import ControlApi, segment
 from tools.cli.confirmation import Leave
 from tools.cli.environments import Name, control_api
 from tools.cli.failures import Failure
+from tools.cli.moments import readable
+from tools.cli.failures import Failure
 from tools.cli.options import EnvOption, JsonOption, YesProdOption
-from tools.cli.output import Output, print_json
+from tools.cli.output import Column, Output, print_json
 from tools.cli.watching import watch
 
 type Json = dict[str, Any]
