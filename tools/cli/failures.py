@@ -8,14 +8,27 @@ USAGE: Final = 2
 INTERRUPTED: Final = 130  # as a shell reports SIGINT
 
 
+@dataclass(frozen=True)
+class FieldError:
+    """One field, of a request or a file, that is wrong, and why."""
+
+    field: str
+    message: str
+    value: object = None
+    allowed: object = None
+
+
 class Failure(Exception):
     """A command did not do what it was asked for. `hint`: the next thing to do."""
 
     code = REFUSED
 
-    def __init__(self, what: str, hint: str | None = None) -> None:
+    def __init__(
+        self, what: str, hint: str | None = None, errors: tuple[FieldError, ...] = ()
+    ) -> None:
         super().__init__(what)
         self.hint = hint
+        self.errors = errors
 
 
 class Misused(Failure):
@@ -34,16 +47,6 @@ class Unanswered(Failure):
     """The control API cannot be reached, or no answer came in time."""
 
 
-@dataclass(frozen=True)
-class FieldError:
-    """One field of a request that the control API refused, and why."""
-
-    field: str
-    message: str
-    value: object = None
-    allowed: object = None
-
-
 class Refused(Failure):
     """The control API answered with a problem (RFC 9457)."""
 
@@ -54,6 +57,5 @@ class Refused(Failure):
         errors: tuple[FieldError, ...] = (),
         hint: str | None = None,
     ) -> None:
-        super().__init__(what, hint)
+        super().__init__(what, hint, errors)
         self.status = status
-        self.errors = errors

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tools.cli.failures import Failure, FieldError, Refused
+from tools.cli.failures import Failure, FieldError
 
 type Json = dict[str, Any]
 type Pages = Iterable[list[Json]]
@@ -135,7 +135,7 @@ def show_failure(failure: Failure) -> None:
     """Say on standard error what is wrong, each field of it, and what to do next."""
     err = console(stderr=True)
     err.print(Text.assemble(("✗ ", "bold red"), plain(failure)), soft_wrap=True)
-    errors = failure.errors if isinstance(failure, Refused) else ()
+    errors = failure.errors
     for error in errors[:_MOST_ERRORS]:
         err.print(Text("  ").append_text(_field_line(error)), soft_wrap=True)
     if len(errors) > _MOST_ERRORS:

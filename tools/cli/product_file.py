@@ -47,9 +47,10 @@ class Malformed(Misused):
     def __init__(self, path: Path, errors: list[FieldError]) -> None:
         count = f"{len(errors)} problem{'s' if len(errors) > 1 else ''}"
         super().__init__(
-            f"{path} cannot be applied, for {count}:", "Mend the file. Nothing was changed."
+            f"{path} cannot be applied, for {count}:",
+            "Mend the file. Nothing was changed.",
+            tuple(errors),
         )
-        self.errors = tuple(errors)
 
 
 @dataclass

@@ -10,7 +10,6 @@ from tools.cli.confirmation import Leave
 from tools.cli.environments import Name, control_api
 from tools.cli.failures import Failure
 from tools.cli.moments import readable
-from tools.cli.failures import Failure
 from tools.cli.options import EnvOption, JsonOption, YesProdOption
 from tools.cli.output import Column, Output, print_json
 from tools.cli.watching import watch
