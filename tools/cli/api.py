@@ -137,7 +137,7 @@ class ControlApi:
         if not answer.headers.get("Content-Type", "").startswith(_PROBLEM):
             said = problem.get("message") or problem.get("Message") or answer.reason_phrase
             if status == 403:
-                hint = "Ask for permission to execute-api:Invoke it, or use another AWS_PROFILE."
+                hint = "Ask for the policy ControlApiOperator, or use another AWS_PROFILE."
                 return Refused(status, f"{self._who} may not call {called}: {said}", hint=hint)
             return Refused(status, f"{called} was answered {status}: {said}", hint=_hint(status))
         what = problem.get("detail") or problem.get("title") or f"{called}: {status}"

@@ -7,6 +7,7 @@ import typer
 
 from tools.cli.api import segment
 from tools.cli.confirmation import Leave
+from tools.cli.consents import agreed_now
 from tools.cli.environments import control_api
 from tools.cli.failures import Misused
 from tools.cli.moments import readable
@@ -111,23 +112,30 @@ def create(
     ] = None,
     product: Annotated[
         list[str] | None,
-        typer.Option("--product", help="To give it at once; again for more. Each needs a consent."),
+        typer.Option("--product", help="To give it at once; again for more. Needs --consent-by."),
+    ] = None,
+    consent_by: Annotated[
+        str | None,
+        typer.Option(help="Who at the customer agreed to all of these products, as they are now."),
     ] = None,
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Create a company at Codat. A product needs a consent, and so a company that is there."""
+    """Create a company at Codat, with products if the customer has agreed to them."""
     output = Output(as_json=as_json)
+    products = product or []
     body: Json = {"name": name, "description": description, "tags": _tags(tag or ())}
-    body = {key: value for key, value in body.items() if value} | {"products": product or []}
+    body |= {"products": products}
+    body = {key: value for key, value in body.items() if value}
     Leave(env, yes_prod=yes_prod).to_change(f"Create the company {name!r}?")
     with control_api(env) as api:
+        if consent_by:
+            body["consents"] = {
+                one: {"granted_by": consent_by, **agreed_now(api, one)} for one in products
+            }
         answer = api.post("companies", body)
     company = answer["company_id"]
     output.result(answer, f"{name} is {company}.")
-    output.note(
-        f"Record its consent: tools/hub consents grant {company} PRODUCT --by EMAIL --env {env}"
-    )
 
 
 @app.command("add-product")

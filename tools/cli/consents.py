@@ -71,7 +71,7 @@ def grant(
     with control_api(env) as api:
         body = {
             "granted_by": by,
-            **_agreed(api, product, text_version, data_type),
+            **agreed_now(api, product, text_version, data_type),
         }
         answer = api.put(f"companies/{segment(company)}/consents/{segment(product)}", body)
     types = ", ".join(body["data_types"])
@@ -99,8 +99,11 @@ def revoke(
     output.result(answer, f"The consent is revoked; {company} has {product} no more.")
 
 
-def _agreed(
-    api: ControlApi, product: str, text_version: str | None, data_types: list[str] | None
+def agreed_now(
+    api: ControlApi,
+    product: str,
+    text_version: str | None = None,
+    data_types: list[str] | None = None,
 ) -> Json:
     """Return what was agreed to, the product's own where it was not said."""
     if text_version and data_types:

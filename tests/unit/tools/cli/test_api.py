@@ -136,7 +136,7 @@ def test_the_gateways_403_says_who_and_what_to_ask_for(calling):
     api, _, _ = calling(httpx.Response(403, json={"Message": "User is not authorized"}))
     with pytest.raises(Refused, match="profile me may not call PUT /dev/products/a") as raised:
         api.put("products/a", {})
-    assert "execute-api:Invoke" in raised.value.hint
+    assert "ControlApiOperator" in raised.value.hint
 
 
 @pytest.mark.parametrize(
