@@ -1,8 +1,8 @@
 """The control API, called: the only module of these tools that knows its wire format.
 
-Answers are JSON; a list comes in pages `{"<items>": [...], "next": "<cursor>" or null}`; a refusal
-is `application/problem+json`: `{type, title, status, detail, errors: [{field, value, allowed or
-message}]}`. What API Gateway itself refuses is `{"message": "..."}`.
+Answers are JSON; a list comes in pages `{"<items>": [...], "next_cursor": text or null}`; a refusal
+is `application/problem+json`: `{type, title, status, detail, errors: [{field, message, value?,
+allowed?}], correlation_id?}`. What API Gateway itself refuses is `{"message": "..."}`.
 """
 
 import random
@@ -53,8 +53,8 @@ class ControlApi:
     def put(self, path: str, body: Mapping[str, Any] | None = None, **options: Any) -> Json:
         return self._call("PUT", path, body=body, params=options)
 
-    def delete(self, path: str, body: Mapping[str, Any] | None = None, **options: Any) -> Json:
-        return self._call("DELETE", path, body=body, params=options)
+    def delete(self, path: str, **options: Any) -> Json:
+        return self._call("DELETE", path, params=options)
 
     def post(
         self, path: str, body: Mapping[str, Any] | None = None, key: str | None = None
@@ -69,7 +69,7 @@ class ControlApi:
         while True:
             answer = self.get(path, **filters, cursor=cursor)
             yield answer[items]
-            cursor = answer.get("next")
+            cursor = answer.get("next_cursor")
             if cursor is None:
                 return
             if cursor in seen:
@@ -140,9 +140,11 @@ class ControlApi:
                 hint = "Ask for the policy ControlApiOperator, or use another AWS_PROFILE."
                 return Refused(status, f"{self._who} may not call {called}: {said}", hint=hint)
             return Refused(status, f"{called} was answered {status}: {said}", hint=_hint(status))
-        what = problem.get("detail") or problem.get("title") or f"{called}: {status}"
+        what = str(problem.get("detail") or problem.get("title") or f"{called}: {status}")
+        if correlation_id := problem.get("correlation_id"):
+            what += f" (Codat's correlation id: {correlation_id})"
         errors = tuple(map(_field_error, problem.get("errors") or ()))
-        return Refused(status, str(what), errors, _hint(status))
+        return Refused(status, what, errors, _hint(status))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """`hub consents`: what each customer agreed to, product by product."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -18,6 +18,7 @@ from tools.cli.options import (
     YesProdOption,
 )
 from tools.cli.output import Column, Output
+from tools.cli.removal import until_gone
 
 type Json = dict[str, Any]
 
@@ -26,26 +27,52 @@ app = typer.Typer(
 )
 
 
+_CONSENTS: Final = [
+    Column("product", lambda one: one["product"], whole=True),
+    Column("state", lambda one: "revoked" if one.get("revoked_at") else "given"),
+    Column("given", lambda one: readable(one["granted_at"])),
+    Column("by", lambda one: one["granted_by"]),
+    Column("text", lambda one: one["text_version"]),
+    Column("data types", lambda one: one["data_types"]),
+    Column("revoked", lambda one: readable(one.get("revoked_at"))),
+]
+_HISTORY: Final = [
+    Column("product", lambda one: one["consent"]["product"], whole=True),
+    Column("#", lambda one: one["number"], right=True),
+    Column("what", lambda one: "revoked" if one["consent"].get("revoked_at") else "given"),
+    Column(
+        "when",
+        lambda one: readable(one["consent"].get("revoked_at") or one["consent"]["granted_at"]),
+    ),
+    Column("by the customer's", lambda one: one["consent"]["granted_by"]),
+    Column("text", lambda one: one["consent"]["text_version"]),
+    Column("data types", lambda one: one["consent"]["data_types"]),
+    Column("reason", lambda one: one.get("reason")),
+    Column("recorded by", lambda one: one["by"]),
+]
+
+
 @app.command("list")
-def list_(company: CompanyArgument, env: EnvOption, as_json: JsonOption = False) -> None:
-    """Show a company's consents, revoked ones too."""
+def list_(
+    company: CompanyArgument,
+    env: EnvOption,
+    history: Annotated[
+        bool, typer.Option("--history", help="Every entry there ever was, the oldest first.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a company has agreed to: the newest of each product, revoked ones too."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
-        found = api.get(f"companies/{segment(company)}/consents")["consents"]
-    output.table(
-        [found],
-        [
-            Column("product", lambda one: one["product"], whole=True),
-            Column("state", lambda one: "revoked" if one.get("revoked_at") else "given"),
-            Column("given", lambda one: readable(one["granted_at"])),
-            Column("by", lambda one: one["granted_by"]),
-            Column("text", lambda one: one["text_version"]),
-            Column("data types", lambda one: one["data_types"]),
-            Column("revoked", lambda one: readable(one.get("revoked_at"))),
-        ],
+        found = api.get(f"companies/{segment(company)}/consents", history=history or None)
+    empty = (
         f"{company} has agreed to nothing yet. Record a consent: "
-        f"tools/hub consents grant {company} PRODUCT --by EMAIL --env {env}",
+        f"tools/hub consents grant {company} PRODUCT --by EMAIL --env {env}"
     )
+    if history:
+        output.table([found["history"] or []], _HISTORY, empty)
+    else:
+        output.table([found["consents"]], _CONSENTS, empty)
 
 
 @app.command()
@@ -74,8 +101,10 @@ def grant(
             **agreed_now(api, product, text_version, data_type),
         }
         answer = api.put(f"companies/{segment(company)}/consents/{segment(product)}", body)
-    types = ", ".join(body["data_types"])
-    output.result(answer, f"{by} agreed to {product}, text {body['text_version']}: {types}.")
+    types = ", ".join(answer["data_types"])
+    output.result(answer, f"{by} agreed to {product}, text {answer['text_version']}: {types}.")
+    for warning in answer["warnings"]:
+        output.note(f"! {warning}")
     output.note(f"Add the product: tools/hub companies add-product {company} {product} --env {env}")
 
 
@@ -93,9 +122,10 @@ def revoke(
     output = Output(as_json=as_json)
     question = f"Revoke {company}'s consent to {product}, and remove the product?"
     Leave(env, yes, yes_prod).to_remove(question)
+    again = f"tools/hub consents revoke {company} {product} --reason … --env {env}"
     with control_api(env) as api:
         path = f"companies/{segment(company)}/consents/{segment(product)}"
-        answer = api.delete(path, reason=reason)
+        answer = until_gone(output, lambda: api.delete(path, reason=reason), again)
     output.result(answer, f"The consent is revoked; {company} has {product} no more.")
 
 

@@ -15,6 +15,7 @@ type Json = dict[str, Any]
 _FIRST_PAUSE: Final = 0.5  # seconds; it grows, since what takes long is watched for long
 _LONGEST_PAUSE: Final = 5.0
 _GROWTH: Final = 1.3
+GOES_ON: Final = "No longer watching; the hub goes on by itself."
 pause: Callable[[float], None] = time.sleep
 
 
@@ -25,37 +26,37 @@ def watch(
     over: Callable[[Json], bool],
     progress: Callable[[Json], str],
     again: str,
+    meanwhile: str = GOES_ON,
 ) -> Json:
     """Read until it is over, showing progress on standard error; return the last state.
 
-    `again`: the command that looks at it again, said after Ctrl-C (raised as Interrupted).
+    `again`: the command that comes back to it, said after Ctrl-C (raised as Interrupted) behind
+    `meanwhile`, what is true until then.
     On a terminal one line is kept up to date; elsewhere each change becomes a line.
     """
     wait, shown = _FIRST_PAUSE, ""
-    with going_on(again), _status(output) as status:
+    with _going_on(meanwhile, again), _status(output) as status:
         while True:
             state = read()
+            if over(state):
+                return state
             line = progress(state)
             if status is not None:
                 status.update(plain(line))
             elif line != shown:
                 output.note(line)
             shown = line
-            if over(state):
-                return state
             pause(wait)
             wait = min(wait * _GROWTH, _LONGEST_PAUSE)
 
 
 @contextmanager
-def going_on(again: str) -> Iterator[None]:
+def _going_on(meanwhile: str, again: str) -> Iterator[None]:
     """Turn Ctrl-C into a word on what goes on, and how to come back to it."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(
-            "No longer watching; the hub goes on by itself.", f"Look at it again: {again}"
-        ) from None
+        raise Interrupted(meanwhile, f"Come back to it: {again}") from None
 
 
 @contextmanager

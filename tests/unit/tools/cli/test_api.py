@@ -157,9 +157,9 @@ def test_an_answer_of_no_known_form_is_a_sentence_not_a_crash(calling, answer):
 
 def test_a_list_is_walked_page_by_page_lazily(calling):
     api, server, _ = calling(
-        httpx.Response(200, json={"companies": [{"n": 1}, {"n": 2}], "next": "c2"}),
-        httpx.Response(200, json={"companies": [], "next": "c3"}),
-        httpx.Response(200, json={"companies": [{"n": 3}], "next": None}),
+        httpx.Response(200, json={"companies": [{"n": 1}, {"n": 2}], "next_cursor": "c2"}),
+        httpx.Response(200, json={"companies": [], "next_cursor": "c3"}),
+        httpx.Response(200, json={"companies": [{"n": 3}], "next_cursor": None}),
     )
     pages = api.pages("companies", "companies", product="a", linked=True, name=None)
     assert next(pages) == [{"n": 1}, {"n": 2}]
@@ -171,7 +171,7 @@ def test_a_list_is_walked_page_by_page_lazily(calling):
 
 
 def test_a_cursor_that_repeats_ends_the_walk(calling):
-    api, server, _ = calling(httpx.Response(200, json={"companies": [], "next": "again"}))
+    api, server, _ = calling(httpx.Response(200, json={"companies": [], "next_cursor": "again"}))
     with pytest.raises(Unanswered, match="circles"):
         list(api.pages("companies", "companies"))
     assert len(server.requests) == 2

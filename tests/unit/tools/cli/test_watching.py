@@ -29,7 +29,7 @@ def test_it_ends_with_the_last_state_and_each_change_is_one_line(pauses, capsys)
     states = [{"status": one} for one in ("queued", "queued", "running", "running", "done")]
     assert watched(states) == {"status": "done"}
     printed = capsys.readouterr()
-    assert printed.err.split() == ["queued", "running", "done"]
+    assert printed.err.split() == ["queued", "running"]
     assert printed.out == ""
     assert len(pauses) == 4
 
@@ -48,4 +48,4 @@ def test_ctrl_c_says_what_goes_on_and_how_to_come_back(monkeypatch):
     with pytest.raises(Interrupted, match="goes on by itself") as raised:
         watched([{"status": "running"}])
     assert raised.value.code == 130
-    assert raised.value.hint == "Look at it again: tools/hub x show 1"
+    assert raised.value.hint == "Come back to it: tools/hub x show 1"
