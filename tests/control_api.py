@@ -7,6 +7,7 @@ two cannot drift apart.
 
 import json
 import re
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import unquote
@@ -38,7 +39,11 @@ class FakeControlApi:
     page_size: int = 100
     products: dict = field(default_factory=dict)
     companies: dict = field(default_factory=dict)
+    consents: dict = field(default_factory=dict)
+    reasons: list = field(default_factory=list)
+    unsettled: int = 0
     calls: list = field(default_factory=list)
+    keys: list = field(default_factory=list)  # of Idempotency-Key
     before: object = None
 
     def __call__(self, request):
@@ -46,6 +51,8 @@ class FakeControlApi:
         body = json.loads(request.content) if request.content else None
         query = dict(request.url.params)
         self.calls.append((request.method, path, body))
+        if key := request.headers.get("Idempotency-Key"):
+            self.keys.append(key)
         if self.before and (instead := self.before(request.method, path)):
             return instead
         for method, pattern, answer in self.ROUTES:
@@ -95,18 +102,123 @@ class FakeControlApi:
     def show_product(self, product, **_):
         return self.products.get(product) or absent(f"No product {product!r} is registered.")
 
-    def remove_product(self, product, **_):
+    def unregister_product(self, product, **_):
         if product not in self.products:
             return absent(f"No product {product!r} is registered.")
         del self.products[product]
         change = {"product": product, "change": "removed", "fields": []}
         return {"applied": True, "changes": [change], "warnings": [], "scheduled": [product]}
 
+    # ---- companies and consents ----------------------------------------------------------------
+    def seed(self, count, **members):
+        """Add companies, known from Codat."""
+        for number in range(count):
+            company_id = str(uuid.UUID(int=number + 1, version=4))
+            self.companies[company_id] = a_company(company_id, f"Company {number + 1}", **members)
+        return list(self.companies)
+
+    def list_companies(self, query, **_):
+        wanted = query.get("product")
+        found = [
+            shown(one) for one in self.companies.values()
+            if wanted is None or wanted in one["products"]
+        ]  # fmt: skip
+        return self.page("companies", found, query)
+
+    def page(self, items, found, query):
+        start = int(query.get("cursor", 0))
+        after = start + min(self.page_size, int(query.get("limit", 50)))
+        cursor = str(after) if after < len(found) else None
+        return {items: found[start:after], "next_cursor": cursor}
+
+    def show_company(self, company_id, **_):
+        company = self.companies.get(company_id)
+        return company or absent(f"The directory has no company {company_id}.")
+
+    def create_company(self, body, **_):
+        company_id = str(uuid.UUID(int=len(self.companies) + 1, version=4))
+        company = self.companies[company_id] = a_company(company_id, body["name"])
+        for product, consent in body.get("consents", {}).items():
+            self.grant(company_id, product, consent)
+        outcomes = []
+        for product in body.get("products", ()):
+            answer = self.add_product(company_id, product)
+            assigned = isinstance(answer, dict)
+            outcomes.append({"product": product, "status": "assigned" if assigned else "refused",
+                             "detail": None if assigned else answer.json()["detail"]})  # fmt: skip
+        return {"company_id": company_id, "name": company["name"], "link_url": None,
+                "complete": all(one["status"] == "assigned" for one in outcomes),
+                "products": outcomes}  # fmt: skip
+
+    def add_product(self, company_id, product, **_):
+        company, consent = self.companies[company_id], self.consents.get((company_id, product))
+        agreed = consent["data_types"] if consent and not consent["revoked_at"] else []
+        missing = [one for one in self.products[product]["data_types"] if one not in agreed]
+        if missing:
+            errors = [{"field": "data_types", "value": one, "message": "not covered by a consent"}
+                      for one in missing]  # fmt: skip
+            return refused(409, f"Product {product} is not on company {company_id}.", *errors)
+        return self.assign(company, product, "assigned")
+
+    def assign(self, company, product, status):
+        assignment = {"product": product, "status": status, "changed_at": NOW,
+                      "changed_by": CALLER, "consent_active": True,
+                      "last_read_at": None}  # fmt: skip
+        others = [one for one in company["assignments"] if one["product"] != product]
+        company["assignments"] = [*others, assignment]
+        held = [one for one in company["products"] if one != product]
+        company["products"] = [*held, product] if status == "assigned" else held
+        return assignment
+
+    def remove_product(self, company_id, product, **_):
+        """Answer 202 as often as `unsettled` says, as while a call that adds is under way."""
+        status = "removing" if self.unsettled else "absent"
+        body = self.assign(self.companies[company_id], product, status)
+        if self.unsettled:
+            self.unsettled -= 1
+            return httpx.Response(202, headers={"Retry-After": "5"}, json=body)
+        return body
+
+    def list_consents(self, company_id, query, **_):
+        ours = [(key[1], one) for key, one in self.consents.items() if key[0] == company_id]
+        history = None
+        if query.get("history") == "true":
+            history = [
+                {"number": 1, "by": CALLER, "reason": None, "consent": one | {"warnings": []}}
+                for _, one in ours
+            ]
+        return {"consents": [one | {"warnings": []} for _, one in ours], "history": history}
+
+    def grant(self, company_id, product, body, **_):
+        if product not in self.products:
+            return absent(f"No product {product!r} is registered.")
+        consent = {"product": product, "granted_at": NOW, "revoked_at": None} | body
+        self.consents[company_id, product] = consent
+        text = self.products[product]["consent_text_version"]
+        warnings = [] if text in (None, body["text_version"]) else [f"customers now see {text}."]
+        return consent | {"warnings": warnings}
+
+    def revoke(self, company_id, product, query, **_):
+        consent = self.consents.get((company_id, product))
+        if consent is None:
+            return absent(f"Company {company_id} has no consent to product {product!r}.")
+        consent["revoked_at"] = NOW
+        self.reasons.append(query["reason"])
+        return self.remove_product(company_id, product)
+
     ROUTES = (
         ("GET", "/products", list_products),
         ("PUT", "/products", apply_products),
         ("GET", "/products/{product}", show_product),
-        ("DELETE", "/products/{product}", remove_product),
+        ("DELETE", "/products/{product}", unregister_product),
+        ("GET", "/companies", list_companies),
+        ("POST", "/companies", create_company),
+        ("GET", "/companies/{company_id}", show_company),
+        ("PUT", "/companies/{company_id}/products/{product}", add_product),
+        ("DELETE", "/companies/{company_id}/products/{product}", remove_product),
+        ("GET", "/companies/{company_id}/consents", list_consents),
+        ("PUT", "/companies/{company_id}/consents/{product}", grant),
+        ("DELETE", "/companies/{company_id}/consents/{product}", revoke),
     )
 
 
@@ -121,6 +233,19 @@ def whole(product):
     if schedule:
         schedule = {"timezone": "UTC", "enabled": True} | schedule
     return dict.fromkeys(names) | {"data_types": []} | product | {"schedule": schedule}
+
+
+def a_company(company_id, name, **members):
+    company = {"company_id": company_id, "name": name, "linked": True, "deleted_at": None,
+               "products": [], "connections": [], "assignments": [],
+               "last_read_at": None}  # fmt: skip
+    return company | members
+
+
+def shown(company):
+    """Return a company as a list has it."""
+    return {name: one for name, one in company.items()
+            if name not in {"assignments", "last_read_at"}}  # fmt: skip
 
 
 def change_of(before, after):

@@ -13,10 +13,12 @@ from typing import Any, Final, Protocol, TypedDict
 import httpx
 
 from tools.build import SOURCES, BuildError, build, fingerprint_of
+from tools.cli.api import connected
+from tools.cli.failures import Failure
 from tools.local.codat import is_healthy, subscribe
 from tools.local.emulator import REGION, Emulator
+from tools.local.filling import fill
 from tools.local.processes import Process, StepFailed
-from tools.product_registry import STANDARD, register
 from tools.samconfig import ROOT
 from tools.signing_secrets import MalformedSecret, SigningSecretsStore
 
@@ -39,6 +41,7 @@ _EVENTS_OF_ALL_TEAMS: Final = [
     "client.rateLimit.reached",
     "client.rateLimit.reset",
 ]
+_PRODUCTS: Final = ROOT / "products.yaml"
 _SANDBOX_START_SECONDS: Final = 30.0
 
 
@@ -57,6 +60,7 @@ class Description(TypedDict):
     state_table: str
     event_bus: str
     signing_secrets_arn: str
+    codat_api_key_arn: str
     receive_webhook_logs: str
     project_reads_logs: str
     project_reads_given_up: str
@@ -115,6 +119,7 @@ class LocalStack:
             codat = self._step("sandbox", self._start_sandbox)
             outputs = self._step("deploy", lambda: self._deploy(codat))
             stack = self._step("connect", lambda: self._connect(outputs, codat))
+            self._step("fill", lambda: self._fill(stack))
         except BaseException:
             for process, pid in before.items():
                 if process.pid() != pid:
@@ -201,10 +206,10 @@ class LocalStack:
 
     def _connect(self, outputs: dict[str, str], codat: dict[str, Any]) -> Description:
         """Subscribe the hub at the sandbox, hand over the signing secrets, describe it all."""
-        api_url = f"{self.emulator.url}/_aws/execute-api/{outputs['WebhooksApiId']}/local"
+        webhooks_url = f"{self._api_url(outputs['WebhooksApiId'])}/webhooks/codat"
         subscriptions = {name: [f"{name}.read.completed"] for name in codat["custom_products"]}
         subscriptions["platform"] = _EVENTS_OF_ALL_TEAMS
-        accepted = subscribe(codat, f"{api_url}/webhooks/codat", subscriptions)
+        accepted = subscribe(codat, webhooks_url, subscriptions)
         accepted[PLAYGROUND] = [self._playground_secret()]
         manager = self.emulator.client("secretsmanager")
         try:
@@ -212,18 +217,12 @@ class LocalStack:
         except MalformedSecret as error:
             raise StepFailed(str(error)) from None
         manager.put_secret_value(SecretId=outputs["CodatApiKeyArn"], SecretString=codat["api_key"])
-        self._probe(f"{api_url}/webhooks/codat/{PLAYGROUND}", outputs["ReceiveWebhookLogs"])
-        register(
-            self.emulator.client("dynamodb"),
-            outputs["StateTable"],
-            codat["custom_products"],
-            STANDARD,
-        )
+        self._probe(f"{webhooks_url}/{PLAYGROUND}", outputs["ReceiveWebhookLogs"])
         return {
             "endpoint_url": self.emulator.url,
             "region": REGION,
-            "api_url": api_url,
-            "webhook_url": f"{api_url}/webhooks/codat/{PLAYGROUND}",
+            "api_url": self._api_url(outputs["ControlApiId"]),
+            "webhook_url": f"{webhooks_url}/{PLAYGROUND}",
             "webhook_secret": accepted[PLAYGROUND][0],
             "sandbox_url": codat["url"],
             "codat_api_key": codat["api_key"],
@@ -232,10 +231,32 @@ class LocalStack:
             "state_table": outputs["StateTable"],
             "event_bus": outputs["ProductBus"],
             "signing_secrets_arn": outputs["SigningSecretsArn"],
+            "codat_api_key_arn": outputs["CodatApiKeyArn"],
             "receive_webhook_logs": outputs["ReceiveWebhookLogs"],
             "project_reads_logs": outputs["ProjectReadsLogs"],
             "project_reads_given_up": outputs["ProjectReadsGivenUp"],
         }
+
+    def _api_url(self, api_id: str) -> str:
+        return f"{self.emulator.url}/_aws/execute-api/{api_id}/local"
+
+    def _fill(self, stack: Description) -> None:
+        """Fill the hub, unless this one was filled with this file: what people did since stays."""
+        stamp = self.state / "filled"
+        products = fingerprint_of(_PRODUCTS.name)
+        fingerprint = f"{self.emulator.process.pid()} {self.sandbox.pid()} {products}"
+        if stamp.exists() and stamp.read_text() == fingerprint:
+            self._reporter.detail("unchanged")
+            return
+        stamp.unlink(missing_ok=True)
+        credentials = self.emulator.credentials()
+        try:
+            with connected(stack["api_url"], credentials, REGION, "the local root") as api:
+                fill(api, _PRODUCTS, self._reporter.detail)
+        except Failure as failure:
+            said = [f"{one.field}: {one.message}" for one in failure.errors]
+            raise StepFailed("; ".join([str(failure), *said])) from None
+        stamp.write_text(fingerprint)
 
     def _probe(self, webhook_url: str, log_group: str) -> None:
         """Prove that the function runs: an unsigned webhook must be refused by it."""
