@@ -28,6 +28,7 @@ _TRIES: Final = 4
 _TRY_LATER: Final = frozenset({429, 502, 503, 504})
 _LONGEST_PAUSE: Final = 20.0  # seconds
 _PROBLEM: Final = "application/problem+json"
+pause: Callable[[float], None] = time.sleep
 
 
 class ControlApi:
@@ -37,15 +38,9 @@ class ControlApi:
     whatever never reached the API. `who`: the identity that signs, for messages.
     """
 
-    def __init__(
-        self,
-        http: httpx.Client,
-        who: str = "your AWS identity",
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, http: httpx.Client, who: str = "your AWS identity") -> None:
         self._http = http
         self._who = who
-        self._pause = pause
 
     def get(self, path: str, **filters: Any) -> Json:
         return self._call("GET", path, params=filters)
@@ -98,12 +93,12 @@ class ControlApi:
             except httpx.HTTPError as error:
                 reached = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
                 if left and (repeatable or not reached):
-                    self._pause(_pause(left, None))
+                    pause(_length_of_pause(left, None))
                     continue
                 raise self._unanswered(method, path, error, reached=reached) from error
             if not (left and repeatable and answer.status_code in _TRY_LATER):
                 return self._read(answer)
-            self._pause(_pause(left, answer.headers.get("Retry-After")))
+            pause(_length_of_pause(left, answer.headers.get("Retry-After")))
         raise AssertionError("unreachable")
 
     def _unanswered(
@@ -171,7 +166,7 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _pause(left: int, retry_after: str | None) -> float:
+def _length_of_pause(left: int, retry_after: str | None) -> float:
     """Return the seconds before the next try: what the API asks for, else doubling, jittered."""
     if retry_after and retry_after.isdecimal():
         return min(float(retry_after), _LONGEST_PAUSE)

@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.control_api import FakeControlApi
+from tools.cli import api as client
 from tools.cli import environments, watching
 from tools.cli.__main__ import app
 from tools.cli.environments import Environment
@@ -21,7 +22,8 @@ def hub(api, monkeypatch):
     outputs = {"ControlApiUrl": "https://hub.example/local"}
     monkeypatch.setattr(environments, "find", lambda name: Environment(name, "eu-west-2", outputs))
     monkeypatch.setattr(environments, "TRANSPORT", httpx.MockTransport(api))
-    monkeypatch.setattr(watching, "pause", lambda _seconds: None)
+    for module in (watching, client):
+        monkeypatch.setattr(module, "pause", lambda _seconds: None)
 
     def run(*words, stdin="", env="local"):
         variables = {"HUB_ENV": env} if env else {}

@@ -9,6 +9,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tools.cli import api as client
 from tools.cli.api import connected
 from tools.cli.failures import Refused, Unanswered
 
@@ -32,7 +33,7 @@ class Server:
 
 
 @pytest.fixture
-def calling():
+def calling(monkeypatch):
     """Open the client against a server with these answers: (client, server, its pauses)."""
     with ExitStack() as opened:
 
@@ -42,7 +43,7 @@ def calling():
             api = opened.enter_context(
                 connected(URL, CREDENTIALS, "eu-west-2", "profile me", transport)
             )
-            api._pause = pauses.append
+            monkeypatch.setattr(client, "pause", pauses.append)
             return api, server, pauses
 
         yield call
