@@ -21,10 +21,11 @@ from tools.cli.failures import INTERRUPTED, Failure
 from tools.cli.output import show_failure
 from tools.signing_secrets import MalformedSecret
 
-_ABOUT = """Operate a Codat Hub: local, dev, test, staging or prod.
-
-Every command takes --env, or the variable HUB_ENV. With --json standard output is one JSON
-document. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 Ctrl-C."""
+_ABOUT = (
+    "Operate a Codat Hub: local, dev, test, staging or prod.\n\n"
+    "Each command takes --env, or the variable HUB_ENV. With --json standard output is one JSON "
+    "document. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 Ctrl-C."
+)
 
 
 class Hub(TyperGroup):
