@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  # pydantic reads the annotation
 from typing import TYPE_CHECKING, Annotated, Final
 
+from aws_lambda_powertools.event_handler import Response  # noqa: TC002  # read at run time
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel
 
@@ -14,8 +15,6 @@ from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import CALLS_CODAT, answers
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler import Response
-
     from codat_hub.domain.consent import Consent, ConsentEntry
 
 router: Final = new_router()
