@@ -58,6 +58,11 @@ class Description(TypedDict):
     custom_products: list[str]
     inbox_table: str
     state_table: str
+    consents_table: str
+    schedule_group: str
+    control_api_reader: str
+    control_api_operator: str
+    control_api_logs: str
     event_bus: str
     signing_secrets_arn: str
     codat_api_key_arn: str
@@ -206,7 +211,8 @@ class LocalStack:
 
     def _connect(self, outputs: dict[str, str], codat: dict[str, Any]) -> Description:
         """Subscribe the hub at the sandbox, hand over the signing secrets, describe it all."""
-        webhooks_url = f"{self._api_url(outputs['WebhooksApiId'])}/webhooks/codat"
+        apis = f"{self.emulator.url}/_aws/execute-api"
+        webhooks_url = f"{apis}/{outputs['WebhooksApiId']}/local/webhooks/codat"
         subscriptions = {name: [f"{name}.read.completed"] for name in codat["custom_products"]}
         subscriptions["platform"] = _EVENTS_OF_ALL_TEAMS
         accepted = subscribe(codat, webhooks_url, subscriptions)
@@ -221,7 +227,7 @@ class LocalStack:
         return {
             "endpoint_url": self.emulator.url,
             "region": REGION,
-            "api_url": self._api_url(outputs["ControlApiId"]),
+            "api_url": f"{apis}/{outputs['ControlApiId']}/local",
             "webhook_url": f"{webhooks_url}/{PLAYGROUND}",
             "webhook_secret": accepted[PLAYGROUND][0],
             "sandbox_url": codat["url"],
@@ -229,6 +235,11 @@ class LocalStack:
             "custom_products": codat["custom_products"],
             "inbox_table": outputs["InboxTable"],
             "state_table": outputs["StateTable"],
+            "consents_table": outputs["ConsentsTable"],
+            "schedule_group": outputs["ScheduleGroup"],
+            "control_api_reader": outputs["ControlApiReader"],
+            "control_api_operator": outputs["ControlApiOperator"],
+            "control_api_logs": outputs["ControlApiFunctionLogs"],
             "event_bus": outputs["ProductBus"],
             "signing_secrets_arn": outputs["SigningSecretsArn"],
             "codat_api_key_arn": outputs["CodatApiKeyArn"],
@@ -236,9 +247,6 @@ class LocalStack:
             "project_reads_logs": outputs["ProjectReadsLogs"],
             "project_reads_given_up": outputs["ProjectReadsGivenUp"],
         }
-
-    def _api_url(self, api_id: str) -> str:
-        return f"{self.emulator.url}/_aws/execute-api/{api_id}/local"
 
     def _fill(self, stack: Description) -> None:
         """Fill the hub, unless this one was filled with this file: what people did since stays."""
