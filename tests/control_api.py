@@ -42,6 +42,12 @@ class FakeControlApi:
     consents: dict = field(default_factory=dict)
     reasons: list = field(default_factory=list)
     unsettled: int = 0
+    runs: list = field(default_factory=list)
+    drift: list = field(default_factory=list)
+    ending: str = "complete"
+    freshness: list = field(default_factory=list)
+    replays: dict = field(default_factory=dict)
+    status: dict = field(default_factory=lambda: a_status())  # noqa: PLW0108  # it is defined below
     calls: list = field(default_factory=list)
     keys: list = field(default_factory=list)  # of Idempotency-Key
     before: object = None
@@ -206,7 +212,70 @@ class FakeControlApi:
         self.reasons.append(query["reason"])
         return self.remove_product(company_id, product)
 
+    # ---- reconcile, freshness, replays, status -------------------------------------------------
+    def start_reconcile(self, **_):
+        if self.runs and self.runs[-1]["status"] == "running":
+            return self.runs[-1]
+        self.runs.append(a_run(f"run-{len(self.runs) + 1}", len(self.companies)))
+        return self.runs[-1]
+
+    def list_reconciles(self, query, **_):
+        return self.page("reconciles", self.runs[::-1], query)
+
+    def show_reconcile(self, reconcile_id, query, **_):
+        """Show a run that goes on with every look, and ends as `ending` says."""
+        run = next((one for one in self.runs if one["reconcile_id"] == reconcile_id), None)
+        if run is None:
+            return absent(f"There is no reconcile {reconcile_id!r}.")
+        if run["status"] == "running":
+            run["counts"]["companies"] += 1
+            if run["counts"]["companies"] >= 3:
+                run |= {"status": self.ending, "finished_at": NOW, "mended": 1, "unsafe": 1}
+                run["error"] = "Codat refused it" if self.ending == "failed" else None
+        over = run["status"] != "running"
+        wanted = query.get("kind")
+        drift = [one for one in self.drift if over and wanted in (None, one["kind"])]
+        return run | self.page("items", drift, query)
+
+    def list_freshness(self, query, **_):
+        names = {"product": "product", "company": "company_id"}
+        found = [
+            one for one in self.freshness
+            if all(one[names[name]] == query[name] for name in names if name in query)
+            and (one["overdue"] or query.get("overdue") != "true")
+        ]  # fmt: skip
+        return self.page("freshness", found, query)
+
+    def start_replay(self, body, **_):
+        if not body:
+            return refused(400, "The request is not valid.")
+        replay = a_replay(str(uuid.uuid4()))
+        self.replays[replay["replay_id"]] = replay
+        return replay
+
+    def show_replay(self, replay_id, **_):
+        replay = self.replays.get(replay_id)
+        if replay is None:
+            return absent(f"There is no replay {replay_id!r}, or it is over 90 days old.")
+        if replay["status"] == "queued":
+            replay |= {"status": "running", "counts": {"published": 2}}
+        elif replay["status"] == "running":
+            error = "KeyError" if self.ending == "failed" else None
+            counts = {"published": 2, "missing": 1}
+            replay |= {"status": self.ending, "counts": counts, "error": error}
+        return replay
+
+    def show_status(self, **_):
+        return self.status
+
     ROUTES = (
+        ("GET", "/reconciles", list_reconciles),
+        ("POST", "/reconciles", start_reconcile),
+        ("GET", "/reconciles/{reconcile_id}", show_reconcile),
+        ("GET", "/freshness", list_freshness),
+        ("POST", "/replays", start_replay),
+        ("GET", "/replays/{replay_id}", show_replay),
+        ("GET", "/status", show_status),
         ("GET", "/products", list_products),
         ("PUT", "/products", apply_products),
         ("GET", "/products/{product}", show_product),
@@ -240,6 +309,42 @@ def a_company(company_id, name, **members):
                "products": [], "connections": [], "assignments": [],
                "last_read_at": None}  # fmt: skip
     return company | members
+
+
+def a_run(reconcile_id, companies):
+    return {"reconcile_id": reconcile_id, "status": "running", "phase": "companies",
+            "requested_by": CALLER, "requested_at": NOW, "started_at": NOW, "finished_at": None,
+            "waiting_until": None, "counts": {"companies": 0}, "companies_at_codat": companies,
+            "drift": {}, "mended": 0, "unsafe": 0, "resumed": 0, "error": None}  # fmt: skip
+
+
+def a_drift(kind, severity, **members):
+    drift = {"kind": kind, "severity": severity, "company_id": None, "product": None,
+             "subject": None, "detail": f"about {kind}", "mended": False, "means": "…",
+             "to_do": f"do something about {kind}"}  # fmt: skip
+    return drift | members
+
+
+def a_freshness(company_id, product, **members):
+    freshness = {"company_id": company_id, "company_name": "Bakery", "product": product,
+                 "status": "assigned", "linked": True, "consent": True, "last_read_at": NOW,
+                 "outcomes": {"Complete": 3}, "unsuccessful": [], "watermark_at": NOW,
+                 "cadence_seconds": 3600, "due_at": NOW, "overdue": False,
+                 "overdue_seconds": None}  # fmt: skip
+    return freshness | members
+
+
+def a_replay(replay_id):
+    return {"replay_id": replay_id, "status": "queued", "requested_by": CALLER,
+            "requested_at": NOW, "updated_at": NOW, "counts": {}, "error": None}  # fmt: skip
+
+
+def a_status(**members):
+    client = {"bound_to": None, "confirmed": False, "reported": None, "checked_at": None}
+    status = {"environment": "local", "client": client, "products": [], "consumers": [],
+              "integrations": [], "as_of": None, "last_reconcile": None,
+              "calls_barred_until": None}  # fmt: skip
+    return status | members
 
 
 def shown(company):

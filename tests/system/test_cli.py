@@ -44,7 +44,9 @@ def codat(hub):
 def seeded(codat):
     """Return the companies that the sandbox had before anybody created more."""
     companies = codat.get("/companies", params={"pageSize": 100}).json()["results"]
-    return {one["id"]: one for one in companies if (one["description"] or "").startswith("internal")}
+    return {
+        one["id"]: one for one in companies if (one["description"] or "").startswith("internal")
+    }
 
 
 def test_a_new_hub_has_the_products_of_the_file_and_their_schedules(cli, hub):

@@ -1,15 +1,18 @@
 """`hub freshness`: how old each company's data is, product by product, against its cadence."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
+from rich.text import Text
 
 from tools.cli.environments import control_api
-from tools.cli.moments import readable
+from tools.cli.moments import lasting, readable
 from tools.cli.options import EnvOption, JsonOption
 from tools.cli.output import Column, Output
 
 type Json = dict[str, Any]
+
+_PAGE: Final = 200  # the most that the API gives at once
 
 
 def freshness(
@@ -23,16 +26,17 @@ def freshness(
 ) -> None:
     """Show when each product of each company was last read, and what is overdue."""
     output = Output(as_json=as_json)
-    filters = {"product": product, "company_id": company, "overdue": overdue or None}
+    filters = {"product": product, "company": company, "overdue": overdue or None}
     with control_api(env) as api:
         count = output.table(
-            api.pages("freshness", "freshness", **filters),
+            api.pages("freshness", "freshness", limit=_PAGE, **filters),
             [
                 Column("company", lambda one: one["company_id"], whole=True),
+                Column("name", lambda one: one["company_name"]),
                 Column("product", lambda one: one["product"], whole=True),
-                Column("last read", lambda one: readable(one.get("last_read_at"))),
-                Column("due", lambda one: readable(one.get("due_at"))),
-                Column("overdue", lambda one: "overdue" if one.get("overdue") else ""),
+                Column("last read", lambda one: readable(one["last_read_at"])),
+                Column("due", lambda one: readable(one["due_at"])),
+                Column("state", _state),
             ],
             f"Nothing is overdue in {env}."
             if overdue
@@ -41,3 +45,18 @@ def freshness(
         )
     if count:
         output.note(f"{count} of a company and a product")
+
+
+def _state(one: Json) -> Text:
+    """Say what stands out: how late it is, or why it is not read at all."""
+    if one["overdue"]:
+        return Text(f"{lasting(one['overdue_seconds'])} overdue", style="bold red")
+    if one["status"] != "assigned":
+        return Text(one["status"])
+    if not one["consent"]:
+        return Text("no consent", style="yellow")
+    if not one["linked"]:
+        return Text("not linked", style="yellow")
+    if one["unsuccessful"]:
+        return Text(f"failed: {', '.join(one['unsuccessful'])}", style="yellow")
+    return Text("no schedule" if one["cadence_seconds"] is None else "fresh")
