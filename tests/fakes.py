@@ -5,8 +5,8 @@ from datetime import datetime
 
 from standardwebhooks import Webhook
 
-from codat_hub.domain.client_check import ClientCheck
 from codat_hub.domain.assignment import Assignment
+from codat_hub.domain.client_check import ClientCheck
 from codat_hub.domain.company import Company
 from codat_hub.domain.consent import ConsentEntry
 from codat_hub.domain.creation import Creation

@@ -11,7 +11,10 @@ from tests.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
 from tools.samconfig import deployment
 
 DATA = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret")
-OWN_SCHEDULES = "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${RefreshSchedules}/*"
+OWN_SCHEDULES = (
+    "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:"
+    "schedule/${RefreshSchedules}/*"
+)
 # What each function may do, spelled out once more: a new permission is a decision.
 PERMISSIONS = {
     "ReceiveWebhookFunction": {

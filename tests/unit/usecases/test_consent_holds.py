@@ -286,7 +286,7 @@ def test_no_product_stays_without_a_covering_consent(wishes, steps, agreed):
 @pytest.mark.parametrize("killed_after", range(30))
 @pytest.mark.parametrize("revoked_after", range(20))
 def test_a_revocation_at_any_point_of_an_add_that_dies_at_any_point(killed_after, revoked_after):
-    """Every interleaving of one add, killed anywhere, with a whole revocation at any of its steps."""
+    """One add, killed at any of its steps, and a whole revocation between any two of them."""
     world = World()
     ports = vars(world) | {"now": lambda: world.now}
     perform("grant", PRODUCT.identifier, ports)
