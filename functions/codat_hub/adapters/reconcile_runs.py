@@ -13,7 +13,14 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_hub.adapters.state_table import ItemKey, Listed, moment_or_none, spell, spell_or_none
+from codat_hub.adapters.state_table import (
+    CODAT,
+    ItemKey,
+    Listed,
+    moment_or_none,
+    spell,
+    spell_or_none,
+)
 from codat_hub.domain.drift import Drift, Kind
 from codat_hub.domain.reconcile_run import Integration, Phase, Run, Status
 
@@ -22,10 +29,10 @@ if TYPE_CHECKING:
 
     from codat_hub.adapters.state_table import StateTable, Stored
 
+_PRESENT: Final = ItemKey(CODAT, "RECONCILE")
 _GROUP: Final = "RECONCILES"
 _KEPT: Final = timedelta(days=90)
 _DIGEST: Final = 8  # bytes; two of a million companies collide once in 37 million runs
-_NOTES_AT_ONCE: Final = 100
 
 
 class ReconcileRuns:
@@ -43,6 +50,17 @@ class ReconcileRuns:
         """Write over the version that was read. Tells whether it was still that one."""
         listed = Listed(_GROUP, run.reconcile_id)
         return self._table.put(_key(run.reconcile_id), _item(run), version, listed)
+
+    def present(self) -> tuple[str | None, int]:
+        """Return the id of the run begun last, which may be over, and the version for `begin`."""
+        stored = self._table.get(_PRESENT)
+        return stored.attributes.get("reconcile_id"), stored.version
+
+    def begin(self, run: Run, version: int) -> bool:
+        """Make it the present run, if nobody else was quicker. Tells whether it is."""
+        if not self._table.put(_PRESENT, {"reconcile_id": run.reconcile_id}, version):
+            return False
+        return self.put(run, version=0)
 
     def latest(self, before: str | None = None, limit: int = 10) -> list[Run]:
         """Return the newest first, those before the id given. A brand-new one may lack yet."""

@@ -10,9 +10,10 @@
     CODAT              / PRODUCTS         product_registry.py
     CODAT              / CLIENT           client_checks.py
     PARKED             / {webhook-id}     parking.py, with `expires_at` (TTL)
-    RECONCILE#{id}     / RUN              reconcile_runs.py, with `expires_at` (TTL), as the next two
-    RECONCILE#{id}     / DRIFT#{step}     reconcile_runs.py
-    RECONCILE#{id}     / SEEN#{step}      reconcile_runs.py
+    CODAT              / RECONCILE        reconcile_runs.py, which run is the present one
+    RECONCILE#{id}     / RUN              reconcile_runs.py, with `expires_at` (TTL)
+    RECONCILE#{id}     / DRIFT#{step}     reconcile_runs.py, with `expires_at` (TTL)
+    RECONCILE#{id}     / SEEN#{step}      reconcile_runs.py, with `expires_at` (TTL)
 
 The index `gsi1` (keys only) lists items: `gsi1pk` is a group of them, `gsi1sk` the unique rank in
 it. Big groups are spread over SHARDS partitions by the company:

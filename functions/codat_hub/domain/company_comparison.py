@@ -39,7 +39,7 @@ def compare(ours: Company | None, theirs: ObservedCompany, asked_at: datetime) -
     before = ours or Company(theirs.company_id)
     entry = _with_name_and_products(before, theirs, stamp)
     entry = _with_connections(entry, theirs, stamp)
-    return Compared(entry, tuple(_drift(ours, before, entry)))
+    return Compared(entry, tuple(_drift(ours, before, entry, stamp)))
 
 
 def _with_name_and_products(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> Company:
@@ -80,10 +80,10 @@ def _with_connections(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> 
     return entry
 
 
-def _drift(ours: Company | None, before: Company, entry: Company) -> list[Drift]:
+def _drift(ours: Company | None, before: Company, entry: Company, stamp: Stamp) -> list[Drift]:
     company_id = entry.company_id
     found = []
-    if before.deleted_at is not None:
+    if before.deleted_at is not None and before.deleted_at <= stamp.at:
         text = f"deleted here at {before.deleted_at.isoformat(timespec='seconds')}"
         found.append(Drift(Kind.COMPANY_NOT_DELETED, text, company_id))
     if ours is None:

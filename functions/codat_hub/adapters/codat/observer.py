@@ -14,7 +14,7 @@ from codat_hub.domain.observed import (
     ObservedSettings,
     ObservedStatus,
 )
-from codat_hub.errors import NotFound, NotUnderstood
+from codat_hub.errors import NotFound, NotUnderstood, Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,70 +54,66 @@ class Observer:
 
     def companies(self, page: int) -> ObservedPage:
         """Return one page of 100, the oldest company first, so that new ones shift nothing."""
-        self._wait()
         asked_at = self._now()
-        answer = self._noted(self._codat.companies_page(page, order_by="created")).value
-        if answer.page_number not in {None, page} or (answer.has_next and not answer.results):
+        found = self._call(lambda: self._codat.companies_page(page, order_by="created"))
+        if found.page_number not in {None, page} or (found.has_next and not found.results):
             raise NotUnderstood(f"asked for page {page} of the companies, got something else")
-        companies = tuple(_company(one) for one in answer.results)
-        return ObservedPage(asked_at, companies, answer.has_next, answer.total_results)
+        companies = tuple(_company(one) for one in found.results)
+        return ObservedPage(asked_at, companies, found.has_next, found.total_results)
 
     def exists(self, company_id: str) -> bool:
         """Tell whether Codat has the company, so whether it says anything but 404."""
-        self._wait()
         try:
-            self._noted(self._codat.company(company_id))
+            self._call(lambda: self._codat.company(company_id))
         except NotFound:
             return False
         return True
 
     def settings(self) -> ObservedSettings:
-        self._wait()
-        return _settings(self._noted(self._codat.client_sync_settings()).value)
+        return _settings(self._call(self._codat.client_sync_settings))
 
     def override(self, company_id: str) -> ObservedSettings:
         """Return the company's own schedules; none if the client's settings hold for it."""
-        self._wait()
-        return _settings(self._noted(self._codat.company_sync_settings(company_id)).value)
+        return _settings(self._call(lambda: self._codat.company_sync_settings(company_id)))
 
     def consumers(self) -> tuple[ObservedConsumer, ...]:
-        self._wait()
-        found = self._noted(self._codat.webhook_consumers()).value.results
+        found = self._call(self._codat.webhook_consumers).results
         return tuple(
             ObservedConsumer(one.id, one.url, one.disabled, one.event_types) for one in found
         )
 
     def statuses(self, company_id: str) -> Mapping[str, ObservedStatus]:
         """Return the data types' statuses by name."""
-        self._wait()
-        found = self._noted(self._codat.data_status(company_id)).value.root
-        return {
-            data_type: ObservedStatus(
-                one.current_status, one.last_successful_sync and one.last_successful_sync.moment
-            )
-            for data_type, one in found.items()
-            if one is not None
-        }
+        found = self._call(lambda: self._codat.data_status(company_id)).root
+        return {name: _status(one) for name, one in found.items() if one is not None}
 
-    def remove_product(self, company_id: str, product: str) -> None:
-        """Remove it; that it is not there is no failure."""
-        self._wait()
+    def remove_product(self, company_id: str, product: str) -> bool:
+        """Remove it. False: Codat answered 404, which the next look at the company explains."""
         try:
-            self._noted(self._codat.remove_product(company_id, product))
+            self._call(lambda: self._codat.remove_product(company_id, product))
         except NotFound:
-            return
+            return False
+        return True
 
-    def _wait(self) -> None:
-        """Keep the pace, counting the call that follows."""
+    def _call[T](self, ask: Callable[[], Answer[T]]) -> T:
+        """Ask at the pace; count the call, note the quota. A refused key is read anew next time."""
         ahead = self._next_at - self._clock()
         if ahead > 0:
             self._sleep(ahead)
         self._next_at = self._clock() + self._apart
         self.calls += 1
-
-    def _noted[T](self, answer: Answer[T]) -> Answer[T]:
+        try:
+            answer = ask()
+        except Unauthorized:
+            self._codat.forget_key()
+            raise
         self.quota = answer.quota or self.quota
-        return answer
+        return answer.value
+
+
+def _status(one: models.DataStatus) -> ObservedStatus:
+    synced = one.last_successful_sync
+    return ObservedStatus(one.current_status, None if synced is None else synced.moment)
 
 
 def _company(one: models.Company) -> ObservedCompany:
