@@ -18,7 +18,7 @@ def register(
         Key={"pk": {"S": "CODAT"}, "sk": {"S": "PRODUCTS"}},
         UpdateExpression="SET products = :kinds ADD version :one",
         ExpressionAttributeValues={
-            ":kinds": {"M": {name: {"S": kind} for name, kind in kinds.items()}},
+            ":kinds": {"M": {name: {"M": {"kind": {"S": kind}}} for name, kind in kinds.items()}},
             ":one": {"N": "1"},
         },
     )

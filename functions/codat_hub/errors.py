@@ -37,6 +37,10 @@ class NeverProjected(Exception):
     """A stored webhook that no retry can make sense of: park it, go on. The text is the reason."""
 
 
+class WrongClient(Exception):
+    """The API key is not of the Codat client that this stack is bound to: change nothing there."""
+
+
 class CallFailed(Exception):
     """A call to Codat did not do what was asked; the subclass says what to do about it.
 

@@ -1,16 +1,29 @@
 """The State table's adapters on moto: what goes in comes out, and nobody overwrites unread news."""
 
+from dataclasses import replace
+
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 from hypothesis import HealthCheck, given, settings
 
+from codat_hub.adapters.assignments import Assignments
 from codat_hub.adapters.companies import Companies
 from codat_hub.adapters.parking import Parking
 from codat_hub.adapters.product_registry import KEY, ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.state_table import ItemKey, StateTable
+from codat_hub.adapters.state_table import (
+    SHARDS,
+    ItemKey,
+    Listed,
+    StateTable,
+    Stored,
+    shard_of,
+)
+from codat_hub.domain.assignment import Assignment, Status
 from codat_hub.domain.company import Company, Stamp
+from codat_hub.domain.consent import Consent
+from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_state import ReadState, project
 from codat_hub.errors import NeverProjected, Unavailable
@@ -103,7 +116,7 @@ def test_the_registry_is_read_once_a_minute(table):
     clock = [0.0]
     registry = ProductRegistry(table, lambda: clock[0])
     assert registry.kinds() == {}
-    table.put(KEY, {"products": {"a": "custom"}}, version=0)
+    table.put(KEY, {"products": {"a": {"kind": "custom"}}}, version=0)
     clock[0] = 59
     assert registry.kinds() == {}
     clock[0] = 60
@@ -172,3 +185,141 @@ def test_a_read_state_stays_small(table, dynamodb, types, connections, budget):
     ReadStates(table).put(COMPANY, PRODUCT, ledger.state, 0)
     (item,) = dynamodb.scan(TableName="StateTable")["Items"]
     assert size_of({"M": item}) <= budget
+
+
+class TestTheIndex:
+    @pytest.fixture
+    def listed(self, table):
+        ranks = ["c", "a", "d", "b"]
+        for rank in ranks:
+            table.put(ItemKey("P", rank), {"of": rank}, 0, Listed("G", rank))
+        table.put(ItemKey("P", "z"), {}, 0, Listed("H", "z"))
+        table.put(ItemKey("P", "unlisted"), {}, 0)
+        return table
+
+    def test_a_group_is_listed_by_rank_page_by_page(self, listed):
+        first = listed.listed("G", limit=3)
+        assert first == [(rank, ItemKey("P", rank)) for rank in "abc"]
+        assert [rank for rank, _ in listed.listed("G", after="c", limit=3)] == ["d"]
+        assert listed.listed("G", after="d") == []
+        assert [rank for rank, _ in listed.listed("G", after="a", limit=1)] == ["b"]
+
+    def test_a_page_may_end_at_a_rank(self, listed):
+        assert [rank for rank, _ in listed.listed("G", up_to="b")] == ["a", "b"]
+        assert [rank for rank, _ in listed.listed("G", after="bb", up_to="c")] == ["c"]
+        assert listed.listed("G", after="c", up_to="b") == []
+
+    def test_an_item_written_without_a_place_is_listed_no_more(self, listed):
+        assert listed.put(ItemKey("P", "a"), {}, 1)
+        assert [rank for rank, _ in listed.listed("G")] == ["b", "c", "d"]
+
+    def test_where_it_is_listed_is_no_attribute_of_it(self, listed):
+        assert listed.get(ItemKey("P", "a")) == Stored({"of": "a"}, 1)
+
+
+def test_many_items_are_read_at_once_and_those_that_are_not_there_left_out(table):
+    keys = [ItemKey("P", f"{n:03}") for n in range(250)]
+    for key in keys[::2]:
+        table.put(key, {"n": key.sk}, 0)
+    found = table.get_many([*keys, *keys])
+    assert found == {key: Stored({"n": key.sk}, 1) for key in keys[::2]}
+
+
+class LeavesOver:
+    """DynamoDB that answers one key at a time and, if stuck, none."""
+
+    def __init__(self, client, answers):
+        self._client, self._answers = client, answers
+
+    def batch_get_item(self, RequestItems):  # noqa: N803
+        (name, request), *_ = RequestItems.items()
+        keys = request["Keys"]
+        now, later = keys[: self._answers], keys[self._answers :]
+        if not now:
+            return {"Responses": {}, "UnprocessedKeys": RequestItems}
+        answer = self._client.batch_get_item(RequestItems={name: {**request, "Keys": now}})
+        left = {name: {**request, "Keys": later}} if later else {}
+        return {**answer, "UnprocessedKeys": left}
+
+
+def test_keys_that_dynamodb_leaves_over_are_asked_for_again_but_not_for_ever(table, dynamodb):
+    keys = [ItemKey("P", str(n)) for n in range(5)]
+    for key in keys:
+        table.put(key, {}, 0)
+    assert set(StateTable(LeavesOver(dynamodb, 2), "StateTable").get_many(keys)) == set(keys)
+    with pytest.raises(Unavailable, match="leaving items over"):
+        StateTable(LeavesOver(dynamodb, 0), "StateTable").get_many(keys)
+
+
+def test_a_partition_is_read_by_the_start_of_its_sort_keys(table):
+    for sk in ["A#1", "A#2", "B#1"]:
+        table.put(ItemKey("P", sk), {"sk_": sk}, 0)
+    found = table.under(ItemKey("P", "A#"))
+    assert [(key.sk, one.attributes["sk_"]) for key, one in found] == [
+        ("A#1", "A#1"),
+        ("A#2", "A#2"),
+    ]
+
+
+class TestAssignments:
+    ASSIGNED = Assignment(
+        COMPANY,
+        "a",
+        Status.ASSIGNED,
+        at(1),
+        "arn:aws:iam::1:user/ann",
+        Consent("a", at(0), "J. Doe", "v1", ("invoices",)),
+    )
+
+    def test_one_that_never_was_is_absent(self, table):
+        assert Assignments(table).get(COMPANY, "a") == (Assignment(COMPANY, "a"), 0)
+
+    def test_what_goes_in_comes_out(self, table):
+        kept = Assignments(table)
+        revoked = replace(self.ASSIGNED, consent=replace(self.ASSIGNED.consent, revoked_at=at(2)))
+        assert kept.put(self.ASSIGNED, 0)
+        assert not kept.put(revoked, 0)
+        assert kept.put(revoked, 1)
+        assert kept.get(COMPANY, "a") == (revoked, 2)
+        assert kept.of_company(COMPANY) == [revoked]
+        assert kept.get_many([(COMPANY, "a"), (COMPANY, "b")]) == {(COMPANY, "a"): revoked}
+
+    def test_companies_are_listed_by_product_until_they_have_it_no_more(self, table):
+        kept, shard = Assignments(table), shard_of(COMPANY)
+        kept.put(self.ASSIGNED, 0)
+        kept.put(replace(self.ASSIGNED, product="b"), 0)
+        assert kept.companies_with("a", shard) == [COMPANY]
+        assert kept.companies_with("a", shard, after=COMPANY) == []
+        kept.put(replace(self.ASSIGNED, status=Status.ABSENT), 1)
+        assert kept.companies_with("a", shard) == []
+        assert kept.companies_with("b", shard) == [COMPANY]
+
+
+def test_companies_are_listed_in_the_shard_of_their_id(table):
+    companies = Companies(table)
+    names = [f"company-{n}" for n in range(40)]
+    for name in names:
+        companies.put(Company(name, name=name), 0)
+    listed = {shard: companies.ids(shard) for shard in range(SHARDS)}
+    assert sorted(one for ids in listed.values() for one in ids) == sorted(names)
+    assert all(shard_of(one) == shard for shard, ids in listed.items() for one in ids)
+    assert companies.get_many(["company-3", "nobody"]) == {
+        "company-3": Company("company-3", "company-3")
+    }
+
+
+PRODUCTS = {
+    "a": Product("a", Kind.CUSTOM, "A", ("invoices",), Schedule("rate(1 hour)"), "lending", "v1"),
+    "lending": Product("lending", Kind.STANDARD),
+}
+
+
+def test_a_registry_is_replaced_as_a_whole_by_whoever_read_its_last_version(table):
+    registry = ProductRegistry(table)
+    assert registry.read() == ({}, 0)
+    assert registry.replace(PRODUCTS.values(), 0)
+    assert registry.read() == (PRODUCTS, 1)
+    assert registry.products() == PRODUCTS
+    assert not registry.replace([], 0)
+    assert registry.replace([PRODUCTS["a"]], 1)
+    assert registry.products() == {"a": PRODUCTS["a"]}

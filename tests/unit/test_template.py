@@ -167,10 +167,9 @@ def test_an_environment_on_aws_is_its_own_stack_behind_codats_addresses(environm
     assert deployed.overrides == {"Environment": environment}
 
 
-def test_no_signing_secret_can_come_from_the_template():
-    assert not {"SecretString", "GenerateSecretString"} & set(
-        RESOURCES["SigningSecrets"]["Properties"]
-    )
+@pytest.mark.parametrize("name", ["SigningSecrets", "CodatApiKey"])
+def test_no_secret_can_come_from_the_template(name):
+    assert not {"SecretString", "GenerateSecretString"} & set(RESOURCES[name]["Properties"])
 
 
 def test_a_refused_message_rings_within_the_hour_in_which_codat_first_tries_it():

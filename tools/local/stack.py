@@ -112,8 +112,8 @@ class LocalStack:
         try:
             self._step("build", self._build)
             self._step("emulator", self.emulator.start)
-            outputs = self._step("deploy", self._deploy)
             codat = self._step("sandbox", self._start_sandbox)
+            outputs = self._step("deploy", lambda: self._deploy(codat))
             stack = self._step("connect", lambda: self._connect(outputs, codat))
         except BaseException:
             for process, pid in before.items():
@@ -151,15 +151,16 @@ class LocalStack:
         if not built:
             self._reporter.detail("unchanged")
 
-    def _deploy(self) -> dict[str, str]:
+    def _deploy(self, codat: dict[str, Any]) -> dict[str, str]:
         """Deploy unless this emulator has exactly this build already."""
+        bound_to = {"CodatBaseUrl": codat["url"], "CodatClientId": codat["client_id"]}
         stamp = self.state / "deployed"
-        fingerprint = f"{self.emulator.process.pid()} {fingerprint_of(*SOURCES)}"
+        fingerprint = f"{self.emulator.process.pid()} {fingerprint_of(*SOURCES)} {bound_to}"
         if stamp.exists() and stamp.read_text() == fingerprint:
             self._reporter.detail("unchanged")
             return self.emulator.outputs()
         stamp.unlink(missing_ok=True)
-        outputs = self.emulator.deploy(self._log("deploy"))
+        outputs = self.emulator.deploy(self._log("deploy"), overrides=bound_to)
         # The emulator ignores the template's TTL without a word.
         for table in ("InboxTable", "StateTable"):
             self.emulator.client("dynamodb").update_time_to_live(
@@ -210,6 +211,7 @@ class LocalStack:
             SigningSecretsStore(manager, outputs["SigningSecretsArn"]).set(accepted)
         except MalformedSecret as error:
             raise StepFailed(str(error)) from None
+        manager.put_secret_value(SecretId=outputs["CodatApiKeyArn"], SecretString=codat["api_key"])
         self._probe(f"{api_url}/webhooks/codat/{PLAYGROUND}", outputs["ReceiveWebhookLogs"])
         register(
             self.emulator.client("dynamodb"),

@@ -5,11 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from codat_hub.adapters.state_table import company_key, moment_or_none, spell, spell_or_none
+from codat_hub.adapters.state_table import (
+    Listed,
+    company_key,
+    moment_or_none,
+    shard_of,
+    spell,
+    spell_or_none,
+)
 from codat_hub.domain.company import Company, Connection, Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from codat_hub.adapters.state_table import ItemKey, StateTable
 
@@ -31,7 +38,19 @@ class Companies:
 
     def put(self, company: Company, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
-        return self._table.put(_key(company.company_id), _item(company), version)
+        listed = Listed(f"COMPANIES#{shard_of(company.company_id)}", company.company_id)
+        return self._table.put(_key(company.company_id), _item(company), version, listed)
+
+    def get_many(self, company_ids: Iterable[str]) -> dict[str, Company]:
+        """Return the entries there are."""
+        keys = {_key(one): one for one in company_ids}
+        found = self._table.get_many(keys)
+        return {keys[key]: _company(keys[key], one.attributes) for key, one in found.items()}
+
+    def ids(self, shard: int, after: str | None = None, limit: int = 100) -> list[str]:
+        """Return company ids of one shard, in order, after the one given."""
+        found = self._table.listed(f"COMPANIES#{shard}", after=after, limit=limit)
+        return [rank for rank, _ in found]
 
 
 def _key(company_id: str) -> ItemKey:

@@ -1,14 +1,18 @@
-"""Which products the client has registered with the hub, in the State table: one item."""
+"""Which products the client has registered with the hub, in the State table: one item.
+
+One item, so that a whole registry is applied or none of it; a hundred products take some 30 KB.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.adapters.state_table import CODAT, ItemKey
+from codat_hub.domain.product import Kind, Product, Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from codat_hub.adapters.state_table import StateTable
 
@@ -17,17 +21,66 @@ _MAX_AGE: Final = 60.0  # seconds
 
 
 class ProductRegistry:
-    """The item: `products`, identifier -> `custom` or `standard`. Whoever registers writes it."""
+    """The item: `products`, identifier -> `{kind, name, data_types, schedule, team,
+
+    consent_text_version}`; `schedule`: `{expression, timezone, enabled}`.
+    """
 
     def __init__(self, table: StateTable, clock: Callable[[], float] = time.monotonic) -> None:
         self._table = table
         self._clock = clock
-        self._kinds: Mapping[str, str] = {}
+        self._known: Mapping[str, Product] = {}
         self._read_at = float("-inf")
+
+    def products(self) -> Mapping[str, Product]:
+        """Return them by identifier, at most a minute old. Raises Unavailable."""
+        if self._clock() - self._read_at >= _MAX_AGE:
+            self._known, _ = self.read()
+            self._read_at = self._clock()
+        return self._known
 
     def kinds(self) -> Mapping[str, str]:
         """Return identifier -> kind, at most a minute old. Raises Unavailable."""
-        if self._clock() - self._read_at >= _MAX_AGE:
-            self._kinds = self._table.get(KEY).attributes.get("products", {})
-            self._read_at = self._clock()
-        return self._kinds
+        return {identifier: one.kind.value for identifier, one in self.products().items()}
+
+    def read(self) -> tuple[Mapping[str, Product], int]:
+        """Return them as they are now, with the version for `replace`. Raises Unavailable."""
+        stored = self._table.get(KEY)
+        items = stored.attributes.get("products", {})
+        return {name: _product(name, items[name]) for name in sorted(items)}, stored.version
+
+    def replace(self, products: Iterable[Product], version: int) -> bool:
+        """Make these the registry, if it still has the version that was read."""
+        items = {one.identifier: _item(one) for one in products}
+        replaced = self._table.put(KEY, {"products": items}, version)
+        self._read_at = float("-inf")
+        return replaced
+
+
+def _item(product: Product) -> dict[str, Any]:
+    schedule = product.schedule
+    return {
+        "kind": product.kind.value,
+        "name": product.name,
+        "data_types": list(product.data_types),
+        "schedule": schedule
+        and {
+            "expression": schedule.expression,
+            "timezone": schedule.timezone,
+            "enabled": schedule.enabled,
+        },
+        "team": product.team,
+        "consent_text_version": product.consent_text_version,
+    }
+
+
+def _product(identifier: str, item: Mapping[str, Any]) -> Product:
+    return Product(
+        identifier=identifier,
+        kind=Kind(item["kind"]),
+        name=item.get("name"),
+        data_types=tuple(item.get("data_types", ())),
+        schedule=item.get("schedule") and Schedule(**item["schedule"]),
+        team=item.get("team"),
+        consent_text_version=item.get("consent_text_version"),
+    )

@@ -5,16 +5,25 @@
     COMPANY#{company}  / DIRECTORY        companies.py
     COMPANY#{company}  / READS            read_states.py, plain reads
     COMPANY#{company}  / READS#{product}  read_states.py, one item per custom product
+    COMPANY#{company}  / PRODUCT#{product}  assignments.py
     CODAT              / RATE_LIMIT       rate_limits.py
     CODAT              / PRODUCTS         product_registry.py
     PARKED             / {webhook-id}     parking.py, with `expires_at` (TTL)
+
+The index `gsi1` (keys only) lists items: `gsi1pk` is a group of them, `gsi1sk` the unique rank in
+it. Big groups are spread over SHARDS partitions by the company:
+
+    COMPANIES#{shard}           by company id   companies.py
+    PRODUCT#{product}#{shard}   by company id   assignments.py
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import batched
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from zlib import crc32
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,12 +31,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from codat_hub.errors import NeverProjected, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
 CODAT: Final = "CODAT"
-_KEY_NAMES: Final = ("pk", "sk", "version")
+INDEX: Final = "gsi1"
+SHARDS: Final = 8  # changing it means listing everything anew
+_KEY_NAMES: Final = ("pk", "sk", "version", "gsi1pk", "gsi1sk")
+_BATCH: Final = 100  # BatchGetItem's own limit
+_BATCH_TRIES: Final = 8
 _serialize: Final = TypeSerializer().serialize
 _deserialize: Final = TypeDeserializer().deserialize
 
@@ -35,6 +48,13 @@ _deserialize: Final = TypeDeserializer().deserialize
 class ItemKey(NamedTuple):
     pk: str
     sk: str
+
+
+class Listed(NamedTuple):
+    """Where the index lists an item: in which group, and its unique rank there."""
+
+    group: str
+    rank: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +76,90 @@ class StateTable:
         try:
             answer = self._client.get_item(
                 TableName=self._name,
-                Key={name: {"S": value} for name, value in key._asdict().items()},
+                Key=_spelt(key),
                 ConsistentRead=True,
             )
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(f"the state was not read: {error}") from error
-        item = {name: _deserialize(value) for name, value in answer.get("Item", {}).items()}
-        version = int(item.get("version", 0))
-        return Stored({n: v for n, v in item.items() if n not in _KEY_NAMES}, version)
+        return _stored(answer.get("Item", {}))
 
-    def put(self, key: ItemKey, attributes: Mapping[str, Any], version: int) -> bool:
+    def get_many(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Stored]:
+        """Return the items there are. What DynamoDB leaves over is asked for again."""
+        found: dict[ItemKey, Stored] = {}
+        for some in batched(dict.fromkeys(keys), _BATCH, strict=False):
+            wanted: list[Any] = [_spelt(key) for key in some]
+            for _ in range(_BATCH_TRIES):
+                items, wanted = self._get_batch(wanted)
+                found |= {ItemKey(one["pk"]["S"], one["sk"]["S"]): _stored(one) for one in items}
+                if not wanted:
+                    break
+            else:
+                raise Unavailable("the state was not read: DynamoDB keeps leaving items over")
+        return found
+
+    def _get_batch(self, keys: list[Any]) -> tuple[list[Any], list[Any]]:
+        try:
+            answer = self._client.batch_get_item(
+                RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not read: {error}") from error
+        left_over: Any = answer["UnprocessedKeys"].get(self._name, {})
+        return answer["Responses"].get(self._name, []), left_over.get("Keys", [])
+
+    def under(self, prefix: ItemKey) -> list[tuple[ItemKey, Stored]]:
+        """Return every item of a partition whose sort key starts so, in its order."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": {"S": prefix.pk}, ":prefix": {"S": prefix.sk}},
+            ConsistentRead=True,
+        )
+        try:
+            items: list[Any] = [item for page in pages for item in page["Items"]]
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not read: {error}") from error
+        return [(ItemKey(one["pk"]["S"], one["sk"]["S"]), _stored(one)) for one in items]
+
+    def listed(
+        self, group: str, *, after: str | None = None, up_to: str | None = None, limit: int = 100
+    ) -> list[tuple[str, ItemKey]]:
+        """Return rank and key of a group's items by rank: after one rank, up to another.
+
+        The index lags a little behind the items: read those that are to be acted on.
+        """
+        bounds = {":group": group, ":after": after or " ", ":up_to": up_to or "\U0010ffff"}
+        if bounds[":up_to"] <= bounds[":after"]:
+            return []
+        try:
+            answer = self._client.query(
+                TableName=self._name,
+                IndexName=INDEX,
+                # BETWEEN counts both ends in; one more than asked for makes up for the first
+                KeyConditionExpression="gsi1pk = :group AND gsi1sk BETWEEN :after AND :up_to",
+                ExpressionAttributeValues={name: {"S": text} for name, text in bounds.items()},
+                Limit=limit + 1,
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not read: {error}") from error
+        keys: list[Any] = answer["Items"]
+        found = [(one["gsi1sk"]["S"], ItemKey(one["pk"]["S"], one["sk"]["S"])) for one in keys]
+        return [one for one in found if one[0] != after][:limit]
+
+    def put(
+        self,
+        key: ItemKey,
+        attributes: Mapping[str, Any],
+        version: int,
+        listed: Listed | None = None,
+    ) -> bool:
         """Replace the item if it still has the version that was read. Tells whether it had.
 
         Raises NeverProjected for an item that DynamoDB will never take.
         """
         item = {**key._asdict(), **attributes, "version": version + 1}
+        if listed is not None:
+            item |= {"gsi1pk": listed.group, "gsi1sk": listed.rank}
         unchanged_since_read = "version = :read" if version else "attribute_not_exists(pk)"
         request: dict[str, Any] = {
             "TableName": self._name,
@@ -92,6 +181,21 @@ class StateTable:
 
 def _code(error: Exception) -> str:
     return error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
+
+
+def _spelt(key: ItemKey) -> Any:
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
+def _stored(raw: Mapping[str, Any]) -> Stored:
+    item = {name: _deserialize(value) for name, value in raw.items()}
+    version = int(item.get("version", 0))
+    return Stored({n: v for n, v in item.items() if n not in _KEY_NAMES}, version)
+
+
+def shard_of(company_id: str) -> int:
+    """Return the shard, from 0 to SHARDS - 1, that lists what is of this company."""
+    return crc32(company_id.encode()) % SHARDS
 
 
 def company_key(company_id: str, sort: str) -> ItemKey:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # Of more, the ones longest without news are forgotten; Codat allows one ledger and a few others.
 MAX_CONNECTIONS: Final = 200
+LINKED: Final = "Linked"
 DELETED: Final = "Deleted"  # not a status of Codat's: it sends its last one along (D25)
 
 
@@ -59,6 +60,12 @@ class Company:
     connections: Mapping[str, Connection] = field(default_factory=dict)
     removed_connections: Mapping[str, datetime] = field(default_factory=dict)
     removed_products: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def linked(self) -> bool:
+        """Tell whether a connection can sync: only then does Codat read anything."""
+        gone = self.deleted_at is not None
+        return not gone and any(one.status == LINKED for one in self.connections.values())
 
     def removed_at(self, product: str | None, connection_id: str) -> datetime | None:
         """Return when the product or the connection was last removed, the later of the two."""
