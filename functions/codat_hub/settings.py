@@ -21,6 +21,11 @@ def text() -> Any:
     return field(metadata={"read": read})
 
 
+def optional_text() -> Any:
+    """Declare a variable that may be empty: its parameter has no value."""
+    return field(metadata={"read": str})
+
+
 def count() -> Any:
     """Declare a whole number of at least 1; the variable's name says the unit."""
 
@@ -72,3 +77,14 @@ class ReplayWebhooksSettings(_Settings):
     inbox_table: str = text()
     state_table: str = text()
     product_bus: str = text()
+
+
+@dataclass(frozen=True)
+class ReconcileSettings(_Settings):
+    state_table: str = text()
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = optional_text()
+    signing_secrets_arn: str = text()
+    webhooks_api_id: str = text()
+    webhook_domain: str = optional_text()

@@ -62,6 +62,8 @@ class Description(TypedDict):
     project_reads_given_up: str
     replay_queue: str
     replay_webhooks_logs: str
+    reconcile_queue: str
+    reconcile_logs: str
 
 
 class Reporter(Protocol):
@@ -239,6 +241,8 @@ class LocalStack:
             "project_reads_given_up": outputs["ProjectReadsGivenUp"],
             "replay_queue": outputs["ReplayQueue"],
             "replay_webhooks_logs": outputs["ReplayWebhooksLogs"],
+            "reconcile_queue": outputs["ReconcileQueue"],
+            "reconcile_logs": outputs["ReconcileLogs"],
         }
 
     def _probe(self, webhook_url: str, log_group: str) -> None:

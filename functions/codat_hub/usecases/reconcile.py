@@ -87,9 +87,10 @@ class Queue(Protocol):
     def send(self, reconcile_id: str) -> None: ...
 
 
-def a_new_id(now: datetime) -> str:
-    """Return an id that sorts by time."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:8]}"
+def a_new_id(now: datetime, source: str | None = None) -> str:
+    """Return an id that sorts by time; of the same source always the same."""
+    tail = (source or uuid.uuid4().hex)[:8]
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}-{tail}"
 
 
 @dataclass(frozen=True)
