@@ -21,8 +21,8 @@ def text() -> Any:
     return field(metadata={"read": read})
 
 
-def optional_text() -> Any:
-    """Declare a variable that may be empty: its parameter has no value."""
+def text_or_nothing() -> Any:
+    """Declare a variable that may be empty."""
     return field(metadata={"read": str})
 
 
@@ -84,7 +84,7 @@ class ReconcileSettings(_Settings):
     state_table: str = text()
     codat_api_key_arn: str = text()
     codat_base_url: str = text()
-    codat_client_id: str = optional_text()
+    codat_client_id: str = text_or_nothing()
     signing_secrets_arn: str = text()
     webhooks_api_id: str = text()
-    webhook_domain: str = optional_text()
+    webhook_domain: str = text_or_nothing()

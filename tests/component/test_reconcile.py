@@ -1,6 +1,7 @@
 """Reconcile against the sandbox: what it finds, what it mends, what it leaves to a person."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from codat_hub.domain.assignment import Status
 from codat_hub.domain.company import DELETED
 from codat_hub.domain.drift import Kind
+from codat_hub.domain.read_event import Key
+from codat_hub.domain.read_state import KeyState, KnownRead, ReadState
 from codat_hub.domain.reconcile_run import MOST_TROUBLES
 from codat_hub.domain.reconcile_run import Status as RunStatus
 from codat_hub.errors import WrongClient
 from tests.component.conftest import create_table
-from tests.component.reconciling import API, Codats, Hub
+from tests.component.reconciling import API, PRODUCTS, Codats, Hub
 
 URL = f"https://{API}.execute-api.eu-west-2.amazonaws.com/dev/webhooks/codat"
 
@@ -289,6 +292,63 @@ def test_the_latest_run_comes_first_and_a_page_goes_on_from_there(hub):
         hub.clock.ahead += timedelta(seconds=1)
     assert [one.reconcile_id for one in hub.runs.latest(limit=2)] == begun[:2]
     assert [one.reconcile_id for one in hub.runs.latest(before=begun[1])] == begun[2:]
+
+
+class TestWebhooksThatNeverCame:
+    """Codat's datasets of the seed are old; the hub has never been told of any read."""
+
+    @pytest.fixture
+    def late(self, in_step):
+        """The companies that have the scheduled product and can be read, two days on."""
+        in_step.clock.ahead += timedelta(days=2)
+        return {
+            one.id
+            for one in in_step.codat.companies.values()
+            if "invoice-finance" in one.products and in_step.companies.get(one.id)[0].linked
+        }
+
+    def asked(self, hub):
+        return hub.codat.requests()[("GET", "/companies/*/dataStatus")]
+
+    def missing(self, hub, run):
+        return {one.company_id: one for one in hub.drift(run) if one.kind is Kind.WEBHOOK_MISSING}
+
+    def test_companies_late_by_their_cadence_are_asked_about_and_no_others(self, in_step, late):
+        run = in_step.run()
+
+        assert self.asked(in_step) == len(late) > 0
+        found = self.missing(in_step, run)
+        assert found.keys() == late
+        drift = next(iter(found.values()))
+        assert drift.product == "invoice-finance"
+        assert "invoices 20" in drift.detail
+        assert drift.subject.startswith("since 20")
+        assert not drift.mended
+
+    def test_what_a_webhook_told_is_not_missing_and_the_punctual_are_not_asked_about(
+        self, in_step, late
+    ):
+        told, punctual, *_ = sorted(late)
+        keys = [("invoices", "k"), ("payments", "k"), ("customers", "k")]
+        for company_id, ago in ((told, timedelta(days=2)), (punctual, timedelta(hours=1))):
+            state = a_state(keys, in_step.clock() - ago)
+            assert in_step.read_states.put(company_id, "invoice-finance", state, 0)
+
+        run = in_step.run()
+
+        assert self.asked(in_step) == len(late) - 1
+        assert self.missing(in_step, run).keys() == late - {told, punctual}
+
+    def test_a_product_without_a_schedule_is_never_late(self, in_step, late):
+        in_step.register(*(replace(one, schedule=None) for one in PRODUCTS))
+        in_step.run()
+        assert self.asked(in_step) == 0
+
+
+def a_state(keys, at):
+    read = KnownRead(at, "f", {"base": "e"})
+    known = {Key(*key): KeyState("Complete", read.read_id, read.read_id) for key in keys}
+    return ReadState(known, (read,), at)
 
 
 class TestTheBoundClient:

@@ -50,6 +50,20 @@ class HubAddress:
         return path["name"] if path and (at_api or at_domain) else None
 
 
+def summary(
+    consumers: Iterable[ObservedConsumer], hub: HubAddress, secrets: Collection[str]
+) -> dict[str, dict[str, bool]]:
+    """Return per consumer's name whether Codat has it, sends to it, and its secret is stored."""
+    found = {name: {"at_codat": False, "enabled": False, "secret": True} for name in secrets}
+    for one in consumers:
+        name = hub.consumer_of(one.url)
+        if name is not None:
+            known = found.setdefault(name, {"at_codat": True, "enabled": False, "secret": False})
+            known["at_codat"] = True
+            known["enabled"] = known["enabled"] or not one.disabled
+    return dict(sorted(found.items()))
+
+
 def looks_like_a_hub(url: str) -> bool:
     return _HUB_PATH.search(urlsplit(url).path) is not None
 

@@ -114,6 +114,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _go_on(record: dict[str, Any], context: LambdaContext) -> bool:
+    metrics.add_metric("reconcile_receives", MetricUnit.Count, 1)
     try:
         reconcile_id = _reconcile_id(record)
         lease = timedelta(milliseconds=context.get_remaining_time_in_millis()) + _AFTER_THE_TIMEOUT

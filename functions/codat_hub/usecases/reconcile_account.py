@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from codat_hub.domain import consumers
 from codat_hub.domain.drift import Drift, Kind
@@ -64,15 +64,13 @@ class CheckAccount:
         if not check.right:
             return _wrong_client(check)
         schedules = self.codat.settings().schedules
-        found = consumers.check(
-            self.codat.consumers(),
-            self.hub,
-            self.registry.products().values(),
-            self.secrets.names(),
-        )
-        facts = {
+        listed, secrets = self.codat.consumers(), self.secrets.names()
+        products = self.registry.products().values()
+        found = consumers.check(listed, self.hub, products, secrets)
+        facts: dict[str, Any] = {
             "client_id": check.reported,
             "schedules": dict(schedules),
+            "consumers": consumers.summary(listed, self.hub, secrets),
             "buckets": self._buckets(run),
         }
         quota = self.codat.quota
