@@ -26,6 +26,17 @@ def text_or_nothing() -> Any:
     return field(metadata={"read": str})
 
 
+def flag() -> Any:
+    """Declare a variable that is true or false."""
+
+    def read(raw: str) -> bool:
+        if raw not in {"true", "false"}:
+            raise ValueError("expected true or false")
+        return raw == "true"
+
+    return field(metadata={"read": read})
+
+
 def count() -> Any:
     """Declare a whole number of at least 1; the variable's name says the unit."""
 
@@ -88,3 +99,22 @@ class ReconcileSettings(_Settings):
     signing_secrets_arn: str = text()
     webhooks_api_id: str = text()
     webhook_domain: str = text_or_nothing()
+
+
+@dataclass(frozen=True)
+class ControlApiSettings(_Settings):
+    state_table: str = text()
+    consents_table: str = text()
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = text_or_nothing()
+    send_products_on_create: bool = flag()
+    schedule_group: str = text()
+    planner_arn: str = text()
+    scheduler_role_arn: str = text()
+    schedule_failures_arn: str = text()
+
+
+@dataclass(frozen=True)
+class PlanRefreshesSettings(_Settings):
+    pass

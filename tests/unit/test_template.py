@@ -12,6 +12,9 @@ from tests.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
 from tools.samconfig import deployment
 
 DATA = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret")
+OWN_SCHEDULES = (
+    "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${RefreshSchedules}/*"
+)
 # What each function may do, spelled out once more: a new permission is a decision.
 PERMISSIONS = {
     "ReceiveWebhookFunction": {
@@ -52,8 +55,25 @@ PERMISSIONS = {
         ("secretsmanager:GetSecretValue", "CodatApiKey"),
         ("secretsmanager:GetSecretValue", "SigningSecrets"),
     },
+    "ControlApiFunction": {
+        ("dynamodb:BatchGetItem", "StateTable"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable"),
+        ("dynamodb:Query", "StateTable/index/gsi1"),
+        ("dynamodb:PutItem", "ConsentsTable"),
+        ("dynamodb:Query", "ConsentsTable"),
+        ("secretsmanager:GetSecretValue", "CodatApiKey"),
+        ("scheduler:CreateSchedule", OWN_SCHEDULES),
+        ("scheduler:DeleteSchedule", OWN_SCHEDULES),
+        ("scheduler:GetSchedule", OWN_SCHEDULES),
+        ("scheduler:UpdateSchedule", OWN_SCHEDULES),
+        ("scheduler:ListSchedules", "*"),
+        ("iam:PassRole", "SchedulerRole"),
+    },
+    "PlanRefreshesFunction": set(),
 }
-WITHOUT_RESOURCE = {"dynamodb:ListStreams"}  # actions that IAM cannot bind to one
+WITHOUT_RESOURCE = {"dynamodb:ListStreams", "scheduler:ListSchedules"}  # actions that IAM cannot bind to one
 
 
 @cache
