@@ -93,6 +93,7 @@ class ReplayWebhooksSettings(_Settings):
 @dataclass(frozen=True)
 class ReconcileSettings(_Settings):
     state_table: str = text()
+    consents_table: str = text()
     codat_api_key_arn: str = text()
     codat_base_url: str = text()
     codat_client_id: str = text_or_nothing()

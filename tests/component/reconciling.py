@@ -11,21 +11,25 @@ from codat_hub.adapters.codat.api_key import GivenKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.observer import Observer
 from codat_hub.adapters.codat.transport import Transport
+from codat_hub.adapters.codat_companies import CodatCompanies
 from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.read_states import ReadStates
 from codat_hub.adapters.reconcile_runs import ReconcileRuns
 from codat_hub.adapters.state_table import SHARDS, StateTable
 from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.consent import Consent
+from codat_hub.domain.consent import Consent, ConsentEntry
 from codat_hub.domain.consumers import HubAddress
 from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.domain.reconcile_run import Phase
 from codat_hub.usecases.client_binding import ClientBinding
+from codat_hub.usecases.pairs import NoMigrations, NoRefreshes, Pairs
 from codat_hub.usecases.reconcile import BeginReconcile, Reconcile
 from codat_hub.usecases.reconcile_account import CheckAccount
 from codat_hub.usecases.reconcile_companies import CheckCompanies
 from codat_hub.usecases.reconcile_directory import CheckDirectory
+from codat_hub.usecases.remove_product import RemoveProduct
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox
@@ -139,6 +143,18 @@ class Hub:
         self.binding = ClientBinding(
             codat.client, ClientChecks(self.table), self.client_id, now=self.clock
         )
+        self.ledger = ConsentLedger(dynamodb, "ConsentsTable")
+        pairs = Pairs(
+            CodatCompanies(codat.client),
+            self.assignments,
+            self.ledger,
+            self.registry,
+            self.binding,
+            NoMigrations(),
+            NoRefreshes(),
+            self.clock,
+        )
+        self.remove = RemoveProduct(pairs)
         self.begin = BeginReconcile(self.runs, now=self.clock)
         self.done = []
         self.reconcile = Reconcile(self.runs, self._steps(), done=self.done.append, now=self.clock)
@@ -157,9 +173,9 @@ class Hub:
                 self.observer,
                 self.companies,
                 self.assignments,
-                self.assignments,
+                self.ledger,
                 self.registry,
-                self.binding,
+                self.remove,
                 now=self.clock,
             ),
             Phase.DIRECTORY: CheckDirectory(
@@ -198,6 +214,9 @@ class Hub:
         at = at or self.clock() - timedelta(days=1)
         types = {one.identifier: one.data_types for one in PRODUCTS}[product]
         consent = Consent(product, at, "owner", "v1", types if data_types is None else data_types)
+        newest = self.ledger.newest(company_id, product)
+        entry = ConsentEntry(newest.number + 1 if newest else 1, consent, "test")
+        assert self.ledger.append(company_id, entry)
         _, version = self.assignments.get(company_id, product)
         kept = Assignment(company_id, product, status, at, "test", consent)
         assert self.assignments.put(kept, version)

@@ -8,6 +8,7 @@ import pytest
 
 from codat_hub.domain.assignment import Status
 from codat_hub.domain.company import DELETED
+from codat_hub.domain.consent import ConsentEntry
 from codat_hub.domain.drift import Kind
 from codat_hub.domain.read_event import Key
 from codat_hub.domain.read_state import KeyState, KnownRead, ReadState
@@ -27,6 +28,7 @@ def codat():
 
 @pytest.fixture
 def hub(dynamodb, codat):
+    create_table(dynamodb, "ConsentsTable")
     made = Hub(dynamodb, create_table(dynamodb, "StateTable"), codat)
     made.register()
     return made
@@ -165,6 +167,20 @@ def test_what_was_begun_or_in_doubt_is_settled(in_step, status, at_codat, kind, 
     removals = in_step.codat.requests()[("DELETE", "/companies/*/products/invoice-finance")]
     assert removals == asked_to_remove
     assert "invoice-finance" not in company.products or then is Status.ASSIGNED
+
+
+def test_a_copied_consent_that_the_ledger_knows_to_be_revoked_assigns_nothing(in_step):
+    company = first(in_step, "lending")
+    in_step.consent(company.id, "lending", Status.STALE)
+    given = in_step.ledger.newest(company.id, "lending")
+    revoked = replace(given.consent, revoked_at=in_step.clock())
+    assert in_step.ledger.append(company.id, ConsentEntry(given.number + 1, revoked, "ann"))
+
+    run = in_step.run()
+
+    (drift,) = of_companies(in_step, run)
+    assert (drift.kind, drift.mended) == (Kind.ASSIGNMENT_STALE, False)
+    assert in_step.assignments.get(company.id, "lending")[0].status is Status.STALE
 
 
 @pytest.mark.parametrize("status", [Status.ADDING, Status.REMOVING])

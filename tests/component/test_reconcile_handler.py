@@ -48,12 +48,13 @@ def table(dynamodb):
 
 
 @pytest.fixture
-def module(table, codat, monkeypatch):
+def module(table, dynamodb, codat, monkeypatch):
     secrets = boto3.client("secretsmanager", region_name=REGION)
     key = secrets.create_secret(Name="key", SecretString=KEY)["ARN"]
     signing = secrets.create_secret(Name="signing", SecretString="{}")["ARN"]
     variables = {
         "STATE_TABLE": "StateTable",
+        "CONSENTS_TABLE": create_table(dynamodb, "ConsentsTable"),
         "CODAT_API_KEY_ARN": key,
         "CODAT_BASE_URL": "http://127.0.0.1",
         "CODAT_CLIENT_ID": codat.client_id,

@@ -12,9 +12,7 @@ from tests.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
 from tools.samconfig import deployment
 
 DATA = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret")
-OWN_SCHEDULES = (
-    "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${RefreshSchedules}/*"
-)
+OWN_SCHEDULES = "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${RefreshSchedules}/*"
 # What each function may do, spelled out once more: a new permission is a decision.
 PERMISSIONS = {
     "ReceiveWebhookFunction": {
@@ -52,6 +50,7 @@ PERMISSIONS = {
         ("dynamodb:PutItem", "StateTable"),
         ("dynamodb:Query", "StateTable"),
         ("dynamodb:Query", "StateTable/index/gsi1"),
+        ("dynamodb:Query", "ConsentsTable"),
         ("secretsmanager:GetSecretValue", "CodatApiKey"),
         ("secretsmanager:GetSecretValue", "SigningSecrets"),
     },
@@ -73,7 +72,10 @@ PERMISSIONS = {
     },
     "PlanRefreshesFunction": set(),
 }
-WITHOUT_RESOURCE = {"dynamodb:ListStreams", "scheduler:ListSchedules"}  # actions that IAM cannot bind to one
+WITHOUT_RESOURCE = {
+    "dynamodb:ListStreams",
+    "scheduler:ListSchedules",
+}  # actions that IAM cannot bind to one
 
 
 @cache

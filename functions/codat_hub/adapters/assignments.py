@@ -46,10 +46,6 @@ class Assignments:
         found = self._table.get_many(keys)
         return {keys[key]: _assignment(*keys[key], one) for key, one in found.items()}
 
-    def newest(self, company_id: str, product: str) -> Consent | None:
-        """Return the newest consent, as it is kept for who reads many."""
-        return self.get(company_id, product)[0].consent
-
     def put(self, assignment: Assignment, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
         key = assignment_key(assignment.company_id, assignment.product)

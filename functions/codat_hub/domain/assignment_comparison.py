@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from codat_hub.domain.assignment import Status
 from codat_hub.domain.company_comparison import CLOCK_MARGIN
-from codat_hub.domain.consent import missing
+from codat_hub.domain.consent import covers, missing
 from codat_hub.domain.drift import Drift, Kind
 
 if TYPE_CHECKING:
@@ -64,12 +64,6 @@ def judge(
             assert_never(unknown)
 
 
-def covers(ours: Assignment, product: Product) -> bool:
-    """Tell whether the customer's newest consent covers every data type of the product."""
-    consent = ours.consent
-    return consent is not None and consent.active and not missing(consent, product)
-
-
 def _settles_after(status: Status) -> timedelta:
     return INTENT_LEFT_AFTER if status in {Status.ADDING, Status.REMOVING} else CLOCK_MARGIN
 
@@ -79,7 +73,7 @@ def _consent_verdict(ours: Assignment, product: Product | None) -> Verdict | Non
     if product is None:
         text = f"on this company, {ours.status} here"
         return Verdict(Drift(Kind.PRODUCT_UNREGISTERED, text, ours.company_id, ours.product))
-    if covers(ours, product):
+    if covers(ours.consent, product):
         return None
     lacking = missing(ours.consent, product)
     state = "no consent is recorded"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from codat_hub.domain.assignment_comparison import covers
+from codat_hub.domain.consent import covers
 from codat_hub.domain.data_types import is_unsuccessful
 from codat_hub.domain.read_state import SAME_READ_WITHIN
 from codat_hub.domain.schedule_expression import NEVER, interval, problems
@@ -81,7 +81,7 @@ def freshness(
     now: datetime,
 ) -> Freshness:
     """Measure it. `product` None: not registered, so of no cadence and no consent to judge."""
-    consent = product is not None and covers(assignment, product)
+    consent = product is not None and covers(assignment.consent, product)
     cadence, due_at = _due(assignment, product, state.last_read_at)
     overdue_by = None
     expected = product is not None and company.linked and assignment.may_be_read(product)

@@ -17,7 +17,9 @@ from codat_hub.adapters.codat.api_key import SecretKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.observer import Observer
 from codat_hub.adapters.codat.transport import Transport, new_http
+from codat_hub.adapters.codat_companies import CodatCompanies
 from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.read_states import ReadStates
@@ -30,10 +32,12 @@ from codat_hub.errors import Unavailable
 from codat_hub.settings import ReconcileSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.client_binding import ClientBinding
+from codat_hub.usecases.pairs import NoMigrations, NoRefreshes, Pairs
 from codat_hub.usecases.reconcile import BeginReconcile, Reconcile, a_new_id
 from codat_hub.usecases.reconcile_account import CheckAccount
 from codat_hub.usecases.reconcile_companies import CheckCompanies
 from codat_hub.usecases.reconcile_directory import CheckDirectory
+from codat_hub.usecases.remove_product import RemoveProduct
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -69,7 +73,9 @@ def _barred_until() -> datetime | None:
 
 settings = ReconcileSettings.from_env()
 _secrets = boto3.client("secretsmanager", config=_AWS)
-_table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
+_dynamodb = boto3.client("dynamodb", config=_AWS)
+_table = StateTable(_dynamodb, settings.state_table)
+_ledger = ConsentLedger(_dynamodb, settings.consents_table)
 _companies, _assignments = Companies(_table), Assignments(_table)
 _registry, _rate_limits, _runs = ProductRegistry(_table), RateLimits(_table), ReconcileRuns(_table)
 _client = CodatClient(
@@ -81,6 +87,15 @@ _client = CodatClient(
 )
 _codat = Observer(_client)
 _binding = ClientBinding(_client, ClientChecks(_table), settings.codat_client_id)
+_pairs = Pairs(
+    CodatCompanies(_client),
+    _assignments,
+    _ledger,
+    _registry,
+    _binding,
+    NoMigrations(),
+    NoRefreshes(),
+)
 begin = BeginReconcile(_runs)
 reconcile = Reconcile(
     _runs,
@@ -94,7 +109,7 @@ reconcile = Reconcile(
             HubAddress(settings.webhooks_api_id, settings.webhook_domain),
         ),
         Phase.COMPANIES: CheckCompanies(
-            _codat, _companies, _assignments, _assignments, _registry, _binding
+            _codat, _companies, _assignments, _ledger, _registry, RemoveProduct(_pairs)
         ),
         Phase.DIRECTORY: CheckDirectory(
             _codat, _companies, _assignments, ReadStates(_table), _registry, _runs, SHARDS

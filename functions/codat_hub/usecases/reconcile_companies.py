@@ -15,14 +15,15 @@ from codat_hub.domain.company_comparison import BY, compare
 from codat_hub.domain.drift import Drift, Kind
 from codat_hub.domain.product import Kind as ProductKind
 from codat_hub.domain.reconcile_run import Integration, Phase, Stepped
-from codat_hub.errors import NotFound
+from codat_hub.errors import Conflict, NotFound
+from codat_hub.telemetry import logger
 from codat_hub.usecases.reconcile import Finding, Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from codat_hub.domain.company import Company
-    from codat_hub.domain.consent import Consent
+    from codat_hub.domain.consent import ConsentEntry
     from codat_hub.domain.observed import ObservedCompany, ObservedPage, ObservedSettings
     from codat_hub.domain.product import Product
     from codat_hub.domain.reconcile_run import Run
@@ -36,7 +37,6 @@ class Codat(Protocol):
 
     def companies(self, page: int) -> ObservedPage: ...
     def override(self, company_id: str) -> ObservedSettings: ...
-    def remove_product(self, company_id: str, product: str) -> bool: ...
 
 
 class Companies(Protocol):
@@ -51,8 +51,8 @@ class Assignments(Protocol):
     def put(self, assignment: Assignment, version: int) -> bool: ...
 
 
-class Consents(Protocol):
-    def newest(self, company_id: str, product: str) -> Consent | None: ...
+class Ledger(Protocol):
+    def newest(self, company_id: str, product: str) -> ConsentEntry | None: ...
 
 
 class Registry(Protocol):
@@ -63,16 +63,16 @@ class Registry(Protocol):
 class CheckCompanies:
     """One page of Codat's companies. The cursor is the page's number.
 
-    Only the hub's own side is mended, with one exception: a removal that was begun is finished.
-    `check_client` comes before that call.
+    Only the hub's own side is mended, with one exception: a removal that a person began is finished
+    by `remove` (company, product, by, reason).
     """
 
     codat: Codat
     companies: Companies
     assignments: Assignments
-    consents: Consents
+    ledger: Ledger
     registry: Registry
-    check_client: Callable[[], None]
+    remove: Callable[[str, str, str, str], Assignment]
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __call__(self, run: Run) -> Found:
@@ -158,21 +158,31 @@ class CheckCompanies:
         def mend() -> bool:
             ours, version = self.assignments.get(*pair)
             if wanted is Mend.ASSIGN:
-                ours = replace(ours, consent=self.consents.newest(*pair))
+                entry = self.ledger.newest(*pair)
+                ours = replace(ours, consent=None if entry is None else entry.consent)
             again = judge(ours, product, at_codat=wanted is not Mend.CLEAR, asked_at=asked_at)
             if again is None or again.mend is not wanted:
                 return False
-            if wanted is Mend.REMOVE and not self._remove(*pair):
-                return False
-            status = Status.ASSIGNED if wanted is Mend.ASSIGN else Status.ABSENT
-            settled = replace(ours, status=status, changed_at=self.now(), changed_by=BY)
+            if wanted is Mend.REMOVE:
+                return self._finish_removal(*pair)
+            settled = replace(
+                ours,
+                status=Status.ASSIGNED if wanted is Mend.ASSIGN else Status.ABSENT,
+                changed_at=self.now(),
+                changed_by=BY,
+                unsettled_until=None,
+            )
             return self.assignments.put(settled, version)
 
         return Finding((verdict.drift,), mend)
 
-    def _remove(self, company_id: str, product: str) -> bool:
-        self.check_client()
-        return self.codat.remove_product(company_id, product)
+    def _finish_removal(self, company_id: str, product: str) -> bool:
+        try:
+            gone = self.remove(company_id, product, BY, "its removal was begun and never finished")
+        except Conflict as why:  # a migration is at work on it
+            logger.info("removal left to others", company_id=company_id, cause=str(why))
+            return False
+        return gone.status is Status.ABSENT
 
     def _overrides(
         self, run: Run, candidates: Iterable[ObservedCompany]

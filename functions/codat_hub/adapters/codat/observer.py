@@ -87,14 +87,6 @@ class Observer:
         found = self._call(lambda: self._codat.data_status(company_id)).root
         return {name: _status(one) for name, one in found.items() if one is not None}
 
-    def remove_product(self, company_id: str, product: str) -> bool:
-        """Remove it. False: Codat answered 404, which the next look at the company explains."""
-        try:
-            self._call(lambda: self._codat.remove_product(company_id, product))
-        except NotFound:
-            return False
-        return True
-
     def _call[T](self, ask: Callable[[], Answer[T]]) -> T:
         """Ask at the pace; count the call, note the quota. A refused key is read anew next time."""
         ahead = self._next_at - self._clock()
