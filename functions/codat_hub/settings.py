@@ -104,6 +104,7 @@ class ReconcileSettings(_Settings):
 
 @dataclass(frozen=True)
 class ControlApiSettings(_Settings):
+    environment: str = text()
     state_table: str = text()
     consents_table: str = text()
     codat_api_key_arn: str = text()
@@ -114,6 +115,8 @@ class ControlApiSettings(_Settings):
     planner_arn: str = text()
     scheduler_role_arn: str = text()
     schedule_failures_arn: str = text()
+    reconcile_queue_url: str = text()
+    replay_queue_url: str = text()
 
 
 @dataclass(frozen=True)

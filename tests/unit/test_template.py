@@ -69,6 +69,8 @@ PERMISSIONS = {
         ("scheduler:UpdateSchedule", OWN_SCHEDULES),
         ("scheduler:ListSchedules", "*"),
         ("iam:PassRole", "SchedulerRole"),
+        ("sqs:SendMessage", "ReconcileQueue"),
+        ("sqs:SendMessage", "ReplayQueue"),
     },
     "PlanRefreshesFunction": set(),
 }

@@ -14,7 +14,16 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 )
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn
 
-from codat_hub.api import companies, consents, problems, products
+from codat_hub.api import (
+    companies,
+    consents,
+    freshness,
+    problems,
+    products,
+    reconciles,
+    replays,
+)
+from codat_hub.api import status as hub_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +32,15 @@ if TYPE_CHECKING:
 
     from codat_hub.api.hub import Hub
 
-ROUTERS: Final = (products.router, companies.router, consents.router)
+ROUTERS: Final = (
+    products.router,
+    companies.router,
+    consents.router,
+    freshness.router,
+    reconciles.router,
+    replays.router,
+    hub_status.router,
+)
 _SIGNATURE: Final = "sigv4"
 _DESCRIPTION: Final = (
     "Products, companies, consents and what is done with them. Every request is signed with AWS "

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from codat_hub.domain.drift import Kind
 from codat_hub.domain.reconcile_run import Run
 from codat_hub.errors import (
+    Absent,
     CallFailed,
     Forbidden,
     NotFound,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from codat_hub.domain.drift import Drift
     from codat_hub.domain.reconcile_run import Phase, Stepped
 
+_NOTES_AT_ONCE: Final = 50
 _LASTING: Final = (Permanent, Forbidden, NotFound)  # no repetition will help
 # Kinds that steps mend: what an earlier try of a step noted and this one does not find is mended.
 _MENDABLE: Final = frozenset(
@@ -81,6 +83,12 @@ class PresentRun(Protocol):
     def get(self, reconcile_id: str) -> tuple[Run | None, int]: ...
     def present(self) -> tuple[str | None, int]: ...
     def begin(self, run: Run, version: int) -> bool: ...
+
+
+class KeptRuns(Protocol):
+    def get(self, reconcile_id: str) -> tuple[Run | None, int]: ...
+    def latest(self, before: str | None = None, limit: int = 10) -> list[Run]: ...
+    def drift(self, run: Run, step: int, steps: int) -> list[tuple[int, tuple[Drift, ...]]]: ...
 
 
 class Queue(Protocol):
@@ -135,6 +143,48 @@ class StartReconcile:
         run = self.begin(requested_by)
         self.queue.send(run.reconcile_id)
         return run
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPage:
+    """`following`: where the next page begins, as (step, row); None: this was the last."""
+
+    drift: tuple[Drift, ...]
+    following: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class ShowReconciles:
+    """What the runs found. Raises Absent, Unavailable."""
+
+    runs: KeptRuns
+
+    def page(self, before: str | None, limit: int) -> list[Run]:
+        """Return the newest first; a run that was begun this moment may lack yet."""
+        return self.runs.latest(before, limit)
+
+    def one(self, reconcile_id: str) -> Run:
+        run, _ = self.runs.get(reconcile_id)
+        if run is None:
+            raise Absent(f"There is no reconcile {reconcile_id!r}, or it is over 90 days old.")
+        return run
+
+    def drift(
+        self, run: Run, start: tuple[int, int], limit: int, kind: Kind | None = None
+    ) -> DriftPage:
+        """Return the drift that is listed, in the order it was found; `kind`: only that."""
+        found: list[Drift] = []
+        step, _ = start
+        while step <= run.step:
+            for at, drift in self.runs.drift(run, step, _NOTES_AT_ONCE):
+                for place, one in enumerate(drift):
+                    if (at, place) < start or kind not in {None, one.kind}:
+                        continue
+                    if len(found) == limit:
+                        return DriftPage(tuple(found), (at, place))
+                    found.append(one)
+            step += _NOTES_AT_ONCE
+        return DriftPage(tuple(found), None)
 
 
 @dataclass(frozen=True)
