@@ -15,6 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn
 
 from codat_hub.api import (
+    assignments,
     companies,
     consents,
     freshness,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 ROUTERS: Final = (
     products.router,
     companies.router,
+    assignments.router,
     consents.router,
     freshness.router,
     reconciles.router,
@@ -94,17 +96,22 @@ def openapi() -> dict[str, Any]:
         security=[{_SIGNATURE: []}],
     )
     document: dict[str, Any] = json.loads(text)
-    return _without_powertools_own_errors(document)
+    return _with_all_answers(document)
 
 
-def _without_powertools_own_errors(document: dict[str, Any]) -> dict[str, Any]:
-    """Powertools adds error bodies of its own to every route, which `problems` replaces."""
+def _with_all_answers(document: dict[str, Any]) -> dict[str, Any]:
+    """Add what the gateway answers; Powertools' own error bodies are replaced by `problems`."""
     own = {"HTTPValidationError", "ValidationError", "ResponseValidationError"}
     for operation in (one for path in document["paths"].values() for one in path.values()):
         answers = operation["responses"]
         for status in [status for status, one in answers.items() if _refers(one, own)]:
             del answers[status]
-        answers["500"] = problems.answers()[500] | {"content": answers["400"]["content"]}
+        answers["500"] = {**problems.answers()[500], "content": answers["400"]["content"]}
+        for status, description in problems.BY_THE_GATEWAY.items():
+            answers.setdefault(status, {"description": description, "content": {}})
+            answers[status]["content"] |= {
+                "application/json": answers["400"]["content"][problems.MEDIA_TYPE]
+            }
         operation["responses"] = dict(sorted(answers.items()))
     for name in own:
         document["components"]["schemas"].pop(name, None)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
 from pydantic import BaseModel, Field
 
-from codat_hub.api.fields import LONGEST, CompanyId, GrantFields, ProductId, Request, seal, unseal
+from codat_hub.api.assignments import AssignmentAnswer
+from codat_hub.api.fields import LONGEST, CompanyId, GrantFields, Request, seal, unseal
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import CALLS_CODAT, answers
-from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.assignment import Status
 from codat_hub.domain.new_company import CreatedCompany, NewCompany
 from codat_hub.errors import Invalid, Problem
 from codat_hub.usecases.companies import Filter, Place
@@ -109,28 +109,6 @@ class CompanyPage(BaseModel):
     next_cursor: str | None
 
 
-class AssignmentAnswer(BaseModel):
-    """`status`: absent, adding, assigned, removing or stale. `changed_by`: an ARN."""
-
-    product: str
-    status: Status
-    changed_at: datetime | None = None
-    changed_by: str | None = None
-    consent_active: bool
-    last_read_at: datetime | None = None
-
-    @classmethod
-    def of(cls, assignment: Assignment, last_read_at: datetime | None = None) -> AssignmentAnswer:
-        return cls(
-            product=assignment.product,
-            status=assignment.status,
-            changed_at=assignment.changed_at,
-            changed_by=assignment.changed_by,
-            consent_active=assignment.consent is not None and assignment.consent.active,
-            last_read_at=last_read_at,
-        )
-
-
 class CompanyDetails(CompanyAnswer):
     """`last_read_at`: what Codat reads by itself, not for one custom product."""
 
@@ -147,15 +125,6 @@ class CompanyDetails(CompanyAnswer):
         )
 
 
-def assignment_answer(assignment: Assignment) -> Response[AssignmentAnswer]:
-    """Return 200, or 202 with `Retry-After` for a removal that is not sure to be over yet."""
-    body, until = AssignmentAnswer.of(assignment), assignment.unsettled_until
-    if assignment.status is not Status.REMOVING or until is None:
-        return Response(200, _JSON, body)
-    wait = max(1, int((until - datetime.now(UTC)).total_seconds()) + 1)
-    return Response(202, _JSON, body, headers={"Retry-After": str(wait)})
-
-
 @router.post(
     "/companies",
     summary="Create a company, with products",
@@ -164,6 +133,7 @@ def assignment_answer(assignment: Assignment) -> Response[AssignmentAnswer]:
     responses=answers(
         422, *CALLS_CODAT, success={201: "Created; `complete` says whether all is done."}
     ),
+    operation_id="create_company",
 )
 def create_company(
     body: Annotated[NewCompanyFields, Body()],
@@ -175,7 +145,13 @@ def create_company(
     return CreatedCompanyAnswer.of(created)
 
 
-@router.get("/companies", summary="List companies", tags=_TAGS, responses=answers())
+@router.get(
+    "/companies",
+    summary="List companies",
+    tags=_TAGS,
+    responses=answers(),
+    operation_id="list_companies",
+)
 def list_companies(  # noqa: PLR0917  # one argument is one query parameter
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
@@ -196,45 +172,14 @@ def list_companies(  # noqa: PLR0917  # one argument is one query parameter
 
 
 @router.get(
-    "/companies/<company_id>", summary="Show one company", tags=_TAGS, responses=answers(404)
+    "/companies/<company_id>",
+    summary="Show one company",
+    tags=_TAGS,
+    responses=answers(404),
+    operation_id="show_company",
 )
 def show_company(company_id: CompanyId) -> CompanyDetails:
     return CompanyDetails.of_view(hub_of(router).companies.one(company_id))
-
-
-@router.put(
-    "/companies/<company_id>/products/<product>",
-    summary="Add a product, if a consent covers it",
-    tags=_TAGS,
-    responses=answers(404, *CALLS_CODAT),
-)
-def add_product(company_id: CompanyId, product: ProductId) -> AssignmentAnswer:
-    assigned = hub_of(router).assign_product(company_id, product, by=caller_of(router))
-    return AssignmentAnswer.of(assigned)
-
-
-@router.delete(
-    "/companies/<company_id>/products/<product>",
-    summary="Remove a product; its consent stays",
-    tags=_TAGS,
-    responses=answers(
-        404,
-        *CALLS_CODAT,
-        success={
-            200: "The product is gone.",
-            202: "Repeat the request after `Retry-After` to be sure that it is gone.",
-        },
-    ),
-)
-def remove_product(
-    company_id: CompanyId,
-    product: ProductId,
-    reason: Annotated[str, Query(max_length=LONGEST)] = "removed by request",
-) -> Response[AssignmentAnswer]:
-    removed = hub_of(router).remove_product(
-        company_id, product, by=caller_of(router), reason=reason
-    )
-    return assignment_answer(removed)
 
 
 def _company(company: Company) -> dict[str, Any]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  # pydantic reads the annotation
 from typing import TYPE_CHECKING, Annotated, Final
 
+from aws_lambda_powertools.event_handler import Response  # noqa: TC002  # read at run time
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel
 
-from codat_hub.api.companies import AssignmentAnswer, assignment_answer
+from codat_hub.api.assignments import AssignmentAnswer, assignment_answer
 from codat_hub.api.fields import LONGEST, CompanyId, GrantFields, ProductId
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import CALLS_CODAT, answers
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler import Response
-
     from codat_hub.domain.consent import Consent, ConsentEntry
 
 router: Final = new_router()
@@ -70,6 +69,7 @@ class ConsentList(BaseModel):
     summary="Show what a customer agrees to",
     tags=_TAGS,
     responses=answers(),
+    operation_id="list_consents",
 )
 def list_consents(company_id: CompanyId, history: Annotated[bool, Query()] = False) -> ConsentList:
     consents = hub_of(router).consents
@@ -85,6 +85,7 @@ def list_consents(company_id: CompanyId, history: Annotated[bool, Query()] = Fal
     summary="Record a consent",
     tags=_TAGS,
     responses=answers(404, *CALLS_CODAT),
+    operation_id="grant_consent",
 )
 def grant_consent(
     company_id: CompanyId, product: ProductId, body: Annotated[GrantFields, Body()]
@@ -106,6 +107,7 @@ def grant_consent(
             202: "Revoked; repeat the request after `Retry-After` to be sure the product is gone.",
         },
     ),
+    operation_id="revoke_consent",
 )
 def revoke_consent(
     company_id: CompanyId,

@@ -63,6 +63,12 @@ _WHEN: Final[Mapping[int, str]] = {
     502: "Codat refused or did not answer as documented; `detail` has its words.",
     503: "Codat or a store of the hub is unavailable or has not answered: repeat the request.",
 }
+# What API Gateway answers by itself, as application/json (template.yaml: GatewayResponses).
+BY_THE_GATEWAY: Final = {
+    "403": "Not signed, signed wrongly, or by a role that may not do this.",
+    "429": "Too many requests at once, or Codat's quota is used up: `Retry-After` says until when.",
+    "504": "The hub did not answer in time. Repeat the request: what was done is kept.",
+}
 _ALWAYS: Final = (400, 415, 500, 503)
 # of routes that call Codat
 CALLS_CODAT: Final = (409, 429, 502)

@@ -107,7 +107,13 @@ class ProductChanges(BaseModel):
         )
 
 
-@router.get("/products", summary="List the registered products", tags=_TAGS, responses=_READ)
+@router.get(
+    "/products",
+    summary="List the registered products",
+    tags=_TAGS,
+    responses=_READ,
+    operation_id="list_products",
+)
 def list_products() -> ProductList:
     products = hub_of(router).registry.products()
     return ProductList(products=[NamedProduct.of(one) for one in products.values()])
@@ -118,6 +124,7 @@ def list_products() -> ProductList:
     summary="Make these the whole registry, or with dry_run tell what that would change",
     tags=_TAGS,
     responses=_CHANGE,
+    operation_id="apply_products",
 )
 def apply_products(
     body: Annotated[ProductList, Body()], dry_run: Annotated[bool, Query()] = False
@@ -127,13 +134,25 @@ def apply_products(
     return ProductChanges.of(applied, dry_run=dry_run)
 
 
-@router.get("/products/<product>", summary="Show one product", tags=_TAGS, responses=_READ)
+@router.get(
+    "/products/<product>",
+    summary="Show one product",
+    tags=_TAGS,
+    responses=_READ,
+    operation_id="show_product",
+)
 def show_product(product: ProductId) -> NamedProduct:
     return NamedProduct.of(hub_of(router).registry.product(product))
 
 
-@router.put("/products/<product>", summary="Register or change one", tags=_TAGS, responses=_CHANGE)
-def put_product(product: ProductId, body: Annotated[ProductFields, Body()]) -> ProductChanges:
+@router.put(
+    "/products/<product>",
+    summary="Register or change one",
+    tags=_TAGS,
+    responses=_CHANGE,
+    operation_id="register_product",
+)
+def register_product(product: ProductId, body: Annotated[ProductFields, Body()]) -> ProductChanges:
     return ProductChanges.of(hub_of(router).registry.put(body.named(product), caller_of(router)))
 
 
@@ -142,6 +161,7 @@ def put_product(product: ProductId, body: Annotated[ProductFields, Body()]) -> P
     summary="Unregister one that no company has",
     tags=_TAGS,
     responses=_CHANGE,
+    operation_id="unregister_product",
 )
-def remove_product(product: ProductId) -> ProductChanges:
+def unregister_product(product: ProductId) -> ProductChanges:
     return ProductChanges.of(hub_of(router).registry.remove(product, caller_of(router)))
