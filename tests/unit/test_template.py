@@ -2,6 +2,7 @@
 
 import copy
 import fnmatch
+import re
 from functools import cache
 
 import pytest
@@ -31,12 +32,37 @@ PERMISSIONS = {
         ("events:PutEvents", "ProductBus"),
         ("sqs:SendMessage", "ProjectReadsGivenUp"),
     },
+    "ReplayWebhooksFunction": {
+        ("sqs:ReceiveMessage", "ReplayQueue"),
+        ("sqs:DeleteMessage", "ReplayQueue"),
+        ("sqs:GetQueueAttributes", "ReplayQueue"),
+        ("dynamodb:GetItem", "InboxTable"),
+        ("dynamodb:Scan", "InboxTable"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable"),
+        ("dynamodb:DeleteItem", "StateTable"),
+        ("events:PutEvents", "ProductBus"),
+    },
+    "ReconcileFunction": {
+        ("sqs:ReceiveMessage", "ReconcileQueue"),
+        ("sqs:DeleteMessage", "ReconcileQueue"),
+        ("sqs:GetQueueAttributes", "ReconcileQueue"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:BatchGetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable"),
+        ("dynamodb:Query", "StateTable/index/gsi1"),
+        ("dynamodb:Query", "ConsentsTable"),
+        ("secretsmanager:GetSecretValue", "CodatApiKey"),
+        ("secretsmanager:GetSecretValue", "SigningSecrets"),
+    },
     "ControlApiFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),
         ("dynamodb:GetItem", "StateTable"),
         ("dynamodb:PutItem", "StateTable"),
         ("dynamodb:Query", "StateTable"),
-        ("dynamodb:Query", "${StateTable"),  # .Arn}/index/gsi1
+        ("dynamodb:Query", "StateTable/index/gsi1"),
         ("dynamodb:PutItem", "ConsentsTable"),
         ("dynamodb:Query", "ConsentsTable"),
         ("secretsmanager:GetSecretValue", "CodatApiKey"),
@@ -46,6 +72,8 @@ PERMISSIONS = {
         ("scheduler:UpdateSchedule", OWN_SCHEDULES),
         ("scheduler:ListSchedules", "*"),
         ("iam:PassRole", "SchedulerRole"),
+        ("sqs:SendMessage", "ReconcileQueue"),
+        ("sqs:SendMessage", "ReplayQueue"),
     },
     "PlanRefreshesFunction": set(),
 }
@@ -83,6 +111,9 @@ def logical_ids(resource):
         assert isinstance(each, dict), f"{each} is not bound to a resource of this stack"
         (target,) = each.values()
         name = target[0] if isinstance(target, list) else target
+        if part := re.fullmatch(r"\$\{(\w+)\.Arn\}(/.+)", name):  # such as an index of a table
+            yield "".join(part.groups())
+            continue
         yield name.partition(".")[0]
 
 
@@ -178,6 +209,53 @@ class TestProjection:
             s for s in statements("ProjectReadsFunction") if s["Action"] == "events:PutEvents"
         ]
         assert publish["Condition"] == {"StringEqualsIfExists": {"events:source": "codat-hub"}}
+
+
+class TestReplays:
+    def test_a_replays_message_stays_until_it_is_over_and_outlives_the_function(self):
+        queue = RESOURCES["ReplayQueue"]["Properties"]
+        function = RESOURCES["ReplayWebhooksFunction"]["Properties"]
+        assert queue["VisibilityTimeout"] > function["Timeout"]
+        assert queue["RedrivePolicy"]["maxReceiveCount"] == 100
+        source = RESOURCES["ReplayWebhooksSource"]["Properties"]
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["BatchSize"] == 1
+
+    def test_of_the_state_it_may_list_and_remove_only_what_is_parked(self):
+        (unpark,) = [s for s in statements("ReplayWebhooksFunction") if s["Sid"] == "Unpark"]
+        assert unpark["Condition"] == {
+            "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["PARKED"]}
+        }
+
+
+class TestReconcile:
+    def test_a_runs_message_stays_until_it_is_over_and_outlives_the_function(self):
+        queue = RESOURCES["ReconcileQueue"]["Properties"]
+        function = RESOURCES["ReconcileFunction"]["Properties"]
+        assert queue["VisibilityTimeout"] > function["Timeout"] + 5  # its lease ends before
+        # the daily quota may have to be waited for, from one 00:00 UTC to the next
+        receives = queue["RedrivePolicy"]["maxReceiveCount"]
+        assert receives * queue["VisibilityTimeout"] > 25 * 3600
+        source = RESOURCES["ReconcileSource"]["Properties"]
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["BatchSize"] == 1
+
+    def test_it_is_begun_every_night_by_a_role_that_can_do_nothing_else(self):
+        schedule = RESOURCES["NightlyReconcile"]["Properties"]
+        assert schedule["ScheduleExpression"] == {"Ref": "ReconcileSchedule"}
+        assert TEMPLATE["Parameters"]["ReconcileSchedule"]["Default"] == "cron(30 1 * * ? *)"
+        assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["ReconcileQueue", "Arn"]}
+        assert schedule["Target"]["RoleArn"] == {"Fn::GetAtt": ["NightlyReconcileRole", "Arn"]}
+        role = RESOURCES["NightlyReconcileRole"]["Properties"]
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+        assert trust["Condition"] == {
+            "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        }
+        (policy,) = role["Policies"]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Action"] == "sqs:SendMessage"
+        assert set(logical_ids(statement["Resource"])) == {"ReconcileQueue", "ReconcilesGivenUp"}
 
 
 def test_a_refused_signature_reloads_the_secrets_at_most_once_a_minute_by_default():

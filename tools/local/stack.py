@@ -69,6 +69,10 @@ class Description(TypedDict):
     receive_webhook_logs: str
     project_reads_logs: str
     project_reads_given_up: str
+    replay_queue: str
+    replay_webhooks_logs: str
+    reconcile_queue: str
+    reconcile_logs: str
 
 
 class Reporter(Protocol):
@@ -246,6 +250,10 @@ class LocalStack:
             "receive_webhook_logs": outputs["ReceiveWebhookLogs"],
             "project_reads_logs": outputs["ProjectReadsLogs"],
             "project_reads_given_up": outputs["ProjectReadsGivenUp"],
+            "replay_queue": outputs["ReplayQueue"],
+            "replay_webhooks_logs": outputs["ReplayWebhooksLogs"],
+            "reconcile_queue": outputs["ReconcileQueue"],
+            "reconcile_logs": outputs["ReconcileLogs"],
         }
 
     def _fill(self, stack: Description) -> None:

@@ -17,7 +17,7 @@ from codat_hub.domain.read_event import STANDARD, Key, ReadId
 from codat_hub.domain.read_state import KeyState, KnownRead, ReadState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from codat_hub.adapters.state_table import StateTable
 
@@ -27,7 +27,8 @@ class ReadStates:
 
     `reads`: the reads that count, each `[time, fingerprint, {suffix: Codat event id}]`
     `keys`: connection id -> data type -> `[status, read of the latest status, read of the
-    watermark or null, newest removal answered or null]`, reads by their place in `reads`.
+    watermark or null, newest reset answered or null]`, reads by their place in `reads`
+    `named`: of plain reads, standard product -> time of the read that named it first.
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -37,6 +38,18 @@ class ReadStates:
         """Return the state and its version, 0 if there is none yet. Raises Unavailable."""
         stored = self._table.get(_key(company_id, product))
         return _state(stored), stored.version
+
+    def get_many(
+        self, pairs: Iterable[tuple[str, str | None]]
+    ) -> dict[tuple[str, str | None], ReadState]:
+        """Return those there are of (company, product). Raises Unavailable."""
+        keys = {_key(*pair): pair for pair in pairs}
+        found = self._table.get_many(keys)
+        return {keys[key]: _state(one) for key, one in found.items()}
+
+    def of_company(self, company_id: str) -> list[ReadState]:
+        """Return all of one company: plain reads and every product's. Raises Unavailable."""
+        return [_state(one) for _, one in self._table.under(_key(company_id, None))]
 
     def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one.
@@ -63,6 +76,7 @@ def _item(state: ReadState) -> dict[str, Any]:
         "last_read_at": spell_or_none(state.last_read_at),
         "reads": [[spell(read.at), read.fingerprint, dict(read.seen)] for read in state.reads],
         "keys": keys,
+        "named": {product: spell(at) for product, at in state.named.items()} or None,
     }
 
 
@@ -78,7 +92,8 @@ def _state(stored: Stored) -> ReadState:
         for data_type, row in rows.items()
     }
     keys = {key: keys[key] for key in sorted(keys)}
-    return ReadState(keys, reads, moment_or_none(item.get("last_read_at")))
+    named = {name: datetime.fromisoformat(at) for name, at in item.get("named", {}).items()}
+    return ReadState(keys, reads, moment_or_none(item.get("last_read_at")), named)
 
 
 def _key_state(row: list[Any], reads: tuple[KnownRead, ...]) -> KeyState:

@@ -11,12 +11,18 @@
     CODAT              / PRODUCTS         product_registry.py
     CODAT              / CLIENT           client_checks.py
     PARKED             / {webhook-id}     parking.py, with `expires_at` (TTL)
+    CODAT              / RECONCILE        reconcile_runs.py, which run is the present one
+    RECONCILE#{id}     / RUN              reconcile_runs.py, with `expires_at` (TTL)
+    RECONCILE#{id}     / DRIFT#{step}     reconcile_runs.py, with `expires_at` (TTL)
+    RECONCILE#{id}     / SEEN#{step}      reconcile_runs.py, with `expires_at` (TTL)
+    REPLAY#{id}        / RUN              replays.py, with `expires_at` (TTL)
 
 The index `gsi1` (keys only) lists items: `gsi1pk` is a group of them, `gsi1sk` the unique rank in
 it. Big groups are spread over SHARDS partitions by the company:
 
     COMPANIES#{shard}           by company id   companies.py
     PRODUCT#{product}#{shard}   by company id   assignments.py
+    RECONCILES                  by time         reconcile_runs.py
 """
 
 from __future__ import annotations
@@ -123,6 +129,32 @@ class StateTable:
             raise Unavailable(f"the state was not read: {error}") from error
         return [(ItemKey(one["pk"]["S"], one["sk"]["S"]), _stored(one)) for one in items]
 
+    def page(self, after: ItemKey, limit: int) -> list[ItemKey]:
+        """Return the keys of a partition's next items behind one sort key, empty for the first."""
+        try:
+            answer = self._client.query(
+                TableName=self._name,
+                KeyConditionExpression="pk = :pk AND sk > :after",
+                # no sort key is empty, and none may be compared with an empty one
+                ExpressionAttributeValues={
+                    ":pk": {"S": after.pk},
+                    ":after": {"S": after.sk or " "},
+                },
+                ProjectionExpression="pk, sk",
+                ConsistentRead=True,
+                Limit=limit,
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not read: {error}") from error
+        return [ItemKey(one["pk"]["S"], one["sk"]["S"]) for one in answer["Items"]]
+
+    def delete(self, key: ItemKey) -> None:
+        """Remove the item, if it is there."""
+        try:
+            self._client.delete_item(TableName=self._name, Key=_spelt(key))
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not written: {error}") from error
+
     def listed(
         self, group: str, *, after: str | None = None, up_to: str | None = None, limit: int = 100
     ) -> list[tuple[str, ItemKey]]:
@@ -147,6 +179,31 @@ class StateTable:
         keys: list[Any] = answer["Items"]
         found = [(one["gsi1sk"]["S"], ItemKey(one["pk"]["S"], one["sk"]["S"])) for one in keys]
         return [one for one in found if one[0] != after][:limit]
+
+    def latest(
+        self, group: str, *, before: str | None = None, limit: int = 100
+    ) -> list[tuple[str, ItemKey]]:
+        """Return rank and key of a group's items, the highest rank first: below one, if given.
+
+        The index lags a little behind the items: read those that are to be acted on.
+        """
+        condition, values = "gsi1pk = :group", {":group": {"S": group}}
+        if before is not None:
+            condition += " AND gsi1sk < :before"
+            values[":before"] = {"S": before}
+        try:
+            answer = self._client.query(
+                TableName=self._name,
+                IndexName=INDEX,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                ScanIndexForward=False,
+                Limit=limit,
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not read: {error}") from error
+        keys: list[Any] = answer["Items"]
+        return [(one["gsi1sk"]["S"], ItemKey(one["pk"]["S"], one["sk"]["S"])) for one in keys]
 
     def count(self, group: str) -> int:
         """Return how many items the index lists in a group; it lags a little behind them."""
