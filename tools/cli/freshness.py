@@ -51,12 +51,13 @@ def _state(one: Json) -> Text:
     """Say what stands out: how late it is, or why it is not read at all."""
     if one["overdue"]:
         return Text(f"{lasting(one['overdue_seconds'])} overdue", style="bold red")
-    if one["status"] != "assigned":
-        return Text(one["status"])
-    if not one["consent"]:
-        return Text("no consent", style="yellow")
-    if not one["linked"]:
-        return Text("not linked", style="yellow")
     if one["unsuccessful"]:
         return Text(f"failed: {', '.join(one['unsuccessful'])}", style="yellow")
-    return Text("no schedule" if one["cadence_seconds"] is None else "fresh")
+    unusual = [
+        (one["status"] != "assigned", one["status"]),
+        (not one["consent"], "no consent"),
+        (not one["linked"], "not linked"),
+        (one["cadence_seconds"] is None, "no schedule"),
+        (not one["last_read_at"], "not read yet"),
+    ]
+    return Text(next((text for holds, text in unusual if holds), "fresh"))

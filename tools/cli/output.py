@@ -71,7 +71,17 @@ class Output:
         table.add_column()
         for name, value in rows:
             table.add_row(name, plain(value))
-        self.out.print(table)
+        self._print(table)
+
+    def _print(self, table: Table) -> None:
+        """Print it; where it is not a screen, without the blanks that fill its last column."""
+        if self.out.is_terminal:
+            self.out.print(table)
+            return
+        with self.out.capture() as drawn:
+            self.out.print(table)
+        lines = drawn.get().splitlines()
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
 
     def _stream_json(self, pages: Pages) -> int:
         count = 0
@@ -105,7 +115,7 @@ class Output:
                 )
             for row in rows:
                 table.add_row(*row)
-            self.out.print(table)
+            self._print(table)
             count += len(rows)
         return count
 

@@ -158,8 +158,8 @@ def _draw(output: Output, pages: Iterator[list[Json]], env: Name) -> None:
             Column("company", lambda one: one.get("company_id"), whole=True),
             Column("product", lambda one: one.get("product")),
             Column("about", lambda one: one.get("subject")),
-            Column("detail", lambda one: one["detail"]),
             Column("mended", lambda one: "yes" if one["mended"] else "no"),
+            Column("detail", lambda one: one["detail"]),
         ],
         f"Codat and {env} agree.",
     )

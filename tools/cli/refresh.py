@@ -28,6 +28,9 @@ DataTypeOption = Annotated[
     list[str] | None,
     typer.Option("--data-type", help="Only these of the product's; again for more."),
 ]
+OptionalProduct = Annotated[
+    str | None, typer.Argument(metavar="[PRODUCT]", help="As `products list` has it.")
+]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Stay until it is over.")]
 
 # A ticket in one of these goes no further; all others are on their way.
@@ -38,19 +41,22 @@ _OVER: Final = _ENDED_BADLY | {"completed"}
 @app.command()
 def company(
     company: CompanyArgument,
-    product: ProductArgument,
     env: EnvOption,
+    product: OptionalProduct = None,
     data_type: DataTypeOption = None,
     stay: WatchOption = False,
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Refresh one company's product, or some of its data types."""
+    """Refresh one company's product, or some of its data types.
+
+    Without PRODUCT: by client-level settings, for a company that has not been migrated yet.
+    """
     output = Output(as_json=as_json)
-    Leave(env, yes_prod=yes_prod).to_change(f"Refresh {product} of {company}?")
-    body = {"data_types": data_type} if data_type else None
+    what = product or "all that client-level settings read"
+    Leave(env, yes_prod=yes_prod).to_change(f"Refresh {what} of {company}?")
     with control_api(env) as api:
-        ticket = api.post(_path(company, product), body)
+        ticket = api.post(_path(company, product), {"data_types": data_type} if data_type else None)
         if stay:
             ticket = _watch(output, api, company, product, env)
     _show(output, ticket)
@@ -58,15 +64,33 @@ def company(
         output.note(f"Follow it: {_again(company, product, env)} --watch")
 
 
+@app.command("product")
+def whole_product(
+    product: ProductArgument,
+    env: EnvOption,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+    yes_prod: YesProdOption = False,
+) -> None:
+    """Refresh a product of every company that has it, at the pace that Codat allows."""
+    output = Output(as_json=as_json)
+    question = f"Refresh {product} of every company that has it? That may take a call for each."
+    Leave(env, yes, yes_prod).to_remove(question)
+    with control_api(env) as api:
+        run = api.post(f"products/{segment(product)}/refresh")
+    output.result(run, f"{product} is being refreshed for every company that has it.")
+    output.note(f"See how far that is: tools/hub freshness --product {product} --env {env}")
+
+
 @app.command()
 def show(
     company: CompanyArgument,
-    product: ProductArgument,
     env: EnvOption,
+    product: OptionalProduct = None,
     stay: WatchOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where a company's refresh is."""
+    """Show where a company's refresh is; without PRODUCT the one by client-level settings."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         if stay:
@@ -93,15 +117,16 @@ def cancel(
     output.result(ticket, f"The refresh of {product} of {company} is cancelled.")
 
 
-def _path(company: str, product: str) -> str:
-    return f"companies/{segment(company)}/products/{segment(product)}/refresh"
+def _path(company: str, product: str | None) -> str:
+    of = f"/products/{segment(product)}" if product else ""
+    return f"companies/{segment(company)}{of}/refresh"
 
 
-def _again(company: str, product: str, env: Name) -> str:
-    return f"tools/hub refresh show {company} {product} --env {env}"
+def _again(company: str, product: str | None, env: Name) -> str:
+    return f"tools/hub refresh show {company}{f' {product}' if product else ''} --env {env}"
 
 
-def _watch(output: Output, api: ControlApi, company: str, product: str, env: Name) -> Json:
+def _watch(output: Output, api: ControlApi, company: str, product: str | None, env: Name) -> Json:
     return watch(
         output,
         lambda: api.get(_path(company, product)),
@@ -112,9 +137,10 @@ def _watch(output: Output, api: ControlApi, company: str, product: str, env: Nam
 
 
 def _progress(ticket: Json) -> str:
-    tried = f", {ticket['attempts']} calls so far" if ticket.get("attempts") else ""
-    due = ticket.get("next_attempt_at")
-    return f"{ticket['status']}{tried}" + (f", next {readable(due)}" if due else "")
+    tried = f", {ticket['attempts']} calls so far" if ticket["attempts"] else ""
+    kept = f", kept back by {_words(ticket['waits_for'])}" if ticket["waits_for"] else ""
+    due = ticket["next_attempt_at"]
+    return f"{_words(ticket['status'])}{tried}{kept}" + (f", next {readable(due)}" if due else "")
 
 
 def _show(output: Output, ticket: Json) -> None:
@@ -128,11 +154,19 @@ def _show(output: Output, ticket: Json) -> None:
 
 
 def _facts(ticket: Json) -> Iterator[tuple[str, Any]]:
-    yield "status", ticket["status"]
-    yield "calls", ticket.get("attempts", 0)
-    for name in ("next_attempt_at", "deadline"):
-        yield name.replace("_", " "), readable(ticket.get(name))
-    if ticket.get("data_types"):
-        yield "data types", ticket["data_types"]
-    if ticket.get("error"):
-        yield "error", ticket["error"]
+    yield "status", _words(ticket["status"])
+    yield "calls", ticket["attempts"]
+    for name in ("slot", "opened_at", "accepted_at", "next_attempt_at", "deadline"):
+        if ticket[name]:
+            yield _words(name.removesuffix("_at")), readable(ticket[name])
+    for name in ("data_types", "requested_by"):
+        if ticket[name]:
+            yield _words(name), ticket[name]
+    if ticket["waits_for"]:
+        yield "kept back by", _words(ticket["waits_for"])
+    if ticket["error"]:
+        yield "last error", f"{_words(ticket['error']['kind'])}: {ticket['error']['message']}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

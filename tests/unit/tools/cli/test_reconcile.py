@@ -87,6 +87,7 @@ FRESHNESS = [
     a_freshness("c5", "b", unsuccessful=["bills"]),
     a_freshness("c6", "b", cadence_seconds=None, due_at=None),
     a_freshness("c7", "b", status="removing"),
+    a_freshness("c8", "b", last_read_at=None),
 ]
 
 
@@ -94,7 +95,7 @@ def test_freshness_says_for_each_how_it_stands(hub, api):
     api.freshness = FRESHNESS
     lines = hub("freshness").stdout.splitlines()[1:]
     states = ["fresh", "2 h overdue", "not linked", "no consent", "failed: bills", "no schedule",
-              "removing"]  # fmt: skip
+              "removing", "not read yet"]  # fmt: skip
     for line, state in zip(lines, states, strict=True):
         assert line.rstrip().endswith(state)
 
