@@ -34,7 +34,7 @@ class _Watched(httpx.HTTPTransport):
 
 def tell(story: Story, hub: Hub) -> None:
     with (
-        story.scene("a product needs a consent; revoking takes that one only") as scene,
+        story.scene("consent gates a product; revoked, only it goes") as scene,
         _control_api(hub, scene) as api,
     ):
         _play(scene, hub, api)
