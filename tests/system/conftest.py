@@ -68,6 +68,17 @@ class Hub:
     def codat(self):
         return {"url": self.described["sandbox_url"], "api_key": self.described["codat_api_key"]}
 
+    def linked_company(self, product, number):
+        """Return the id of the nth company, each test its own, that Codat reads the product of."""
+        with codat_client(self.codat) as codat:
+            companies = codat.get("/companies?pageSize=100").json()["results"]
+        return [
+            one["id"]
+            for one in companies
+            if product in one["products"]
+            and any(link["status"] == "Linked" for link in one["dataConnections"])
+        ][number]
+
     def send_example(self, consumer, event_type):
         """Let the sandbox send an example to one of its consumers; return the webhook-id."""
         with codat_client(self.codat) as codat:

@@ -44,11 +44,7 @@ def test_a_read_arrives_in_its_queue_and_its_code_reads_the_window(hub, queue):
         return [detail for detail in details if detail["company_id"] == company]
 
     with codat_client(hub.codat) as codat:
-        company = next(
-            one["id"] for one in codat.get("/companies").json()["results"]
-            if PRODUCT in one["products"]
-            and any(link["status"] == "Linked" for link in one["dataConnections"])
-        )  # fmt: skip
+        company = hub.linked_company(PRODUCT, 1)
         for call in ("start", "complete"):
             read = {"companyId": company, "productIdentifier": PRODUCT}
             codat.post(f"/_sandbox/reads/{call}", json=read).raise_for_status()

@@ -62,28 +62,23 @@ def test_one_write_for_a_read_and_a_small_item(projection, hub, company):
 
 
 def test_the_sandboxs_reads_delivered_twice_and_shuffled_arrive_once_without_a_gap(projection, hub):
+    chosen = hub.linked_company(PRODUCT, 0)
     with codat_client(hub.codat) as codat:
-        companies = codat.get("/companies").json()["results"]
-        (chosen, *_) = [
-            one for one in companies
-            if PRODUCT in one["products"]
-            and any(link["status"] == "Linked" for link in one["dataConnections"])
-        ]  # fmt: skip
         rules = {"duplicateProbability": 0.5, "reorder": True}
         codat.post("/_sandbox/delivery", json=rules).raise_for_status()
-        read = {"companyId": chosen["id"], "productIdentifier": PRODUCT}
+        read = {"companyId": chosen, "productIdentifier": PRODUCT}
         for _ in range(5):
             codat.post("/_sandbox/reads/start", json=read).raise_for_status()
             codat.post("/_sandbox/reads/complete", json=read).raise_for_status()
         sent = [one for one in codat.get("/_sandbox/deliveries").json()
-                if one["companyId"] == chosen["id"]
+                if one["companyId"] == chosen
                 and one["eventType"] == f"{PRODUCT}.read.completed"]  # fmt: skip
         codat.post("/_sandbox/delivery", json={"duplicateProbability": 0, "reorder": False})
     ids = {message["webhookId"] for message in sent}
     assert len(ids) == 5
     outcomes = projection.projected(*ids)
     assert set(outcomes) <= {"published", "superseded"}
-    details = [d for d in projection.details(chosen["id"]) if d["product"] == PRODUCT]
+    details = [d for d in projection.details(chosen) if d["product"] == PRODUCT]
     assert len(details) == outcomes.count("published")
     connection = details[0]["data_types"][0]["connection_id"]
     newest = max(message["generatedDate"] for message in sent)

@@ -86,13 +86,8 @@ def test_a_projector_killed_in_mid_run_loses_nothing_and_applies_nothing_twice(
 
 
 def test_the_sandbox_killed_in_mid_run_leaves_a_projection_without_gap_or_repeat(projection, hub):
+    chosen = hub.linked_company(PRODUCT, 2)
     with codat_client(hub.codat) as codat:
-        companies = codat.get("/companies").json()["results"]
-        chosen = next(
-            one["id"] for one in reversed(companies)
-            if PRODUCT in one["products"]
-            and any(link["status"] == "Linked" for link in one["dataConnections"])
-        )  # fmt: skip
         read = {"companyId": chosen, "productIdentifier": PRODUCT}
         codat.post("/_sandbox/delivery", json={"duplicateProbability": 0.5, "reorder": True})
         for _ in range(8):
