@@ -42,7 +42,7 @@ class Projection:
         assert self.hub.post(webhook.body, headers).status_code == 200
         return webhook_id
 
-    def projected(self, *webhook_ids, outcome=None):
+    def projected(self, *webhook_ids):
         """Wait until the function has said what became of these webhooks."""
 
         def said():
