@@ -482,6 +482,14 @@ class TestResuming:
         assert kept.status is RunStatus.FAILED
         assert "HTTP 503" in kept.error
 
+    def test_one_company_that_codat_cannot_answer_for_does_not_fail_the_whole_run(self, hub):
+        hub.codat.portal("faults", path="/[0-9a-f-]{36}/syncSettings", status=500, times=40)
+        run = hub.begin("test")
+        tries = [hub.go_on(run) for _ in range(4)]
+        assert tries == [False, False, False, True]
+        kept, _ = hub.runs.get(run.reconcile_id)
+        assert (kept.status, kept.counts["companies"]) == (RunStatus.COMPLETE, 210)
+
     def test_two_do_not_run_at_once_and_a_second_request_joins_the_first(self, hub):
         run = hub.begin("first")
         assert hub.restarted().begin("second") == run

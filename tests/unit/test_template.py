@@ -243,6 +243,8 @@ class TestReconcile:
     def test_it_is_begun_every_night_by_a_role_that_can_do_nothing_else(self):
         schedule = RESOURCES["NightlyReconcile"]["Properties"]
         assert schedule["ScheduleExpression"] == {"Ref": "ReconcileSchedule"}
+        # a stack that is bound to no client would fail, and ring, every night
+        assert schedule["State"] == {"Fn::If": ["IsBound", "ENABLED", "DISABLED"]}
         assert TEMPLATE["Parameters"]["ReconcileSchedule"]["Default"] == "cron(30 1 * * ? *)"
         assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["ReconcileQueue", "Arn"]}
         assert schedule["Target"]["RoleArn"] == {"Fn::GetAtt": ["NightlyReconcileRole", "Arn"]}

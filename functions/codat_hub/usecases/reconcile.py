@@ -21,6 +21,7 @@ from codat_hub.errors import (
     NotFound,
     Permanent,
     RateLimited,
+    Unauthorized,
     Unavailable,
     WrongClient,
 )
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from codat_hub.domain.reconcile_run import Phase, Stepped
 
 _NOTES_AT_ONCE: Final = 50
+_PATIENCE: Final = 3  # tries at a step, some minutes apart, before single companies are passed over
 _LASTING: Final = (Permanent, Forbidden, NotFound)  # no repetition will help
 # Kinds that steps mend: what an earlier try of a step noted and this one does not find is mended.
 _MENDABLE: Final = frozenset(
@@ -93,6 +95,25 @@ class KeptRuns(Protocol):
 
 class Queue(Protocol):
     def send(self, reconcile_id: str) -> None: ...
+
+
+def patiently[T](run: Run, ask: Callable[[], T]) -> T | None:
+    """Ask Codat about one company. None: it is not there, or the step failed often enough.
+
+    So one company that Codat cannot answer for holds up the run for a while, and not for good.
+    Raises CallFailed.
+    """
+    try:
+        return ask()
+    except NotFound:
+        return None
+    except (RateLimited, Unauthorized):
+        raise
+    except CallFailed as trouble:
+        if run.troubles < _PATIENCE:
+            raise
+        logger.error("company passed over", reconcile_id=run.reconcile_id, cause=str(trouble))
+        return None
 
 
 def a_new_id(now: datetime, source: str | None = None) -> str:

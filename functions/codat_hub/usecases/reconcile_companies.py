@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 from zlib import crc32
 
@@ -15,9 +16,9 @@ from codat_hub.domain.company_comparison import BY, compare
 from codat_hub.domain.drift import Drift, Kind
 from codat_hub.domain.product import Kind as ProductKind
 from codat_hub.domain.reconcile_run import Integration, Phase, Stepped
-from codat_hub.errors import Conflict, NotFound
+from codat_hub.errors import CallFailed, Conflict, RateLimited, Unauthorized
 from codat_hub.telemetry import logger
-from codat_hub.usecases.reconcile import Finding, Found
+from codat_hub.usecases.reconcile import Finding, Found, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -179,8 +180,10 @@ class CheckCompanies:
     def _finish_removal(self, company_id: str, product: str) -> bool:
         try:
             gone = self.remove(company_id, product, BY, "its removal was begun and never finished")
-        except Conflict as why:  # a migration is at work on it
-            logger.info("removal left to others", company_id=company_id, cause=str(why))
+        except (RateLimited, Unauthorized):
+            raise
+        except (Conflict, CallFailed) as why:  # such as a migration at work; the next run tries
+            logger.warning("removal not finished", company_id=company_id, cause=str(why))
             return False
         return gone.status is Status.ABSENT
 
@@ -195,12 +198,9 @@ class CheckCompanies:
         ]
         found = []
         for one in chosen[: max(left, 0)]:
-            try:
-                schedules = self.codat.override(one.company_id).schedules
-            except NotFound:  # deleted since it was listed
-                continue
-            if schedules:
-                drift = Drift(Kind.OVERRIDE_ACTIVE, _hours(schedules), one.company_id)
+            settings = patiently(run, partial(self.codat.override, one.company_id))
+            if settings is not None and settings.schedules:
+                drift = Drift(Kind.OVERRIDE_ACTIVE, _hours(settings.schedules), one.company_id)
                 found.append(Finding((drift,)))
         return found, len(chosen[: max(left, 0)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from codat_hub.domain.assignment import Assignment, Status
@@ -14,8 +15,7 @@ from codat_hub.domain.freshness import Freshness, freshness, untold
 from codat_hub.domain.product import Kind as ProductKind
 from codat_hub.domain.read_state import ReadState
 from codat_hub.domain.reconcile_run import Phase, Stepped
-from codat_hub.errors import NotFound
-from codat_hub.usecases.reconcile import Finding, Found
+from codat_hub.usecases.reconcile import Finding, Found, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -89,7 +89,7 @@ class CheckDirectory:
         ids = self.companies.ids(int(shard), after or None, PAGE)
         entries = self.companies.get_many(ids)
         gone, present = self._parted(run, entries)
-        findings = [*gone, *self._overdue(present)]
+        findings = [*gone, *self._overdue(run, present)]
         stepped = self._next(int(shard), ids)
         counts = {"directory": len(ids), "codat_calls": self.codat.calls - before}
         return Found(replace(stepped, counts=counts), tuple(findings))
@@ -112,8 +112,12 @@ class CheckDirectory:
             if entry.deleted_at is not None:
                 continue
             asked_at = self.now()
-            if company_id in self._seen[1] or self.codat.exists(company_id):
+            if company_id in self._seen[1]:
                 present.append(entry)
+                continue
+            exists = patiently(run, partial(self.codat.exists, company_id))
+            if exists is not False:
+                present += [entry] if exists else []
                 continue
             text = f"{entry.name or 'unnamed'}: not in Codat's list, and asking for it is a 404"
             drift = Drift(Kind.COMPANY_GONE, text, company_id)
@@ -141,16 +145,15 @@ class CheckDirectory:
             absent = replace(ours, status=Status.ABSENT, changed_at=self.now(), changed_by=BY)
             self.assignments.put(absent, version)
 
-    def _overdue(self, companies: Iterable[Company]) -> Iterator[Finding]:
+    def _overdue(self, run: Run, companies: Iterable[Company]) -> Iterator[Finding]:
         """Ask Codat about companies that are late by their product's own cadence, no others."""
         late: dict[str, list[Freshness]] = {}
         for one in self._measured(companies):
             if one.overdue:
                 late.setdefault(one.company_id, []).append(one)
         for company_id, products in late.items():
-            try:
-                statuses = self.codat.statuses(company_id)
-            except NotFound:  # deleted since it was listed: the next run finds it gone
+            statuses = patiently(run, partial(self.codat.statuses, company_id))
+            if statuses is None:
                 continue
             states = self.read_states.of_company(company_id)
             missing = untold(statuses, states, self.now())
