@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codat_hub.domain.assignment import Assignment, Status
@@ -93,6 +93,7 @@ FILTERS = {
 
 
 @pytest.mark.parametrize("name", FILTERS)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 700), st.sampled_from([1, 7, 50, 200]))
 def test_every_match_is_listed_once(name, number, limit):
     wanted, matches = FILTERS[name]
