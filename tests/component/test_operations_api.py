@@ -234,6 +234,14 @@ class TestReplays:
         assert queued("replays") == [body["replay_id"]]
         assert call("GET", f"/replays/{body['replay_id']}") == (200, body)
 
+    def test_the_same_key_is_the_same_replay_and_never_another_one(self, call, table):  # noqa: F811
+        _, body = call("POST", "/replays", {"parked": True}, key="k1")
+        status, again = call("POST", "/replays", {"parked": True}, key="k1")
+        assert (status, again) == (202, body)
+        status, problem = call("POST", "/replays", {"webhook_ids": ["msg_1"]}, key="k1")
+        assert (status, problem["type"]) == (422, "urn:codat-hub:problem:idempotency-key-reused")
+        assert call("POST", "/replays", {"parked": True}, key="k2")[1] != body
+
     @pytest.mark.parametrize(
         "selection",
         [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003  # pydantic reads the annotations
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
@@ -12,7 +12,7 @@ from codat_hub.api.fields import LONGEST, seal, unseal
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.domain.drift import EXPLAINED, Drift, Kind, Severity
-from codat_hub.domain.reconcile_run import Status  # noqa: TC001  # pydantic reads the annotation
+from codat_hub.domain.reconcile_run import Status
 from codat_hub.errors import Invalid, Problem
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003  # pydantic reads the annotations
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
-from aws_lambda_powertools.event_handler.openapi.params import Body, Path
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path
 from pydantic import BaseModel, Field
 
 from codat_hub.api.fields import COMPANY_ID, Request, Text
@@ -67,12 +67,17 @@ class ReplayAnswer(BaseModel):
     summary="Project stored webhooks again",
     tags=_TAGS,
     status_code=202,
-    responses=answers(success={202: "It goes on by itself; GET /replays/{id} shows how far."}),
+    responses=answers(422, success={202: "It goes on by itself; GET /replays/{id} shows how far."}),
 )
-def start_replay(body: Annotated[SelectionFields, Body()]) -> ReplayAnswer:
+def start_replay(
+    body: Annotated[SelectionFields, Body()],
+    idempotency_key: Annotated[
+        str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$")
+    ] = None,
+) -> ReplayAnswer:
     selection = body.model_dump(exclude_none=True)
     try:
-        replay = hub_of(router).start_replay(selection, caller_of(router))
+        replay = hub_of(router).start_replay(selection, caller_of(router), idempotency_key)
     except MalformedSelection as why:
         raise Invalid(Problem("body", str(why))) from None
     return ReplayAnswer.of(replay)
