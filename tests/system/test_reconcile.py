@@ -33,6 +33,9 @@ def test_the_nightly_message_imports_the_directory_and_lists_what_is_unsafe(hub,
     queue = hub.described["reconcile_queue"]
     assert target["Arn"].endswith(queue.rpartition("/")[2])
 
+    with codat_client(hub.codat) as codat:
+        unasked = {"name": "Nobody Asked Them Ltd", "products": ["lending"]}
+        company = codat.post("/companies", json=unasked).raise_for_status().json()["id"]
     hub.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
 
     def over():
@@ -47,8 +50,10 @@ def test_the_nightly_message_imports_the_directory_and_lists_what_is_unsafe(hub,
         company_id: one["name"] for company_id, one in theirs.items()
     }
     assert run.counts["companies"] == len(theirs)
-    drift = {one.kind for _, found in runs.drift(run, 0, run.step + 1) for one in found}
-    assert Kind.PRODUCT_WITHOUT_CONSENT in drift, "nobody has recorded a consent here"
+    found = [one for _, some in runs.drift(run, 0, run.step + 1) for one in some]
+    drift = {one.kind for one in found}
+    unsafe = [one.company_id for one in found if one.kind is Kind.PRODUCT_WITHOUT_CONSENT]
+    assert company in unsafe, "nobody has recorded a consent of theirs"
     # the URLs of the deployed API are known as this hub's, and their secrets are stored
     assert not drift & {Kind.CONSUMER_MISSING, Kind.CONSUMER_ELSEWHERE, Kind.SECRET_MISSING}
     assert set(hub.described["custom_products"]) < run.facts["consumers"].keys()

@@ -2,7 +2,8 @@
 
 Answers are JSON; a list comes in pages `{"<items>": [...], "next_cursor": text or null}`; a refusal
 is `application/problem+json`: `{type, title, status, detail, errors: [{field, message, value?,
-allowed?}], correlation_id?}`. What API Gateway itself refuses is `{"message": "..."}`.
+allowed?}], correlation_id?}`. What API Gateway itself refuses is JSON too,
+with `message` or as a problem, of another content type.
 """
 
 import random
@@ -129,11 +130,12 @@ class ControlApi:
     def _refused(self, answer: httpx.Response) -> Refused:
         status, called = answer.status_code, _called(answer.request)
         problem = _json_object(answer)
+        said = problem.get("message") or problem.get("Message") or problem.get("detail")
+        said = said or answer.reason_phrase
+        if status == 403:  # from the gateway, always: the hub itself never answers so
+            hint = "Ask for the policy ControlApiOperator, or use another AWS_PROFILE."
+            return Refused(status, f"{self._who} may not call {called}: {said}", hint=hint)
         if not answer.headers.get("Content-Type", "").startswith(_PROBLEM):
-            said = problem.get("message") or problem.get("Message") or answer.reason_phrase
-            if status == 403:
-                hint = "Ask for the policy ControlApiOperator, or use another AWS_PROFILE."
-                return Refused(status, f"{self._who} may not call {called}: {said}", hint=hint)
             return Refused(status, f"{called} was answered {status}: {said}", hint=_hint(status))
         what = str(problem.get("detail") or problem.get("title") or f"{called}: {status}")
         if correlation_id := problem.get("correlation_id"):
