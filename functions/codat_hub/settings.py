@@ -21,6 +21,22 @@ def text() -> Any:
     return field(metadata={"read": read})
 
 
+def text_or_nothing() -> Any:
+    """Declare a variable that may be empty."""
+    return field(metadata={"read": str})
+
+
+def flag() -> Any:
+    """Declare a variable that is true or false."""
+
+    def read(raw: str) -> bool:
+        if raw not in {"true", "false"}:
+            raise ValueError("expected true or false")
+        return raw == "true"
+
+    return field(metadata={"read": read})
+
+
 def count() -> Any:
     """Declare a whole number of at least 1; the variable's name says the unit."""
 
@@ -72,3 +88,22 @@ class ReplayWebhooksSettings(_Settings):
     inbox_table: str = text()
     state_table: str = text()
     product_bus: str = text()
+
+
+@dataclass(frozen=True)
+class ControlApiSettings(_Settings):
+    state_table: str = text()
+    consents_table: str = text()
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = text_or_nothing()
+    send_products_on_create: bool = flag()
+    schedule_group: str = text()
+    planner_arn: str = text()
+    scheduler_role_arn: str = text()
+    schedule_failures_arn: str = text()
+
+
+@dataclass(frozen=True)
+class PlanRefreshesSettings(_Settings):
+    pass

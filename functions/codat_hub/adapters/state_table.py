@@ -6,8 +6,10 @@
     COMPANY#{company}  / READS            read_states.py, plain reads
     COMPANY#{company}  / READS#{product}  read_states.py, one item per custom product
     COMPANY#{company}  / PRODUCT#{product}  assignments.py
+    REQUEST#{key}      / CREATE_COMPANY   creations.py, with `expires_at` (TTL)
     CODAT              / RATE_LIMIT       rate_limits.py
     CODAT              / PRODUCTS         product_registry.py
+    CODAT              / CLIENT           client_checks.py
     PARKED             / {webhook-id}     parking.py, with `expires_at` (TTL)
     REPLAY#{id}        / RUN              replays.py, with `expires_at` (TTL)
 
@@ -172,6 +174,20 @@ class StateTable:
         keys: list[Any] = answer["Items"]
         found = [(one["gsi1sk"]["S"], ItemKey(one["pk"]["S"], one["sk"]["S"])) for one in keys]
         return [one for one in found if one[0] != after][:limit]
+
+    def count(self, group: str) -> int:
+        """Return how many items the index lists in a group; it lags a little behind them."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=INDEX,
+            KeyConditionExpression="gsi1pk = :group",
+            ExpressionAttributeValues={":group": {"S": group}},
+            Select="COUNT",
+        )
+        try:
+            return sum(page["Count"] for page in pages)
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not read: {error}") from error
 
     def put(
         self,

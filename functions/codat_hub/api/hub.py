@@ -1,0 +1,44 @@
+"""What the routes work with: the use cases, given anew with every request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from aws_lambda_powertools.event_handler.api_gateway import Router
+
+if TYPE_CHECKING:
+    from codat_hub.usecases.assign_product import AssignProduct
+    from codat_hub.usecases.companies import Companies
+    from codat_hub.usecases.consents import Consents
+    from codat_hub.usecases.create_company import CreateCompany
+    from codat_hub.usecases.registry import Registry
+    from codat_hub.usecases.remove_product import RemoveProduct
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hub:
+    """A resource's use cases; a new resource adds a field here and a router to `app.ROUTERS`."""
+
+    registry: Registry
+    companies: Companies
+    create_company: CreateCompany
+    assign_product: AssignProduct
+    remove_product: RemoveProduct
+    consents: Consents
+
+
+def new_router() -> Router:
+    """Return a router for one resource, to be named in `app.ROUTERS`."""
+    return Router()  # type: ignore[no-untyped-call]
+
+
+def hub_of(router: Router) -> Hub:
+    """Return the use cases that this request works with."""
+    return cast("Hub", router.context["hub"])
+
+
+def caller_of(router: Router) -> str:
+    """Return the ARN of who signed the request; API Gateway has checked the signature."""
+    identity = (router.current_event.get("requestContext") or {}).get("identity") or {}
+    return identity.get("userArn") or "unknown"
