@@ -65,3 +65,10 @@ class ReceiveWebhookSettings(_Settings):
 class ProjectReadsSettings(_Settings):
     state_table: str = text()
     product_bus: str = text()
+
+
+@dataclass(frozen=True)
+class ReplayWebhooksSettings(_Settings):
+    inbox_table: str = text()
+    state_table: str = text()
+    product_bus: str = text()

@@ -25,6 +25,7 @@ from codat_hub.domain.company import Company, Stamp
 from codat_hub.domain.consent import Consent
 from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.domain.read_state import ReadState, project
 from codat_hub.errors import NeverProjected, Unavailable
 from tests.builders import COMPANY
 from tests.component.conftest import create_table
@@ -86,6 +87,13 @@ def test_any_state_and_directory_entry_come_out_as_they_went_in(table, history):
     _, version = companies.get(COMPANY)
     companies.put(ledger.company, version)
     assert companies.get(COMPANY) == (ledger.company, version + 1)
+
+
+def test_the_products_that_plain_reads_name_are_kept(table):
+    state = project(ReadState(), a_read(1, product=None), standard_products=("lending",)).state
+    ReadStates(table).put(COMPANY, None, state, 0)
+    assert ReadStates(table).get(COMPANY, None) == (state, 1)
+    assert state.named == {"lending": at(1)}
 
 
 def test_an_unknown_company_is_empty_and_of_version_0(companies):
