@@ -181,6 +181,20 @@ class StateTable:
         found = [(one["gsi1sk"]["S"], ItemKey(one["pk"]["S"], one["sk"]["S"])) for one in keys]
         return [one for one in found if one[0] != after][:limit]
 
+    def count(self, group: str) -> int:
+        """Return how many items the index lists in a group; it lags a little behind them."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=INDEX,
+            KeyConditionExpression="gsi1pk = :group",
+            ExpressionAttributeValues={":group": {"S": group}},
+            Select="COUNT",
+        )
+        try:
+            return sum(page["Count"] for page in pages)
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not read: {error}") from error
+
     def put(
         self,
         key: ItemKey,
