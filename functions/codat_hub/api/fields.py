@@ -12,7 +12,9 @@ LONGEST: Final = 500
 
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 CompanyId = Annotated[str, Path(pattern=COMPANY_ID, description="Codat's id of the company")]
-ProductId = Annotated[str, Path(min_length=1, max_length=200, description="the product's identifier")]
+ProductId = Annotated[
+    str, Path(min_length=1, max_length=200, description="the product's identifier")
+]
 
 
 class Request(BaseModel):

@@ -136,9 +136,7 @@ def show_product(product: ProductId) -> NamedProduct:
     return NamedProduct.of(hub_of(router).registry.product(product))
 
 
-@router.put(
-    "/products/<product>", summary="Register or change one", tags=_TAGS, responses=_CHANGE
-)
+@router.put("/products/<product>", summary="Register or change one", tags=_TAGS, responses=_CHANGE)
 def put_product(product: ProductId, body: Annotated[ProductFields, Body()]) -> ProductChanges:
     return ProductChanges.of(hub_of(router).registry.put(body.named(product), caller_of(router)))
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from codat_hub import errors
 from codat_hub.domain import ticket as tickets
-from codat_hub.domain.breaker import PROBE_EVERY
 from codat_hub.domain.ticket import Status, Trouble, Waits
 
 if TYPE_CHECKING:
@@ -82,9 +81,9 @@ def after_call(
             return tickets.backed_off(ticket, met.status, trouble, key, now=now, chance=chance)
         case Then.WAIT_FOR_ALL:
             limited = isinstance(failure, errors.RateLimited)
-            until = (failure.retry_at if limited else None) or now + PROBE_EVERY
             waits_for = Waits.RATE_LIMIT if limited else Waits.BREAKER
-            return tickets.kept_back(replace(ticket, key=key, trouble=trouble), waits_for, until)
+            # due at once: it is the open breaker that keeps it, for as long as that is open
+            return tickets.kept_back(replace(ticket, key=key, trouble=trouble), waits_for, now)
         case _:
             return tickets.closed(ticket, Status.FAILED, trouble, now)
 

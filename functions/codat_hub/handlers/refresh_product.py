@@ -111,7 +111,7 @@ def _measure(result: Result) -> None:
     if result.woken:
         _count("refresh_woken")
     if result.opened is not None:
-        _count("breaker_opened")
+        _count(f"breaker_opened_{result.opened.value}")
     ticket = result.ticket
     if ticket is None:
         return

@@ -134,7 +134,11 @@ class RefreshProduct:
         return gate.wait(self.now(), notice, by_person=ticket.requested_by is not None)
 
     def _keep_back(self, ticket: Ticket, version: int, wait: Wait) -> Result:
-        kept = ticket_rules.kept_back(ticket, wait.waits_for, wait.until)
+        barred = wait.waits_for in {Waits.BREAKER, Waits.RATE_LIMIT}
+        # the dispatcher sends nothing past an open breaker, and everything once it closes, be that
+        # early; so such a ticket stays due
+        until = self.now() if barred else wait.until
+        kept = ticket_rules.kept_back(ticket, wait.waits_for, until)
         return self._written(wait.waits_for.value, kept, version)
 
     def _written(self, outcome: str, ticket: Ticket, version: int) -> Result:
@@ -258,10 +262,9 @@ class RefreshProduct:
         """Nothing was called: all refreshes stop until the key is of the right client."""
         opened = self._change_gate(ticket, wrong, None)
         back = replace(ticket, key=plan.before, attempts=ticket.attempts - 1)
-        gate, _ = self.gates.get()
-        until = gate.breaker.probe_at or self.now()
+        now = self.now()
         after = self._write_outcome(
-            back, lambda one: ticket_rules.kept_back(one, Waits.BREAKER, until)
+            back, lambda one: ticket_rules.kept_back(one, Waits.BREAKER, now)
         )
         self._give_back(ticket, lease)
         return Result("wrong_client", after, opened=opened)
