@@ -6,8 +6,8 @@ from datetime import datetime
 
 from standardwebhooks import Webhook
 
-from codat_hub.domain.client_check import ClientCheck
 from codat_hub.adapters.state_table import ItemKey, Listed, Stored
+from codat_hub.domain.client_check import ClientCheck
 from codat_hub.domain.company import Company
 from codat_hub.domain.product_event import ProductEvent
 from codat_hub.domain.rate_limit import RateLimit

@@ -228,7 +228,7 @@ class World:
                 "read_states": self,
                 "queue": self.queue,
                 "codat": self.codat,
-                "check_client": lambda: self.check_client(),
+                "check_client": self._check_client,
                 "wake": self.wake,
                 "now": self.now,
                 "new_id": lambda: f"key-{next(self.numbers)}",
@@ -236,6 +236,9 @@ class World:
                 **ports,
             }
         )
+
+    def _check_client(self):
+        self.check_client()
 
     @property
     def planner(self):
@@ -281,7 +284,7 @@ class World:
         known, version = self.assignments.get(company_id, product)
         status = replace(known, status=Status.ASSIGNED, consent=consent)
         assert self.assignments.put(status, version)
-        company, version = self.companies.get(company_id)
+        _, version = self.companies.get(company_id)
         if not version:
             stamp = Stamp(START, "e")
             link = {"c": Connection(stamp, "Linked" if linked else "Unlinked")}
@@ -335,7 +338,7 @@ class World:
         self.clock = end
 
     def dispatching(self):
-        self.every_minute(lambda: self.dispatcher())
+        self.every_minute(lambda: self.dispatcher())  # noqa: PLW0108  # a new one each time
         return self
 
     # what happens

@@ -81,7 +81,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=lambda one: str(one))
+@pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=str)
 def test_each_row_of_the_taxonomy(world, failure, kind, status):
     world.opened()
     failing(world, failure)
@@ -93,7 +93,7 @@ def test_each_row_of_the_taxonomy(world, failure, kind, status):
     assert ticket.backoffs == counts_as_a_step
 
 
-@pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=lambda one: str(one))
+@pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=str)
 def test_the_lease_is_kept_only_when_a_read_of_ours_may_run(world, failure, kind, status):
     world.opened()
     failing(world, failure)
@@ -102,7 +102,7 @@ def test_the_lease_is_kept_only_when_a_read_of_ours_may_run(world, failure, kind
     assert holder == ("a" if kind in {"outcome_unknown", "not_understood"} else None)
 
 
-@pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=lambda one: str(one))
+@pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=str)
 def test_the_next_call_takes_the_key_that_codat_will_not_replay(world, failure, kind, status):
     world.opened()
     failing(world, failure)
