@@ -75,7 +75,7 @@ class VirtualCodat:
         self.answers: dict[str, tuple[datetime, errors.CallFailed | None]] = {}
         self.calls: list[datetime] = []
         self.accepted: list[tuple[str, str | None, datetime]] = []
-        self.lock_ended: dict[str, datetime] = {}
+        self.waits: list[float] = []  # seconds from the lock's release to acceptance
         self.quota: Quota | None = None
         self.keys: list[str] = []
         self.forgotten = 0
@@ -115,6 +115,8 @@ class VirtualCodat:
         if self.reading.get(lock, START) > self.world.now():
             return errors.Busy("a read operation is in progress", status=400)
         self.accepted.append((company_id, product, self.world.now()))
+        if company_id in self.world.released:
+            self.waits.append((self.world.now() - self.world.released[company_id]).total_seconds())
         self.world.note_accepted(company_id, product)
         self.read(company_id, product, self.read_time())
         return None
@@ -126,7 +128,7 @@ class VirtualCodat:
         self.world.at(end, lambda: self._ended(company_id, product))
 
     def _ended(self, company_id, product):
-        self.lock_ended[company_id] = self.world.now()
+        self.world.released[company_id] = self.world.now()
         delay = timedelta(seconds=self.world.random.uniform(0.2, 3))
         at = self.world.now()
         self.world.at(at + delay, lambda: self.world.read_completed(company_id, product, at))
@@ -144,13 +146,19 @@ class ObservedTickets(Tickets):
 
     def put(self, ticket, version):
         before, _ = super().get(ticket.company_id, ticket.product)
-        if not super().put(ticket, version):
-            return False
+        try:
+            if not super().put(ticket, version):
+                return False
+        finally:
+            if self.get(ticket.company_id, ticket.product)[1] == version + 1:
+                self._note(before, ticket)  # also when whoever wrote it died over it
+        return True
+
+    def _note(self, before, ticket):
         if before and before.open and before.opened_at != ticket.opened_at:
             done = ticket_rules.expired(before, self._world.now())
             self._world.note(done)
         self._world.note(ticket)
-        return True
 
 
 class VirtualQueue:
@@ -207,6 +215,7 @@ class World:
         self.last_reads: dict[tuple, datetime] = {}
         self.results: Counter = Counter()
         self.calls_made = 0
+        self.released: dict[str, datetime] = {}  # when a read of the company ended last
         self.slots: dict[tuple, list[str]] = defaultdict(list)
         self.accepted_of: Counter = Counter()
         self.wakes = wakes
@@ -233,6 +242,7 @@ class World:
                 "now": self.now,
                 "new_id": lambda: f"key-{next(self.numbers)}",
                 "chance": self.random.random,
+                "announced": self.wakes,
                 **ports,
             }
         )

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from codat_hub import errors
+from codat_hub.domain import backoff
 from codat_hub.domain import ticket as tickets
 from codat_hub.domain.ticket import Status, Trouble, Waits
 
@@ -70,15 +71,22 @@ def after_call(
     key: HeldKey | None,
     now: datetime,
     chance: float,
+    *,
+    announced: bool = True,
 ) -> Ticket:
-    """The ticket after its call; `key` is what it holds for the next one."""
+    """The ticket after its call; `key` is what it holds for the next one.
+
+    announced: whether a read's end is told of by an event that wakes the ticket
+    """
     met = row(failure)
     if failure is None:
         return _accepted(ticket, now)
     trouble = Trouble(met.kind, failure.error, failure.correlation_id)
     match met.then:
         case Then.BACK_OFF:
-            return tickets.backed_off(ticket, met.status, trouble, key, now=now, chance=chance)
+            skipped = backoff.ANNOUNCED if announced and met.status is Status.BUSY else 0
+            wait = backoff.wait(ticket.backoffs + 1 + skipped, chance)
+            return tickets.backed_off(ticket, met.status, trouble, key, now + wait)
         case Then.WAIT_FOR_ALL:
             limited = isinstance(failure, errors.RateLimited)
             waits_for = Waits.RATE_LIMIT if limited else Waits.BREAKER

@@ -12,8 +12,6 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from codat_hub.domain import backoff
-
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -135,24 +133,17 @@ def kept_back(ticket: Ticket, waits_for: Waits, until: datetime) -> Ticket:
 
 
 def backed_off(
-    ticket: Ticket,
-    status: Status,
-    trouble: Trouble,
-    key: HeldKey | None,
-    *,
-    now: datetime,
-    chance: float,
+    ticket: Ticket, status: Status, trouble: Trouble, key: HeldKey | None, due_at: datetime
 ) -> Ticket:
-    """To be asked for again, later and later."""
-    step = ticket.backoffs + 1
+    """To be asked for again, one backoff step later."""
     return replace(
         ticket,
         status=status,
-        backoffs=step,
+        backoffs=ticket.backoffs + 1,
         key=key,
         trouble=trouble,
         waits_for=None,
-        due_at=min(now + backoff.wait(step, chance), ticket.deadline),
+        due_at=min(due_at, ticket.deadline),
     )
 
 

@@ -89,6 +89,7 @@ class RefreshProduct:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     chance: Callable[[], float]
+    announced: bool = True  # read events wake tickets; False only to compare with backoff alone
 
     def __call__(self, message: RefreshMessage) -> Result:
         ticket, version = self.tickets.get(message.company_id, message.product)
@@ -219,7 +220,10 @@ class RefreshProduct:
             attempt=ticket.attempts,
         )
         after = self._write_outcome(
-            ticket, lambda one: call_outcome.after_call(one, failure, key, now, self.chance())
+            ticket,
+            lambda one: call_outcome.after_call(
+                one, failure, key, now, self.chance(), announced=self.announced
+            ),
         )
         woken = False
         if not row.read_follows and not self._give_back(ticket, lease) and after is not None:
