@@ -83,11 +83,12 @@ class VirtualCodat:
     def refresh_product(self, company_id, product, data_types=None, *, idempotency_key=None):
         self.calls.append(self.world.now())
         self.keys.append(idempotency_key)
-        how = self.fault(company_id, product)
         kept = self.answers.get(idempotency_key)
+        how = None
         if kept is not None and self.world.now() - kept[0] < REMEMBERED:
-            failure = kept[1]
+            failure = kept[1]  # whatever goes wrong behind it now
         else:
+            how = self.fault(company_id, product)
             failure = self._refresh(company_id, product)
             self.answers[idempotency_key] = (self.world.now(), failure)
         if how == "after":

@@ -122,7 +122,7 @@ def test_the_cached_answer_trap_after_a_503_no_refresh_starves(world):
 
     def fault(*_):
         for failure in first:
-            world.codat.answers[world.codat.keys[-1]] = (world.now(), failure)
+            raise world.codat.answer_kept(world.codat.keys[-1], failure)
 
     world.codat.fault = fault
     world.dispatching().run_until(START + 10 * MINUTE)
