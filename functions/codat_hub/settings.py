@@ -25,6 +25,22 @@ def text() -> Any:
     return field(metadata={"read": read})
 
 
+def text_or_nothing() -> Any:
+    """Declare a variable that may be empty."""
+    return field(metadata={"read": str})
+
+
+def flag() -> Any:
+    """Declare a variable that is true or false."""
+
+    def read(raw: str) -> bool:
+        if raw not in {"true", "false"}:
+            raise ValueError("expected true or false")
+        return raw == "true"
+
+    return field(metadata={"read": read})
+
+
 def count() -> Any:
     """Declare a whole number of at least 1; the variable's name says the unit."""
 
@@ -56,11 +72,6 @@ def one_of(*allowed: str) -> Any:
         return raw
 
     return field(metadata={"read": read})
-
-
-def optional() -> Any:
-    """Declare a text that may be empty."""
-    return field(metadata={"read": str})
 
 
 class _Settings:
@@ -108,6 +119,20 @@ class ReplayWebhooksSettings(_Settings):
 
 
 @dataclass(frozen=True)
+class ControlApiSettings(_Settings):
+    state_table: str = text()
+    consents_table: str = text()
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = text_or_nothing()
+    send_products_on_create: bool = flag()
+    schedule_group: str = text()
+    planner_arn: str = text()
+    scheduler_role_arn: str = text()
+    schedule_failures_arn: str = text()
+
+
+@dataclass(frozen=True)
 class PlanRefreshesSettings(_Settings):
     state_table: str = text()
     refresh_queue_url: str = text()
@@ -127,4 +152,4 @@ class RefreshProductSettings(_Settings):
     lease_scope: str = one_of(COMPANY_SCOPE, PRODUCT_SCOPE)
     codat_api_key_arn: str = text()
     codat_base_url: str = text()
-    codat_client_id: str = optional()
+    codat_client_id: str = text_or_nothing()

@@ -11,6 +11,7 @@
     RUNS#{product}     / {slot}           refresh_runs.py, with `expires_at` (TTL)
     CODAT              / GATE             gates.py
     CODAT              / DISPATCH         dispatches.py
+    REQUEST#{key}      / CREATE_COMPANY   creations.py, with `expires_at` (TTL)
     CODAT              / RATE_LIMIT       rate_limits.py
     CODAT              / PRODUCTS         product_registry.py
     CODAT              / CLIENT           client_checks.py
