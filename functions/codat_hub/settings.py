@@ -130,6 +130,7 @@ class ControlApiSettings(_Settings):
     planner_arn: str = text()
     scheduler_role_arn: str = text()
     schedule_failures_arn: str = text()
+    refresh_queue_url: str = text()
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,9 @@ PERMISSIONS = {
         ("scheduler:UpdateSchedule", OWN_SCHEDULES),
         ("scheduler:ListSchedules", "*"),
         ("iam:PassRole", "SchedulerRole"),
+        ("lambda:InvokeFunction", "PlanRefreshesFunction"),
+        ("sqs:SendMessage", "RefreshQueue"),
     },
-    "PlanRefreshesFunction": set(),
 }
 WITHOUT_RESOURCE = {
     "dynamodb:ListStreams",

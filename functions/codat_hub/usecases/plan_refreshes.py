@@ -159,7 +159,7 @@ class PlanRefreshes:
         if old is not None and old.slot is not None and old.slot >= run.slot:
             return None
         now = self.now()
-        if old is not None and old.open and old.slot is None and old.data_types is None:
+        if old is not None and old.open and old.requested_by and old.data_types is None:
             # what a person asked for just now serves the slot too
             return replace(old, slot=run.slot, deadline=deadline)
         window = self.window if run.requested_by is None else timedelta()
