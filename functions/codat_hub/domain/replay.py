@@ -69,7 +69,10 @@ def parse_selection(raw: Mapping[str, Any]) -> Selection:
 def _webhook_ids(raw: Any) -> tuple[str, ...]:
     if not isinstance(raw, list) or not 0 < len(raw) <= MAX_WEBHOOK_IDS:
         raise MalformedSelection(f"webhook_ids is not a list of 1 to {MAX_WEBHOOK_IDS}")
-    return tuple(dict.fromkeys(_text("webhook_ids", one) for one in raw))
+    ids = dict.fromkeys(_text("webhook_ids", one) for one in raw)
+    if not all(one.isascii() for one in ids):
+        raise MalformedSelection("webhook_ids: one is no webhook-id")
+    return tuple(ids)
 
 
 def _received(raw: Mapping[str, Any]) -> Received:

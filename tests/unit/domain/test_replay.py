@@ -45,6 +45,7 @@ def test_what_was_received_within_a_time_and_of_whom():
         {"webhook_ids": [""]},
         {"webhook_ids": [1]},
         {"webhook_ids": ["a\n"]},
+        {"webhook_ids": ["\N{SNOWMAN}"]},
         {"webhook_ids": ["a"] * (MAX_WEBHOOK_IDS + 1)},
         {"received_from": FROM},
         {"received_from": FROM, "received_to": FROM},

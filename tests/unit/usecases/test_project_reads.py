@@ -11,7 +11,7 @@ from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import NeverProjected, Unavailable
 from codat_hub.usecases.project_reads import FailedType, Report
 from tests.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
-from tests.histories import PRODUCT, a_read, a_removal, as_webhook, at, entry
+from tests.histories import PRODUCT, a_read, a_removal, as_webhook, entry
 from tests.interleaving import NOW, World
 
 READ = as_webhook(a_read(1))
@@ -70,65 +70,6 @@ def test_a_plain_read_names_the_companys_standard_products(world):
     detail = world.bus.published[0].detail()
     assert detail["product"] == "standard"
     assert detail["standard_products"] == ["lending", "nobody-registered"]
-
-
-class TestStandardProducts:
-    """Whose team filters by a product's name has nothing of what did not name it."""
-
-    def named(self, world, *products, hour):
-        payload = {"id": COMPANY, "name": "H", "products": list(products)}
-        envelope = {"id": f"named-{hour}", "generatedDate": at(hour).isoformat()}
-        project(world, StoredWebhook("msg-c", an_event("company.created", payload, **envelope)))
-
-    def read(self, world, hour, *entries, **changes):
-        since = hour - 1
-        project(world, as_webhook(a_read(hour, *entries, product=None, since=since, **changes)))
-        event = world.bus.published[-1]
-        windows = {e.key.data_type: w.full_load for e, w in event.windows}
-        return set(event.standard_products), windows
-
-    def test_a_product_that_is_learned_late_gets_a_full_load_of_every_type(self, world):
-        invoices, payments = entry(), entry("payments")
-        assert self.read(world, 1, invoices, payments) == (
-            set(), {"invoices": True, "payments": True}
-        )  # fmt: skip
-        self.named(world, "lending", hour=0)
-        assert self.read(world, 2, invoices) == ({"lending"}, {"invoices": True})
-        assert self.read(world, 3, invoices, payments)[1] == {"invoices": False, "payments": True}
-        assert self.read(world, 4, invoices, payments)[1] == {"invoices": False, "payments": False}
-
-    def test_a_product_that_is_added_or_comes_back_gets_one_and_one_that_goes_needs_none(
-        self, world
-    ):
-        self.named(world, "lending", hour=0)
-        assert self.read(world, 1) == ({"lending"}, {"invoices": True})
-        self.named(world, "lending", "bank-feeds", hour=1.5)
-        assert self.read(world, 2) == ({"lending", "bank-feeds"}, {"invoices": True})
-        self.named(world, "bank-feeds", hour=2.5)
-        assert self.read(world, 3) == ({"bank-feeds"}, {"invoices": False})
-        self.named(world, "lending", "bank-feeds", hour=3.5)
-        assert self.read(world, 4)[1] == {"invoices": True}
-        assert self.read(world, 5)[1] == {"invoices": False}
-
-    def test_a_late_read_names_it_but_the_next_one_answers(self, world):
-        self.read(world, 3, entry(status="FetchError"))
-        self.named(world, "lending", hour=0)
-        assert self.read(world, 2) == ({"lending"}, {"invoices": True})
-        assert self.read(world, 4)[1] == {"invoices": True}
-
-    def test_after_a_conflict_a_product_learned_meanwhile_is_told_too(self, world, monkeypatch):
-        put = world.read_states.put
-
-        def put_after_the_company_was_learned(*arguments):
-            monkeypatch.setattr(world.read_states, "put", put)
-            self.named(world, "lending", hour=0)
-            project(world, as_webhook(a_read(2, entry("payments"), product=None)))
-            return put(*arguments)
-
-        monkeypatch.setattr(world.read_states, "put", put_after_the_company_was_learned)
-        assert self.read(world, 1) == ({"lending"}, {"invoices": True})
-        keys = [event.event_key for event in world.bus.published if event.read.at == at(1)]
-        assert (len(keys), len(set(keys))) == (2, 1)  # one read, for whoever has seen it already
 
 
 def test_plain_reads_and_a_product_called_standard_do_not_meet(world):
