@@ -269,6 +269,7 @@ class TestAssignments:
         at(1),
         "arn:aws:iam::1:user/ann",
         Consent("a", at(0), "J. Doe", "v1", ("invoices",)),
+        at(3),
     )
 
     def test_one_that_never_was_is_absent(self, table):
@@ -293,6 +294,14 @@ class TestAssignments:
         kept.put(replace(self.ASSIGNED, status=Status.ABSENT), 1)
         assert kept.companies_with("a", shard) == []
         assert kept.companies_with("b", shard) == [COMPANY]
+
+    def test_who_has_a_product_is_counted_over_all_shards(self, table):
+        kept = Assignments(table)
+        for number in range(30):
+            kept.put(replace(self.ASSIGNED, company_id=f"company-{number}"), 0)
+        kept.put(replace(self.ASSIGNED, company_id="company-0", status=Status.ABSENT), 1)
+        assert kept.count("a") == 29
+        assert kept.count("b") == 0
 
 
 def test_companies_are_listed_in_the_shard_of_their_id(table):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003  # pydantic reads the annotations
+from datetime import datetime  # pydantic reads the annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Body
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from codat_hub.api.fields import CompanyId, ProductId, Request
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
-from codat_hub.domain.ticket import Status, Waits  # noqa: TC001  # pydantic reads them
+from codat_hub.domain.ticket import Status, Waits  # pydantic reads them
 
 if TYPE_CHECKING:
     from codat_hub.domain.ticket import Ticket, Trouble
