@@ -13,7 +13,7 @@ from codat_hub.domain.product import Kind, Product
 from codat_hub.domain.rate_limit import reset
 from codat_hub.domain.refresh_message import RefreshMessage
 from codat_hub.domain.ticket import Status, Waits
-from tests.refresh_world import DAILY, MINUTE, START, World, a_product
+from tests.refresh_world import DAILY, MINUTE, START, Died, World, a_product
 
 HOUR = timedelta(hours=1)
 
@@ -348,3 +348,30 @@ def test_once_on_product_level_settings_no_client_level_refresh_is_made(world):
     world.dispatching().run_until(START + 2 * MINUTE)
     assert world.ticket("c1", None).status is Status.CANCELLED
     assert not world.codat.calls
+
+
+@pytest.mark.parametrize("moment", ["before_put", "after_put"])
+@pytest.mark.parametrize("busy_first", [False, True])
+def test_killed_at_any_write_the_refresh_is_accepted_once_in_the_end(moment, busy_first):
+    for death in range(12):
+        world = World(seed=death)
+        world.register(a_product("a"))
+        world.assign("c1", "a")
+        world.opened()
+        if busy_first:
+            world.codat.read("c1", None, 5 * MINUTE)
+        world.dispatcher()
+        left = iter(range(death))
+
+        def die(left=left):
+            if next(left, None) is None:
+                raise Died
+
+        setattr(world.table, moment, die)
+        message = RefreshMessage("c1", "a", world.ticket().generation)
+        world.safely(lambda w=world, m=message: w.worker(m))
+        setattr(world.table, moment, lambda: None)
+        world.dispatching().run_until(START + 3 * HOUR)
+        assert len(world.codat.accepted) == 1, death
+        assert world.ticket().status is Status.COMPLETED
+        assert not world.queue.dead
