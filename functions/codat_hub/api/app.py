@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 )
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn
 
-from codat_hub.api import assignments, companies, consents, problems, products
+from codat_hub.api import assignments, companies, consents, problems, products, refreshes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ ROUTERS: Final = (
     companies.router,
     assignments.router,
     consents.router,
+    refreshes.router,
 )
 _SIGNATURE: Final = "sigv4"
 _DESCRIPTION: Final = (

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from codat_hub.usecases.companies import Companies
     from codat_hub.usecases.consents import Consents
     from codat_hub.usecases.create_company import CreateCompany
+    from codat_hub.usecases.refresh_now import RefreshNow
     from codat_hub.usecases.registry import Registry
     from codat_hub.usecases.remove_product import RemoveProduct
 
@@ -26,6 +27,7 @@ class Hub:
     assign_product: AssignProduct
     remove_product: RemoveProduct
     consents: Consents
+    refresh_now: RefreshNow
 
 
 def new_router() -> Router:
