@@ -1,10 +1,12 @@
 """Working in-memory stand-ins for adapters; contract tests hold them to the real ones."""
 
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from standardwebhooks import Webhook
 
+from codat_hub.adapters.state_table import ItemKey, Listed, Stored
 from codat_hub.domain.assignment import Assignment
 from codat_hub.domain.client_check import ClientCheck
 from codat_hub.domain.company import Company
@@ -180,6 +182,67 @@ class FakeClientChecks:
 
     def keep(self, check: ClientCheck) -> None:
         self.kept = check
+
+
+class FakeStateTable:
+    """The State table in memory: versions, index and all; counts what DynamoDB would bill.
+
+    `before_put` and `after_put` are called around each write: a test may die there.
+    """
+
+    def __init__(self):
+        self.items: dict[ItemKey, tuple[dict, int, Listed | None]] = {}
+        self.partitions: dict[str, set[ItemKey]] = {}
+        self.index: dict[str, list[tuple[str, ItemKey]]] = {}
+        self.reads = 0
+        self.writes = 0
+        self.index_writes = 0
+        self.before_put = self.after_put = lambda: None
+
+    def get(self, key):
+        self.reads += 1
+        attributes, version, _ = self.items.get(key, ({}, 0, None))
+        return Stored(attributes, version)
+
+    def get_many(self, keys):
+        wanted = dict.fromkeys(keys)
+        self.reads += len(wanted)
+        return {key: Stored(*self.items[key][:2]) for key in wanted if key in self.items}
+
+    def under(self, prefix):
+        self.reads += 1
+        keys = (one for one in self.partitions.get(prefix.pk, ()) if one.sk.startswith(prefix.sk))
+        return [(key, Stored(*self.items[key][:2])) for key in sorted(keys)]
+
+    def listed(self, group, *, after=None, up_to=None, limit=100):
+        self.reads += 1
+        ranks = self.index.get(group, [])
+        first = 0 if after is None else bisect_right(ranks, (after, ItemKey("\U0010ffff", "")))
+        last = len(ranks) if up_to is None else bisect_right(ranks, (up_to, ItemKey("", "")))
+        return ranks[first : min(last, first + limit)]
+
+    def put(self, key, attributes, version, listed=None):
+        self.before_put()
+        _, known, before = self.items.get(key, ({}, 0, None))
+        if known != version:
+            return False
+        kept = {name: value for name, value in attributes.items() if value is not None}
+        self.items[key] = (kept, version + 1, listed)
+        self.partitions.setdefault(key.pk, set()).add(key)
+        self.writes += 1
+        if listed != before:
+            self._list(key, before, listed)
+        self.after_put()
+        return True
+
+    def _list(self, key, before, listed):
+        if before is not None:
+            self.index_writes += 1
+            ranks = self.index[before.group]
+            ranks.pop(bisect_left(ranks, (before.rank, key)))
+        if listed is not None:
+            self.index_writes += 1
+            insort(self.index.setdefault(listed.group, []), (listed.rank, key))
 
 
 class FakeAssignments(Versioned):

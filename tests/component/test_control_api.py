@@ -31,7 +31,12 @@ def group(aws):
 
 
 @pytest.fixture
-def module(dynamodb, secretsmanager, group, codat, monkeypatch):
+def refresh_queue(aws):
+    return boto3.client("sqs", region_name=REGION).create_queue(QueueName="refreshes")["QueueUrl"]
+
+
+@pytest.fixture
+def module(dynamodb, secretsmanager, group, codat, refresh_queue, monkeypatch):
     key = secretsmanager.create_secret(Name="key", SecretString=codat.ready["api_key"])
     sqs = boto3.client("sqs", region_name=REGION)
     variables = {
@@ -48,6 +53,7 @@ def module(dynamodb, secretsmanager, group, codat, monkeypatch):
         "PLANNER_ARN": "arn:aws:lambda:eu-west-2:123456789012:function:planner",
         "SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/scheduler",
         "SCHEDULE_FAILURES_ARN": "arn:aws:sqs:eu-west-2:123456789012:failures",
+        "REFRESH_QUEUE_URL": refresh_queue,
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,15 +17,18 @@ from codat_hub.adapters.codat_companies import CodatCompanies
 from codat_hub.adapters.companies import Companies as Directory
 from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.adapters.creations import Creations
+from codat_hub.adapters.planner import PlannerFunction
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.read_states import ReadStates
 from codat_hub.adapters.reconcile_queue import ReconcileQueue
 from codat_hub.adapters.reconcile_runs import ReconcileRuns
+from codat_hub.adapters.refresh_queue import RefreshQueue
 from codat_hub.adapters.replay_queue import ReplayQueue
 from codat_hub.adapters.replays import Replays
 from codat_hub.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.adapters.state_table import SHARDS, StateTable
+from codat_hub.adapters.tickets import Tickets
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
 from codat_hub.settings import ControlApiSettings
@@ -35,8 +39,9 @@ from codat_hub.usecases.companies import Companies
 from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.create_company import CreateCompany
 from codat_hub.usecases.freshness import MeasureFreshness
-from codat_hub.usecases.pairs import NoMigrations, NoRefreshes, Pairs
+from codat_hub.usecases.pairs import NoMigrations, Pairs
 from codat_hub.usecases.reconcile import BeginReconcile, ShowReconciles, StartReconcile
+from codat_hub.usecases.refresh_now import RefreshNow
 from codat_hub.usecases.registry import Registry
 from codat_hub.usecases.remove_product import RemoveProduct
 from codat_hub.usecases.replay_webhooks import StartReplay
@@ -69,7 +74,17 @@ def _hub(settings: ControlApiSettings) -> Hub:
     schedules = RefreshSchedules(
         boto3.client("scheduler", config=_AWS), settings.schedule_group, planner
     )
-    pairs = Pairs(codat, assignments, ledger, products, check_client, NoMigrations(), NoRefreshes())
+    sqs = boto3.client("sqs", config=_AWS)
+    refresh_now = RefreshNow(
+        tickets=Tickets(table),
+        assignments=assignments,
+        companies=directory,
+        registry=ProductRegistry(table, max_age=1.0),
+        queue=RefreshQueue(sqs, settings.refresh_queue_url),
+        plan_now=PlannerFunction(boto3.client("lambda", config=_AWS), settings.planner_arn),
+        now=lambda: datetime.now(UTC),
+    )
+    pairs = Pairs(codat, assignments, ledger, products, check_client, NoMigrations(), refresh_now)
     assign, remove = AssignProduct(pairs), RemoveProduct(pairs)
     consents = Consents(ledger, directory, pairs, remove)
     create = CreateCompany(
@@ -83,7 +98,6 @@ def _hub(settings: ControlApiSettings) -> Hub:
         send_products=settings.send_products_on_create,
     )
     runs, replays = ReconcileRuns(table), Replays(table)
-    sqs = boto3.client("sqs", config=_AWS)
     return Hub(
         registry=Registry(products, schedules, assignments),
         companies=Companies(directory, assignments, ReadStates(table), SHARDS),
@@ -106,6 +120,7 @@ def _hub(settings: ControlApiSettings) -> Hub:
             registry=products,
             rate_limits=RateLimits(table),
         ),
+        refresh_now=refresh_now,
     )
 
 
