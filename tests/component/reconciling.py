@@ -18,13 +18,15 @@ from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.read_states import ReadStates
 from codat_hub.adapters.reconcile_runs import ReconcileRuns
 from codat_hub.adapters.state_table import SHARDS, StateTable
+from codat_hub.adapters.tickets import Tickets
 from codat_hub.domain.assignment import Assignment, Status
 from codat_hub.domain.consent import Consent, ConsentEntry
 from codat_hub.domain.consumers import HubAddress
 from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.domain.reconcile_run import Phase
+from codat_hub.usecases.cancel_refresh import CancelRefresh
 from codat_hub.usecases.client_binding import ClientBinding
-from codat_hub.usecases.pairs import NoMigrations, NoRefreshes, Pairs
+from codat_hub.usecases.pairs import NoMigrations, Pairs
 from codat_hub.usecases.reconcile import BeginReconcile, Reconcile
 from codat_hub.usecases.reconcile_account import CheckAccount
 from codat_hub.usecases.reconcile_companies import CheckCompanies
@@ -151,7 +153,7 @@ class Hub:
             self.registry,
             self.binding,
             NoMigrations(),
-            NoRefreshes(),
+            CancelRefresh(Tickets(self.table)),
             self.clock,
         )
         self.remove = RemoveProduct(pairs)

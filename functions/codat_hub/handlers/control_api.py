@@ -34,6 +34,7 @@ from codat_hub.api.hub import Hub
 from codat_hub.settings import ControlApiSettings
 from codat_hub.telemetry import logger
 from codat_hub.usecases.assign_product import AssignProduct
+from codat_hub.usecases.cancel_refresh import CancelRefresh
 from codat_hub.usecases.client_binding import ClientBinding
 from codat_hub.usecases.companies import Companies
 from codat_hub.usecases.consents import Consents
@@ -75,8 +76,9 @@ def _hub(settings: ControlApiSettings) -> Hub:
         boto3.client("scheduler", config=_AWS), settings.schedule_group, planner
     )
     sqs = boto3.client("sqs", config=_AWS)
+    tickets = Tickets(table)
     refresh_now = RefreshNow(
-        tickets=Tickets(table),
+        tickets=tickets,
         assignments=assignments,
         companies=directory,
         registry=ProductRegistry(table, max_age=1.0),
@@ -84,7 +86,8 @@ def _hub(settings: ControlApiSettings) -> Hub:
         plan_now=PlannerFunction(boto3.client("lambda", config=_AWS), settings.planner_arn),
         now=lambda: datetime.now(UTC),
     )
-    pairs = Pairs(codat, assignments, ledger, products, check_client, NoMigrations(), refresh_now)
+    refreshes = CancelRefresh(tickets)
+    pairs = Pairs(codat, assignments, ledger, products, check_client, NoMigrations(), refreshes)
     assign, remove = AssignProduct(pairs), RemoveProduct(pairs)
     consents = Consents(ledger, directory, pairs, remove)
     create = CreateCompany(

@@ -26,13 +26,15 @@ from codat_hub.adapters.read_states import ReadStates
 from codat_hub.adapters.reconcile_runs import ReconcileRuns
 from codat_hub.adapters.signing_secrets import ConsumerNames
 from codat_hub.adapters.state_table import SHARDS, StateTable
+from codat_hub.adapters.tickets import Tickets
 from codat_hub.domain.consumers import HubAddress
 from codat_hub.domain.reconcile_run import Phase, Run, Status
 from codat_hub.errors import Unavailable
 from codat_hub.settings import ReconcileSettings
 from codat_hub.telemetry import logger, metrics
+from codat_hub.usecases.cancel_refresh import CancelRefresh
 from codat_hub.usecases.client_binding import ClientBinding
-from codat_hub.usecases.pairs import NoMigrations, NoRefreshes, Pairs
+from codat_hub.usecases.pairs import NoMigrations, Pairs
 from codat_hub.usecases.reconcile import BeginReconcile, Reconcile, a_new_id
 from codat_hub.usecases.reconcile_account import CheckAccount
 from codat_hub.usecases.reconcile_companies import CheckCompanies
@@ -94,7 +96,7 @@ _pairs = Pairs(
     _registry,
     _binding,
     NoMigrations(),
-    NoRefreshes(),
+    CancelRefresh(Tickets(_table)),
 )
 begin = BeginReconcile(_runs)
 reconcile = Reconcile(
