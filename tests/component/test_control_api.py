@@ -38,7 +38,11 @@ def refresh_queue(aws):
 @pytest.fixture
 def module(dynamodb, secretsmanager, group, codat, refresh_queue, monkeypatch):
     key = secretsmanager.create_secret(Name="key", SecretString=codat.ready["api_key"])
+    sqs = boto3.client("sqs", region_name=REGION)
     variables = {
+        "ENVIRONMENT": "dev",
+        "RECONCILE_QUEUE_URL": sqs.create_queue(QueueName="reconciles")["QueueUrl"],
+        "REPLAY_QUEUE_URL": sqs.create_queue(QueueName="replays")["QueueUrl"],
         "STATE_TABLE": create_table(dynamodb, "StateTable"),
         "CONSENTS_TABLE": create_table(dynamodb, "ConsentsTable"),
         "CODAT_API_KEY_ARN": key["ARN"],

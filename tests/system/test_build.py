@@ -21,6 +21,7 @@ VARIABLES = {
     "AWS_DEFAULT_REGION": "eu-west-2",
     "CODAT_BASE_URL": "https://codat.example",
     "SEND_PRODUCTS_ON_CREATE": "false",
+    "LEASE_SCOPE": "company",
 }  # fmt: skip
 
 

@@ -14,7 +14,18 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 )
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn
 
-from codat_hub.api import assignments, companies, consents, problems, products, refreshes
+from codat_hub.api import (
+    assignments,
+    companies,
+    consents,
+    freshness,
+    problems,
+    products,
+    reconciles,
+    refreshes,
+    replays,
+)
+from codat_hub.api import status as hub_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +39,10 @@ ROUTERS: Final = (
     companies.router,
     assignments.router,
     consents.router,
+    freshness.router,
+    reconciles.router,
+    replays.router,
+    hub_status.router,
     refreshes.router,
 )
 _SIGNATURE: Final = "sigv4"

@@ -19,8 +19,13 @@ from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.adapters.creations import Creations
 from codat_hub.adapters.planner import PlannerFunction
 from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.reconcile_queue import ReconcileQueue
+from codat_hub.adapters.reconcile_runs import ReconcileRuns
 from codat_hub.adapters.refresh_queue import RefreshQueue
+from codat_hub.adapters.replay_queue import ReplayQueue
+from codat_hub.adapters.replays import Replays
 from codat_hub.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.adapters.state_table import SHARDS, StateTable
 from codat_hub.adapters.tickets import Tickets
@@ -29,14 +34,19 @@ from codat_hub.api.hub import Hub
 from codat_hub.settings import ControlApiSettings
 from codat_hub.telemetry import logger
 from codat_hub.usecases.assign_product import AssignProduct
+from codat_hub.usecases.cancel_refresh import CancelRefresh
 from codat_hub.usecases.client_binding import ClientBinding
 from codat_hub.usecases.companies import Companies
 from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.create_company import CreateCompany
+from codat_hub.usecases.freshness import MeasureFreshness
 from codat_hub.usecases.pairs import NoMigrations, Pairs
+from codat_hub.usecases.reconcile import BeginReconcile, ShowReconciles, StartReconcile
 from codat_hub.usecases.refresh_now import RefreshNow
 from codat_hub.usecases.registry import Registry
 from codat_hub.usecases.remove_product import RemoveProduct
+from codat_hub.usecases.replay_webhooks import StartReplay
+from codat_hub.usecases.status import ShowStatus
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -65,16 +75,19 @@ def _hub(settings: ControlApiSettings) -> Hub:
     schedules = RefreshSchedules(
         boto3.client("scheduler", config=_AWS), settings.schedule_group, planner
     )
+    sqs = boto3.client("sqs", config=_AWS)
+    tickets = Tickets(table)
     refresh_now = RefreshNow(
-        tickets=Tickets(table),
+        tickets=tickets,
         assignments=assignments,
         companies=directory,
         registry=ProductRegistry(table, max_age=1.0),
-        queue=RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url),
+        queue=RefreshQueue(sqs, settings.refresh_queue_url),
         plan_now=PlannerFunction(boto3.client("lambda", config=_AWS), settings.planner_arn),
         now=lambda: datetime.now(UTC),
     )
-    pairs = Pairs(codat, assignments, ledger, products, check_client, NoMigrations(), refresh_now)
+    refreshes = CancelRefresh(tickets)
+    pairs = Pairs(codat, assignments, ledger, products, check_client, NoMigrations(), refreshes)
     assign, remove = AssignProduct(pairs), RemoveProduct(pairs)
     consents = Consents(ledger, directory, pairs, remove)
     create = CreateCompany(
@@ -87,6 +100,7 @@ def _hub(settings: ControlApiSettings) -> Hub:
         check_client=check_client,
         send_products=settings.send_products_on_create,
     )
+    runs, replays = ReconcileRuns(table), Replays(table)
     return Hub(
         registry=Registry(products, schedules, assignments),
         companies=Companies(directory, assignments, ReadStates(table), SHARDS),
@@ -94,6 +108,21 @@ def _hub(settings: ControlApiSettings) -> Hub:
         assign_product=assign,
         remove_product=remove,
         consents=consents,
+        freshness=MeasureFreshness(directory, assignments, ReadStates(table), products, SHARDS),
+        start_reconcile=StartReconcile(
+            BeginReconcile(runs), ReconcileQueue(sqs, settings.reconcile_queue_url)
+        ),
+        reconciles=ShowReconciles(runs),
+        start_replay=StartReplay(replays, ReplayQueue(sqs, settings.replay_queue_url)),
+        replays=replays,
+        status=ShowStatus(
+            environment=settings.environment,
+            bound_to=settings.codat_client_id,
+            checks=ClientChecks(table),
+            runs=runs,
+            registry=products,
+            rate_limits=RateLimits(table),
+        ),
         refresh_now=refresh_now,
     )
 

@@ -63,13 +63,6 @@ class NoMigrations:
         return False
 
 
-class NoRefreshes:
-    """While nothing is ever planned."""
-
-    def cancel(self, _company_id: str, _product: str, _reason: str) -> None:
-        return
-
-
 @dataclass(frozen=True)
 class Pairs:
     """What both directions work with. `check_client` raises WrongClient."""

@@ -10,9 +10,10 @@ from codat_hub.domain.assignment import Status as AssignmentStatus
 from codat_hub.domain.data_type import DATA_TYPES
 from codat_hub.domain.product import Kind
 from codat_hub.domain.refresh_message import RefreshMessage
-from codat_hub.domain.ticket import LONGEST, Status, Ticket, Trouble
+from codat_hub.domain.ticket import LONGEST, Status, Ticket
 from codat_hub.errors import Absent, Conflict, Invalid, Problem, Unavailable
 from codat_hub.telemetry import logger
+from codat_hub.usecases.cancel_refresh import CancelRefresh
 from codat_hub.usecases.wake_company import TRIES
 
 if TYPE_CHECKING:
@@ -94,21 +95,8 @@ class RefreshNow:
 
     def stop(self, company_id: str, product: str | None, by: str) -> Ticket:
         """Cancel the refresh if it is open; a call that is under way already is not undone."""
-        self.cancel(company_id, product, f"cancelled by {by}")
+        CancelRefresh(self.tickets, self.now).cancel(company_id, product, f"cancelled by {by}")
         return self.show(company_id, product)
-
-    def cancel(self, company_id: str, product: str | None, reason: str) -> None:
-        """Close the pair's ticket, if one is open."""
-        for _ in range(TRIES):
-            ticket, version = self.tickets.get(company_id, product)
-            if ticket is None or not ticket.open:
-                return
-            trouble = Trouble("cancelled", reason)
-            done = ticket_rules.closed(ticket, Status.CANCELLED, trouble, self.now())
-            if self.tickets.put(done, version):
-                logger.info("refresh cancelled", company_id=company_id, product=product)
-                return
-        raise Unavailable(f"{company_id}: others kept changing its ticket")
 
     def _custom(self, product: str) -> Product:
         known = self.registry.products().get(product)

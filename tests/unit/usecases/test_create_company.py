@@ -22,7 +22,7 @@ from codat_hub.errors import (
 from codat_hub.usecases.assign_product import AssignProduct
 from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.create_company import CreateCompany
-from codat_hub.usecases.pairs import NoMigrations, NoRefreshes, Pairs
+from codat_hub.usecases.pairs import NoMigrations, Pairs
 from codat_hub.usecases.remove_product import RemoveProduct
 from tests.fakes import (
     FakeAssignments,
@@ -31,6 +31,7 @@ from tests.fakes import (
     FakeConsentLedger,
     FakeCreations,
     FakeProductRegistry,
+    FakeRefreshes,
 )
 
 PRODUCT = Product("product-a", Kind.CUSTOM, data_types=("invoices",))
@@ -61,7 +62,7 @@ class World:
             self.registry,
             self.check_client,
             NoMigrations(),
-            NoRefreshes(),
+            FakeRefreshes(),
             now=lambda: self.now,
         )
         self.consents = Consents(self.ledger, self.directory, self.pairs, RemoveProduct(self.pairs))
