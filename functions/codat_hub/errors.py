@@ -41,6 +41,14 @@ class WrongClient(Exception):
     """The API key is not of the Codat client that this stack is bound to: change nothing there."""
 
 
+class Superseded(Exception):
+    """A rollback has begun since: what this step was about to do must not be done any more."""
+
+
+class StepFailed(Exception):
+    """A step of a migration cannot end well; the text says why. The run is to be rolled back."""
+
+
 class CallFailed(Exception):
     """A call to Codat did not do what was asked; the subclass says what to do about it.
 

@@ -1,6 +1,7 @@
 """Environment variables: one frozen class per Lambda, in the order of its template entry."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
@@ -28,6 +29,17 @@ def count() -> Any:
         if not (raw.isascii() and raw.isdecimal() and int(raw) > 0):
             raise ValueError("expected a whole number of at least 1")
         return int(raw)
+
+    return field(metadata={"read": read})
+
+
+def number() -> Any:
+    """Declare a number above 0, such as 0.01; the variable's name says the unit."""
+
+    def read(raw: str) -> float:
+        if not re.fullmatch(r"\d+(\.\d+)?", raw, re.ASCII) or not float(raw):
+            raise ValueError("expected a number above 0")
+        return float(raw)
 
     return field(metadata={"read": read})
 
@@ -65,3 +77,23 @@ class ReceiveWebhookSettings(_Settings):
 class ProjectReadsSettings(_Settings):
     state_table: str = text()
     product_bus: str = text()
+
+
+@dataclass(frozen=True)
+class RunMigrationStepSettings(_Settings):
+    """`wait_scale` multiplies the waits: 1, but on the local stack; `webhooks_url` without a name."""
+
+    state_table: str = text()
+    manifest_bucket: str = text()
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = text()
+    codat_calls_a_second: float = number()
+    wait_scale: float = number()
+    webhooks_url: str = text()
+
+
+@dataclass(frozen=True)
+class WatchMigrationsSettings(_Settings):
+    state_table: str = text()
+    migration_state_machine_arn: str = text()
