@@ -5,6 +5,7 @@ from datetime import datetime
 
 from standardwebhooks import Webhook
 
+from codat_hub.domain.client_check import ClientCheck
 from codat_hub.domain.company import Company
 from codat_hub.domain.product_event import ProductEvent
 from codat_hub.domain.rate_limit import RateLimit
@@ -129,3 +130,14 @@ class FakeBus:
             self.refusals -= 1
             raise Unavailable("EventBridge refused the event")
         self.published.append(event)
+
+
+class FakeClientChecks:
+    def __init__(self):
+        self.kept: ClientCheck | None = None
+
+    def last(self) -> ClientCheck | None:
+        return self.kept
+
+    def keep(self, check: ClientCheck) -> None:
+        self.kept = check

@@ -7,6 +7,7 @@ Only the standard library is imported here: the webhook path reads this module.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -47,6 +48,46 @@ class Superseded(Exception):
 
 class StepFailed(Exception):
     """A step of a migration cannot end well; the text says why. The run is to be rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of a request. `field` is its path, such as `schedule.timezone`; `allowed` says what
+
+    would do; `value` is what came, cut short.
+    """
+
+    field: str
+    message: str
+    value: str | None = None
+    allowed: str | None = None
+
+
+class Invalid(Exception):
+    """The request is not valid; `problems` are all of them. Mend it: nothing was changed."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{one.field}: {one.message}" for one in problems))
+
+
+class Absent(Exception):
+    """What the request names is not there: no such product, company, or the like."""
+
+
+class Conflict(Exception):
+    """The request is valid, but the state of things forbids it; the text says what to do.
+
+    `problems` names the fields at fault, where there are such.
+    """
+
+    def __init__(self, detail: str, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__(detail)
+
+
+class RequestReused(Exception):
+    """An `Idempotency-Key` came with another body than the first time: take a new key."""
 
 
 class CallFailed(Exception):

@@ -22,6 +22,11 @@ def text() -> Any:
     return field(metadata={"read": read})
 
 
+def text_or_nothing() -> Any:
+    """Declare a variable that may be empty."""
+    return field(metadata={"read": str})
+
+
 def count() -> Any:
     """Declare a whole number of at least 1; the variable's name says the unit."""
 
@@ -87,7 +92,7 @@ class RunMigrationStepSettings(_Settings):
     manifest_bucket: str = text()
     codat_api_key_arn: str = text()
     codat_base_url: str = text()
-    codat_client_id: str = text()
+    codat_client_id: str = text_or_nothing()
     codat_calls_a_second: float = number()
     wait_scale: float = number()
     webhooks_url: str = text()

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from codat_hub.adapters.state_table import (
+    SHARDS,
     ItemKey,
     Listed,
     Stored,
@@ -65,6 +66,10 @@ class Assignments:
         """
         keys = self._table.listed(f"PRODUCT#{product}#{shard}", after=after, limit=limit)
         return [rank for rank, _ in keys]
+
+    def count(self, product: str) -> int:
+        """Return how many companies have the product, by the index: the newest may be missing."""
+        return sum(self._table.count(f"PRODUCT#{product}#{shard}") for shard in range(SHARDS))
 
 
 def assignment_key(company_id: str, product: str) -> ItemKey:

@@ -23,7 +23,8 @@ _MAX_AGE: Final = 60.0  # seconds
 class ProductRegistry:
     """The item: `products`, identifier -> `{kind, name, data_types, schedule, team,
 
-    consent_text_version}`; `schedule`: `{expression, timezone, enabled}`.
+    consent_text_version}`; `schedule`: `{expression, timezone, enabled}`. `changed_by`: who last
+    changed it, an ARN.
     """
 
     def __init__(self, table: StateTable, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,10 +50,13 @@ class ProductRegistry:
         items = stored.attributes.get("products", {})
         return {name: _product(name, items[name]) for name in sorted(items)}, stored.version
 
-    def replace(self, products: Iterable[Product], version: int) -> bool:
-        """Make these the registry, if it still has the version that was read."""
+    def replace(self, products: Iterable[Product], version: int, by: str | None = None) -> bool:
+        """Make these the registry, if it still has the version that was read.
+
+        Raises Unavailable, NeverProjected (over DynamoDB's 400 KB).
+        """
         items = {one.identifier: _item(one) for one in products}
-        replaced = self._table.put(KEY, {"products": items}, version)
+        replaced = self._table.put(KEY, {"products": items, "changed_by": by}, version)
         self._read_at = float("-inf")
         return replaced
 

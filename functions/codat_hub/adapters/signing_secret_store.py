@@ -32,7 +32,9 @@ class SigningSecretStore:
         try:
             self._client.put_secret_value(SecretId=self._arn, SecretString=json.dumps(accepted))
         except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the signing secret was not stored: {type(error).__name__}") from None
+            raise Unavailable(
+                f"the signing secret was not stored: {type(error).__name__}"
+            ) from None
 
     def _read(self) -> dict[str, list[str]]:
         try:

@@ -8,6 +8,7 @@
     COMPANY#{company}  / PRODUCT#{product}  assignments.py
     CODAT              / RATE_LIMIT       rate_limits.py
     CODAT              / PRODUCTS         product_registry.py
+    CODAT              / CLIENT           client_checks.py
     PARKED             / {webhook-id}     parking.py, with `expires_at` (TTL)
     CODAT              / MIGRATION        migrations.py, which migration was started last
     MIGRATION#{id}     / RUN, EPOCH, ENTRY#…, CHUNK#…   migrations.py
@@ -149,6 +150,20 @@ class StateTable:
         found = [(one["gsi1sk"]["S"], ItemKey(one["pk"]["S"], one["sk"]["S"])) for one in keys]
         return [one for one in found if one[0] != after][:limit]
 
+    def count(self, group: str) -> int:
+        """Return how many items the index lists in a group; it lags a little behind them."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._name,
+            IndexName=INDEX,
+            KeyConditionExpression="gsi1pk = :group",
+            ExpressionAttributeValues={":group": {"S": group}},
+            Select="COUNT",
+        )
+        try:
+            return sum(page["Count"] for page in pages)
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not read: {error}") from error
+
     def put(
         self,
         key: ItemKey,
@@ -171,7 +186,10 @@ class StateTable:
         return True
 
     def put_while(
-        self, guard: ItemKey, guard_version: int, puts: Iterable[tuple[ItemKey, Mapping[str, Any], int]]
+        self,
+        guard: ItemKey,
+        guard_version: int,
+        puts: Iterable[tuple[ItemKey, Mapping[str, Any], int]],
     ) -> bool:
         """Replace items as `put` does, all or none, while another item has a version.
 

@@ -10,6 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.client_checks import ClientChecks
 from codat_hub.adapters.codat.api_key import SecretKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.migration_calls import MigrationCalls, Pace
@@ -24,6 +25,7 @@ from codat_hub.domain.migration.run import ACCEPTED_CONTRACTS
 from codat_hub.errors import StepFailed
 from codat_hub.settings import RunMigrationStepSettings
 from codat_hub.telemetry import logger, metrics
+from codat_hub.usecases.client_binding import ClientBinding
 from codat_hub.usecases.migration.parts import Command, Limits, Parts
 from codat_hub.usecases.migration.steps import run_step
 
@@ -51,7 +53,7 @@ parts = Parts(
     assignments=Assignments(_table),
     registry=ProductRegistry(_table),
     read_states=ReadStates(_table),
-    check_client=lambda: None,
+    check_client=ClientBinding(_codat, ClientChecks(_table), settings.codat_client_id),
     limits=Limits(
         wait_scale=settings.wait_scale,
         calls_a_second=settings.codat_calls_a_second,
@@ -88,8 +90,7 @@ def _chunk(given: dict[str, Any] | None) -> Chunk | None:
     if given is None:
         return None
     members = (
-        Member(one["company_id"], one["linked"], tuple(one["products"]))
-        for one in given["members"]
+        Member(one["company_id"], one["linked"], tuple(one["products"])) for one in given["members"]
     )
     return Chunk(given["name"], tuple(members))
 

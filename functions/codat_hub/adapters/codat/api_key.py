@@ -59,6 +59,10 @@ class KeySource(Protocol):
         """The key to use now. Raises TryLater, Unauthorized (neither with a status)."""
         ...
 
+    def version(self) -> str:
+        """Which key that is, without telling it. Raises as `current`."""
+        ...
+
     def forget(self) -> None:
         """Read it anew next time: after a 401, so that a rotation takes effect at once."""
         ...
@@ -72,6 +76,9 @@ class GivenKey:
 
     def current(self) -> ApiKey:
         return self._key
+
+    def version(self) -> str:
+        return "given"
 
     def forget(self) -> None:
         """There is no other."""
@@ -92,18 +99,26 @@ class SecretKey:
         self._arn = arn
         self._max_age = max_age
         self._now = now
-        self._kept: tuple[ApiKey, datetime] | None = None
+        self._kept: tuple[ApiKey, str, datetime] | None = None
 
     def current(self) -> ApiKey:
-        now = self._now()
-        if self._kept is None or now - self._kept[1] >= self._max_age:
-            self._kept = (ApiKey(self._read()), now)
-        return self._kept[0]
+        return self._keep()[0]
+
+    def version(self) -> str:
+        """Secrets Manager's version id."""
+        return self._keep()[1]
 
     def forget(self) -> None:
         self._kept = None
 
-    def _read(self) -> str:
+    def _keep(self) -> tuple[ApiKey, str, datetime]:
+        now = self._now()
+        if self._kept is None or now - self._kept[2] >= self._max_age:
+            text, version = self._read()
+            self._kept = (ApiKey(text), version, now)
+        return self._kept
+
+    def _read(self) -> tuple[str, str]:
         try:
             secret = self._secrets.get_secret_value(SecretId=self._arn)
         except ClientError as exc:
@@ -115,4 +130,4 @@ class SecretKey:
             raise TryLater(f"the secret with the Codat API key cannot be read: {name}") from exc
         if "SecretString" not in secret:
             raise Unauthorized("the secret with the Codat API key holds no text")
-        return secret["SecretString"]
+        return secret["SecretString"], secret["VersionId"]

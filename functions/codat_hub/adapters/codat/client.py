@@ -198,6 +198,16 @@ class CodatClient:
     def delete_webhook_consumer(self, consumer_id: str) -> Answer[None]:
         return self._do(Call("DELETE", path("webhooks", consumer_id)))
 
+    # the API key
+
+    def client_id(self) -> str:
+        """The client that the API key is of. No other GET tells it. (Codat OAS)"""
+        return self.client_sync_settings().value.client_id
+
+    def key_version(self) -> str:
+        """Which API key the next call carries, not the key. Raises TryLater, Unauthorized."""
+        return self._transport.key_version()
+
     def forget_key(self) -> None:
         """After Unauthorized: read the API key anew for the next call."""
         self._transport.forget_key()

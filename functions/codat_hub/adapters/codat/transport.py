@@ -105,6 +105,10 @@ class Transport:
             raise failure(call, outcome, self._busy_phrases)
         return outcome
 
+    def key_version(self) -> str:
+        """Which API key the next call carries, not the key. Raises TryLater, Unauthorized."""
+        return self._api_key.version()
+
     def forget_key(self) -> None:
         """Read the API key anew for the next call."""
         self._api_key.forget()

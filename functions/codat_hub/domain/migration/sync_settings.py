@@ -35,7 +35,9 @@ def off_value(client: Settings, configured: int | None) -> int:
     used = {one["syncSchedule"] for one in client["settings"] if one["syncSchedule"] <= 0}
     if len(used) == 1:
         return int(used.pop())
-    seen = f"it uses {sorted(used)}, which contradict each other" if used else "it switches none off"
+    seen = (
+        f"it uses {sorted(used)}, which contradict each other" if used else "it switches none off"
+    )
     raise OffUnknown(
         f"which syncSchedule means off cannot be read from the client's settings: {seen}. Set one "
         "data type to None in the Portal and plan again, or give off_value."

@@ -66,9 +66,7 @@ def _left_behind(parts: Parts, run: Run, found: list[Found]) -> int:
     """Count companies that neither this run nor one before takes along."""
     if run.request.company_ids is None and not run.request.tags:
         return 0
-    others = [
-        one.company_id for one in found if not run.request.covers(one.company_id, one.tags)
-    ]
+    others = [one.company_id for one in found if not run.request.covers(one.company_id, one.tags)]
     return len(set(others) - parts.ledger.migrated(others))
 
 
@@ -82,7 +80,10 @@ def _cut(parts: Parts, command: Command, listing: str, done: dict[str, Any]) -> 
     chunks = chunks_of(listing, members)
     parts.manifests.put(
         manifest_key(command.migration_id, listing),
-        [{"name": one.name, "members": [asdict(member) for member in one.members]} for one in chunks],
+        [
+            {"name": one.name, "members": [asdict(member) for member in one.members]}
+            for one in chunks
+        ],
     )
     parts.ledger.change(
         command.migration_id,

@@ -37,7 +37,9 @@ def apply(parts: Parts, command: Command) -> Answer:
         )
         facts = {**one, "consumer_id": made.consumer_id}
         parts.ledger.note(
-            run.migration_id, name, lambda entry, facts=facts: entry.came_to("created", facts)  # type: ignore[misc]
+            run.migration_id,
+            name,
+            lambda entry, facts=facts: entry.came_to("created", facts),  # type: ignore[misc]
         )
     if without_secret(parts, run.migration_id):
         return Answer("ask")

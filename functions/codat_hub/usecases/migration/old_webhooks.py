@@ -39,7 +39,9 @@ def apply(parts: Parts, command: Command) -> Answer:
         run.migration_id, lambda one: replace(one, gap_from=one.gap_from or parts.now())
     )
     present = {one.consumer_id: one for one in parts.codat.consumers()}
-    on = [one for one in old if one.consumer_id in present and not present[one.consumer_id].disabled]
+    on = [
+        one for one in old if one.consumer_id in present and not present[one.consumer_id].disabled
+    ]
     if on and run.request.mode is Mode.PORTAL:
         return Answer("ask")
     for one in on:

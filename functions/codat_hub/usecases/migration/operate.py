@@ -17,6 +17,7 @@ from codat_hub.domain.migration.run import (
     is_active,
 )
 from codat_hub.domain.signing_secret import signing_key
+from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.telemetry import logger
 from codat_hub.usecases.migration import client_sync, new_webhooks, old_webhooks, products, quiet
 from codat_hub.usecases.migration import verify_reads
@@ -31,22 +32,6 @@ if TYPE_CHECKING:
 
 _PHASES = ("survey", "snapshot", client_sync.PHASE, quiet.PHASE, products.PHASE, verify_reads.PHASE)
 _UNDO_PHASES = (products.UNDO_PHASE, client_sync.UNDO_PHASE)
-
-
-class Refusal(Exception):
-    """What was asked cannot be done now; the text says why and what can. Answer 409."""
-
-
-class BadRequest(Exception):
-    """`field`, its `value` and what is `allowed`. Answer 400."""
-
-    def __init__(self, field: str, value: object, allowed: str) -> None:
-        self.field, self.value, self.allowed = field, value, allowed
-        super().__init__(f"{field}: {allowed}")
-
-
-class Unknown(Exception):
-    """There is no such migration. Answer 404."""
 
 
 class Ledger(Protocol):
@@ -90,7 +75,7 @@ class Migrations:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def start(self, request: Request, by: str) -> Run:
-        """Start a run, or a dry run. Raises BadRequest, and Refusal while another one is active."""
+        """Start a run, or a dry run. Raises Invalid, and Conflict while another one is active."""
         self._check(request)
         now = self.now()
         migration_id = f"m-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -113,21 +98,25 @@ class Migrations:
         registered = self.registry.products()
         allowed = ", ".join(sorted(registered)) or "none: no product is registered with the hub"
         if not request.products:
-            raise BadRequest("products", [], f"at least one of {allowed}")
-        for one in request.products:
-            if one not in registered:
-                raise BadRequest("products", one, f"one of {allowed}")
+            raise Invalid(Problem("products", "is empty", "[]", f"at least one of {allowed}"))
+        problems = [
+            Problem("products", "is not registered with the hub", one, f"one of {allowed}")
+            for one in request.products
+            if one not in registered
+        ]
+        if problems:
+            raise Invalid(*problems)
 
     def _take(self, run: Run) -> None:
         """Become the one that was started last, if the one before is over."""
         before, version = self.ledger.latest()
         if other := self._active(before):
-            raise Refusal(
+            raise Conflict(
                 f"migration {other.migration_id} is {other.status.value}: only one runs at a time. "
                 "Watch it, or roll it back."
             )
         if not self.ledger.take(run.migration_id, version):
-            raise Refusal("another migration was started at this moment")
+            raise Conflict("another migration was started at this moment")
 
     def active(self) -> Run | None:
         """Return the migration under way, None if there is none."""
@@ -142,17 +131,17 @@ class Migrations:
     def get(self, migration_id: str) -> Run:
         run = self.ledger.get(migration_id)
         if run is None:
-            raise Unknown(f"there is no migration {migration_id}")
+            raise Absent(f"there is no migration {migration_id}")
         return run
 
     def newest(self) -> list[Run]:
         return self.ledger.newest()
 
     def approve(self, migration_id: str, by: str) -> Run:
-        """Approve the newest plan. Raises Refusal when none is awaited, or by the wrong person."""
+        """Approve the newest plan. Raises Conflict when none is awaited, or by the wrong person."""
         run = self._waiting(migration_id, WaitingFor.APPROVAL)
         if self.needs_another and by == run.started_by:
-            raise Refusal("the approver must be someone else than who started the migration")
+            raise Conflict("the approver must be someone else than who started the migration")
         self.ledger.change(
             migration_id, lambda one: replace(one, approved_hash=one.plan_hash, approved_by=by)
         )
@@ -173,11 +162,14 @@ class Migrations:
             if entry.detail and entry.detail["hub_consumer"]
         }
         if consumer_id not in created:
-            raise BadRequest("consumer_id", consumer_id, f"one of {', '.join(sorted(created))}")
+            allowed = f"one of {', '.join(sorted(created))}"
+            raise Invalid(
+                Problem("consumer_id", "is no consumer of this run", consumer_id, allowed)
+            )
         try:
             signing_key(secret)
         except ValueError as wrong:
-            raise BadRequest("secret", "(hidden)", str(wrong)) from None
+            raise Invalid(Problem("secret", str(wrong))) from None
         self.signing_secrets.accept(created[consumer_id]["hub_consumer"], secret)
         name = f"{new_webhooks.SECRET_PREFIX}{consumer_id}"
         self.ledger.first(migration_id, name, Entry(outcome="stored"))
@@ -190,7 +182,7 @@ class Migrations:
         run = self.get(migration_id)
         if run.pause is None or run.pause.waiting_for is not what:
             now = run.pause.waiting_for.value if run.pause else "nobody"
-            raise Refusal(
+            raise Conflict(
                 f"migration {migration_id} is {run.status.value} and waits for {now}, "
                 f"not for {what.value}"
             )
@@ -198,38 +190,40 @@ class Migrations:
 
     def _go_on(self, run: Run) -> Run:
         if run.pause and not self.executions.resume(run.pause.token):
-            raise Refusal(
+            raise Conflict(
                 f"migration {run.migration_id} does not wait any more: the time for it is over"
             )
         # only this wait: the next step may have begun another one already
         return self.ledger.change(
             run.migration_id,
-            lambda one: replace(
-                one,
-                pause=None,
-                status=Status.RUNNING if one.status is Status.WAITING else one.status,
-            )
-            if one.pause == run.pause
-            else one,
+            lambda one: (
+                replace(
+                    one,
+                    pause=None,
+                    status=Status.RUNNING if one.status is Status.WAITING else one.status,
+                )
+                if one.pause == run.pause
+                else one
+            ),
         )
 
     def rollback(self, migration_id: str, by: str, *, forced: bool = False) -> Run:
-        """Go back, from wherever the run is. Raises Refusal when there is nothing to go back from."""
+        """Go back, from wherever the run is. Raises Conflict when there is nothing to go back from."""
         run = self.get(migration_id)
         if run.status in {Status.PLANNED, Status.FAILED, Status.ROLLED_BACK}:
-            raise Refusal(f"migration {migration_id} is {run.status.value}: nothing to roll back")
+            raise Conflict(f"migration {migration_id} is {run.status.value}: nothing to roll back")
         if run.status is Status.ROLLING_BACK and self.executions.runs(run.execution):
-            raise Refusal(f"migration {migration_id} is rolling back already")
+            raise Conflict(f"migration {migration_id} is rolling back already")
         before, version = self.ledger.latest()
         if before != migration_id and run.status is Status.COMPLETE:
             if other := self._active(before):
-                raise Refusal(f"migration {other.migration_id} is {other.status.value}: wait for it")
+                raise Conflict(
+                    f"migration {other.migration_id} is {other.status.value}: wait for it"
+                )
             self.ledger.take(migration_id, version)
         return self.begin_rollback(run, f"asked for by {by}", on_demand=True, forced=forced)
 
-    def begin_rollback(
-        self, run: Run, why: str, *, on_demand: bool, forced: bool = False
-    ) -> Run:
+    def begin_rollback(self, run: Run, why: str, *, on_demand: bool, forced: bool = False) -> Run:
         """Start an execution that goes back, and stop the one that may still go forward."""
         old = run.execution
         changed = self.ledger.change(

@@ -106,9 +106,9 @@ def finish(parts: Parts, command: Command) -> Answer:
     """Answers `failed` when a failure was undone, `done` when a person asked for it."""
     run = parts.ledger.change(
         command.migration_id,
-        lambda one: one
-        if one.status is Status.ROLLED_BACK
-        else one.ended(Status.ROLLED_BACK, parts.now()),
+        lambda one: (
+            one if one.status is Status.ROLLED_BACK else one.ended(Status.ROLLED_BACK, parts.now())
+        ),
     )
     return Answer("done" if run.on_demand else "failed", cause=run.error or "")
 

@@ -84,6 +84,8 @@ def judge_reads(parts: Parts, command: Command) -> Answer:
 def complete(parts: Parts, command: Command) -> Answer:
     parts.ledger.change(
         command.migration_id,
-        lambda one: one if one.status is Status.COMPLETE else one.ended(Status.COMPLETE, parts.now()),
+        lambda one: (
+            one if one.status is Status.COMPLETE else one.ended(Status.COMPLETE, parts.now())
+        ),
     )
     return Answer()

@@ -68,6 +68,15 @@ def test_a_forgotten_key_is_read_anew_at_once(secrets, arn, key):
     assert key.current().authorization() == SECOND
 
 
+def test_a_rotated_key_has_another_version_and_the_version_is_not_the_key(secrets, arn, key):
+    first = key.version()
+    secrets.put_secret_value(SecretId=arn, SecretString="second")
+    assert key.version() == first, "still kept"
+    key.forget()
+    assert key.version() != first
+    assert "second" not in key.version()
+
+
 def test_after_a_401_the_caller_drops_the_key_and_the_rotated_one_is_used(secrets, arn, key):
     def answer(request):
         known = request.headers["authorization"] == SECOND
@@ -104,7 +113,7 @@ class Failing:
     def get_secret_value(self, SecretId):  # noqa: N803 (boto3's name)
         if self.faults:
             raise self.faults.pop(0)
-        return {"SecretString": "first"}
+        return {"SecretString": "first", "VersionId": "1"}
 
 
 def client_error(code):

@@ -1,0 +1,81 @@
+"""The control API put together: `answer` takes API Gateway's event and the use cases."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+    ResponseValidationError,
+)
+from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn
+
+from codat_hub.api import problems, products
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from codat_hub.api.hub import Hub
+
+ROUTERS: Final = (products.router,)
+_SIGNATURE: Final = "sigv4"
+_DESCRIPTION: Final = (
+    "Products, companies, consents and what is done with them. Every request is signed with AWS "
+    "Signature Version 4 for the service execute-api. Whatever is no success is a problem document "
+    "(RFC 9457)."
+)
+
+
+def _build() -> APIGatewayRestResolver:
+    # an answer that is not as documented is a fault of ours, not of the request
+    app = APIGatewayRestResolver(
+        enable_validation=True,
+        response_validation_error_http_code=500,
+        serializer=lambda body: json.dumps(body, separators=(",", ":")),
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    problems.handle_problems(app)
+    app.exception_handler(RequestValidationError)(problems.invalid_shape)
+    app.exception_handler(RequestUnsupportedContentType)(problems.unsupported_content)
+    app.exception_handler(NotFoundError)(problems.no_such_path)
+    app.exception_handler(ResponseValidationError)(problems.unexpected)
+    app.exception_handler(Exception)(problems.unexpected)
+    return app
+
+
+app: Final = _build()
+
+
+def answer(hub: Hub, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """API Gateway proxy event in, proxy answer out."""
+    app.append_context(hub=hub)
+    return app.resolve(event, context)
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of the control API."""
+    text = app.get_openapi_json_schema(
+        title="Codat Hub control API",
+        version="1",
+        description=_DESCRIPTION,
+        security_schemes={
+            _SIGNATURE: APIKey(
+                name="Authorization",
+                in_=APIKeyIn.header,
+                description="AWS Signature Version 4 (API Gateway's AWS_IAM)",
+            )
+        },
+        security=[{_SIGNATURE: []}],
+    )
+    document: dict[str, Any] = json.loads(text)
+    # Powertools describes an error body of its own that no route answers with
+    for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
+        document["components"]["schemas"].pop(unused, None)
+    return document

@@ -1,0 +1,151 @@
+"""/products: the registry."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, cast
+
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.event_handler.router import Router
+from pydantic import BaseModel, Field
+
+from codat_hub.api.fields import ProductId, Request, Text
+from codat_hub.api.hub import caller_of, hub_of
+from codat_hub.api.problems import problems_documented
+from codat_hub.domain.data_type import DATA_TYPES
+from codat_hub.domain.product import Kind, Product, Schedule
+from codat_hub.usecases.registry import Applied  # noqa: TC001  # pydantic reads the annotation
+
+router: Final = Router()
+_TAGS: Final = ["products"]
+_READ: Final = {**problems_documented(404)}
+_CHANGE: Final = {**problems_documented(404, 409)}
+
+
+class ScheduleFields(Request):
+    """`expression`: EventBridge Scheduler's `rate(…)` or `cron(…)`, in an IANA time zone."""
+
+    expression: Annotated[str, Field(examples=["cron(0 23 * * ? *)", "rate(6 hours)"])]
+    timezone: str = "UTC"
+    enabled: bool = True
+
+
+class ProductFields(Request):
+    """What a registered product is. `consent_text_version`: what customers agree to now."""
+
+    kind: Annotated[str, Field(json_schema_extra={"enum": [kind.value for kind in Kind]})]
+    name: Text | None = None
+    data_types: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"enum": list(DATA_TYPES)})]],
+        Field(max_length=100),
+    ] = []
+    schedule: ScheduleFields | None = None
+    team: Text | None = None
+    consent_text_version: Text | None = None
+
+    def named(self, identifier: str) -> Product:
+        # what is no kind at all is refused with the other problems, all at once
+        kind = Kind(self.kind) if self.kind in set(Kind) else cast("Kind", self.kind)
+        return Product(
+            identifier=identifier,
+            kind=kind,
+            name=self.name,
+            data_types=tuple(self.data_types),
+            schedule=self.schedule and Schedule(**self.schedule.model_dump()),
+            team=self.team,
+            consent_text_version=self.consent_text_version,
+        )
+
+
+class NamedProduct(ProductFields):
+    product: str
+
+    @classmethod
+    def of(cls, product: Product) -> NamedProduct:
+        schedule = product.schedule
+        return cls(
+            product=product.identifier,
+            kind=product.kind.value,
+            name=product.name,
+            data_types=list(product.data_types),
+            schedule=schedule
+            and ScheduleFields(
+                expression=schedule.expression,
+                timezone=schedule.timezone,
+                enabled=schedule.enabled,
+            ),
+            team=product.team,
+            consent_text_version=product.consent_text_version,
+        )
+
+
+class ProductList(Request):
+    products: list[NamedProduct]
+
+
+class ProductChange(BaseModel):
+    """`change`: added, changed, removed or unchanged; `fields`: which of a changed one's."""
+
+    product: str
+    change: str
+    fields: list[str] = []
+
+
+class ProductChanges(BaseModel):
+    """`applied` is false for a dry run. `scheduled`: the products whose schedule changed."""
+
+    applied: bool
+    changes: list[ProductChange]
+    warnings: list[str] = []
+    scheduled: list[str] = []
+
+    @classmethod
+    def of(cls, applied: Applied, *, dry_run: bool = False) -> ProductChanges:
+        return cls(
+            applied=not dry_run,
+            changes=[
+                ProductChange(product=one.product, change=one.change, fields=list(one.fields))
+                for one in applied.changes
+            ],
+            warnings=list(applied.warnings),
+            scheduled=list(applied.scheduled),
+        )
+
+
+@router.get("/products", summary="List the registered products", tags=_TAGS, responses=_READ)
+def list_products() -> ProductList:
+    products = hub_of(router).registry.products()
+    return ProductList(products=[NamedProduct.of(one) for one in products.values()])
+
+
+@router.put(
+    "/products",
+    summary="Make these the whole registry, or with dry_run tell what that would change",
+    tags=_TAGS,
+    responses=_CHANGE,
+)
+def apply_products(
+    body: Annotated[ProductList, Body()], dry_run: Annotated[bool, Query()] = False
+) -> ProductChanges:
+    products = [one.named(one.product) for one in body.products]
+    applied = hub_of(router).registry.apply(products, caller_of(router), dry_run=dry_run)
+    return ProductChanges.of(applied, dry_run=dry_run)
+
+
+@router.get("/products/<product>", summary="Show one product", tags=_TAGS, responses=_READ)
+def show_product(product: ProductId) -> NamedProduct:
+    return NamedProduct.of(hub_of(router).registry.product(product))
+
+
+@router.put("/products/<product>", summary="Register or change one", tags=_TAGS, responses=_CHANGE)
+def put_product(product: ProductId, body: Annotated[ProductFields, Body()]) -> ProductChanges:
+    return ProductChanges.of(hub_of(router).registry.put(body.named(product), caller_of(router)))
+
+
+@router.delete(
+    "/products/<product>",
+    summary="Unregister one that no company has",
+    tags=_TAGS,
+    responses=_CHANGE,
+)
+def remove_product(product: ProductId) -> ProductChanges:
+    return ProductChanges.of(hub_of(router).registry.remove(product, caller_of(router)))
