@@ -1,11 +1,15 @@
 """Working in-memory stand-ins for adapters; contract tests hold them to the real ones."""
 
+import copy
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from standardwebhooks import Webhook
 
 from codat_hub.domain.client_check import ClientCheck
+from codat_hub.adapters.state_table import ItemKey, Listed, Stored
 from codat_hub.domain.company import Company
 from codat_hub.domain.product_event import ProductEvent
 from codat_hub.domain.rate_limit import RateLimit
@@ -141,3 +145,43 @@ class FakeClientChecks:
 
     def keep(self, check: ClientCheck) -> None:
         self.kept = check
+
+
+class FakeTable:
+    """The State table in memory, with the same conditions: everything above it is the real code."""
+
+    def __init__(self):
+        self.items: dict[ItemKey, tuple[dict[str, Any], int, Listed | None]] = {}
+
+    def get(self, key: ItemKey) -> Stored:
+        attributes, version, _ = self.items.get(key, ({}, 0, None))
+        return Stored(copy.deepcopy(attributes), version)
+
+    def get_many(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Stored]:
+        return {key: self.get(key) for key in keys if key in self.items}
+
+    def under(self, prefix: ItemKey) -> list[tuple[ItemKey, Stored]]:
+        found = (k for k in self.items if k.pk == prefix.pk and k.sk.startswith(prefix.sk))
+        return [(key, self.get(key)) for key in sorted(found)]
+
+    def listed(self, group, *, after=None, up_to=None, limit=100):
+        ranks = sorted(
+            (listed.rank, key)
+            for key, (_, _, listed) in self.items.items()
+            if listed and listed.group == group and (after is None or listed.rank > after)
+        )
+        return [one for one in ranks if up_to is None or one[0] <= up_to][:limit]
+
+    def put(self, key, attributes, version, listed=None) -> bool:
+        if self.get(key).version != version:
+            return False
+        given = {name: value for name, value in attributes.items() if value is not None}
+        self.items[key] = (copy.deepcopy(given), version + 1, listed)
+        return True
+
+    def put_while(self, guard, guard_version, puts) -> bool:
+        puts = list(puts)
+        checks = [(guard, guard_version), *((key, version) for key, _, version in puts)]
+        if any(self.get(key).version != version for key, version in checks):
+            return False
+        return all([self.put(*one) for one in puts])

@@ -196,7 +196,7 @@ class StateTable:
         At most 99. Tells whether it was so; when not, no item was changed, and of the guard and
         the items at least one had another version.
         """
-        check = {
+        check: Any = {
             "TableName": self._name,
             "Key": _spelt(guard),
             **_unchanged_since_read(guard_version),

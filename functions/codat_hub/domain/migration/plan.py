@@ -271,12 +271,12 @@ def _warnings(request: Request, client: Client, survey: Survey) -> Iterable[str]
             yield f"{name}: {one.without_consent} companies are skipped, no consent that covers it is recorded"
     for name in client.standard:
         yield f"{name} is a standard product: Codat refreshes it, the hub cannot"
-    for one in client.old:
-        others = carried(one)
+    for consumer in client.old:
+        others = carried(consumer)
         if others:
-            yield f"consumer {one.consumer_id} also carries {', '.join(others)}: a successor at the same URL takes them over, with a signing secret of its own"
+            yield f"consumer {consumer.consumer_id} also carries {', '.join(others)}: a successor at the same URL takes them over, with a signing secret of its own"
         if request.mode is Mode.API:
-            yield f"consumer {one.consumer_id} will be deleted: its secret, pending retries, custom headers, mTLS and transformations are lost for good"
+            yield f"consumer {consumer.consumer_id} will be deleted: its secret, pending retries, custom headers, mTLS and transformations are lost for good"
     if request.fetch_on_first_link is FirstLink.KEEP:
         yield "fetchOnFirstLink is kept: a company that links later is also read once under client-level settings"
     else:

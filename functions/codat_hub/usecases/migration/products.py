@@ -141,9 +141,10 @@ def _remove_from(
     parts: Parts, command: Command, company_id: str, ours: Mapping[str, Entry], tally: Tally
 ) -> Tally:
     found = parts.codat.company(company_id)
+    has = found.products if found else None
     for product in ours:
         try:
-            how = _remove(parts, command, (company_id, product), found and found.products)
+            how = _remove(parts, command, (company_id, product), has)
         except (StepFailed, Permanent, Forbidden) as refusal:
             tally = tally.fail(f"{company_id}: {refusal}")
             continue

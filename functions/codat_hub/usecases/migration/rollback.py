@@ -66,7 +66,7 @@ def begin(parts: Parts, command: Command) -> Answer:
 
 def changed_since(parts: Parts, run: Run) -> list[str]:
     """Return in what Codat is not as the run left it, as far as the undo would touch it."""
-    found = []
+    found: list[str] = []
     client = parts.ledger.entry(run.migration_id, CLIENT)
     if client.ours and run.off_value is not None:
         left = sync_settings.switched_off(
