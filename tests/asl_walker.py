@@ -54,7 +54,9 @@ class Walker:
             if self.stopped():
                 raise Aborted
             state = states[name]
-            assert set(state) <= KNOWN[state["Type"]], f"{name}: {set(state) - KNOWN[state['Type']]}"
+            assert set(state) <= KNOWN[state["Type"]], (
+                f"{name}: {set(state) - KNOWN[state['Type']]}"
+            )
             self.visited.append(name)
             if state["Type"] == "Succeed":
                 return data

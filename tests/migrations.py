@@ -50,7 +50,9 @@ class InProcess(httpx.BaseTransport):
 
     async def _exchange(self, request):
         answer = await self._app.handle_async_request(
-            httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
+            httpx.Request(
+                request.method, request.url, headers=request.headers, content=request.read()
+            )
         )
         body = await answer.aread()
         return httpx.Response(answer.status_code, headers=answer.headers, content=body)
@@ -122,11 +124,16 @@ class World:
     """`operator` is called with what is waited for, and acts through `migrations` or does not."""
 
     def __init__(self, companies=6, old=True, **options):
-        chosen = Options(companies=companies, old_consumers_url=OLD_URL if old else None, minute_limit=0, **options)
+        chosen = Options(
+            companies=companies,
+            old_consumers_url=OLD_URL if old else None,
+            minute_limit=0,
+            **options,
+        )
         self.sandbox = Sandbox(chosen)
         self.transport = InProcess(create_app(self.sandbox))
-        http = httpx.Client(transport=self.transport)
-        self.codat_client = CodatClient(Transport(http, Key(), base_url="http://localhost"))
+        self.http = httpx.Client(transport=self.transport)
+        self.codat_client = CodatClient(Transport(self.http, Key(), base_url="http://localhost"))
         self.codat = MigrationCalls(self.codat_client, lambda: None)
         self.table = FakeTable()
         self.ledger, self.assignments = Ledger(self.table), Assignments(self.table)
@@ -134,7 +141,9 @@ class World:
         self.registry = types.SimpleNamespace(products=lambda: self.products)
         self.products = {
             one.identifier: Product(
-                one.identifier, Kind.CUSTOM if one.custom else Kind.STANDARD, data_types=tuple(one.data_types)
+                one.identifier,
+                Kind.CUSTOM if one.custom else Kind.STANDARD,
+                data_types=tuple(one.data_types),
             )
             for one in self.sandbox.world.state.products.values()
         }
@@ -146,6 +155,7 @@ class World:
         self.operator = self.willing
         self.around = lambda call, payload: call(payload)
         self.visited, self.ends, self.waited, self.pauses = [], {}, [], []
+        self.so_far = []
         for company in self.sandbox.world.state.companies:
             for product in PRODUCTS:
                 self.consent(company, product)
@@ -171,12 +181,18 @@ class World:
     def consent(self, company, product, *, revoked=False):
         known, version = self.assignments.get(company, product)
         consent = Consent(
-            product, self.now(), "the owner", "v1", self.products[product].data_types,
+            product,
+            self.now(),
+            "the owner",
+            "v1",
+            self.products[product].data_types,
             self.now() if revoked else None,
         )
         had = product in self.state.companies[company].products
         status = Status.ASSIGNED if had else Status.ABSENT
-        self.assignments.put(replace(Assignment(company, product, status), consent=consent), version)
+        self.assignments.put(
+            replace(Assignment(company, product, status), consent=consent), version
+        )
 
     def codat_now(self):
         """Everything that a rollback has to restore, byte for byte but for ids of consumers."""
@@ -228,6 +244,12 @@ class World:
                     self.run.migration_id, entry.detail["consumer_id"], SECRET
                 )
 
+    def portal_call(self, path, body):
+        """A call of the sandbox's own contract."""
+        answer = self.http.post(f"http://localhost/_sandbox{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
     # running
 
     def parts(self):
@@ -271,6 +293,7 @@ class World:
             self.on_token,
             lambda: not self.executions.runs(name),
         )
+        self.so_far = walker.visited
         try:
             walker.run(state)
             end = "SUCCEEDED"
@@ -299,7 +322,10 @@ class World:
         run_migration_step.parts = self.parts()
         context = types.SimpleNamespace(
             get_remaining_time_in_millis=lambda: 240_000,
-            function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="r",
+            function_name="f",
+            memory_limit_in_mb=1,
+            invoked_function_arn="a",
+            aws_request_id="r",
         )
         try:
             answer = run_migration_step.handler(json.loads(json.dumps(payload)), context)

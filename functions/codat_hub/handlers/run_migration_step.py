@@ -96,6 +96,7 @@ def _chunk(given: dict[str, Any] | None) -> Chunk | None:
 
 
 def _count(step: str, command: Command) -> None:
+    metrics.add_metric("migration_steps", MetricUnit.Count, 1)
     if step == "incomplete":
         metrics.add_metric("migration_rollback_incomplete", MetricUnit.Count, 1)
     elif command.waiting_for:

@@ -58,6 +58,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
                 hours=round(one.hours, 1),
             )
             metrics.add_metric("migration_waiting", MetricUnit.Count, 1)
+    metrics.add_metric("migrations_watched", MetricUnit.Count, 1)
     if done == "incomplete":
         metrics.add_metric("migration_rollback_incomplete", MetricUnit.Count, 1)
     logger.info("migrations watched", done=done)

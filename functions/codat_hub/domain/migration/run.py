@@ -137,6 +137,7 @@ class Run:
     reached: the last activity that was begun, so that may have had an effect
     execution: name of the newest execution; attempts: how many were started for a rollback
     plan, plan_hash: of the newest plan; approved_hash: of the plan that was approved
+    migrated: all five activities are done; from then on nothing rolls back by itself
     everyone: the run leaves nobody behind, so it switches the client level off as well
     listing: of which companies the run is; chunks: how many there are of each listing
     """
@@ -157,6 +158,7 @@ class Run:
     approved_hash: str | None = None
     approved_by: str | None = None
     everyone: bool = True
+    migrated: bool = False
     listing: str = "plan"
     chunks: Mapping[str, int] = field(default_factory=dict)
     off_value: int | None = None

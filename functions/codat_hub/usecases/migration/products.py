@@ -110,12 +110,11 @@ def _add(
 def judge(parts: Parts, command: Command) -> Answer:
     """Fail on more failures than tolerated; note what was skipped."""
     run = parts.run(command.migration_id)
-    seen = verdict(parts, command, PHASE, command.listing or run.listing)
+    seen = verdict(parts, command, PHASE, run.listing)
     if seen.bad(run.request.tolerated_failures):
         raise StepFailed(f"adding products: {seen}")
-    if seen.failed or seen.skipped:
-        note = f"adding products: {seen.skipped} skipped, {seen}"
-        parts.ledger.change(run.migration_id, lambda one: one.noting(note))
+    notes = [f"adding products: {seen.skipped} skipped, {seen}"] if seen.reasons else []
+    parts.ledger.change(run.migration_id, lambda one: replace(one.noting(*notes), migrated=True))
     return Answer()
 
 

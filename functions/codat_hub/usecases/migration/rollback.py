@@ -47,6 +47,7 @@ def begin(parts: Parts, command: Command) -> Answer:
             one,
             status=Status.ROLLING_BACK,
             pause=None,
+            migrated=False,
             error=one.error if one.status is Status.ROLLING_BACK and one.error else cause,
         ),
     )

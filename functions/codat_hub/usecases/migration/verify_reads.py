@@ -10,8 +10,9 @@ from codat_hub.domain.data_types import is_unsuccessful
 from codat_hub.domain.migration.chunk import Tally, judge
 from codat_hub.domain.migration.run import Status
 from codat_hub.domain.product import Kind
+from codat_hub.usecases.migration import products
 from codat_hub.usecases.migration.listing import all_chunks
-from codat_hub.usecases.migration.parts import Answer, company_entry, product_entry
+from codat_hub.usecases.migration.parts import Answer, company_entry, product_entry, verdict
 
 if TYPE_CHECKING:
     from codat_hub.domain.migration.entry import Entry
@@ -22,7 +23,13 @@ PHASE = "verify_reads"
 
 
 def begin(parts: Parts, command: Command) -> Answer:
-    parts.ledger.change(command.migration_id, lambda one: replace(one, step=PHASE, pause=None))
+    run = parts.run(command.migration_id)
+    late = [one for one in run.chunks if one.startswith("late-") and run.chunks[one]]
+    seen = [verdict(parts, command, products.PHASE, one) for one in late]
+    notes = [f"companies that came late: {one}" for one in seen if one.bad(0)]
+    parts.ledger.change(
+        run.migration_id, lambda one: replace(one.noting(*notes), step=PHASE, pause=None)
+    )
     return replace(all_chunks(parts, command.migration_id), epoch=command.epoch)
 
 

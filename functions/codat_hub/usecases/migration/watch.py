@@ -33,7 +33,8 @@ class WatchMigrations:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def ended(self, execution: str) -> str:
-        """An execution has ended. Tells what was done: nothing, failed, rollback or incomplete."""
+        """An execution has ended. Tells what was done: nothing, failed, complete, rollback or
+        incomplete."""
         run = self.migrations.ledger.get(migration_of(execution))
         if run is None or run.execution != execution:
             return "nothing"
@@ -60,6 +61,12 @@ class WatchMigrations:
                 run.migration_id, lambda one: one.ended(Status.FAILED, self.now(), one.error or why)
             )
             return "failed"
+        if run.migrated:
+            note = f"looking for the first reads was cut short: {why}"
+            self.migrations.ledger.change(
+                run.migration_id, lambda one: one.noting(note).ended(Status.COMPLETE, self.now())
+            )
+            return "complete"
         if run.attempts >= AUTOMATIC_TRIES:
             self.migrations.ledger.change(
                 run.migration_id,
