@@ -67,6 +67,10 @@ format: $(INSTALLED) ## format and mend what ruff can
 	ruff format .
 	ruff check --fix .
 
+.PHONY: openapi
+openapi: $(INSTALLED) ## the control API's OpenAPI document, anew from the code
+	@python -m tools.openapi
+
 .PHONY: lock
 lock: $(INSTALLED) ## pin anew what pyproject.toml asks for
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \

@@ -8,14 +8,19 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
+from codat_hub.domain.assignment import Assignment
 from codat_hub.domain.client_check import ClientCheck
 from codat_hub.adapters.state_table import ItemKey, Listed, Stored
 from codat_hub.domain.company import Company
+from codat_hub.domain.consent import ConsentEntry
+from codat_hub.domain.creation import Creation
+from codat_hub.domain.new_company import CodatCompany
+from codat_hub.domain.product import Product, Schedule
 from codat_hub.domain.product_event import ProductEvent
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_state import ReadState
 from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced
-from codat_hub.errors import Unavailable
+from codat_hub.errors import NotFound, Unavailable
 
 
 class FakeInbox:
@@ -185,3 +190,140 @@ class FakeTable:
         if any(self.get(key).version != version for key, version in checks):
             return False
         return all([self.put(*one) for one in puts])
+
+
+class FakeAssignments(Versioned):
+    def get(self, company_id: str, product: str) -> tuple[Assignment, int]:
+        return self._read((company_id, product), Assignment(company_id, product))
+
+    def put(self, assignment: Assignment, version: int) -> bool:
+        return self._replace((assignment.company_id, assignment.product), assignment, version)
+
+
+class FakeConsentLedger:
+    def __init__(self):
+        self.kept: dict[tuple[str, str], list[ConsentEntry]] = {}
+
+    def newest(self, company_id: str, product: str) -> ConsentEntry | None:
+        entries = self.kept.get((company_id, product))
+        return entries[-1] if entries else None
+
+    def entries(self, company_id: str) -> list[ConsentEntry]:
+        mine = [
+            entries for (company, _), entries in sorted(self.kept.items()) if company == company_id
+        ]
+        return [entry for entries in mine for entry in entries]
+
+    def append(self, company_id: str, entry: ConsentEntry) -> bool:
+        entries = self.kept.setdefault((company_id, entry.consent.product), [])
+        if entry.number != len(entries) + 1:
+            return False
+        entries.append(entry)
+        return True
+
+
+class FakeProductRegistry(Versioned):
+    """The whole registry, replaced by whoever read its last version; `by`: who did so."""
+
+    def __init__(self, *products: Product):
+        super().__init__()
+        self.by: list[str | None] = []
+        self.kept["it"] = ({one.identifier: one for one in products}, 1)
+
+    def read(self) -> tuple[dict[str, Product], int]:
+        return self._read("it", {})
+
+    def replace(self, products, version: int, by: str | None = None) -> bool:
+        self.by.append(by)
+        return self._replace("it", {one.identifier: one for one in products}, version)
+
+
+class FakeCodatCompanies:
+    """Codat's companies. `failures` are raised by the next calls that change something: each is an
+
+    exception and whether the change happens all the same.
+    """
+
+    def __init__(self, *company_ids: str):
+        self.held: dict[str, set[str]] = {one: set() for one in company_ids}
+        self.names: dict[str, str] = dict.fromkeys(company_ids, "A company")
+        self.failures: list[tuple[Exception, bool]] = []
+        self.changes: list[tuple[str, ...]] = []
+        self.answers: dict[str, CodatCompany] = {}
+
+    def company(self, company_id: str) -> CodatCompany:
+        if company_id not in self.held:
+            raise NotFound("no company", status=404)
+        return CodatCompany(company_id, self.names[company_id], tuple(self.held[company_id]))
+
+    def add_product(self, company_id: str, product: str) -> None:
+        self._change(lambda: self.held[company_id].add(product), "add", company_id, product)
+
+    def remove_product(self, company_id: str, product: str) -> None:
+        if product not in self.held[company_id]:
+            raise NotFound("not assigned", status=404)
+        self._change(lambda: self.held[company_id].discard(product), "remove", company_id, product)
+
+    def create(self, new, products, key: str) -> CodatCompany:
+        def make():
+            company_id = f"company-{len(self.held) + 1}"
+            self.held[company_id], self.names[company_id] = set(products), new.name
+            self.answers[key] = CodatCompany(company_id, new.name, tuple(products), "https://link")
+
+        if key not in self.answers:
+            self._change(make, "create", new.name, key)
+        return self.answers[key]
+
+    def created_since(self, name: str, since: datetime) -> list[CodatCompany]:
+        return [self.company(one) for one, known in self.names.items() if known == name]
+
+    def _change(self, change, *what: str) -> None:
+        self.changes.append(what)
+        failure, happens = self.failures.pop(0) if self.failures else (None, True)
+        if happens:
+            change()
+        if failure is not None:
+            raise failure
+
+
+class FakeCreations(Versioned):
+    def get(self, key: str) -> tuple[Creation | None, int]:
+        return self._read(key, None)
+
+    def put(self, key: str, creation: Creation, version: int) -> bool:
+        return self._replace(key, creation, version)
+
+
+class FakeSchedules:
+    """`match` fails while `refusals` last, half of the work done."""
+
+    def __init__(self):
+        self.kept: dict[str, Schedule] = {}
+        self.refusals = 0
+
+    def match(self, wanted) -> list[str]:
+        changed = [
+            name for name in {*self.kept, *wanted} if self.kept.get(name) != wanted.get(name)
+        ]
+        if self.refusals:
+            self.refusals -= 1
+            self.kept |= dict(list(wanted.items())[:1])
+            raise Unavailable("EventBridge Scheduler is down")
+        self.kept = dict(wanted)
+        return sorted(changed)
+
+
+class FakeRefreshes:
+    def __init__(self):
+        self.cancelled: list[tuple[str, str, str]] = []
+
+    def cancel(self, company_id: str, product: str, reason: str) -> None:
+        self.cancelled.append((company_id, product, reason))
+
+
+@dataclass
+class FakeMigrations:
+    held: set[tuple[str, str]] = field(default_factory=set)
+
+    def holds(self, company_id: str, product: str) -> bool:
+        return (company_id, product) in self.held

@@ -194,6 +194,10 @@ class World:
             replace(Assignment(company, product, status), consent=consent), version
         )
 
+    def newest_consent(self, company, product):
+        consent = self.assignments.get(company, product)[0].consent
+        return consent and types.SimpleNamespace(consent=consent)
+
     def codat_now(self):
         """Everything that a rollback has to restore, byte for byte but for ids of consumers."""
         settings = {"client": self.codat.client_settings()}
@@ -258,6 +262,7 @@ class World:
             ledger=self.ledger,
             manifests=self.manifests,
             assignments=self.assignments,
+            consents=types.SimpleNamespace(newest=self.newest_consent),
             registry=self.registry,
             read_states=self.reads,
             check_client=lambda: None,

@@ -27,6 +27,17 @@ def text_or_nothing() -> Any:
     return field(metadata={"read": str})
 
 
+def flag() -> Any:
+    """Declare a variable that is true or false."""
+
+    def read(raw: str) -> bool:
+        if raw not in {"true", "false"}:
+            raise ValueError("expected true or false")
+        return raw == "true"
+
+    return field(metadata={"read": read})
+
+
 def count() -> Any:
     """Declare a whole number of at least 1; the variable's name says the unit."""
 
@@ -89,6 +100,7 @@ class RunMigrationStepSettings(_Settings):
     """`wait_scale` multiplies the waits: 1, but on the local stack; `webhooks_url` without a name."""
 
     state_table: str = text()
+    consents_table: str = text()
     manifest_bucket: str = text()
     codat_api_key_arn: str = text()
     codat_base_url: str = text()
@@ -102,3 +114,25 @@ class RunMigrationStepSettings(_Settings):
 class WatchMigrationsSettings(_Settings):
     state_table: str = text()
     migration_state_machine_arn: str = text()
+
+
+@dataclass(frozen=True)
+class ControlApiSettings(_Settings):
+    state_table: str = text()
+    consents_table: str = text()
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = text_or_nothing()
+    send_products_on_create: bool = flag()
+    schedule_group: str = text()
+    planner_arn: str = text()
+    scheduler_role_arn: str = text()
+    schedule_failures_arn: str = text()
+    migration_state_machine_arn: str = text()
+    migration_approver: str = text()
+    signing_secrets_arn: str = text()
+
+
+@dataclass(frozen=True)
+class PlanRefreshesSettings(_Settings):
+    pass

@@ -19,7 +19,8 @@ def test_a_second_up_changes_nothing(local_stack):
 def test_the_description_has_the_keys_that_scripts_rely_on(local_stack):
     described = json.loads(local_stack.description.read_text())
     assert set(described) == set(Description.__annotations__)
-    assert described["webhook_url"].startswith(described["api_url"])
+    assert described["api_url"].startswith(described["endpoint_url"])
+    assert described["webhook_url"].startswith(described["endpoint_url"])
     assert local_stack.description.stat().st_mode & 0o077 == 0
 
 

@@ -2,15 +2,24 @@
 
 import copy
 import fnmatch
+import json
 from functools import cache
 
 import pytest
 from samtranslator.translator.transform import transform
 
-from tests.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
+from tests.template import FUNCTIONS, RESOURCES, ROOT, TEMPLATE, resources
 from tools.samconfig import deployment
 
-DATA = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret")
+DATA = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::S3::Bucket")
+EXECUTIONS = (
+    "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
+    "execution:${MigrationStateMachine.Name}:*"
+).partition(".")[0]
+OWN_SCHEDULES = (
+    "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:"
+    "schedule/${RefreshSchedules}/*"
+)
 # What each function may do, spelled out once more: a new permission is a decision.
 PERMISSIONS = {
     "ReceiveWebhookFunction": {
@@ -27,8 +36,55 @@ PERMISSIONS = {
         ("events:PutEvents", "ProductBus"),
         ("sqs:SendMessage", "ProjectReadsGivenUp"),
     },
+    "ControlApiFunction": {
+        ("dynamodb:BatchGetItem", "StateTable"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable"),
+        ("dynamodb:Query", "${StateTable"),  # .Arn}/index/gsi1
+        ("dynamodb:PutItem", "ConsentsTable"),
+        ("dynamodb:Query", "ConsentsTable"),
+        ("secretsmanager:GetSecretValue", "CodatApiKey"),
+        ("scheduler:CreateSchedule", OWN_SCHEDULES),
+        ("scheduler:DeleteSchedule", OWN_SCHEDULES),
+        ("scheduler:GetSchedule", OWN_SCHEDULES),
+        ("scheduler:UpdateSchedule", OWN_SCHEDULES),
+        ("scheduler:ListSchedules", "*"),
+        ("iam:PassRole", "SchedulerRole"),
+        ("states:StartExecution", "MigrationStateMachine"),
+        ("states:SendTaskSuccess", "MigrationStateMachine"),
+        ("states:DescribeExecution", EXECUTIONS),
+        ("states:StopExecution", EXECUTIONS),
+        ("secretsmanager:GetSecretValue", "SigningSecrets"),
+        ("secretsmanager:PutSecretValue", "SigningSecrets"),
+    },
+    "RunMigrationStepFunction": {
+        ("dynamodb:BatchGetItem", "StateTable"),
+        ("dynamodb:ConditionCheckItem", "StateTable"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable"),
+        ("dynamodb:Query", "${StateTable"),  # .Arn}/index/gsi1
+        ("dynamodb:Query", "ConsentsTable"),
+        ("s3:GetObject", "${MigrationManifests"),  # .Arn}/*
+        ("s3:PutObject", "${MigrationManifests"),
+        ("s3:ListBucket", "MigrationManifests"),
+        ("secretsmanager:GetSecretValue", "CodatApiKey"),
+    },
+    "WatchMigrationsFunction": {
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("states:StartExecution", "MigrationStateMachine"),
+        ("states:DescribeExecution", EXECUTIONS),
+        ("states:StopExecution", EXECUTIONS),
+        ("sqs:SendMessage", "MigrationEndsMissed"),
+    },
+    "PlanRefreshesFunction": set(),
 }
-WITHOUT_RESOURCE = {"dynamodb:ListStreams"}  # actions that IAM cannot bind to one
+WITHOUT_RESOURCE = {
+    "dynamodb:ListStreams",
+    "scheduler:ListSchedules",
+}  # actions that IAM cannot bind to one
 
 
 @cache
@@ -42,6 +98,8 @@ def transformed():
     for body in template["Resources"].values():
         if body["Type"] == "AWS::Serverless::LayerVersion":
             body["Properties"]["ContentUri"] = "s3://packaged/layer"
+        if body["Type"] == "AWS::Serverless::StateMachine":
+            body["Properties"]["DefinitionUri"] = "s3://packaged/definition"
     parameters = {"Environment": "prod"}
     for name, parameter in TEMPLATE["Parameters"].items():
         parameters.setdefault(name, str(parameter.get("Default", "")))
@@ -212,8 +270,9 @@ class TestWebhooksApi:
         assert set(responses) == {"DEFAULT_4XX", "DEFAULT_5XX"}
         assert "$context" not in str(responses)
 
-    def test_calls_are_throttled_and_bodies_never_logged(self):
-        (stage,) = [r for r in transformed().values() if r["Type"] == "AWS::ApiGateway::Stage"]
+    @pytest.mark.parametrize("stage_id", ["WebhooksApiStage", "ControlApiStage"])
+    def test_calls_are_throttled_and_bodies_never_logged(self, stage_id):
+        stage = transformed()[stage_id]
         deployments = [
             r for r in transformed().values() if r["Type"] == "AWS::ApiGateway::Deployment"
         ]
@@ -224,6 +283,130 @@ class TestWebhooksApi:
         assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= set(settings)
         log_format = stage["Properties"]["AccessLogSetting"]["Format"]
         assert "header" not in log_format.lower()
+
+
+class TestControlApi:
+    @property
+    def body(self):
+        return transformed()["ControlApi"]["Properties"]["Body"]
+
+    def test_every_method_wants_a_signature_and_runs_under_the_functions_role(self):
+        methods = [
+            (path, name, method)
+            for path, methods in self.body["paths"].items()
+            for name, method in methods.items()
+        ]
+        assert {(path, name) for path, name, _ in methods} == {
+            ("/{proxy+}", name) for name in ("get", "put", "post", "delete")
+        }
+        for _, _, method in methods:
+            assert method["security"] == [{"AWS_IAM": []}]
+            assert "credentials" not in method["x-amazon-apigateway-integration"]
+        assert "x-amazon-apigateway-binary-media-types" not in self.body
+
+    def test_its_resource_policy_lets_nobody_in(self):
+        (statement,) = self.body["x-amazon-apigateway-policy"]["Statement"]
+        assert statement["Effect"] == "Deny"
+        private, _ = RESOURCES["ControlApi"]["Properties"]["Auth"]["ResourcePolicy"][
+            "CustomStatements"
+        ][0]["Condition"]["Fn::If"][1:]
+        assert private["StringNotEquals"]["aws:SourceVpce"] == {
+            "Fn::Split": [",", {"Ref": "ControlApiVpcEndpointIds"}]
+        }
+
+    def test_it_is_private_when_vpc_endpoints_are_named(self):
+        endpoint = RESOURCES["ControlApi"]["Properties"]["EndpointConfiguration"]
+        assert endpoint["Type"] == {"Fn::If": ["HasPrivateControlApi", "PRIVATE", "REGIONAL"]}
+
+    @pytest.mark.parametrize(
+        ("policy", "path"), [("ControlApiReader", "/GET/*"), ("ControlApiOperator", "/*")]
+    )
+    def test_the_policies_for_people_let_them_call_this_api_only(self, policy, path):
+        (statement,) = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
+        assert statement["Action"] == "execute-api:Invoke"
+        assert statement["Resource"]["Fn::Sub"].endswith(f":${{ControlApi}}/${{Environment}}{path}")
+
+
+def test_no_function_may_change_or_delete_a_consent():
+    for function, granted in PERMISSIONS.items():
+        actions = {action for action, resource in granted if resource == "ConsentsTable"}
+        assert actions <= {"dynamodb:PutItem", "dynamodb:Query"}, function
+
+
+def test_a_refresh_schedule_may_start_the_planner_and_note_failures():
+    role = RESOURCES["SchedulerRole"]["Properties"]
+    (policy,) = role["Policies"]
+    granted = [(one["Action"], one["Resource"]) for one in policy["PolicyDocument"]["Statement"]]
+    assert granted == [
+        ("lambda:InvokeFunction", {"Fn::GetAtt": ["PlanRefreshesFunction", "Arn"]}),
+        ("sqs:SendMessage", {"Fn::GetAtt": ["ScheduleFailures", "Arn"]}),
+    ]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert "aws:SourceAccount" in trust["Condition"]["StringEquals"]
+
+
+def test_the_schedulers_role_is_passed_to_the_scheduler_only():
+    (passing,) = [s for s in statements("ControlApiFunction") if s["Action"] == "iam:PassRole"]
+    assert passing["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}
+    }
+
+
+class TestMigration:
+    def test_its_state_machine_may_run_steps_read_manifests_and_start_its_own_children(self):
+        (policy,) = RESOURCES["MigrationRole"]["Properties"]["Policies"]
+        granted = {
+            (str(one["Action"]), str(one["Resource"]))
+            for one in policy["PolicyDocument"]["Statement"]
+            if one["Resource"] != "*"
+        }
+        machine = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
+        assert granted == {
+            ("lambda:InvokeFunction", "{'Ref': 'RunMigrationStepFunction.Alias'}"),
+            ("s3:GetObject", "{'Fn::Sub': '${MigrationManifests.Arn}/*'}"),
+            (
+                "states:StartExecution",
+                f"{{'Fn::Sub': '{machine}stateMachine:${{AWS::StackName}}-migration'}}",
+            ),
+            (
+                "['states:DescribeExecution', 'states:StopExecution']",
+                f"{{'Fn::Sub': '{machine}execution:${{AWS::StackName}}-migration/*'}}",
+            ),
+        }
+        (everywhere,) = [
+            one for one in policy["PolicyDocument"]["Statement"] if one["Resource"] == "*"
+        ]
+        assert all(one.split(":")[0] in {"logs", "xray"} for one in everywhere["Action"])
+        assert RESOURCES["MigrationStateMachine"]["Properties"]["Name"] == {
+            "Fn::Sub": "${AWS::StackName}-migration"
+        }
+
+    def test_it_logs_no_data_and_calls_a_published_alias(self):
+        machine = RESOURCES["MigrationStateMachine"]["Properties"]
+        assert machine["Logging"]["IncludeExecutionData"] is False
+        substitutions = machine["DefinitionSubstitutions"]
+        assert substitutions["RunMigrationStep"] == {"Ref": "RunMigrationStepFunction.Alias"}
+        assert "AutoPublishAlias" in RESOURCES["RunMigrationStepFunction"]["Properties"]
+
+    def test_a_functions_timeout_is_shorter_than_its_states(self):
+        definition = json.loads((ROOT / "statemachines" / "migration.asl.json").read_text())
+        timeout = RESOURCES["RunMigrationStepFunction"]["Properties"]["Timeout"]
+        assert timeout < min(tasks(definition["States"]))
+
+    def test_every_end_that_no_catch_can_see_reaches_the_watch(self):
+        ended = RESOURCES["WatchMigrationsFunction"]["Properties"]["Events"]["Ended"]["Properties"]
+        detail = ended["Pattern"]["detail"]
+        assert set(detail["status"]) == {"ABORTED", "FAILED", "TIMED_OUT"}
+        assert detail["stateMachineArn"] == [{"Ref": "MigrationStateMachine"}]
+
+
+def tasks(states):
+    for state in states.values():
+        if state["Type"] == "Task":
+            yield state["TimeoutSeconds"]
+        elif state["Type"] == "Map":
+            yield from tasks(state["ItemProcessor"]["States"])
 
 
 @pytest.mark.parametrize("name", sorted(resources("AWS::CloudWatch::Alarm")))

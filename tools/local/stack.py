@@ -55,6 +55,13 @@ class Description(TypedDict):
     custom_products: list[str]
     inbox_table: str
     state_table: str
+    consents_table: str
+    schedule_group: str
+    control_api_reader: str
+    control_api_operator: str
+    control_api_logs: str
+    migration_state_machine_arn: str
+    migration_logs: str
     event_bus: str
     signing_secrets_arn: str
     receive_webhook_logs: str
@@ -154,6 +161,7 @@ class LocalStack:
     def _deploy(self, codat: dict[str, Any]) -> dict[str, str]:
         """Deploy unless this emulator has exactly this build already."""
         bound_to = {"CodatBaseUrl": codat["url"], "CodatClientId": codat["client_id"]}
+        bound_to["LocalEndpoint"] = self.emulator.url
         stamp = self.state / "deployed"
         fingerprint = f"{self.emulator.process.pid()} {fingerprint_of(*SOURCES)} {bound_to}"
         if stamp.exists() and stamp.read_text() == fingerprint:
@@ -201,10 +209,11 @@ class LocalStack:
 
     def _connect(self, outputs: dict[str, str], codat: dict[str, Any]) -> Description:
         """Subscribe the hub at the sandbox, hand over the signing secrets, describe it all."""
-        api_url = f"{self.emulator.url}/_aws/execute-api/{outputs['WebhooksApiId']}/local"
+        apis = f"{self.emulator.url}/_aws/execute-api"
+        webhooks_url = f"{apis}/{outputs['WebhooksApiId']}/local/webhooks/codat"
         subscriptions = {name: [f"{name}.read.completed"] for name in codat["custom_products"]}
         subscriptions["platform"] = _EVENTS_OF_ALL_TEAMS
-        accepted = subscribe(codat, f"{api_url}/webhooks/codat", subscriptions)
+        accepted = subscribe(codat, webhooks_url, subscriptions)
         accepted[PLAYGROUND] = [self._playground_secret()]
         manager = self.emulator.client("secretsmanager")
         try:
@@ -212,7 +221,7 @@ class LocalStack:
         except MalformedSecret as error:
             raise StepFailed(str(error)) from None
         manager.put_secret_value(SecretId=outputs["CodatApiKeyArn"], SecretString=codat["api_key"])
-        self._probe(f"{api_url}/webhooks/codat/{PLAYGROUND}", outputs["ReceiveWebhookLogs"])
+        self._probe(f"{webhooks_url}/{PLAYGROUND}", outputs["ReceiveWebhookLogs"])
         register(
             self.emulator.client("dynamodb"),
             outputs["StateTable"],
@@ -222,14 +231,21 @@ class LocalStack:
         return {
             "endpoint_url": self.emulator.url,
             "region": REGION,
-            "api_url": api_url,
-            "webhook_url": f"{api_url}/webhooks/codat/{PLAYGROUND}",
+            "api_url": f"{apis}/{outputs['ControlApiId']}/local",
+            "webhook_url": f"{webhooks_url}/{PLAYGROUND}",
             "webhook_secret": accepted[PLAYGROUND][0],
             "sandbox_url": codat["url"],
             "codat_api_key": codat["api_key"],
             "custom_products": codat["custom_products"],
             "inbox_table": outputs["InboxTable"],
             "state_table": outputs["StateTable"],
+            "consents_table": outputs["ConsentsTable"],
+            "schedule_group": outputs["ScheduleGroup"],
+            "control_api_reader": outputs["ControlApiReader"],
+            "control_api_operator": outputs["ControlApiOperator"],
+            "control_api_logs": outputs["ControlApiFunctionLogs"],
+            "migration_state_machine_arn": outputs["MigrationStateMachineArn"],
+            "migration_logs": outputs["RunMigrationStepLogs"],
             "event_bus": outputs["ProductBus"],
             "signing_secrets_arn": outputs["SigningSecretsArn"],
             "receive_webhook_logs": outputs["ReceiveWebhookLogs"],

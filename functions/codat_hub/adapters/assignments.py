@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Assignments:
     """Items: `company_id`, `product`, `status`, `changed_at`, `changed_by`,
 
-    `consent`: `{granted_at, granted_by, text_version, data_types, revoked_at}`.
+    `unsettled_until`, `consent`: `{granted_at, granted_by, text_version, data_types, revoked_at}`.
     All but the absent ones are listed by product, in shards, ordered by company.
     """
 
@@ -93,6 +93,7 @@ def _item(assignment: Assignment) -> dict[str, Any]:
         "status": assignment.status.value,
         "changed_at": spell_or_none(assignment.changed_at),
         "changed_by": assignment.changed_by,
+        "unsettled_until": spell_or_none(assignment.unsettled_until),
         "consent": consent
         and {
             "granted_at": spell(consent.granted_at),
@@ -113,6 +114,7 @@ def _assignment(company_id: str, product: str, stored: Stored) -> Assignment:
         status=Status(item.get("status", Status.ABSENT)),
         changed_at=moment_or_none(item.get("changed_at")),
         changed_by=item.get("changed_by"),
+        unsettled_until=moment_or_none(item.get("unsettled_until")),
         consent=given
         and Consent(
             product=product,

@@ -1,4 +1,4 @@
-"""The refresh schedules: EventBridge Scheduler, one per custom product, in the stack's own group."""
+"""The refresh schedules: EventBridge Scheduler, one per product, in the stack's own group."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Planner:
 
 
 class RefreshSchedules:
-    """`match` compares with what the group really holds, so repeating it mends any half-done work."""
+    """`match` compares with what the group really holds: repeating it mends half-done work."""
 
     def __init__(self, client: EventBridgeSchedulerClient, group: str, planner: Planner) -> None:
         self._client = client

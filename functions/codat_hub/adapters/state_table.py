@@ -6,6 +6,7 @@
     COMPANY#{company}  / READS            read_states.py, plain reads
     COMPANY#{company}  / READS#{product}  read_states.py, one item per custom product
     COMPANY#{company}  / PRODUCT#{product}  assignments.py
+    REQUEST#{key}      / CREATE_COMPANY   creations.py, with `expires_at` (TTL)
     CODAT              / RATE_LIMIT       rate_limits.py
     CODAT              / PRODUCTS         product_registry.py
     CODAT              / CLIENT           client_checks.py

@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 )
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn
 
-from codat_hub.api import problems, products
+from codat_hub.api import assignments, companies, consents, migrations, problems, products
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
     from codat_hub.api.hub import Hub
 
-ROUTERS: Final = (products.router,)
+ROUTERS: Final = (
+    products.router,
+    companies.router,
+    assignments.router,
+    consents.router,
+    migrations.router,
+)
 _SIGNATURE: Final = "sigv4"
 _DESCRIPTION: Final = (
     "Products, companies, consents and what is done with them. Every request is signed with AWS "
@@ -55,7 +61,7 @@ app: Final = _build()
 
 def answer(hub: Hub, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """API Gateway proxy event in, proxy answer out."""
-    app.append_context(hub=hub)
+    app.append_context(hub=hub)  # type: ignore[no-untyped-call]
     return app.resolve(event, context)
 
 
@@ -66,16 +72,39 @@ def openapi() -> dict[str, Any]:
         version="1",
         description=_DESCRIPTION,
         security_schemes={
-            _SIGNATURE: APIKey(
-                name="Authorization",
-                in_=APIKeyIn.header,
-                description="AWS Signature Version 4 (API Gateway's AWS_IAM)",
+            _SIGNATURE: APIKey.model_validate(
+                {
+                    "name": "Authorization",
+                    "in": APIKeyIn.header,
+                    "description": "AWS Signature Version 4 (API Gateway's AWS_IAM)",
+                }
             )
         },
         security=[{_SIGNATURE: []}],
     )
     document: dict[str, Any] = json.loads(text)
-    # Powertools describes an error body of its own that no route answers with
-    for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
-        document["components"]["schemas"].pop(unused, None)
+    return _with_all_answers(document)
+
+
+def _with_all_answers(document: dict[str, Any]) -> dict[str, Any]:
+    """Add what the gateway answers; Powertools' own error bodies are replaced by `problems`."""
+    own = {"HTTPValidationError", "ValidationError", "ResponseValidationError"}
+    for operation in (one for path in document["paths"].values() for one in path.values()):
+        answers = operation["responses"]
+        for status in [status for status, one in answers.items() if _refers(one, own)]:
+            del answers[status]
+        answers["500"] = {**problems.answers()[500], "content": answers["400"]["content"]}
+        for status, description in problems.BY_THE_GATEWAY.items():
+            answers.setdefault(status, {"description": description, "content": {}})
+            answers[status]["content"] |= {
+                "application/json": answers["400"]["content"][problems.MEDIA_TYPE]
+            }
+        operation["responses"] = dict(sorted(answers.items()))
+    for name in own:
+        document["components"]["schemas"].pop(name, None)
     return document
+
+
+def _refers(answer: Mapping[str, Any], schemas: set[str]) -> bool:
+    contents = answer.get("content", {}).values()
+    return any(one["schema"].get("$ref", "").rpartition("/")[2] in schemas for one in contents)

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler.router import Router
+from aws_lambda_powertools.event_handler.api_gateway import Router
 
+if TYPE_CHECKING:
+    from codat_hub.usecases.assign_product import AssignProduct
+    from codat_hub.usecases.companies import Companies
+    from codat_hub.usecases.consents import Consents
+    from codat_hub.usecases.create_company import CreateCompany
+    from codat_hub.usecases.migration.operate import Migrations
     from codat_hub.usecases.registry import Registry
+    from codat_hub.usecases.remove_product import RemoveProduct
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +22,17 @@ class Hub:
     """A resource's use cases; a new resource adds a field here and a router to `app.ROUTERS`."""
 
     registry: Registry
+    companies: Companies
+    create_company: CreateCompany
+    assign_product: AssignProduct
+    remove_product: RemoveProduct
+    consents: Consents
+    migrations: Migrations
+
+
+def new_router() -> Router:
+    """Return a router for one resource, to be named in `app.ROUTERS`."""
+    return Router()  # type: ignore[no-untyped-call]
 
 
 def hub_of(router: Router) -> Hub:
@@ -25,5 +42,5 @@ def hub_of(router: Router) -> Hub:
 
 def caller_of(router: Router) -> str:
     """Return the ARN of who signed the request; API Gateway has checked the signature."""
-    identity = router.current_event.request_context.identity
-    return identity.user_arn or "unknown"
+    identity = (router.current_event.get("requestContext") or {}).get("identity") or {}
+    return identity.get("userArn") or "unknown"

@@ -61,18 +61,32 @@ _WHEN: Final[Mapping[int, str]] = {
     429: "Codat's quota is used up; `Retry-After` says when it is not.",
     500: "A fault of the hub; its log has the cause.",
     502: "Codat refused or did not answer as documented; `detail` has its words.",
-    503: "Codat or a store of the hub is unavailable, or the outcome is unknown: repeat the request.",
+    503: "Codat or a store of the hub is unavailable or has not answered: repeat the request.",
 }
-_ALWAYS: Final = (400, 415, 422, 500, 503)
+# What API Gateway answers by itself, as application/json (template.yaml: GatewayResponses).
+BY_THE_GATEWAY: Final = {
+    "403": "Not signed, signed wrongly, or by a role that may not do this.",
+    "429": "Too many requests at once, or Codat's quota is used up: `Retry-After` says until when.",
+    "504": "The hub did not answer in time. Repeat the request: what was done is kept.",
+}
+_ALWAYS: Final = (400, 415, 500, 503)
+# of routes that call Codat
+CALLS_CODAT: Final = (409, 429, 502)
 
 
-def problems_documented(*statuses: int) -> dict[int, OpenAPIResponse]:
-    """Return the OpenAPI responses for these statuses, and for those that any route may answer."""
-    content: Any = {MEDIA_TYPE: {"model": ProblemDocument}}
-    return {
-        status: {"description": _WHEN[status], "content": content}
-        for status in sorted({*_ALWAYS, *statuses})
+def answers(*problems: int, success: Mapping[int, str] | None = None) -> dict[int, OpenAPIResponse]:
+    """Return the OpenAPI responses of a route: its successes, with what the route returns,
+
+    these problems, and those that any route may answer.
+    """
+    documented: dict[int, OpenAPIResponse] = {
+        status: {"description": description}
+        for status, description in (success or {200: "Done."}).items()
     }
+    content: Any = {MEDIA_TYPE: {"model": ProblemDocument}}
+    for status in sorted({*_ALWAYS, *problems}):
+        documented[status] = {"description": _WHEN[status], "content": content}
+    return documented
 
 
 def handle_problems(app: ApiGatewayResolver) -> None:
@@ -110,8 +124,11 @@ def invalid_shape(error: Any) -> Response[str]:
     """For Powertools' RequestValidationError: what pydantic found, in our words and fields."""
     fields = []
     for one in error.errors():
-        message = "not valid JSON" if one["type"] == "json_invalid" else str(one["msg"])
-        fields.append(FieldProblem(field=_path(one["loc"]), message=message, value=_shown(one)))
+        if one["type"] == "json_invalid":
+            fields.append(FieldProblem(field="body", message="not valid JSON"))
+            continue
+        field, message = _path(one["loc"]), str(one["msg"])
+        fields.append(FieldProblem(field=field, message=message, value=_shown(one)))
     return problem(400, "invalid", "The request is not valid. Nothing was changed.", fields=fields)
 
 

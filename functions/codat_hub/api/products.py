@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Final, cast
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
-from aws_lambda_powertools.event_handler.router import Router
 from pydantic import BaseModel, Field
 
 from codat_hub.api.fields import ProductId, Request, Text
-from codat_hub.api.hub import caller_of, hub_of
-from codat_hub.api.problems import problems_documented
+from codat_hub.api.hub import caller_of, hub_of, new_router
+from codat_hub.api.problems import answers
 from codat_hub.domain.data_type import DATA_TYPES
 from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.usecases.registry import Applied  # noqa: TC001  # pydantic reads the annotation
 
-router: Final = Router()
+router: Final = new_router()
 _TAGS: Final = ["products"]
-_READ: Final = {**problems_documented(404)}
-_CHANGE: Final = {**problems_documented(404, 409)}
+_READ: Final = answers(404)
+_CHANGE: Final = answers(404, 409)
 
 
 class ScheduleFields(Request):
@@ -36,21 +36,22 @@ class ProductFields(Request):
     name: Text | None = None
     data_types: Annotated[
         list[Annotated[str, Field(json_schema_extra={"enum": list(DATA_TYPES)})]],
-        Field(max_length=100),
-    ] = []
+        Field(max_length=100, default_factory=list),
+    ]
     schedule: ScheduleFields | None = None
     team: Text | None = None
     consent_text_version: Text | None = None
 
     def named(self, identifier: str) -> Product:
         # what is no kind at all is refused with the other problems, all at once
+        schedule = self.schedule
         kind = Kind(self.kind) if self.kind in set(Kind) else cast("Kind", self.kind)
         return Product(
             identifier=identifier,
             kind=kind,
             name=self.name,
             data_types=tuple(self.data_types),
-            schedule=self.schedule and Schedule(**self.schedule.model_dump()),
+            schedule=None if schedule is None else Schedule(**schedule.model_dump()),
             team=self.team,
             consent_text_version=self.consent_text_version,
         )
@@ -67,12 +68,7 @@ class NamedProduct(ProductFields):
             kind=product.kind.value,
             name=product.name,
             data_types=list(product.data_types),
-            schedule=schedule
-            and ScheduleFields(
-                expression=schedule.expression,
-                timezone=schedule.timezone,
-                enabled=schedule.enabled,
-            ),
+            schedule=None if schedule is None else ScheduleFields(**asdict(schedule)),
             team=product.team,
             consent_text_version=product.consent_text_version,
         )
@@ -111,7 +107,13 @@ class ProductChanges(BaseModel):
         )
 
 
-@router.get("/products", summary="List the registered products", tags=_TAGS, responses=_READ)
+@router.get(
+    "/products",
+    summary="List the registered products",
+    tags=_TAGS,
+    responses=_READ,
+    operation_id="list_products",
+)
 def list_products() -> ProductList:
     products = hub_of(router).registry.products()
     return ProductList(products=[NamedProduct.of(one) for one in products.values()])
@@ -122,6 +124,7 @@ def list_products() -> ProductList:
     summary="Make these the whole registry, or with dry_run tell what that would change",
     tags=_TAGS,
     responses=_CHANGE,
+    operation_id="apply_products",
 )
 def apply_products(
     body: Annotated[ProductList, Body()], dry_run: Annotated[bool, Query()] = False
@@ -131,13 +134,25 @@ def apply_products(
     return ProductChanges.of(applied, dry_run=dry_run)
 
 
-@router.get("/products/<product>", summary="Show one product", tags=_TAGS, responses=_READ)
+@router.get(
+    "/products/<product>",
+    summary="Show one product",
+    tags=_TAGS,
+    responses=_READ,
+    operation_id="show_product",
+)
 def show_product(product: ProductId) -> NamedProduct:
     return NamedProduct.of(hub_of(router).registry.product(product))
 
 
-@router.put("/products/<product>", summary="Register or change one", tags=_TAGS, responses=_CHANGE)
-def put_product(product: ProductId, body: Annotated[ProductFields, Body()]) -> ProductChanges:
+@router.put(
+    "/products/<product>",
+    summary="Register or change one",
+    tags=_TAGS,
+    responses=_CHANGE,
+    operation_id="register_product",
+)
+def register_product(product: ProductId, body: Annotated[ProductFields, Body()]) -> ProductChanges:
     return ProductChanges.of(hub_of(router).registry.put(body.named(product), caller_of(router)))
 
 
@@ -146,6 +161,7 @@ def put_product(product: ProductId, body: Annotated[ProductFields, Body()]) -> P
     summary="Unregister one that no company has",
     tags=_TAGS,
     responses=_CHANGE,
+    operation_id="unregister_product",
 )
-def remove_product(product: ProductId) -> ProductChanges:
+def unregister_product(product: ProductId) -> ProductChanges:
     return ProductChanges.of(hub_of(router).registry.remove(product, caller_of(router)))

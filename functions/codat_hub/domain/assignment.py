@@ -30,6 +30,7 @@ class Assignment:
     """`changed_by`: the ARN of the caller, or the part of the hub that noticed.
 
     `consent` is the newest of the ledger, which is the truth; here it is for who reads many.
+    `unsettled_until`: before that, a call that adds the product may still arrive at Codat.
     """
 
     company_id: str
@@ -38,6 +39,7 @@ class Assignment:
     changed_at: datetime | None = None
     changed_by: str | None = None
     consent: Consent | None = None
+    unsettled_until: datetime | None = None
 
     def may_be_read(self, product: Product) -> bool:
         """Tell whether the hub may ask Codat to read this product's data of this company."""

@@ -27,6 +27,25 @@ class Consent:
         return self.revoked_at is None
 
 
+@dataclass(frozen=True, slots=True)
+class ConsentEntry:
+    """One entry of the ledger: the consent as it is from here on.
+
+    number: 1, 2, … per company and product; the highest is the newest, whatever the clocks said
+    by: the ARN of who recorded it; reason: why it was revoked, None when it was granted
+    """
+
+    number: int
+    consent: Consent
+    by: str
+    reason: str | None = None
+
+
+def covers(consent: Consent | None, product: Product) -> bool:
+    """Tell whether the customer agrees, now, to all that the product reads."""
+    return consent is not None and consent.active and not missing(consent, product)
+
+
 def missing(consent: Consent | None, product: Product) -> tuple[str, ...]:
     """Return the product's data types that the consent does not cover, in the product's order."""
     covered = set(consent.data_types) if consent and consent.active else set()

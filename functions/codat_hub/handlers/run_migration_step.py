@@ -15,6 +15,7 @@ from codat_hub.adapters.codat.api_key import SecretKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.migration_calls import MigrationCalls, Pace
 from codat_hub.adapters.codat.transport import Transport, new_http
+from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.adapters.manifests import Manifests
 from codat_hub.adapters.migrations import Migrations
 from codat_hub.adapters.product_registry import ProductRegistry
@@ -38,7 +39,8 @@ _AT_ONCE = 4
 _LAST_CALL = 40_000  # milliseconds: one call to Codat and what follows it fit into them
 
 settings = RunMigrationStepSettings.from_env()
-_table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
+_dynamodb = boto3.client("dynamodb", config=_AWS)
+_table = StateTable(_dynamodb, settings.state_table)
 _codat = CodatClient(
     Transport(
         new_http(),
@@ -51,6 +53,7 @@ parts = Parts(
     ledger=Migrations(_table),
     manifests=Manifests(boto3.client("s3", config=_AWS), settings.manifest_bucket),
     assignments=Assignments(_table),
+    consents=ConsentLedger(_dynamodb, settings.consents_table),
     registry=ProductRegistry(_table),
     read_states=ReadStates(_table),
     check_client=ClientBinding(_codat, ClientChecks(_table), settings.codat_client_id),

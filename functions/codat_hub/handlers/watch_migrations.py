@@ -57,7 +57,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
                 waiting_for=one.waiting_for.value,
                 hours=round(one.hours, 1),
             )
-            metrics.add_metric("migration_waiting", MetricUnit.Count, 1)
+            metrics.add_metric("migration_waiting_hours", MetricUnit.NoUnit, one.hours)
     metrics.add_metric("migrations_watched", MetricUnit.Count, 1)
     if done == "incomplete":
         metrics.add_metric("migration_rollback_incomplete", MetricUnit.Count, 1)

@@ -55,7 +55,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """`warnings`: what is not refused and yet worth knowing. `scheduled`: whose schedule changed."""
+    """`warnings`: what is allowed and yet worth knowing. `scheduled`: whose schedule changed."""
 
     changes: tuple[Change, ...]
     warnings: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from tests.migrations import World
 
 ENVIRONMENT = {
     "STATE_TABLE": "state",
+    "CONSENTS_TABLE": "consents",
     "MANIFEST_BUCKET": "manifests",
     "CODAT_API_KEY_ARN": "arn:key",
     "CODAT_BASE_URL": "https://codat.example",

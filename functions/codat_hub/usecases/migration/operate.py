@@ -21,6 +21,7 @@ from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.telemetry import logger
 from codat_hub.usecases.migration import client_sync, new_webhooks, old_webhooks, products, quiet
 from codat_hub.usecases.migration import verify_reads
+from codat_hub.usecases.migration.parts import company_entry
 from codat_hub.usecases.migration.planning import CLIENT
 
 if TYPE_CHECKING:
@@ -127,6 +128,17 @@ class Migrations:
         if run is None or not is_active(run, self.executions.runs(run.execution)):
             return None
         return run
+
+    def holds(self, company_id: str, product: str) -> bool:
+        """Tell whether a run works on this pair now, so that nobody else may change it."""
+        run = self.active()
+        if run is None or product not in run.request.products:
+            return False
+        if run.request.company_ids is not None:
+            return company_id in run.request.company_ids
+        name = company_entry(company_id)
+        # not in the ledger yet: it came later, or has none of the tags
+        return not run.request.tags or name in self.ledger.under(run.migration_id, name)
 
     def get(self, migration_id: str) -> Run:
         run = self.ledger.get(migration_id)

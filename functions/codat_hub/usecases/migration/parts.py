@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from codat_hub.domain.assignment import Assignment
+    from codat_hub.domain.consent import ConsentEntry
     from codat_hub.domain.migration.chunk import Chunk, Found, Tally, Verdict
     from codat_hub.domain.migration.consumers import Consumer
     from codat_hub.domain.migration.entry import Entry
@@ -76,6 +77,10 @@ class Assignments(Protocol):
     def put(self, assignment: Assignment, version: int) -> bool: ...
 
 
+class Consents(Protocol):
+    def newest(self, company_id: str, product: str) -> ConsentEntry | None: ...
+
+
 class Registry(Protocol):
     def products(self) -> Mapping[str, Product]: ...
 
@@ -116,6 +121,7 @@ class Parts:
     ledger: Ledger
     manifests: Manifests
     assignments: Assignments
+    consents: Consents
     registry: Registry
     read_states: ReadStates
     check_client: Callable[[], None]

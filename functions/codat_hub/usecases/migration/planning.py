@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from codat_hub.domain.assignment import Assignment
+    from codat_hub.domain.consent import Consent
     from codat_hub.domain.migration.chunk import Member
     from codat_hub.domain.migration.plan import Plan
     from codat_hub.domain.migration.run import Run
@@ -177,14 +178,13 @@ def _surveyed(
 def _count(had: bool, product: Product | None, assignment: Assignment | None) -> ProductCount:  # noqa: FBT001
     if had:
         return ProductCount(had=1)
-    if consented(product, assignment):
+    if consented(product, assignment.consent if assignment else None):
         return ProductCount(adds=1)
     return ProductCount(without_consent=1)
 
 
-def consented(product: Product | None, assignment: Assignment | None) -> bool:
+def consented(product: Product | None, consent: Consent | None) -> bool:
     """Tell whether the customer has agreed to all that the product reads."""
-    consent = assignment and assignment.consent
     return bool(product and consent and consent.active and not missing(consent, product))
 
 

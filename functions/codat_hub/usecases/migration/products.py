@@ -86,8 +86,8 @@ def _add(
     if entry.outcome == "added":
         return tally.did()
     # asked again at the last moment: consent may have been withdrawn since the plan
-    assignments = parts.assignments.get_many([pair])
-    if not consented(parts.registry.products().get(product), assignments.get(pair)):
+    newest = parts.consents.newest(*pair)
+    if not consented(parts.registry.products().get(product), newest.consent if newest else None):
         parts.ledger.note(command.migration_id, name, lambda one: one.came_to("no consent"))
         return tally.skip(f"{company_id}: no consent to {product}")
     parts.ledger.intend(command.migration_id, command.epoch, {name: entry})

@@ -1,0 +1,120 @@
+"""/companies/{id}/consents: what a customer agrees to, product by product."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003  # pydantic reads the annotation
+from typing import TYPE_CHECKING, Annotated, Final
+
+from aws_lambda_powertools.event_handler import Response  # noqa: TC002  # read at run time
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from pydantic import BaseModel
+
+from codat_hub.api.assignments import AssignmentAnswer, assignment_answer
+from codat_hub.api.fields import LONGEST, CompanyId, GrantFields, ProductId
+from codat_hub.api.hub import caller_of, hub_of, new_router
+from codat_hub.api.problems import CALLS_CODAT, answers
+
+if TYPE_CHECKING:
+    from codat_hub.domain.consent import Consent, ConsentEntry
+
+router: Final = new_router()
+_TAGS: Final = ["consents"]
+
+
+class ConsentAnswer(BaseModel):
+    product: str
+    granted_at: datetime
+    granted_by: str
+    text_version: str
+    data_types: list[str]
+    revoked_at: datetime | None = None
+    warnings: list[str] = []
+
+    @classmethod
+    def of(cls, consent: Consent, warnings: tuple[str, ...] = ()) -> ConsentAnswer:
+        return cls(
+            product=consent.product,
+            granted_at=consent.granted_at,
+            granted_by=consent.granted_by,
+            text_version=consent.text_version,
+            data_types=list(consent.data_types),
+            revoked_at=consent.revoked_at,
+            warnings=list(warnings),
+        )
+
+
+class ConsentEvent(BaseModel):
+    """One entry of the ledger. `by`: the ARN of who recorded it; `reason`: of a revocation."""
+
+    number: int
+    by: str
+    reason: str | None = None
+    consent: ConsentAnswer
+
+    @classmethod
+    def of(cls, entry: ConsentEntry) -> ConsentEvent:
+        consent = ConsentAnswer.of(entry.consent)
+        return cls(number=entry.number, by=entry.by, reason=entry.reason, consent=consent)
+
+
+class ConsentList(BaseModel):
+    """`consents`: the newest of each product; `history`: every entry, when asked for."""
+
+    consents: list[ConsentAnswer]
+    history: list[ConsentEvent] | None = None
+
+
+@router.get(
+    "/companies/<company_id>/consents",
+    summary="Show what a customer agrees to",
+    tags=_TAGS,
+    responses=answers(),
+    operation_id="list_consents",
+)
+def list_consents(company_id: CompanyId, history: Annotated[bool, Query()] = False) -> ConsentList:
+    consents = hub_of(router).consents
+    entries = consents.history(company_id) if history else None
+    return ConsentList(
+        consents=[ConsentAnswer.of(one) for one in consents.of(company_id)],
+        history=None if entries is None else [ConsentEvent.of(one) for one in entries],
+    )
+
+
+@router.put(
+    "/companies/<company_id>/consents/<product>",
+    summary="Record a consent",
+    tags=_TAGS,
+    responses=answers(404, *CALLS_CODAT),
+    operation_id="grant_consent",
+)
+def grant_consent(
+    company_id: CompanyId, product: ProductId, body: Annotated[GrantFields, Body()]
+) -> ConsentAnswer:
+    consents = hub_of(router).consents
+    recorded = consents.grant(company_id, product, body.grant(), caller_of(router))
+    return ConsentAnswer.of(recorded.consent, recorded.warnings)
+
+
+@router.delete(
+    "/companies/<company_id>/consents/<product>",
+    summary="Revoke a consent: this product is taken away at Codat, and no other",
+    tags=_TAGS,
+    responses=answers(
+        404,
+        *CALLS_CODAT,
+        success={
+            200: "Revoked, and the product is gone.",
+            202: "Revoked; repeat the request after `Retry-After` to be sure the product is gone.",
+        },
+    ),
+    operation_id="revoke_consent",
+)
+def revoke_consent(
+    company_id: CompanyId,
+    product: ProductId,
+    reason: Annotated[str, Query(min_length=1, max_length=LONGEST, description="why")],
+) -> Response[AssignmentAnswer]:
+    consents = hub_of(router).consents
+    return assignment_answer(
+        consents.revoke(company_id, product, reason, caller_of(router)).assignment
+    )

@@ -1,0 +1,111 @@
+"""Lambda: the control API -> State and Consents tables, Codat, refresh schedules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.client_checks import ClientChecks
+from codat_hub.adapters.codat.api_key import SecretKey
+from codat_hub.adapters.codat.client import CodatClient
+from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
+from codat_hub.adapters.codat_companies import CodatCompanies
+from codat_hub.adapters.companies import Companies as Directory
+from codat_hub.adapters.consents import ConsentLedger
+from codat_hub.adapters.creations import Creations
+from codat_hub.adapters.executions import Executions
+from codat_hub.adapters.migrations import Migrations as MigrationLedger
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.schedules import Planner, RefreshSchedules
+from codat_hub.adapters.signing_secret_store import SigningSecretStore
+from codat_hub.adapters.state_table import SHARDS, StateTable
+from codat_hub.api.app import answer
+from codat_hub.api.hub import Hub
+from codat_hub.settings import ControlApiSettings
+from codat_hub.telemetry import logger
+from codat_hub.usecases.assign_product import AssignProduct
+from codat_hub.usecases.client_binding import ClientBinding
+from codat_hub.usecases.companies import Companies
+from codat_hub.usecases.consents import Consents
+from codat_hub.usecases.create_company import CreateCompany
+from codat_hub.usecases.migration.operate import Migrations
+from codat_hub.usecases.pairs import NoRefreshes, Pairs
+from codat_hub.usecases.registry import Registry
+from codat_hub.usecases.remove_product import RemoveProduct
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# A person waits, and API Gateway for 29 s at most: several calls must fit.
+_AWS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
+_CODAT = Timeouts(connect=2, read=6, total=7)
+
+
+def _hub(settings: ControlApiSettings) -> Hub:
+    dynamodb = boto3.client("dynamodb", config=_AWS)
+    table = StateTable(dynamodb, settings.state_table)
+    key = SecretKey(
+        boto3.client("secretsmanager", config=_AWS),
+        settings.codat_api_key_arn,
+    )
+    transport = Transport(new_http(), key, base_url=settings.codat_base_url, timeouts=_CODAT)
+    client = CodatClient(transport)
+    codat = CodatCompanies(client)
+    check_client = ClientBinding(client, ClientChecks(table), settings.codat_client_id)
+    products, assignments, directory = ProductRegistry(table), Assignments(table), Directory(table)
+    ledger = ConsentLedger(dynamodb, settings.consents_table)
+    planner = Planner(
+        settings.planner_arn, settings.scheduler_role_arn, settings.schedule_failures_arn
+    )
+    schedules = RefreshSchedules(
+        boto3.client("scheduler", config=_AWS), settings.schedule_group, planner
+    )
+    migrations = Migrations(
+        ledger=MigrationLedger(table),
+        executions=Executions(
+            boto3.client("stepfunctions", config=_AWS), settings.migration_state_machine_arn
+        ),
+        signing_secrets=SigningSecretStore(
+            boto3.client("secretsmanager", config=_AWS), settings.signing_secrets_arn
+        ),
+        registry=products,
+        needs_another=settings.migration_approver == "another",
+    )
+    pairs = Pairs(codat, assignments, ledger, products, check_client, migrations, NoRefreshes())
+    assign, remove = AssignProduct(pairs), RemoveProduct(pairs)
+    consents = Consents(ledger, directory, pairs, remove)
+    create = CreateCompany(
+        codat=codat,
+        creations=Creations(table),
+        directory=directory,
+        consents=consents,
+        assign=assign,
+        registered=lambda: products.read()[0],
+        check_client=check_client,
+        send_products=settings.send_products_on_create,
+    )
+    return Hub(
+        registry=Registry(products, schedules, assignments),
+        companies=Companies(directory, assignments, ReadStates(table), SHARDS),
+        create_company=create,
+        assign_product=assign,
+        remove_product=remove,
+        consents=consents,
+        migrations=migrations,
+    )
+
+
+hub = _hub(ControlApiSettings.from_env())
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """API Gateway proxy event in, proxy answer out."""
+    request = event.get("requestContext") or {}
+    caller = (request.get("identity") or {}).get("userArn")
+    logger.append_keys(api_request_id=request.get("requestId"), caller=caller)
+    return answer(hub, event, context)

@@ -1,0 +1,500 @@
+"""The control API as API Gateway calls it: on moto, with the sandbox as Codat."""
+
+import importlib
+import json
+import sys
+
+import boto3
+import pytest
+
+from tests.component.conftest import create_table
+from tests.component.sandbox.running import running
+from tests.component.test_receive_webhook import Context
+from tests.conftest import REGION
+
+MODULE = "codat_hub.handlers.control_api"
+CALLER = "arn:aws:sts::123456789012:assumed-role/operator/ann"
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture(scope="module")
+def codat():
+    with running("--companies", "3") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def group(aws):
+    boto3.client("scheduler", region_name=REGION).create_schedule_group(Name="refreshes")
+    return "refreshes"
+
+
+@pytest.fixture
+def module(dynamodb, secretsmanager, group, codat, monkeypatch):
+    key = secretsmanager.create_secret(Name="key", SecretString=codat.ready["api_key"])
+    variables = {
+        "STATE_TABLE": create_table(dynamodb, "StateTable"),
+        "CONSENTS_TABLE": create_table(dynamodb, "ConsentsTable"),
+        "CODAT_API_KEY_ARN": key["ARN"],
+        "CODAT_BASE_URL": codat.ready["url"],
+        "CODAT_CLIENT_ID": codat.ready["client_id"],
+        "SEND_PRODUCTS_ON_CREATE": "false",
+        "SCHEDULE_GROUP": group,
+        "PLANNER_ARN": "arn:aws:lambda:eu-west-2:123456789012:function:planner",
+        "SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/scheduler",
+        "SCHEDULE_FAILURES_ARN": "arn:aws:sqs:eu-west-2:123456789012:failures",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delitem(sys.modules, MODULE, raising=False)
+    return importlib.import_module(MODULE)
+
+
+@pytest.fixture
+def call(module):
+    """Call one route; return status, body and headers."""
+
+    def send(method, path, body=None, query=None, key=None, raw=None):
+        headers = {"content-type": "application/json"}
+        if key is not None:
+            headers["idempotency-key"] = key
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": query,
+            "multiValueQueryStringParameters": query and {k: [v] for k, v in query.items()},
+            "requestContext": {"requestId": "r", "identity": {"userArn": CALLER}},
+            "body": raw if raw is not None else body and json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        answer = module.handler(event, Context())
+        parsed = json.loads(answer["body"])
+        kind = answer["multiValueHeaders"]["Content-Type"]
+        assert kind == [PROBLEM if answer["statusCode"] >= 400 else "application/json"]
+        return Answered(answer["statusCode"], parsed, answer["multiValueHeaders"])
+
+    return send
+
+
+class Answered(tuple):
+    """(status, body), with the headers besides."""
+
+    def __new__(cls, status, body, headers):
+        answered = super().__new__(cls, (status, body))
+        answered.headers = headers
+        return answered
+
+
+@pytest.fixture
+def products(codat):
+    """The sandbox's two custom products with their data types."""
+    known = codat.client.get("/_sandbox/products").json()
+    listed = known["products"] if isinstance(known, dict) else known
+    return {one["identifier"]: one["dataTypes"] for one in listed if one.get("custom", True)}
+
+
+@pytest.fixture
+def registered(call, products):
+    names = codat_customs(products)
+    body = {
+        "products": [
+            {
+                "product": name,
+                "kind": "custom",
+                "data_types": products[name],
+                "schedule": {"expression": "cron(0 23 * * ? *)", "timezone": "Europe/London"},
+                "consent_text_version": "2026-01",
+            }
+            for name in names
+        ]
+        + [{"product": "lending", "kind": "standard"}]
+    }
+    status, _ = call("PUT", "/products", body)
+    assert status == 200
+    return names
+
+
+def codat_customs(products):
+    return sorted(products)[:2]
+
+
+def a_grant(products, name, **changes):
+    grant = {"granted_by": "J. Baker", "text_version": "2026-01", "data_types": products[name]}
+    return grant | changes
+
+
+def at_codat(codat, company_id):
+    return codat.client.get(f"/companies/{company_id}").json()["products"]
+
+
+@pytest.fixture
+def company(call):
+    status, body = call("POST", "/companies", {"name": "Harbour Lane Bakery"})
+    assert status == 201
+    return body["company_id"]
+
+
+class TestProducts:
+    def test_a_registry_is_applied_as_a_whole_and_its_schedules_with_it(self, call, registered):
+        scheduler = boto3.client("scheduler", region_name=REGION)
+        listed = scheduler.list_schedules(GroupName="refreshes")["Schedules"]
+        assert sorted(one["Name"] for one in listed) == [f"refresh-{name}" for name in registered]
+        name = f"refresh-{registered[0]}"
+        held = scheduler.get_schedule(GroupName="refreshes", Name=name)
+        assert held["ScheduleExpression"] == "cron(0 23 * * ? *)"
+        assert held["ScheduleExpressionTimezone"] == "Europe/London"
+        assert held["FlexibleTimeWindow"] == {"Mode": "OFF"}
+        assert json.loads(held["Target"]["Input"]) == {
+            "product": registered[0],
+            "scheduled_time": "<aws.scheduler.scheduled-time>",
+        }
+        status, body = call("GET", "/products")
+        assert status == 200
+        assert [one["product"] for one in body["products"]] == sorted([*registered, "lending"])
+
+    def test_a_dry_run_shows_the_difference_and_changes_nothing(self, call, registered):
+        body = {"products": [{"product": "lending", "kind": "standard", "name": "Lending"}]}
+        status, told = call("PUT", "/products", body, {"dry_run": "true"})
+        assert (status, told["applied"]) == (200, False)
+        assert {one["product"]: one["change"] for one in told["changes"]} == {
+            registered[0]: "removed",
+            registered[1]: "removed",
+            "lending": "changed",
+        }
+        assert len(call("GET", "/products")[1]["products"]) == 3
+
+    def test_every_problem_is_told_and_nothing_changed(self, call):
+        wrong = {
+            "product": "in voice#1",
+            "kind": "standard",
+            "data_types": ["invoice", "payments", "payments"],
+            "schedule": {"expression": "cron(0 25 * * * *)", "timezone": "Europe/Lodnon"},
+        }
+        status, body = call("PUT", "/products", {"products": [wrong, wrong | {"kind": "own"}]})
+        assert status == 400
+        fields = [(one["field"], one["message"]) for one in body["errors"]]
+        assert ("products[0].product", "not a product identifier") in fields
+        assert ("products[0].data_types", "unknown data type") in fields
+        assert ("products[0].data_types", "named 2 times") in fields
+        assert ("products[1].kind", "unknown kind") in fields
+        assert ("products", "named 2 times") in fields
+        told = " ".join(message for _, message in fields)
+        assert "standard product cannot be refreshed by schedule" in told
+        assert "did you mean Europe/London?" in told
+        assert "hours: '25'" in told
+        assert "exactly one of the two must be ?" in told
+        assert "did you mean invoices?" in str(body["errors"])
+        assert call("GET", "/products")[1] == {"products": []}
+
+    def test_one_product_comes_changes_and_goes_with_its_schedule(self, call, group):
+        scheduler = boto3.client("scheduler", region_name=REGION)
+        fields = {"kind": "custom", "data_types": ["invoices"]}
+        daily = {"schedule": {"expression": "rate(1 day)", "enabled": False}}
+        assert call("PUT", "/products/mine", fields | daily)[1]["scheduled"] == ["mine"]
+        (held,) = scheduler.list_schedules(GroupName=group)["Schedules"]
+        assert held["State"] == "DISABLED"
+        assert call("PUT", "/products/mine", fields | daily)[1]["scheduled"] == []
+        assert call("PUT", "/products/mine", fields)[1]["scheduled"] == ["mine"]
+        assert scheduler.list_schedules(GroupName=group)["Schedules"] == []
+        assert call("GET", "/products/mine")[1]["kind"] == "custom"
+        assert call("DELETE", "/products/mine")[0] == 200
+        assert call("DELETE", "/products/mine")[0] == 404
+
+    def test_a_half_done_apply_is_finished_by_repeating_it(self, call, group, registered):
+        scheduler = boto3.client("scheduler", region_name=REGION)
+        scheduler.delete_schedule(GroupName=group, Name=f"refresh-{registered[0]}")
+        status, body = call("GET", f"/products/{registered[0]}")
+        assert status == 200
+        product = body.pop("product")
+        status, body = call("PUT", f"/products/{product}", body)
+        assert (status, body["scheduled"]) == (200, [product])
+        assert {one["change"] for one in body["changes"]} == {"unchanged"}
+
+    def test_a_product_that_companies_have_is_not_dropped(
+        self, call, registered, company, products
+    ):
+        name = registered[0]
+        call("PUT", f"/companies/{company}/consents/{name}", a_grant(products, name))
+        assert call("PUT", f"/companies/{company}/products/{name}")[0] == 200
+        for method, path, body in (
+            ("DELETE", f"/products/{name}", None),
+            ("PUT", "/products", {"products": []}),
+        ):
+            status, told = call(method, path, body)
+            assert status == 409
+            assert told["errors"][0]["message"] == "1 companies have this product"
+        assert len(call("GET", "/products")[1]["products"]) == 3
+
+
+class TestConsent:
+    def test_without_a_covering_consent_a_product_is_refused(
+        self, call, codat, registered, company, products
+    ):
+        name = registered[0]
+        status, body = call("PUT", f"/companies/{company}/products/{name}")
+        assert status == 409
+        assert "no consent is recorded" in body["detail"]
+        assert [one["value"] if "value" in one else one.get("allowed") for one in body["errors"]]
+        narrow = a_grant(products, name, data_types=products[name][:1])
+        status, told = call("PUT", f"/companies/{company}/consents/{name}", narrow)
+        assert status == 200
+        assert "cannot be added" in told["warnings"][0]
+        status, body = call("PUT", f"/companies/{company}/products/{name}")
+        assert status == 409
+        assert [one["value"] for one in body["errors"]] == products[name][1:]
+        assert name not in at_codat(codat, company)
+
+    def test_a_consent_adds_and_revoking_it_takes_away_that_product_only(
+        self, call, codat, registered, company, products
+    ):
+        first, second = registered
+        for name in registered:
+            grant = a_grant(products, name)
+            assert call("PUT", f"/companies/{company}/consents/{name}", grant)[0] == 200
+            status, body = call("PUT", f"/companies/{company}/products/{name}")
+            assert (status, body["status"], body["changed_by"]) == (200, "assigned", CALLER)
+            assert call("PUT", f"/companies/{company}/products/{name}")[0] == 200
+        assert set(registered) <= set(at_codat(codat, company))
+        path = f"/companies/{company}/consents/{first}"
+        assert call("DELETE", path)[0] == 400
+        status, body = call("DELETE", path, query={"reason": "customer closed the loan"})
+        assert (status, body["status"], body["consent_active"]) == (200, "absent", False)
+        held = at_codat(codat, company)
+        assert first not in held
+        assert second in held
+        status, body = call("GET", f"/companies/{company}/consents", query={"history": "true"})
+        by_product = {one["product"]: one for one in body["consents"]}
+        assert by_product[first]["revoked_at"] is not None
+        assert by_product[second]["revoked_at"] is None
+        assert [(one["number"], one["by"], one["reason"]) for one in body["history"]] == [
+            (1, CALLER, None),
+            (2, CALLER, "customer closed the loan"),
+            (1, CALLER, None),
+        ]
+
+    def test_a_consent_to_another_text_is_recorded_and_told(
+        self, call, registered, company, products
+    ):
+        name = registered[0]
+        grant = a_grant(products, name, text_version="2025-07")
+        status, body = call("PUT", f"/companies/{company}/consents/{name}", grant)
+        assert status == 200
+        assert body["warnings"] == ["It is to text version 2025-07; customers now see 2026-01."]
+
+    def test_a_narrower_consent_to_a_product_that_is_there_is_refused(
+        self, call, registered, company, products
+    ):
+        name = registered[0]
+        path = f"/companies/{company}/consents/{name}"
+        call("PUT", path, a_grant(products, name))
+        call("PUT", f"/companies/{company}/products/{name}")
+        status, body = call("PUT", path, a_grant(products, name, data_types=["company"]))
+        assert status == 409
+        assert "revoke the consent" in body["detail"]
+
+    def test_nothing_is_recorded_of_what_is_not_there(self, call, registered, products):
+        name = registered[0]
+        grant = a_grant(products, name)
+        assert call("PUT", "/companies/no-such/consents/" + name, grant)[0] == 404
+        assert call("PUT", "/companies/no-such/products/" + name)[0] == 409
+        assert call("DELETE", f"/companies/c/consents/{name}", query={"reason": "x"})[0] == 404
+        assert call("GET", "/companies/c/consents")[1]["consents"] == []
+
+
+class TestCompanies:
+    def test_creating_again_with_the_same_key_answers_the_same(
+        self, call, codat, registered, products
+    ):
+        name = registered[0]
+        body = {
+            "name": "Salt Quay Chandlers",
+            "tags": {"region": "north"},
+            "products": [name],
+            "consents": {name: a_grant(products, name)},
+        }
+        status, created = call("POST", "/companies", body, key="one")
+        assert status == 201
+        assert created["complete"] is True
+        assert created["products"][0]["status"] == "assigned"
+        assert name in at_codat(codat, created["company_id"])
+        assert call("POST", "/companies", body, key="one") == (201, created)
+        status, problem = call("POST", "/companies", body | {"name": "Other"}, key="one")
+        assert (status, problem["type"]) == (422, "urn:codat-hub:problem:idempotency-key-reused")
+
+    def test_a_partial_failure_is_told_and_finished_by_repeating(
+        self, call, codat, registered, products
+    ):
+        first, second = registered
+        body = {
+            "name": "Mill Row Joinery",
+            "products": [first, second],
+            "consents": {first: a_grant(products, first)},
+        }
+        codat.portal("/faults", path=f"products/{first}", method="PUT", status=503, times=1)
+        status, told = call("POST", "/companies", body, key="two")
+        assert (status, told["complete"]) == (201, False)
+        assert [one["status"] for one in told["products"]] == ["failed", "refused"]
+        company = told["company_id"]
+        call("PUT", f"/companies/{company}/consents/{second}", a_grant(products, second))
+        status, done = call("POST", "/companies", body, key="two")
+        assert (status, done["complete"], done["company_id"]) == (201, True, company)
+        assert set(registered) <= set(at_codat(codat, company))
+
+    @pytest.mark.parametrize("reset", ["before", "after"])
+    def test_a_lost_answer_makes_no_second_company(self, call, codat, reset):
+        body = {"name": f"Tide Works {reset}"}
+        codat.portal("/faults", path="^/companies$", method="POST", reset=reset, times=1)
+        status, problem = call("POST", "/companies", body, key=f"lost-{reset}")
+        assert (status, problem["type"]) == (503, "urn:codat-hub:problem:codat-unavailable")
+        status, created = call("POST", "/companies", body, key=f"lost-{reset}")
+        assert status == 201
+        named = codat.client.get("/companies", params={"pageSize": 100}).json()["results"]
+        assert [one["id"] for one in named if one["name"] == body["name"]] == [
+            created["company_id"]
+        ]
+
+    def test_every_problem_of_a_company_is_told(self, call, registered):
+        body = {
+            "name": "\u0000",
+            "tags": {"k" * 28: "v"},
+            "products": ["nope"],
+            "consents": {"nope": {"granted_by": " ", "text_version": "1", "data_types": ["x"]}},
+        }
+        status, problem = call("POST", "/companies", body)
+        assert status == 400
+        assert [one["field"] for one in problem["errors"]] == [
+            "name",
+            "tags",
+            "consents.nope.data_types",
+            "consents.nope.granted_by",
+            "products",
+            "consents",
+        ]
+
+    def test_the_list_is_paged_and_filtered(self, call, registered, products):
+        made = [
+            call("POST", "/companies", {"name": f"Paged {number}"})[1]["company_id"]
+            for number in range(5)
+        ]
+        name = registered[0]
+        call("PUT", f"/companies/{made[3]}/consents/{name}", a_grant(products, name))
+        assert call("PUT", f"/companies/{made[3]}/products/{name}")[0] == 200
+        found, cursor = [], None
+        while True:
+            query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+            status, page = call("GET", "/companies", query=query)
+            assert status == 200
+            assert len(page["companies"]) <= 2
+            found += [one["company_id"] for one in page["companies"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        assert sorted(found) == sorted(made)
+        for query, expected in (
+            ({"product": name}, [made[3]]),
+            ({"product": name, "status": "assigned"}, [made[3]]),
+            ({"product": name, "status": "stale"}, []),
+            ({"name": "PAGED 4"}, [made[4]]),
+            ({"linked": "true"}, []),
+        ):
+            listed = call("GET", "/companies", query=query)[1]["companies"]
+            assert [one["company_id"] for one in listed] == expected, query
+        for query in ({"status": "assigned"}, {"cursor": "x"}, {"cursor": "WzEsMl0="}):
+            assert call("GET", "/companies", query=query)[0] == 400, query
+
+    def test_one_company_is_shown_with_its_products(self, call, registered, company, products):
+        name = registered[0]
+        call("PUT", f"/companies/{company}/consents/{name}", a_grant(products, name))
+        call("PUT", f"/companies/{company}/products/{name}")
+        status, body = call("GET", f"/companies/{company}")
+        assert (status, body["name"], body["linked"]) == (200, "Harbour Lane Bakery", False)
+        (shown,) = body["assignments"]
+        assert (shown["product"], shown["status"], shown["consent_active"]) == (
+            name,
+            "assigned",
+            True,
+        )
+        assert call("GET", "/companies/nobody")[0] == 404
+
+    def test_removing_a_product_leaves_its_consent(
+        self, call, codat, registered, company, products
+    ):
+        name = registered[0]
+        path = f"/companies/{company}/products/{name}"
+        call("PUT", f"/companies/{company}/consents/{name}", a_grant(products, name))
+        call("PUT", path)
+        status, body = call("DELETE", path)
+        assert (status, body["status"], body["consent_active"]) == (200, "absent", True)
+        assert name not in at_codat(codat, company)
+        assert call("DELETE", path)[1]["status"] == "absent"
+        assert call("PUT", path)[1]["status"] == "assigned"
+
+    def test_a_removal_after_an_add_without_an_answer_is_not_called_done(
+        self, call, codat, registered, company, products
+    ):
+        name = registered[0]
+        path = f"/companies/{company}/products/{name}"
+        call("PUT", f"/companies/{company}/consents/{name}", a_grant(products, name))
+        codat.portal("/faults", path=f"products/{name}", method="PUT", reset="after", times=1)
+        assert call("PUT", path)[0] == 503
+        answer = call("DELETE", path)
+        assert (answer[0], answer[1]["status"]) == (202, "removing")
+        assert 1 <= int(answer.headers["Retry-After"][0]) <= 60
+        assert name not in at_codat(codat, company)
+
+
+class TestProblems:
+    def test_another_client_than_the_bound_one_changes_nothing(
+        self, call, module, codat, monkeypatch, registered, company
+    ):
+        before = codat.client.get("/companies").json()["totalResults"]
+        monkeypatch.setenv("CODAT_CLIENT_ID", "11111111-2222-3333-4444-555555555555")
+        monkeypatch.delitem(sys.modules, MODULE)
+        monkeypatch.setattr(module, "hub", importlib.import_module(MODULE).hub)
+        status, body = call("POST", "/companies", {"name": "Nobody"})
+        assert (status, body["type"]) == (409, "urn:codat-hub:problem:wrong-codat-client")
+        assert codat.client.get("/companies").json()["totalResults"] == before
+
+    @pytest.mark.parametrize(
+        ("fault", "status", "name"),
+        [
+            ({"status": 429, "headers": {"Retry-After": "7"}}, 429, "codat-rate-limited"),
+            ({"status": 500}, 503, "codat-unavailable"),
+            ({"status": 401}, 502, "codat-key-refused"),
+            ({"status": 403}, 502, "codat-forbids"),
+            ({"status": 400}, 502, "codat-refused"),
+            ({"reset": "before"}, 503, "codat-unavailable"),
+        ],
+    )
+    def test_codats_failures_say_what_to_do(self, call, codat, fault, status, name):
+        call("POST", "/companies", {"name": "Warm"})
+        codat.portal("/faults", path="^/companies$", method="POST", times=1, **fault)
+        answer = call("POST", "/companies", {"name": "Fault"})
+        assert answer[0] == status
+        assert answer[1]["type"] == f"urn:codat-hub:problem:{name}"
+        assert ("Retry-After" in answer.headers) == (status in {429, 503})
+
+    def test_a_broken_store_is_503_without_its_words(self, call, dynamodb):
+        dynamodb.delete_table(TableName="StateTable")
+        status, body = call("GET", "/products")
+        assert (status, body["type"]) == (503, "urn:codat-hub:problem:unavailable")
+        assert "StateTable" not in json.dumps(body)
+
+    @pytest.mark.parametrize("raw", ["", "null", "[]", "{", "1", '"\\ud800"', "\ufeff{}"])
+    def test_any_body_gets_a_problem(self, call, raw):
+        status, body = call("PUT", "/products", raw=raw)
+        assert (status, body["type"]) == (400, "urn:codat-hub:problem:invalid")
+
+    def test_an_unknown_path_is_told(self, call):
+        assert call("GET", "/nowhere")[1]["type"] == "urn:codat-hub:problem:no-such-path"
+
+    def test_a_fault_of_ours_is_500_and_says_nothing(self, call, module, monkeypatch):
+        def fail():
+            raise RuntimeError("secret detail")
+
+        monkeypatch.setattr(module.hub.registry, "products", fail)
+        status, body = call("GET", "/products")
+        assert (status, body["type"]) == (500, "urn:codat-hub:problem:unexpected")
+        assert "secret" not in json.dumps(body)

@@ -1,0 +1,65 @@
+"""The checked-in OpenAPI document is the code's, valid, and names every answer."""
+
+import json
+
+import pytest
+from openapi_spec_validator import validate
+
+from codat_hub.api.app import openapi
+from codat_hub.api.problems import MEDIA_TYPE
+from tools.openapi import DOCUMENT, generated
+
+OPERATIONS = [
+    (method.upper(), path, operation)
+    for path, methods in openapi()["paths"].items()
+    for method, operation in methods.items()
+]
+
+
+def test_the_document_is_the_one_that_the_code_makes():
+    assert DOCUMENT.read_text() == generated(), "run `make openapi`"
+
+
+def test_the_document_is_valid():
+    validate(json.loads(DOCUMENT.read_text()))
+
+
+def test_every_route_of_the_control_api_is_there():
+    assert {(method, path) for method, path, _ in OPERATIONS} >= {
+        ("GET", "/products"),
+        ("PUT", "/products"),
+        ("GET", "/products/{product}"),
+        ("PUT", "/products/{product}"),
+        ("DELETE", "/products/{product}"),
+        ("POST", "/companies"),
+        ("GET", "/companies"),
+        ("GET", "/companies/{company_id}"),
+        ("PUT", "/companies/{company_id}/products/{product}"),
+        ("DELETE", "/companies/{company_id}/products/{product}"),
+        ("GET", "/companies/{company_id}/consents"),
+        ("PUT", "/companies/{company_id}/consents/{product}"),
+        ("DELETE", "/companies/{company_id}/consents/{product}"),
+    }
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+def test_every_operation_is_signed_and_documents_its_answers(method, path, operation):
+    answers = operation["responses"]
+    assert {"400", "403", "415", "429", "500", "503", "504"} <= set(answers)
+    assert any(status.startswith("2") for status in answers)
+    for status, answer in answers.items():
+        kinds = set(answer["content"])
+        expected = (
+            {"application/json"} if status.startswith("2") else {MEDIA_TYPE, "application/json"}
+        )
+        assert kinds <= expected, status
+        schemas = [one["schema"] for one in answer["content"].values()]
+        assert all(schemas), status
+    assert openapi()["security"] == [{"sigv4": []}]
+    assert operation["operationId"].isidentifier()
+    assert operation["summary"]
+
+
+def test_operation_ids_are_unique():
+    names = [operation["operationId"] for _, _, operation in OPERATIONS]
+    assert len(names) == len(set(names))
