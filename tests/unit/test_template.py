@@ -52,7 +52,7 @@ PERMISSIONS = {
         ("scheduler:ListSchedules", "*"),
         ("iam:PassRole", "SchedulerRole"),
         ("states:StartExecution", "MigrationStateMachine"),
-        ("states:SendTaskSuccess", "MigrationStateMachine"),
+        ("states:SendTaskSuccess", "*"),
         ("states:DescribeExecution", EXECUTIONS),
         ("states:StopExecution", EXECUTIONS),
         ("secretsmanager:GetSecretValue", "SigningSecrets"),
@@ -84,6 +84,7 @@ PERMISSIONS = {
 WITHOUT_RESOURCE = {
     "dynamodb:ListStreams",
     "scheduler:ListSchedules",
+    "states:SendTaskSuccess",
 }  # actions that IAM cannot bind to one
 
 
