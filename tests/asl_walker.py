@@ -1,4 +1,4 @@
-"""A third, small interpreter of the definition, for the hundreds of runs that the fault matrix takes.
+"""A third, small interpreter of the definition, for the hundreds of runs of the fault matrix.
 
 It knows the fields that our definition uses and fails on any other. Lambdas are one callable; a
 wait is told to the clock; whoever a task token waits for is asked through `on_token`. What it has
@@ -36,7 +36,7 @@ class Aborted(Exception):
 
 
 class Walker:
-    """invoke(payload) -> answer, or raises; on_token(waiting_for, token) -> whether it was ended."""
+    """invoke(payload) -> answer, or raises; on_token(waiting_for, token) -> was it ended."""
 
     def __init__(self, definition, invoke, read, wait, on_token, stopped=lambda: False):
         self.states = definition["States"]
@@ -126,12 +126,16 @@ class Walker:
                 return put(catcher.get("ResultPath", "$"), data, error), catcher["Next"]
         raise failure
 
+    def _items(self, key):
+        items = self.read(key)
+        if items is None:
+            raise Failed("States.ItemReaderFailed", f"no object {key}")
+        return items
+
     def _map(self, name, state, data, context):
         try:
             reader = fill(state["ItemReader"]["Parameters"], data, context)
-            items = self.read(reader["Key"])
-            if items is None:
-                raise Failed("States.ItemReaderFailed", f"no object {reader['Key']}")
+            items = self._items(reader["Key"])
             processor = state["ItemProcessor"]
             results = []
             for index, item in enumerate(items):

@@ -8,9 +8,9 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
+from codat_hub.adapters.state_table import ItemKey, Listed, Stored
 from codat_hub.domain.assignment import Assignment
 from codat_hub.domain.client_check import ClientCheck
-from codat_hub.adapters.state_table import ItemKey, Listed, Stored
 from codat_hub.domain.company import Company
 from codat_hub.domain.consent import ConsentEntry
 from codat_hub.domain.creation import Creation
@@ -189,7 +189,9 @@ class FakeTable:
         checks = [(guard, guard_version), *((key, version) for key, _, version in puts)]
         if any(self.get(key).version != version for key, version in checks):
             return False
-        return all([self.put(*one) for one in puts])
+        for one in puts:
+            self.put(*one)
+        return True
 
 
 class FakeAssignments(Versioned):

@@ -179,7 +179,7 @@ class World:
         return list(self.state.companies)
 
     def consent(self, company, product, *, revoked=False):
-        known, version = self.assignments.get(company, product)
+        _, version = self.assignments.get(company, product)
         consent = Consent(
             product,
             self.now(),

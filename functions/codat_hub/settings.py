@@ -97,7 +97,7 @@ class ProjectReadsSettings(_Settings):
 
 @dataclass(frozen=True)
 class RunMigrationStepSettings(_Settings):
-    """`wait_scale` multiplies the waits: 1, but on the local stack; `webhooks_url` without a name."""
+    """`wait_scale`: 1 but on the local stack; `webhooks_url`: up to the consumer's name."""
 
     state_table: str = text()
     consents_table: str = text()

@@ -1,4 +1,4 @@
-"""What is too big for the ledger, in S3 under `{migration}/`: listings, chunk manifests, reports."""
+"""What is too big for the ledger, in S3 under `{migration}/`: listings, chunk manifests, plans."""
 
 from __future__ import annotations
 

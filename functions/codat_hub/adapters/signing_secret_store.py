@@ -1,4 +1,4 @@
-"""Adds signing secrets to the secret that the webhooks function accepts (see signing_secrets.py)."""
+"""Adds signing secrets to those that the webhooks function accepts (see signing_secrets.py)."""
 
 from __future__ import annotations
 

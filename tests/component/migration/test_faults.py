@@ -6,6 +6,7 @@ all cases is printed by the last test (`pytest -s`, or the report of a failure).
 
 import collections
 import itertools
+import sys
 
 import pytest
 
@@ -52,11 +53,9 @@ def failing(step, direction, when, error, times=10**6):
     return around
 
 
-def both(*arounds):
+def both(outer, inner):
     def around(call, payload):
-        for one in reversed(arounds):
-            call = (lambda inner, outer: lambda given: outer(inner, given))(call, one)
-        return call(payload)
+        return outer(lambda given: inner(call, given), payload)
 
     return around
 
@@ -254,6 +253,10 @@ def rolling_back(world):
     return lambda: world.run.status in {"rolling_back", "rolled_back"}
 
 
+def entered_rollback(world):
+    return lambda: any(one.startswith("BeginRollback") for one in world.so_far)
+
+
 def calls_of(mode):
     world = World()
     world.codat = counting = Faulty(world.codat, WRITES, 0, "before", None)
@@ -290,7 +293,7 @@ def test_every_write_of_the_ledger_may_fail(worlds, environment, when):
         real = world.ledger
         world.ledger = Faulty(
             real, LEDGER_WRITES, nth, when, Unavailable("throttled"),
-            until=lambda: any(one.startswith("BeginRollback") for one in world.so_far),
+            until=entered_rollback(world),
         )  # fmt: skip
         run = world.migrate()
         world.ledger = real
@@ -519,4 +522,5 @@ def table_of_cases():
         said = ", ".join(f"{status} {count}" for status, count in sorted(ended.items()))
         lines.append(f"{name:<58} {sum(ended.values()):>5}  {said}")
     total = sum(sum(one.values()) for one in CASES.values())
-    print("\n" + "\n".join(lines) + f"\n{'all':<58} {total:>5}")
+    lines.append(f"{'all':<58} {total:>5}")
+    sys.stdout.write("\n" + "\n".join(lines) + "\n")

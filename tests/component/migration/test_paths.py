@@ -1,4 +1,4 @@
-"""Every path of the definition under moto's interpreter, next to the small one of the fault matrix."""
+"""Every path of the definition under moto's interpreter, next to that of the fault matrix."""
 
 import copy
 import json
@@ -6,6 +6,7 @@ import json
 import boto3
 import pytest
 
+from codat_hub.usecases.migration.steps import STEPS
 from tests.asl_walker import Failed
 from tests.component import asl
 from tests.conftest import REGION
@@ -292,8 +293,6 @@ class TestDefinition:
         assert order == list(pairs.values())
 
     def test_every_step_of_the_definition_exists_and_the_reverse(self):
-        from codat_hub.usecases.migration.steps import STEPS
-
         asked = set()
         for _, state in every_state(DEFINITION["States"]):
             if state["Type"] == "Task":

@@ -1,6 +1,7 @@
 """Whole runs, walked in one process: what is at Codat and in the hub afterwards."""
 
 import types
+from dataclasses import replace
 
 import pytest
 
@@ -126,7 +127,7 @@ def test_it_waits_until_no_read_from_before_is_running(world):
         for one in world.state.companies.values()
         if any(c.linked for c in one.connections.values())
     )
-    world.portal_call("/reads/start", dict(companyId=company.id, productIdentifier="lending"))
+    world.portal_call("/reads/start", {"companyId": company.id, "productIdentifier": "lending"})
     looked = 0
 
     def end_the_read(call, payload):
@@ -134,7 +135,7 @@ def test_it_waits_until_no_read_from_before_is_running(world):
         if payload["step"] == "judge_quiet":
             looked += 1
             if looked == 3:
-                world.portal_call("/reads/complete", dict(companyId=company.id))
+                world.portal_call("/reads/complete", {"companyId": company.id})
         return call(payload)
 
     world.around = end_the_read
@@ -146,7 +147,7 @@ def test_at_the_limit_it_lists_the_stragglers_and_goes_on_or_asks(worlds):
     for stragglers, approvals in (("go_on", 1), ("ask", 2)):
         world = worlds()
         world.portal_call(
-            "/reads/start", dict(companyId=world.companies[0], productIdentifier="lending")
+            "/reads/start", {"companyId": world.companies[0], "productIdentifier": "lending"}
         )
         run = world.migrate(stragglers=stragglers)
         assert run.status == "complete"
@@ -354,8 +355,6 @@ class TestTwoAtOnce:
 
 
 def dry(world):
-    from dataclasses import replace
-
     return replace(world.request, dry_run=True)
 
 
@@ -384,8 +383,6 @@ class TestApproval:
         assert world.state.client_settings.settings[0].sync_schedule == 12
 
     def test_the_approver_may_have_to_be_someone_else(self, world):
-        from dataclasses import replace
-
         world.migrations = replace(world.migrations, needs_another=True)
 
         def operator(waiting_for):

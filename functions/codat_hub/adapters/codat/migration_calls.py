@@ -1,4 +1,4 @@
-"""Codat as a migration sees it: settings as the JSON they are, consumers as ours, every call paced."""
+"""Codat as a migration sees it: settings as the JSON they are, consumers as ours, calls paced."""
 
 from __future__ import annotations
 

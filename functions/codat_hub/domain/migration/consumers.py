@@ -96,7 +96,7 @@ def wanted(
     standard: bool,
     hub_url: str,
 ) -> tuple[Wanted, ...]:
-    """Return what has to be created: the hub's for the products, successors for what old ones carry.
+    """Return what to create: the hub's for the products, successors for what old ones carry.
 
     custom: custom products of the run that need `{product}.read.completed` at the hub; one that an
     enabled consumer of the hub brings already, unfiltered, needs nothing
@@ -117,9 +117,9 @@ def wanted(
             names.add(name)
             url = _marked(f"{hub_url}/{name}", migration_id)
             made.append(Wanted(f"product-{product}", url, (event_type,), (), name))
-    for one in old:
+    for one in old:  # a loop reads better than a comprehension of this length
         if types := carried(one):
-            made.append(
+            made.append(  # noqa: PERF401  # as a comprehension it is a riddle
                 Wanted(
                     f"successor-{one.consumer_id}",
                     _marked(one.url, migration_id),

@@ -1,4 +1,4 @@
-"""A line of the ledger: what was, that we meant to change it, what came of it, how it was undone."""
+"""A line of the ledger: what was, that it was to change, what came of it, how it was undone."""
 
 from __future__ import annotations
 

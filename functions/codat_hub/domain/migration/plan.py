@@ -262,27 +262,53 @@ def _products(survey: Survey) -> StepPlan:
 
 def _warnings(request: Request, client: Client, survey: Survey) -> Iterable[str]:
     if survey.overriding_count:
-        yield f"{survey.overriding_count} companies have sync settings of their own; they are switched off one by one"
-    unlinked = survey.companies - survey.linked
-    if unlinked:
-        yield f"{unlinked} companies have no linked connection: no read will come of them until they link"
+        yield (
+            f"{survey.overriding_count} companies have sync settings of their own; they are "
+            "switched off one by one"
+        )
+    if unlinked := survey.companies - survey.linked:
+        yield (
+            f"{unlinked} companies have no linked connection: no read will come of them until "
+            "they link"
+        )
     for name, one in survey.products.items():
         if one.without_consent:
-            yield f"{name}: {one.without_consent} companies are skipped, no consent that covers it is recorded"
+            yield (
+                f"{name}: {one.without_consent} companies are skipped, no consent that covers it "
+                "is recorded"
+            )
     for name in client.standard:
         yield f"{name} is a standard product: Codat refreshes it, the hub cannot"
     for consumer in client.old:
-        others = carried(consumer)
-        if others:
-            yield f"consumer {consumer.consumer_id} also carries {', '.join(others)}: a successor at the same URL takes them over, with a signing secret of its own"
-        if request.mode is Mode.API:
-            yield f"consumer {consumer.consumer_id} will be deleted: its secret, pending retries, custom headers, mTLS and transformations are lost for good"
+        yield from _losses(request, consumer)
     if request.fetch_on_first_link is FirstLink.KEEP:
-        yield "fetchOnFirstLink is kept: a company that links later is also read once under client-level settings"
+        yield (
+            "fetchOnFirstLink is kept: a company that links later is also read once under "
+            "client-level settings"
+        )
     else:
-        yield "fetchOnFirstLink is switched off: Refresh all and the Portal's refresh button do nothing afterwards"
+        yield (
+            "fetchOnFirstLink is switched off: Refresh all and the Portal's refresh button do "
+            "nothing afterwards"
+        )
     if not client.everyone:
-        yield "companies are left behind: client settings and old consumers stay on until a run takes the rest"
+        yield (
+            "companies are left behind: client settings and old consumers stay on until a run "
+            "takes the rest"
+        )
+
+
+def _losses(request: Request, consumer: Consumer) -> Iterable[str]:
+    if others := carried(consumer):
+        yield (
+            f"consumer {consumer.consumer_id} also carries {', '.join(others)}: a successor at "
+            "the same URL takes them over, with a signing secret of its own"
+        )
+    if request.mode is Mode.API:
+        yield (
+            f"consumer {consumer.consumer_id} will be deleted: its secret, pending retries, "
+            "custom headers, mTLS and transformations are lost for good"
+        )
 
 
 def _no_room(request: Request, client: Client) -> Iterable[str]:

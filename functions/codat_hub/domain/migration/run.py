@@ -34,7 +34,7 @@ class Status(StrEnum):
 class WaitingFor(StrEnum):
     APPROVAL = "approval"
     WEBHOOKS_DISABLED = "webhooks_disabled"
-    SIGNING_SECRET = "signing_secret"
+    SIGNING_SECRET = "signing_secret"  # noqa: S105  # a name
     WEBHOOKS_RESTORED = "webhooks_restored"
 
 
@@ -171,7 +171,7 @@ class Run:
     notes: tuple[str, ...] = ()
 
     def began(self, activity: Activity) -> Run:
-        """Note that an activity has begun. Never a step back: a repeat of an earlier one may come."""
+        """Note that an activity has begun. Never a step back: an earlier one may be repeated."""
         order = list(Activity)
         later = self.reached is None or order.index(activity) > order.index(self.reached)
         return replace(

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from codat_hub.domain.migration import sync_settings
 from codat_hub.domain.migration.chunk import Tally
-from codat_hub.domain.migration.entry import Entry
 from codat_hub.domain.migration.run import Activity
 from codat_hub.errors import Permanent, StepFailed
 from codat_hub.usecases.migration.parts import Answer, call_key, company_entry, verdict
 from codat_hub.usecases.migration.planning import CLIENT
 
 if TYPE_CHECKING:
+    from codat_hub.domain.migration.entry import Entry
     from codat_hub.domain.migration.run import Run
     from codat_hub.domain.migration.sync_settings import Settings
     from codat_hub.usecases.migration.parts import Command, Parts

@@ -101,7 +101,7 @@ def facts_of(parts: Parts, migration_id: str, listing: str) -> dict[str, Any]:
 
 
 def find_late(parts: Parts, command: Command) -> Answer:
-    """List companies that appeared since: `late` with their manifest, or `done` when there are none."""
+    """List companies that appeared since: `late` with their manifest, `done` if there are none."""
     run = parts.run(command.migration_id)
     if run.request.company_ids is not None:
         return Answer()

@@ -19,8 +19,14 @@ from codat_hub.domain.migration.run import (
 from codat_hub.domain.signing_secret import signing_key
 from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.telemetry import logger
-from codat_hub.usecases.migration import client_sync, new_webhooks, old_webhooks, products, quiet
-from codat_hub.usecases.migration import verify_reads
+from codat_hub.usecases.migration import (
+    client_sync,
+    new_webhooks,
+    old_webhooks,
+    products,
+    quiet,
+    verify_reads,
+)
 from codat_hub.usecases.migration.parts import company_entry
 from codat_hub.usecases.migration.planning import CLIENT
 
@@ -220,7 +226,7 @@ class Migrations:
         )
 
     def rollback(self, migration_id: str, by: str, *, forced: bool = False) -> Run:
-        """Go back, from wherever the run is. Raises Conflict when there is nothing to go back from."""
+        """Go back, from wherever the run is. Raises Conflict when nothing is there to undo."""
         run = self.get(migration_id)
         if run.status in {Status.PLANNED, Status.FAILED, Status.ROLLED_BACK}:
             raise Conflict(f"migration {migration_id} is {run.status.value}: nothing to roll back")

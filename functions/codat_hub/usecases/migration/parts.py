@@ -137,7 +137,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Command:
-    """One invocation. `state`: the execution's, where a step needs it; `more_time`: whether to go on."""
+    """One invocation. `state`: the execution's, where needed; `more_time`: whether to go on."""
 
     migration_id: str
     epoch: int

@@ -1,4 +1,4 @@
-"""Plan and snapshot: what is there, what would change, and whether it still is what was approved."""
+"""Plan and snapshot: what is there, what would change, and whether it is what was approved."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def finish_plan(parts: Parts, command: Command) -> Answer:
 
 
 def snapshot(parts: Parts, command: Command) -> Answer:
-    """Write down the client's settings and consumers, first and once, and list the companies anew."""
+    """Write down the client's settings and consumers, first and once; list the companies anew."""
     parts.check_client()
     run = parts.ledger.change(
         command.migration_id,
@@ -175,7 +175,7 @@ def _surveyed(
     )
 
 
-def _count(had: bool, product: Product | None, assignment: Assignment | None) -> ProductCount:  # noqa: FBT001
+def _count(had: bool, product: Product | None, assignment: Assignment | None) -> ProductCount:
     if had:
         return ProductCount(had=1)
     if consented(product, assignment.consent if assignment else None):

@@ -75,7 +75,7 @@ def _add_to(parts: Parts, command: Command, run: Run, member: Member, tally: Tal
     return tally
 
 
-def _add(
+def _add(  # noqa: PLR0911  # each way out is one sentence of the rule
     parts: Parts, command: Command, pair: tuple[str, str], entry: Entry, tally: Tally
 ) -> Tally:
     company_id, product = pair

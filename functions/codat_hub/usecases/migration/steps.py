@@ -1,4 +1,4 @@
-"""Which step of the state machine is which function: names are wire format, as in the definition."""
+"""Which step of the state machine is which function: the names are wire format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end: has each company's first product read come? It lists what is missing, and never rolls back."""
+"""The end: has each company's first product read come? What is missing is listed, no more."""
 
 from __future__ import annotations
 

@@ -47,12 +47,12 @@ def _instructions(parts: Parts, migration_id: str, what: WaitingFor) -> tuple[st
             )
         case WaitingFor.SIGNING_SECRET:
             return (
-                "In the Codat Portal, Developers > Webhooks, open each endpoint, reveal its signing "
-                "secret, and confirm it for:",
+                "In the Codat Portal, Developers > Webhooks, reveal the signing secret of:",
                 *(
                     f"{one['consumer_id']}  {one['url']}"
                     for one in new_webhooks.without_secret(parts, migration_id)
                 ),
+                "Then confirm each secret.",
             )
         case WaitingFor.WEBHOOKS_RESTORED:
             return (

@@ -41,7 +41,7 @@ class WatchMigrations:
         return self._mend(run)
 
     def look(self) -> tuple[list[Waiting], str]:
-        """Look at the migration under way: who is awaited, and whether its execution still lives."""
+        """Look at the migration under way: who is awaited, and does its execution still live?"""
         newest, _ = self.migrations.ledger.latest()
         run = self.migrations.ledger.get(newest) if newest else None
         if run is None or run.status.final:
