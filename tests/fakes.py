@@ -19,6 +19,8 @@ from codat_hub.domain.product import Product, Schedule
 from codat_hub.domain.product_event import ProductEvent
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_state import ReadState
+from codat_hub.domain.replay import Received, Replay
+from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced
 from codat_hub.errors import NotFound, Unavailable
 
@@ -125,6 +127,38 @@ class FakeParking:
 
     def park(self, webhook_id: str, reason: str, now: datetime) -> None:
         self.parked.setdefault(webhook_id, reason)
+
+    def page(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        found = sorted(one for one in self.parked if one > (after or ""))[:limit]
+        return found, found[-1] if len(found) == limit else None
+
+    def unpark(self, webhook_id: str) -> None:
+        self.parked.pop(webhook_id, None)
+
+
+class FakeReplays(Versioned):
+    def get(self, replay_id: str) -> tuple[Replay | None, int]:
+        return self._read(replay_id, None)
+
+    def put(self, replay: Replay, version: int) -> bool:
+        return self._replace(replay.replay_id, replay, version)
+
+
+class FakeArchive:
+    """Keeps webhooks by id; pages of `limit`, in which every filter but the time is ignored."""
+
+    def __init__(self, limit: int = 2):
+        self.webhooks: dict[str, StoredWebhook] = {}
+        self.limit = limit
+
+    def get(self, webhook_id: str) -> StoredWebhook | None:
+        return self.webhooks.get(webhook_id)
+
+    def page(self, received: Received, after: str | None) -> tuple[list[StoredWebhook], str | None]:
+        some = sorted(one for one in self.webhooks if one > (after or ""))[: self.limit]
+        found = [self.webhooks[one] for one in some]
+        within = [one for one in found if received.since <= one.received_at < received.until]
+        return within, some[-1] if len(some) == self.limit else None
 
 
 class FakeBus:

@@ -117,6 +117,13 @@ class WatchMigrationsSettings(_Settings):
 
 
 @dataclass(frozen=True)
+class ReplayWebhooksSettings(_Settings):
+    inbox_table: str = text()
+    state_table: str = text()
+    product_bus: str = text()
+
+
+@dataclass(frozen=True)
 class ControlApiSettings(_Settings):
     state_table: str = text()
     consents_table: str = text()

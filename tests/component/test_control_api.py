@@ -11,6 +11,7 @@ from tests.component.conftest import create_table
 from tests.component.sandbox.running import running
 from tests.component.test_receive_webhook import Context
 from tests.conftest import REGION
+from tests.template import ROOT
 
 MODULE = "codat_hub.handlers.control_api"
 CALLER = "arn:aws:sts::123456789012:assumed-role/operator/ann"
@@ -43,6 +44,9 @@ def module(dynamodb, secretsmanager, group, codat, monkeypatch):
         "PLANNER_ARN": "arn:aws:lambda:eu-west-2:123456789012:function:planner",
         "SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/scheduler",
         "SCHEDULE_FAILURES_ARN": "arn:aws:sqs:eu-west-2:123456789012:failures",
+        "MIGRATION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-2:123456789012:stateMachine:migration",
+        "MIGRATION_APPROVER": "anyone",
+        "SIGNING_SECRETS_ARN": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:signing",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -445,6 +449,13 @@ class TestCompanies:
         assert name not in at_codat(codat, company)
 
 
+def test_the_example_event_is_answered(module):
+    event = json.loads((ROOT / "events/control_api.json").read_text())
+    answer = module.handler(event, Context())
+    assert answer["statusCode"] == 200
+    assert json.loads(answer["body"]) == {"companies": [], "next_cursor": None}
+
+
 class TestProblems:
     def test_another_client_than_the_bound_one_changes_nothing(
         self, call, module, codat, monkeypatch, registered, company
@@ -464,7 +475,9 @@ class TestProblems:
             ({"status": 500}, 503, "codat-unavailable"),
             ({"status": 401}, 502, "codat-key-refused"),
             ({"status": 403}, 502, "codat-forbids"),
-            ({"status": 400}, 502, "codat-refused"),
+            ({"status": 400}, 400, "codat-refused"),
+            ({"status": 404}, 404, "not-at-codat"),
+            ({"status": 204}, 502, "codat-not-understood"),
             ({"reset": "before"}, 503, "codat-unavailable"),
         ],
     )

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from codat_hub.adapters.product_bus import ProductBus
 from codat_hub.domain.read_state import ReadState, project
-from codat_hub.errors import Unavailable
+from codat_hub.errors import NeverProjected, Unavailable
 from tests.histories import a_read, entry
 
 SMALL = project(ReadState(), a_read(1)).published
@@ -51,6 +51,18 @@ def test_an_entry_names_bus_source_and_type():
 )
 def test_a_refused_entry_is_to_be_tried_later(answer):
     with pytest.raises(Unavailable):
+        ProductBus(FakeEvents(answer), "products").publish(SMALL)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."},
+        ClientError({"Error": {"Code": "ValidationException"}}, "PutEvents"),
+    ],
+)
+def test_what_eventbridge_will_never_take_does_not_hold_up_the_stream(answer):
+    with pytest.raises(NeverProjected):
         ProductBus(FakeEvents(answer), "products").publish(SMALL)
 
 

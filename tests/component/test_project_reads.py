@@ -3,16 +3,19 @@
 import importlib
 import json
 import sys
+from datetime import timedelta
 
 import boto3
 import pytest
 
 from codat_hub.domain.product_event import ProductEvent
+from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import Unavailable
+from tests.builders import an_event
 from tests.component.conftest import create_table
 from tests.component.test_receive_webhook import Context
 from tests.conftest import REGION
-from tests.histories import a_read, as_webhook, entry
+from tests.histories import a_read, as_webhook, at, entry
 from tests.template import ROOT
 
 MODULE = "codat_hub.handlers.project_reads"
@@ -86,6 +89,13 @@ def test_a_poison_record_is_parked_and_the_rest_goes_on(module, dynamodb, state_
     assert "dataType" in parked["reason"]["S"]
 
 
+def test_a_record_from_the_future_is_parked_by_the_time_it_was_received(module, team):
+    received = (at(1) - timedelta(days=2)).isoformat()
+    ahead = a_record(as_webhook(a_read(1)), received_at=received)
+    assert failed(module.handler({"Records": [ahead]}, Context())) == []
+    assert team() == []
+
+
 def test_only_the_records_that_failed_come_again_and_nothing_is_lost(module, monkeypatch, team):
     def refuse_the_second(_self, event: ProductEvent) -> None:
         if event.read.webhook_id == "msg-2":
@@ -114,7 +124,7 @@ def test_a_batch_in_which_everything_fails_says_so_record_by_record(module, monk
 
 
 def test_a_quarantined_item_is_left_alone(module, dynamodb, state_table):
-    webhook = as_webhook(a_read(1))
+    webhook = StoredWebhook("msg", an_event("never.heard.of", {}))
     batch = {"Records": [a_record(webhook, quarantine="unknown event type")]}
     assert failed(module.handler(batch, Context())) == []
     assert dynamodb.scan(TableName=state_table)["Count"] == 0

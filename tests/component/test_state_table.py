@@ -25,6 +25,7 @@ from codat_hub.domain.company import Company, Stamp
 from codat_hub.domain.consent import Consent
 from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.domain.read_state import ReadState, project
 from codat_hub.errors import NeverProjected, Unavailable
 from tests.builders import COMPANY
 from tests.component.conftest import create_table
@@ -86,6 +87,13 @@ def test_any_state_and_directory_entry_come_out_as_they_went_in(table, history):
     _, version = companies.get(COMPANY)
     companies.put(ledger.company, version)
     assert companies.get(COMPANY) == (ledger.company, version + 1)
+
+
+def test_the_products_that_plain_reads_name_are_kept(table):
+    state = project(ReadState(), a_read(1, product=None), standard_products=("lending",)).state
+    ReadStates(table).put(COMPANY, None, state, 0)
+    assert ReadStates(table).get(COMPANY, None) == (state, 1)
+    assert state.named == {"lending": at(1)}
 
 
 def test_an_unknown_company_is_empty_and_of_version_0(companies):
@@ -261,6 +269,7 @@ class TestAssignments:
         at(1),
         "arn:aws:iam::1:user/ann",
         Consent("a", at(0), "J. Doe", "v1", ("invoices",)),
+        at(3),
     )
 
     def test_one_that_never_was_is_absent(self, table):
@@ -285,6 +294,14 @@ class TestAssignments:
         kept.put(replace(self.ASSIGNED, status=Status.ABSENT), 1)
         assert kept.companies_with("a", shard) == []
         assert kept.companies_with("b", shard) == [COMPANY]
+
+    def test_who_has_a_product_is_counted_over_all_shards(self, table):
+        kept = Assignments(table)
+        for number in range(30):
+            kept.put(replace(self.ASSIGNED, company_id=f"company-{number}"), 0)
+        kept.put(replace(self.ASSIGNED, company_id="company-0", status=Status.ABSENT), 1)
+        assert kept.count("a") == 29
+        assert kept.count("b") == 0
 
 
 def test_companies_are_listed_in_the_shard_of_their_id(table):

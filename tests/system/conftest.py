@@ -2,13 +2,16 @@
 
 import contextlib
 import json
+import uuid
 from collections import Counter
 from dataclasses import dataclass
 
 import httpx
 import pytest
 
+from codat_hub.adapters.state_table import StateTable
 from tests.builders import signed_headers
+from tests.system.projection import Projection
 from tools.local.codat import codat_client
 from tools.local.stack import LocalStack, Options
 
@@ -65,6 +68,17 @@ class Hub:
     def codat(self):
         return {"url": self.described["sandbox_url"], "api_key": self.described["codat_api_key"]}
 
+    def linked_company(self, product, number):
+        """Return the id of the nth company, each test its own, that Codat reads the product of."""
+        with codat_client(self.codat) as codat:
+            companies = codat.get("/companies?pageSize=100").json()["results"]
+        return [
+            one["id"]
+            for one in companies
+            if product in one["products"]
+            and any(link["status"] == "Linked" for link in one["dataConnections"])
+        ][number]
+
     def send_example(self, consumer, event_type):
         """Let the sandbox send an example to one of its consumers; return the webhook-id."""
         with codat_client(self.codat) as codat:
@@ -111,3 +125,23 @@ class Hub:
 @pytest.fixture(scope="session")
 def hub(local_stack):
     return Hub(local_stack)
+
+
+@pytest.fixture(scope="session")
+def projection(hub):
+    """A queue behind a rule that takes everything from the bus."""
+    events, sqs = hub.client("events"), hub.client("sqs")
+    queue = sqs.create_queue(QueueName="every-team")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    bus = hub.described["event_bus"]
+    pattern = json.dumps({"source": ["codat-hub"], "detail-type": ["ProductReadCompleted"]})
+    events.put_rule(Name="everything", EventBusName=bus, EventPattern=pattern)
+    targets = [{"Id": "queue", "Arn": arn["QueueArn"]}]
+    events.put_targets(Rule="everything", EventBusName=bus, Targets=targets)
+    table = StateTable(hub.client("dynamodb"), hub.described["state_table"])
+    return Projection(hub, table, queue)
+
+
+@pytest.fixture
+def company():
+    return str(uuid.uuid4())

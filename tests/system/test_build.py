@@ -17,7 +17,11 @@ LAYER = "Dependencies"
 # every Lambda's variables; a handler's settings refuse to load without their own
 VARIABLES = {
     name: "1" for function in FUNCTIONS for name in function.own_variables
-} | {"AWS_DEFAULT_REGION": "eu-west-2"}  # fmt: skip
+} | {
+    "AWS_DEFAULT_REGION": "eu-west-2",
+    "CODAT_BASE_URL": "https://codat.example",
+    "SEND_PRODUCTS_ON_CREATE": "false",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,18 @@ PERMISSIONS = {
         ("events:PutEvents", "ProductBus"),
         ("sqs:SendMessage", "ProjectReadsGivenUp"),
     },
+    "ReplayWebhooksFunction": {
+        ("sqs:ReceiveMessage", "ReplayQueue"),
+        ("sqs:DeleteMessage", "ReplayQueue"),
+        ("sqs:GetQueueAttributes", "ReplayQueue"),
+        ("dynamodb:GetItem", "InboxTable"),
+        ("dynamodb:Scan", "InboxTable"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable"),
+        ("dynamodb:DeleteItem", "StateTable"),
+        ("events:PutEvents", "ProductBus"),
+    },
     "ControlApiFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),
         ("dynamodb:GetItem", "StateTable"),
@@ -213,6 +225,23 @@ class TestProjection:
             s for s in statements("ProjectReadsFunction") if s["Action"] == "events:PutEvents"
         ]
         assert publish["Condition"] == {"StringEqualsIfExists": {"events:source": "codat-hub"}}
+
+
+class TestReplays:
+    def test_a_replays_message_stays_until_it_is_over_and_outlives_the_function(self):
+        queue = RESOURCES["ReplayQueue"]["Properties"]
+        function = RESOURCES["ReplayWebhooksFunction"]["Properties"]
+        assert queue["VisibilityTimeout"] > function["Timeout"]
+        assert queue["RedrivePolicy"]["maxReceiveCount"] == 100
+        source = RESOURCES["ReplayWebhooksSource"]["Properties"]
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["BatchSize"] == 1
+
+    def test_of_the_state_it_may_list_and_remove_only_what_is_parked(self):
+        (unpark,) = [s for s in statements("ReplayWebhooksFunction") if s["Sid"] == "Unpark"]
+        assert unpark["Condition"] == {
+            "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["PARKED"]}
+        }
 
 
 def test_a_refused_signature_reloads_the_secrets_at_most_once_a_minute_by_default():

@@ -67,6 +67,8 @@ class Description(TypedDict):
     receive_webhook_logs: str
     project_reads_logs: str
     project_reads_given_up: str
+    replay_queue: str
+    replay_webhooks_logs: str
 
 
 class Reporter(Protocol):
@@ -251,6 +253,8 @@ class LocalStack:
             "receive_webhook_logs": outputs["ReceiveWebhookLogs"],
             "project_reads_logs": outputs["ProjectReadsLogs"],
             "project_reads_given_up": outputs["ProjectReadsGivenUp"],
+            "replay_queue": outputs["ReplayQueue"],
+            "replay_webhooks_logs": outputs["ReplayWebhooksLogs"],
         }
 
     def _probe(self, webhook_url: str, log_group: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from codat_hub.domain.stored_webhook import StoredWebhook
@@ -13,4 +14,10 @@ if TYPE_CHECKING:
 def stored_webhook(image: Mapping[str, Any]) -> StoredWebhook:
     """Read an inbox item's image, deserialised; its attributes are listed in inbox.py."""
     body = str(image.get("body", "")).encode(errors="surrogatepass")
-    return StoredWebhook(str(image["webhook_id"]), body, image.get("quarantine"))
+    received = image.get("received_at")
+    return StoredWebhook(
+        webhook_id=str(image["webhook_id"]),
+        body=body,
+        quarantine=image.get("quarantine"),
+        received_at=None if received is None else datetime.fromisoformat(received),
+    )

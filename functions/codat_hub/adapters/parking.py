@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from codat_hub.adapters.state_table import StateTable
 
+_PARKED: Final = "PARKED"
 _KEPT: Final = timedelta(days=90)
 _LONGEST: Final = 500  # characters of a reason
 
@@ -29,4 +30,14 @@ class Parking:
             "parked_at": spell(now),
             "expires_at": int((now + _KEPT).timestamp()),
         }
-        self._table.put(ItemKey("PARKED", webhook_id), item, version=0)
+        self._table.put(ItemKey(_PARKED, webhook_id), item, version=0)
+
+    def page(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        """Return some parked webhook-ids, and what to give as `after` next; None at the end."""
+        found = self._table.page(ItemKey(_PARKED, after or ""), limit)
+        webhook_ids = [key.sk for key in found]
+        return webhook_ids, webhook_ids[-1] if len(found) == limit else None
+
+    def unpark(self, webhook_id: str) -> None:
+        """Forget that it was parked, if it was. Raises Unavailable."""
+        self._table.delete(ItemKey(_PARKED, webhook_id))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_hub.domain.product_event import DETAIL_TYPE, SOURCE
-from codat_hub.errors import Unavailable
+from codat_hub.errors import NeverProjected, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from codat_hub.domain.product_event import ProductEvent
+
+# What no retry mends, such as an entry that is too large. (EventBridge API: PutEvents)
+_REFUSED_FOR_GOOD: Final = {"ValidationException", "InvalidArgument", "MalformedDetail"}
 
 
 class EventsClient(Protocol):
@@ -31,7 +34,8 @@ class ProductBus:
         """Put the event, in parts if it is too large for one entry.
 
         Raises Unavailable unless EventBridge took every part; then some may be out already, and
-        publishing again repeats them under their own event keys.
+        publishing again repeats them under their own event keys. Raises NeverProjected for an
+        event that it will never take.
         """
         for part in event.parts():
             self._put(part)
@@ -46,9 +50,16 @@ class ProductBus:
         try:
             # one entry a call: the limit of a call is that of an entry
             answer = self._client.put_events(Entries=[entry])
-        except (ClientError, BotoCoreError) as error:
+        except ClientError as error:
+            raise _refusal(error.response["Error"].get("Code"), str(error)) from error
+        except BotoCoreError as error:
             raise Unavailable(f"the event was not published: {error}") from error
         (said,) = answer["Entries"]
         if answer["FailedEntryCount"] or "EventId" not in said:
             code, text = said.get("ErrorCode"), said.get("ErrorMessage")
-            raise Unavailable(f"EventBridge refused the event: {code}: {text}")
+            raise _refusal(code, f"{code}: {text}")
+
+
+def _refusal(code: str | None, text: str) -> Exception:
+    kind = NeverProjected if code in _REFUSED_FOR_GOOD else Unavailable
+    return kind(f"EventBridge refused the event: {text}")

@@ -27,7 +27,8 @@ class ReadStates:
 
     `reads`: the reads that count, each `[time, fingerprint, {suffix: Codat event id}]`
     `keys`: connection id -> data type -> `[status, read of the latest status, read of the
-    watermark or null, newest removal answered or null]`, reads by their place in `reads`.
+    watermark or null, newest reset answered or null]`, reads by their place in `reads`
+    `named`: of plain reads, standard product -> time of the read that named it first.
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -63,6 +64,7 @@ def _item(state: ReadState) -> dict[str, Any]:
         "last_read_at": spell_or_none(state.last_read_at),
         "reads": [[spell(read.at), read.fingerprint, dict(read.seen)] for read in state.reads],
         "keys": keys,
+        "named": {product: spell(at) for product, at in state.named.items()} or None,
     }
 
 
@@ -78,7 +80,8 @@ def _state(stored: Stored) -> ReadState:
         for data_type, row in rows.items()
     }
     keys = {key: keys[key] for key in sorted(keys)}
-    return ReadState(keys, reads, moment_or_none(item.get("last_read_at")))
+    named = {name: datetime.fromisoformat(at) for name, at in item.get("named", {}).items()}
+    return ReadState(keys, reads, moment_or_none(item.get("last_read_at")), named)
 
 
 def _key_state(row: list[Any], reads: tuple[KnownRead, ...]) -> KeyState:

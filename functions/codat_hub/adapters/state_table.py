@@ -13,6 +13,7 @@
     PARKED             / {webhook-id}     parking.py, with `expires_at` (TTL)
     CODAT              / MIGRATION        migrations.py, which migration was started last
     MIGRATION#{id}     / RUN, EPOCH, ENTRY#…, CHUNK#…   migrations.py
+    REPLAY#{id}        / RUN              replays.py, with `expires_at` (TTL)
 
 The index `gsi1` (keys only) lists items: `gsi1pk` is a group of them, `gsi1sk` the unique rank in
 it. Big groups are spread over SHARDS partitions by the company:
@@ -125,6 +126,32 @@ class StateTable:
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(f"the state was not read: {error}") from error
         return [(ItemKey(one["pk"]["S"], one["sk"]["S"]), _stored(one)) for one in items]
+
+    def page(self, after: ItemKey, limit: int) -> list[ItemKey]:
+        """Return the keys of a partition's next items behind one sort key, empty for the first."""
+        try:
+            answer = self._client.query(
+                TableName=self._name,
+                KeyConditionExpression="pk = :pk AND sk > :after",
+                # no sort key is empty, and none may be compared with an empty one
+                ExpressionAttributeValues={
+                    ":pk": {"S": after.pk},
+                    ":after": {"S": after.sk or " "},
+                },
+                ProjectionExpression="pk, sk",
+                ConsistentRead=True,
+                Limit=limit,
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not read: {error}") from error
+        return [ItemKey(one["pk"]["S"], one["sk"]["S"]) for one in answer["Items"]]
+
+    def delete(self, key: ItemKey) -> None:
+        """Remove the item, if it is there."""
+        try:
+            self._client.delete_item(TableName=self._name, Key=_spelt(key))
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not written: {error}") from error
 
     def listed(
         self, group: str, *, after: str | None = None, up_to: str | None = None, limit: int = 100

@@ -57,7 +57,7 @@ def assignment_answer(assignment: Assignment) -> Response[AssignmentAnswer]:
     "/companies/<company_id>/products/<product>",
     summary="Add a product, if a consent covers it",
     tags=_TAGS,
-    responses=answers(404, *CALLS_CODAT),
+    responses=answers(*CALLS_CODAT),
     operation_id="add_product",
 )
 def add_product(company_id: CompanyId, product: ProductId) -> AssignmentAnswer:
@@ -70,7 +70,6 @@ def add_product(company_id: CompanyId, product: ProductId) -> AssignmentAnswer:
     summary="Remove a product; its consent stays",
     tags=_TAGS,
     responses=answers(
-        404,
         *CALLS_CODAT,
         success={
             200: "The product is gone.",

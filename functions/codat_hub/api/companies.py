@@ -175,7 +175,7 @@ def list_companies(  # noqa: PLR0917  # one argument is one query parameter
     "/companies/<company_id>",
     summary="Show one company",
     tags=_TAGS,
-    responses=answers(404),
+    responses=answers(),
     operation_id="show_company",
 )
 def show_company(company_id: CompanyId) -> CompanyDetails:

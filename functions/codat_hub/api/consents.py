@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003  # pydantic reads the annotation
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
-from aws_lambda_powertools.event_handler import Response  # noqa: TC002  # read at run time
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel
 
@@ -84,7 +84,7 @@ def list_consents(company_id: CompanyId, history: Annotated[bool, Query()] = Fal
     "/companies/<company_id>/consents/<product>",
     summary="Record a consent",
     tags=_TAGS,
-    responses=answers(404, *CALLS_CODAT),
+    responses=answers(*CALLS_CODAT),
     operation_id="grant_consent",
 )
 def grant_consent(
@@ -100,7 +100,6 @@ def grant_consent(
     summary="Revoke a consent: this product is taken away at Codat, and no other",
     tags=_TAGS,
     responses=answers(
-        404,
         *CALLS_CODAT,
         success={
             200: "Revoked, and the product is gone.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003  # pydantic reads the annotation
+from datetime import datetime  # pydantic reads the annotation
 from typing import Annotated, Any, Final, Self
 
 from aws_lambda_powertools.event_handler import Response

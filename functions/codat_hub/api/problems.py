@@ -69,7 +69,7 @@ BY_THE_GATEWAY: Final = {
     "429": "Too many requests at once, or Codat's quota is used up: `Retry-After` says until when.",
     "504": "The hub did not answer in time. Repeat the request: what was done is kept.",
 }
-_ALWAYS: Final = (400, 415, 500, 503)
+_ALWAYS: Final = (400, 404, 415, 500, 503)
 # of routes that call Codat
 CALLS_CODAT: Final = (409, 429, 502)
 
@@ -195,9 +195,15 @@ def call_failed(error: errors.CallFailed) -> Response[str]:
         case errors.Forbidden():
             status, name = 502, "codat-forbids"
             detail = "Codat's plan or permissions do not allow it."
-        case _:
-            status, name = 502, "codat-refused"
+        case errors.NotFound():
+            status, name = 404, "not-at-codat"
+            detail = "Codat does not know it."
+        case errors.Permanent():
+            status, name = 400, "codat-refused"
             detail = "Codat refused it."
+        case _:
+            status, name = 502, "codat-not-understood"
+            detail = "Codat did not answer as documented."
     said = f" Codat said: {error.error}" if error.error and error.status else ""
     wait = _wait(error) if status in {429, 503} else None
     return problem(

@@ -13,12 +13,12 @@ from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.domain.data_type import DATA_TYPES
 from codat_hub.domain.product import Kind, Product, Schedule
-from codat_hub.usecases.registry import Applied  # noqa: TC001  # pydantic reads the annotation
+from codat_hub.usecases.registry import Applied
 
 router: Final = new_router()
 _TAGS: Final = ["products"]
-_READ: Final = answers(404)
-_CHANGE: Final = answers(404, 409)
+_READ: Final = answers()
+_CHANGE: Final = answers(409)
 
 
 class ScheduleFields(Request):

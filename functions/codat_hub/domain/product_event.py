@@ -102,16 +102,17 @@ class ProductEvent:
     def covers(self, other: ProductEvent) -> bool:
         """Tell whether who has acted on this one need not see the other."""
         ours: dict[Key, tuple[Entry, Window]] = {e.key: (e, window) for e, window in self.windows}
-        return self.event_key == other.event_key and all(
-            entry.key in ours
-            and ours[entry.key][0].status == entry.status
-            and ours[entry.key][1].covers(window)
-            for entry, window in other.windows
+        named = set(self.standard_products) >= set(other.standard_products)
+        return (
+            self.event_key == other.event_key
+            and named
+            and all(
+                entry.key in ours
+                and ours[entry.key][0].status == entry.status
+                and ours[entry.key][1].covers(window)
+                for entry, window in other.windows
+            )
         )
-
-    def for_standard(self, products: Iterable[str]) -> ProductEvent:
-        """Name the standard products that a plain read may have been for."""
-        return replace(self, standard_products=tuple(products))
 
     def parts(self, limit: int = MAX_DETAIL) -> Iterator[ProductEvent]:
         """Yield the event itself, or as many events as it takes to keep each below the limit."""

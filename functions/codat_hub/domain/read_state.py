@@ -73,11 +73,16 @@ class KeyState:
 
 @dataclass(frozen=True, slots=True)
 class ReadState:
-    """Of one (company, product). Immutable; reads are those that `keys` refer to, oldest first."""
+    """Of one (company, product). Immutable; reads are those that `keys` refer to, oldest first.
+
+    `named`: of plain reads the standard products they are published for, each with the read that
+    named it first.
+    """
 
     keys: Mapping[Key, KeyState] = field(default_factory=dict)
     reads: tuple[KnownRead, ...] = ()
     last_read_at: datetime | None = None
+    named: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,16 @@ class Projection:
     published: ProductEvent | None = None
 
 
-def project(state: ReadState, event: ReadEvent, resets: Resets = lambda _: None) -> Projection:
+def project(
+    state: ReadState,
+    event: ReadEvent,
+    resets: Resets = lambda _: None,
+    standard_products: tuple[str, ...] = (),
+) -> Projection:
     """Decide what an event changes and what teams are told. The order of arrival is no matter.
 
     resets: connection id -> when it, or the product, was last removed; None if never.
+    standard_products: those that a plain read may have been for.
     """
     if any(event.event_id in read.seen.values() for read in state.reads):
         return Projection(state, Outcome.REPEATED)
@@ -98,19 +109,20 @@ def project(state: ReadState, event: ReadEvent, resets: Resets = lambda _: None)
     if known:
         nearest = min(known, key=lambda read: (abs(read.at - event.at), read.at))
         return Projection(_fold(state, nearest, event), Outcome.FOLDED)
-    return _project_read(state, event, resets)
+    return _project_read(state, event, resets, standard_products)
 
 
-def _project_read(state: ReadState, event: ReadEvent, resets: Resets) -> Projection:
+def _project_read(
+    state: ReadState, event: ReadEvent, resets: Resets, products: tuple[str, ...]
+) -> Projection:
     keys, windows = dict(state.keys), []
+    named = _named(state, event, products)
     answered: set[datetime] = set()
     for entry in event.entries:
         known = keys.get(entry.key)
         if not _counts(entry, event.read_id, known):
             continue
-        reset = resets(entry.key.connection_id)
-        if reset is not None and reset >= event.at:
-            reset = None  # removed after this read: not this one's to answer
+        reset = _reset(event, resets(entry.key.connection_id), named)
         window = _window(entry, event, known)
         if window.modified_from and reset and _is_open(reset, known):
             window = FULL_LOAD
@@ -118,11 +130,29 @@ def _project_read(state: ReadState, event: ReadEvent, resets: Resets) -> Project
         windows.append((entry, window))
         keys[entry.key] = _advance(entry, event.read_id, known, reset)
     seen = KnownRead(event.at, event.read_id.fingerprint, {event.suffix: event.event_id})
-    after = _bounded(_touch(replace(state, keys=keys, reads=(*state.reads, seen)), event))
+    known_reads = (*state.reads, seen)
+    after = _bounded(_touch(replace(state, keys=keys, reads=known_reads, named=named), event))
     if not windows:
         return Projection(after, Outcome.SUPERSEDED)
-    published = ProductEvent(event, tuple(windows), frozenset(answered))
+    published = ProductEvent(event, tuple(windows), frozenset(answered), products)
     return Projection(after, Outcome.PUBLISHED, published)
+
+
+def _named(state: ReadState, event: ReadEvent, products: tuple[str, ...]) -> Mapping[str, datetime]:
+    """Note which products the newest read names; the team of a new one has nothing so far."""
+    if state.last_read_at is not None and event.at <= state.last_read_at:
+        return state.named
+    return {product: state.named.get(product, event.at) for product in products}
+
+
+def _reset(
+    event: ReadEvent, removed: datetime | None, named: Mapping[str, datetime]
+) -> datetime | None:
+    """Return the newest reason for a full load that this read can answer: none of after it."""
+    times = [at for at in named.values() if at <= event.at]
+    if removed is not None and removed < event.at:
+        times.append(removed)
+    return max(times, default=None)
 
 
 def _counts(entry: Entry, read: ReadId, known: KeyState | None) -> bool:

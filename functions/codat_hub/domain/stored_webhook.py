@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.domain import rate_limit
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # Codat's longest data type has 27 characters, a connection id 36, a status 17.
 _MAX_NAME: Final = 64
+# Time zones apart; what is dated later than this would supersede all that comes until then.
+_AHEAD: Final = timedelta(days=1)
 _REMOVES: Final = frozenset({"connection.disconnected", "connection.deleted"})
 
 
@@ -31,6 +34,7 @@ class StoredWebhook:
     webhook_id: str
     body: bytes
     quarantine: str | None = None
+    received_at: datetime | None = None
 
 
 type Fact = ReadEvent | CompanyChange | RateLimit
@@ -48,6 +52,8 @@ def interpret(webhook: StoredWebhook) -> Fact | None:
     generated = CodatTime(placed.generated_date).moment
     if generated is None:
         raise NeverProjected("generatedDate is not a date")
+    if webhook.received_at is not None and generated - webhook.received_at > _AHEAD:
+        raise NeverProjected("generatedDate is over a day after the webhook was received")
     stamp = Stamp(generated, placed.event_id)
     family = placed.event_type.partition(".")[0]
     if placed.company_id is not None and (read := parse_read_completed(placed.event_type)):

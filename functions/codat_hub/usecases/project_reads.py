@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from codat_hub.domain import company as directory
@@ -13,6 +14,7 @@ from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_event import ReadEvent
 from codat_hub.domain.read_state import project
 from codat_hub.domain.stored_webhook import interpret
+from codat_hub.domain.webhook_event import Unplaced, place
 from codat_hub.errors import NeverProjected, Unavailable
 from codat_hub.telemetry import logger
 
@@ -101,7 +103,8 @@ class ProjectReads:
         return report
 
     def _project(self, webhook: StoredWebhook) -> Report:
-        if webhook.quarantine is not None:
+        # an item that is replayed may be of a kind that was learned since
+        if webhook.quarantine is not None and isinstance(place(webhook.body), Unplaced):
             return Report("quarantined")
         match interpret(webhook):
             case ReadEvent() as read:
@@ -119,18 +122,20 @@ class ProjectReads:
         On a conflict with another projector everything is read and decided anew; what was
         published already is published again only where it does not cover the new decision.
         """
+        kinds = self.registry.kinds()
         out: ProductEvent | None = None
         for _ in range(_TRIES):
             company = self._known_company(event.company_id)
             state, version = self.read_states.get(event.company_id, event.product)
-            result = project(state, event, lambda one: company.removed_at(event.product, one))  # noqa: B023
+            removed_at = partial(company.removed_at, event.product)
+            result = project(state, event, removed_at, _standard_products(event, company, kinds))
             if result.published and not (out and out.covers(result.published)):
-                out = self._complete(result.published, company)
+                out = result.published
                 self.bus.publish(out)
             if result.state == state or self.read_states.put(
                 event.company_id, event.product, result.state, version
             ):
-                return self._report(event, company, result, out)
+                return _report(result, company, kinds, out)
         raise Unavailable(f"{event.company_id}: others kept changing its state")
 
     def _known_company(self, company_id: str) -> Company:
@@ -139,26 +144,6 @@ class ProjectReads:
         if not version:
             self.companies.put(company, version)  # if another projector was first, it is known
         return company
-
-    def _complete(self, event: ProductEvent, company: Company) -> ProductEvent:
-        """Name the standard products that a plain read may have been for."""
-        if event.read.product is not None:
-            return event
-        kinds = self.registry.kinds()
-        # one that nobody registered may be standard: better told once too often than never
-        return event.for_standard(p for p in company.products if kinds.get(p) != "custom")
-
-    def _report(
-        self, event: ReadEvent, company: Company, result: Projection, out: ProductEvent | None
-    ) -> Report:
-        if out is None:
-            return Report(result.outcome)
-        failed = tuple(
-            FailedType(one.key.data_type, company.integration(one.key.connection_id), one.status)
-            for one in out.unsuccessful
-        )
-        unknown = event.product is not None and event.product not in self.registry.kinds()
-        return Report("published", failed, event.product if unknown else None)
 
     def _change_company(self, change: CompanyChange) -> Report:
         for _ in range(_TRIES):
@@ -184,3 +169,27 @@ class ProjectReads:
         logger.error("webhook parked", webhook_id=webhook.webhook_id, reason=reason)
         self.parking.park(webhook.webhook_id, reason, self.now())
         return Report("parked")
+
+
+def _standard_products(
+    event: ReadEvent, company: Company, kinds: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the standard products that a plain read may have been for."""
+    if event.product is not None:
+        return ()
+    # one that nobody registered may be standard: better told once too often than never
+    return tuple(one for one in company.products if kinds.get(one) != "custom")
+
+
+def _report(
+    result: Projection, company: Company, kinds: Mapping[str, str], out: ProductEvent | None
+) -> Report:
+    if out is None:
+        return Report(result.outcome)
+    failed = tuple(
+        FailedType(one.key.data_type, company.integration(one.key.connection_id), one.status)
+        for one in out.unsuccessful
+    )
+    product = out.read.product
+    unknown = product is not None and product not in kinds
+    return Report("published", failed, product if unknown else None)

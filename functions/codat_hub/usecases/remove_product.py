@@ -18,7 +18,7 @@ class RemoveProduct:
     """Remove one product from a company and leave the others alone; it may be gone already.
 
     The assignment returned is absent, or `removing` when a call that adds may still arrive: then
-    repeat the request after `unsettled_until`. Raises Conflict, WrongClient, CallFailed,
+    repeat the request after `unsettled_until`. Raises Absent, Conflict, WrongClient, CallFailed,
     Unavailable.
     """
 
@@ -28,6 +28,10 @@ class RemoveProduct:
     def __call__(self, company_id: str, product: str, by: str, reason: str) -> Assignment:
         self._pairs.refuse_during_migration(company_id, product)
         self._pairs.check_client()
+        _, version = self._pairs.assignments.get(company_id, product)
+        if not version:
+            self._pairs.registered(product)
+            self._pairs.products_at_codat(company_id)
         return self.finish(company_id, product, by, reason)
 
     def stop(self, company_id: str, product: str, by: str, reason: str) -> Assignment:

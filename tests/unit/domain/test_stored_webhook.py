@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -50,6 +51,18 @@ def test_a_plain_read_is_of_the_standard_products():
 @pytest.mark.parametrize("raw", [None, "", "soon", 5, "0001-01-01T00:00:00+23:00"])
 def test_a_date_that_cannot_be_read_is_none_so_that_everything_is_loaded(raw):
     assert meaning(a_read_completed(modifiedFromDate=raw)).modified_from is None
+
+
+@pytest.mark.parametrize("hours", [-48, 0, 23])
+def test_a_date_may_be_some_hours_ahead_of_our_clock(hours):
+    webhook = StoredWebhook("m", a_read_completed(), received_at=GENERATED - timedelta(hours=hours))
+    assert interpret(webhook).at == GENERATED
+
+
+def test_a_webhook_from_the_future_is_not_projected_for_it_would_hide_all_until_then():
+    webhook = StoredWebhook("m", a_read_completed(), received_at=GENERATED - timedelta(hours=25))
+    with pytest.raises(NeverProjected, match="over a day after"):
+        interpret(webhook)
 
 
 def test_of_two_entries_of_one_key_the_complete_one_counts():

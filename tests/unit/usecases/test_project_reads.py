@@ -143,6 +143,10 @@ def test_what_is_in_quarantine_is_left_there(world):
     assert not world.parking.parked
 
 
+def test_what_was_in_quarantine_is_projected_once_its_kind_is_known(world):
+    assert project(world, replace(READ, quarantine="unknown event type")) == Report("published")
+
+
 class TestParking:
     @pytest.mark.parametrize(
         "body",

@@ -1,0 +1,71 @@
+"""Lambda: a replay's id from the queue -> its webhooks projected again, page by page."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from aws_lambda_powertools.metrics import MetricUnit
+from botocore.config import Config
+
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.inbox_archive import InboxArchive
+from codat_hub.adapters.parking import Parking
+from codat_hub.adapters.product_bus import ProductBus
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.rate_limits import RateLimits
+from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.replays import Replays
+from codat_hub.adapters.state_table import StateTable
+from codat_hub.errors import Unavailable
+from codat_hub.settings import ReplayWebhooksSettings
+from codat_hub.telemetry import logger, metrics
+from codat_hub.usecases.project_reads import ProjectReads
+from codat_hub.usecases.replay_webhooks import ReplayWebhooks
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_AWS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
+_FOR_A_PAGE: Final = 60_000  # milliseconds, far more than a page takes
+
+settings = ReplayWebhooksSettings.from_env()
+_dynamodb = boto3.client("dynamodb", config=_AWS)
+_table = StateTable(_dynamodb, settings.state_table)
+_parking = Parking(_table)
+replay = ReplayWebhooks(
+    replays=Replays(_table),
+    archive=InboxArchive(_dynamodb, settings.inbox_table),
+    parking=_parking,
+    project=ProjectReads(
+        read_states=ReadStates(_table),
+        companies=Companies(_table),
+        rate_limits=RateLimits(_table),
+        registry=ProductRegistry(_table),
+        bus=ProductBus(boto3.client("events", config=_AWS), settings.product_bus),
+        parking=_parking,
+    ),
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """SQS batch in; out the messages that the queue is to bring again, for replays not over."""
+    unfinished = [one["messageId"] for one in event["Records"] if not _go_on(one["body"], context)]
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in unfinished]}
+
+
+def _go_on(replay_id: str, context: LambdaContext) -> bool:
+    try:
+        over = replay(replay_id, partial(_has_time, context))
+    except Unavailable as fault:
+        logger.error("replay interrupted", replay_id=replay_id, cause=str(fault))
+        over = False
+    metrics.add_metric("replay_over" if over else "replay_continued", MetricUnit.Count, 1)
+    return over
+
+
+def _has_time(context: LambdaContext) -> bool:
+    return context.get_remaining_time_in_millis() > _FOR_A_PAGE

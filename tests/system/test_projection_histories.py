@@ -1,0 +1,101 @@
+"""The same histories as in memory, in any order and with repeats, through the deployed stack."""
+
+import random
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from codat_hub.adapters.companies import Companies
+from codat_hub.domain.read_event import Entry
+from tests.histories import (
+    KEYS,
+    Ledger,
+    a_read,
+    a_removal,
+    at,
+    entry,
+    histories,
+    newest_complete,
+    shuffled,
+)
+from tests.system.projection import covered_until, of, windows
+
+HISTORY = [
+    a_read(1, entry(), entry("payments"), entry(connection_id="b"), since=None),
+    replace(a_read(1.01, entry(), entry("payments"), entry(connection_id="b"), since=None),
+            subs=frozenset({"initial"})),
+    a_read(2, entry(), entry("payments", status="FetchError"), since=1),
+    a_removal(2.5, connection="b"),
+    a_read(3, entry(), entry("payments"), entry(connection_id="b", status="AuthError"), since=1),
+    a_read(4, entry(status="MapError"), entry("company"), since=3),
+    a_removal(4.5),
+    a_read(5, entry(), entry("payments"), entry(connection_id="b"), since=3),
+    a_read(6, entry("payments"), entry(connection_id="b", status="NotSupported"), since=5),
+]  # fmt: skip
+LAST = a_read(100, *(entry(kind, where) for kind in ("invoices", "payments", "company")
+                     for where in "ab"), since=99)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_history_in_any_order_with_repeats_ends_as_in_the_domain(projection, company, seed):
+    rng = random.Random(seed)
+    mixed = [*HISTORY, *rng.sample(HISTORY, 4)]
+    rng.shuffle(mixed)
+    with ThreadPoolExecutor(3) as pool:
+        sent = list(pool.map(lambda event: projection.send(event, company), mixed))
+    projection.projected(*sent)
+    ledger = Ledger().take(*(of(one, company) for one in HISTORY))
+    state, _ = projection.state(company)
+    assert replace(state, keys=without_answers(state)) == ledger.facts[0]
+    assert Companies(projection.table).get(company)[0].removed_connections == {"b": at(2.5)}
+    projection.projected(projection.send(LAST, company))
+    details = projection.details(company)
+    for kind in ("invoices", "payments", "company"):
+        for where in "ab":
+            assert covered_until(details, kind, where) == LAST.at
+    occurred = [detail["occurred_at"] for detail in details]
+    assert len(set(occurred)) == len(occurred)
+    newest = newest_complete(HISTORY, LAST.entries[0].key)
+    assert newest in {until for _, until in windows(details, "invoices")}
+
+
+def without_answers(state):
+    return {key: replace(one, covered=None) for key, one in state.keys.items()}
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(data=st.data(), history=histories())
+def test_any_history_ends_as_in_memory(projection, data, history):
+    company = str(uuid.uuid4())
+    mixed = shuffled(data.draw, history)
+    ids = [f"msg-{number}-{company}" for number in range(len(mixed))]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(projection.send, mixed, [company] * len(mixed), ids))
+    projection.projected(*ids)
+    ledger = Ledger().take(*(of(event, company) for event in history))
+    state, _ = projection.state(company)
+    assert replace(state, keys=without_answers(state)) == ledger.facts[0]
+    directory, _ = Companies(projection.table).get(company)
+    assert directory.removed_connections == ledger.company.removed_connections
+    assert directory.removed_products == ledger.company.removed_products
+    details = projection.details(company)
+    for key in KEYS:
+        until, newest = covered_until(details, *key), newest_complete(history, key)
+        assert (until is None) == (newest is None)
+        assert until is None or until >= newest
+    last = a_read(1000, *(Entry(key, "Complete", True) for key in KEYS), since=999)
+    projection.projected(projection.send(last, company))
+    assert projection.state(company)[0] == ledger.take(of(last, company)).state
+    for key in KEYS:
+        assert covered_until(projection.details(company), *key) == last.at
