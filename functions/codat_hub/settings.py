@@ -124,7 +124,20 @@ class ReplayWebhooksSettings(_Settings):
 
 
 @dataclass(frozen=True)
+class ReconcileSettings(_Settings):
+    state_table: str = text()
+    consents_table: str = text()
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = text_or_nothing()
+    signing_secrets_arn: str = text()
+    webhooks_api_id: str = text()
+    webhook_domain: str = text_or_nothing()
+
+
+@dataclass(frozen=True)
 class ControlApiSettings(_Settings):
+    environment: str = text()
     state_table: str = text()
     consents_table: str = text()
     codat_api_key_arn: str = text()
@@ -138,6 +151,8 @@ class ControlApiSettings(_Settings):
     migration_state_machine_arn: str = text()
     migration_approver: str = text()
     signing_secrets_arn: str = text()
+    reconcile_queue_url: str = text()
+    replay_queue_url: str = text()
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,11 @@ def group(aws):
 @pytest.fixture
 def module(dynamodb, secretsmanager, group, codat, monkeypatch):
     key = secretsmanager.create_secret(Name="key", SecretString=codat.ready["api_key"])
+    sqs = boto3.client("sqs", region_name=REGION)
     variables = {
+        "ENVIRONMENT": "dev",
+        "RECONCILE_QUEUE_URL": sqs.create_queue(QueueName="reconciles")["QueueUrl"],
+        "REPLAY_QUEUE_URL": sqs.create_queue(QueueName="replays")["QueueUrl"],
         "STATE_TABLE": create_table(dynamodb, "StateTable"),
         "CONSENTS_TABLE": create_table(dynamodb, "ConsentsTable"),
         "CODAT_API_KEY_ARN": key["ARN"],
@@ -44,7 +48,7 @@ def module(dynamodb, secretsmanager, group, codat, monkeypatch):
         "PLANNER_ARN": "arn:aws:lambda:eu-west-2:123456789012:function:planner",
         "SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/scheduler",
         "SCHEDULE_FAILURES_ARN": "arn:aws:sqs:eu-west-2:123456789012:failures",
-        "MIGRATION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-2:123456789012:stateMachine:migration",
+        "MIGRATION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-2:123456789012:stateMachine:m",
         "MIGRATION_APPROVER": "anyone",
         "SIGNING_SECRETS_ARN": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:signing",
     }

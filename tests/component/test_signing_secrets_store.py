@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from tests.builders import OTHER_SECRET, SECRET
 from tools.cli import environments, secrets
+from tools.cli.__main__ import app
 from tools.cli.environments import Environment, Name
 from tools.signing_secrets import MalformedSecret, SigningSecretsStore
 
@@ -23,14 +24,19 @@ def store(secretsmanager, arn):
 
 
 @pytest.fixture
-def hub(arn, monkeypatch):
+def api_key_arn(secretsmanager):
+    return secretsmanager.create_secret(Name="api-key", SecretString="none yet")["ARN"]
+
+
+@pytest.fixture
+def hub(arn, api_key_arn, monkeypatch):
     """Run `hub secrets …` against moto, in any environment."""
-    monkeypatch.setattr(
-        secrets, "find", lambda name: Environment(name, "eu-west-2", {"SigningSecretsArn": arn})
-    )
+    outputs = {"SigningSecretsArn": arn, "CodatApiKeyArn": api_key_arn}
+    monkeypatch.setattr(secrets, "find", lambda name: Environment(name, "eu-west-2", outputs))
 
     def run(*words, stdin=""):
-        return CliRunner().invoke(secrets.app, words, input=stdin)
+        env = {"HUB_ENV": "local"}
+        return CliRunner().invoke(app, ["secrets", *words], input=stdin, env=env)
 
     return run
 
@@ -38,7 +44,7 @@ def hub(arn, monkeypatch):
 def test_a_new_stack_accepts_nothing_and_says_what_to_do(hub, store):
     assert store.read() == {}
     answer = hub("list")
-    assert (answer.exit_code, "hub secrets add" in answer.stdout) == (0, True)
+    assert (answer.exit_code, "hub secrets add" in answer.stderr) == (0, True)
     assert json.loads(hub("list", "--json").stdout) == {}
 
 
@@ -139,8 +145,8 @@ def test_retiring_an_unknown_consumer_names_the_known_ones(hub, store):
 
 
 def test_without_a_local_stack_the_answer_is_how_to_start_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(environments, "_LOCAL", tmp_path / "stack.json")
-    answer = CliRunner().invoke(secrets.app, ["list"])
+    monkeypatch.setattr(environments, "LOCAL", tmp_path / "stack.json")
+    answer = CliRunner().invoke(app, ["secrets", "list", "--env", "local"])
     assert (answer.exit_code, "make up" in answer.output) == (1, True)
 
 
@@ -153,7 +159,66 @@ def test_a_stack_that_is_not_deployed_is_named(monkeypatch):
             raise ClientError({"Error": {"Code": "ValidationError"}}, "DescribeStacks")
 
     monkeypatch.setattr(environments, "_session", lambda _name: NoStack())
-    answer = CliRunner().invoke(secrets.app, ["list", "--env", Name.DEV])
+    answer = CliRunner().invoke(app, ["secrets", "list", "--env", Name.DEV])
     assert answer.exit_code == 1
     assert "codat-hub-dev" in answer.output
     assert "make deploy ENV=dev" in answer.output
+
+
+def test_nobody_adds_a_secret_in_prod_by_a_slip(hub, store):
+    assert hub("add", "lending", "--env", "prod", stdin=SECRET).exit_code == 1
+    assert store.read() == {}
+    assert hub("add", "lending", "--env", "prod", "--yes-prod", stdin=SECRET).exit_code == 0
+    assert store.read() == {"lending": [SECRET]}
+
+
+def test_rotate_leads_through_both_halves_and_ends(hub, store):
+    store.set({"lending": [SECRET]})
+    begun = hub("rotate", "lending", stdin=OTHER_SECRET)
+    assert begun.exit_code == 0
+    assert "hub secrets rotate lending --env local" in begun.stderr
+    assert store.read() == {"lending": [OTHER_SECRET, SECRET]}
+    assert hub("rotate", "lending", stdin="n\n").exit_code == 1
+    assert store.read() == {"lending": [OTHER_SECRET, SECRET]}
+    assert hub("rotate", "lending", stdin="y\n").exit_code == 0
+    assert store.read() == {"lending": [OTHER_SECRET]}
+
+
+def test_rotate_refuses_the_secret_that_is_accepted_already(hub, store):
+    store.set({"lending": [SECRET]})
+    answer = hub("rotate", "lending", stdin=SECRET)
+    assert (answer.exit_code, "Rotate it in the Portal first" in answer.stderr) == (1, True)
+    assert SECRET[6:] not in answer.output
+    assert store.read() == {"lending": [SECRET]}
+
+
+def test_an_unknown_consumer_is_not_rotated(hub, store):
+    assert hub("rotate", "lending", stdin=SECRET).exit_code == 1
+    assert store.read() == {}
+
+
+def test_the_api_key_is_stored_and_never_shown(hub, secretsmanager, api_key_arn):
+    key = "0123456789abcdefSECRETKEY"
+    answer = hub("set-api-key", "--yes", stdin=f" {key}\n")
+    assert answer.exit_code == 0
+    assert key not in answer.output
+    assert secrets.fingerprint(key) in answer.stdout
+    assert secretsmanager.get_secret_value(SecretId=api_key_arn)["SecretString"] == key
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "short", "with a space in it", "Basic MDEyMzQ1Njc4OQ==", "ключключ"]
+)
+def test_what_is_no_api_key_is_refused_and_not_repeated(hub, secretsmanager, api_key_arn, typed):
+    answer = hub("set-api-key", "--yes", stdin=typed)
+    assert answer.exit_code == 2
+    assert not typed or typed not in answer.output
+    assert secretsmanager.get_secret_value(SecretId=api_key_arn)["SecretString"] == "none yet"
+
+
+def test_another_environments_api_key_is_not_replaced_without_an_answer(
+    hub, secretsmanager, api_key_arn
+):
+    for words in (["--env", "dev"], ["--env", "prod", "--yes"]):
+        assert hub("set-api-key", *words, stdin="0123456789abcdef").exit_code == 1
+    assert secretsmanager.get_secret_value(SecretId=api_key_arn)["SecretString"] == "none yet"

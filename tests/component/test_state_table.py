@@ -1,6 +1,7 @@
 """The State table's adapters on moto: what goes in comes out, and nobody overwrites unread news."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
@@ -12,6 +13,7 @@ from codat_hub.adapters.parking import Parking
 from codat_hub.adapters.product_registry import KEY, ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.reconcile_runs import ReconcileRuns
 from codat_hub.adapters.state_table import (
     SHARDS,
     ItemKey,
@@ -23,9 +25,12 @@ from codat_hub.adapters.state_table import (
 from codat_hub.domain.assignment import Assignment, Status
 from codat_hub.domain.company import Company, Stamp
 from codat_hub.domain.consent import Consent
-from codat_hub.domain.product import Kind, Product, Schedule
+from codat_hub.domain.drift import Drift, Kind
+from codat_hub.domain.product import Kind as ProductKind
+from codat_hub.domain.product import Product, Schedule
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_state import ReadState, project
+from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
 from codat_hub.errors import NeverProjected, Unavailable
 from tests.builders import COMPANY
 from tests.component.conftest import create_table
@@ -318,8 +323,10 @@ def test_companies_are_listed_in_the_shard_of_their_id(table):
 
 
 PRODUCTS = {
-    "a": Product("a", Kind.CUSTOM, "A", ("invoices",), Schedule("rate(1 hour)"), "lending", "v1"),
-    "lending": Product("lending", Kind.STANDARD),
+    "a": Product(
+        "a", ProductKind.CUSTOM, "A", ("invoices",), Schedule("rate(1 hour)"), "lending", "v1"
+    ),
+    "lending": Product("lending", ProductKind.STANDARD),
 }
 
 
@@ -332,3 +339,73 @@ def test_a_registry_is_replaced_as_a_whole_by_whoever_read_its_last_version(tabl
     assert not registry.replace([], 0)
     assert registry.replace([PRODUCTS["a"]], 1)
     assert registry.products() == {"a": PRODUCTS["a"]}
+
+
+def test_the_latest_of_a_group_come_first_page_by_page(table):
+    for number in range(5):
+        key = ItemKey("RUN", str(number))
+        assert table.put(key, {}, 0, Listed("RUNS", str(number)))
+    assert [rank for rank, _ in table.latest("RUNS", limit=2)] == ["4", "3"]
+    assert [rank for rank, _ in table.latest("RUNS", before="3", limit=9)] == ["2", "1", "0"]
+    assert table.latest("RUNS", before="0") == []
+
+
+def test_read_states_are_read_together_by_pair_and_by_company(table):
+    states = ReadStates(table)
+    kept = {}
+    for day, pair in enumerate([(COMPANY, None), (COMPANY, "a"), (COMPANY, "b"), ("other", "a")]):
+        kept[pair] = Ledger().take(a_read(day + 1)).state
+        assert states.put(*pair, kept[pair], 0)
+    assert states.get_many([*kept, ("nobody", "a")]) == kept
+    assert states.of_company(COMPANY) == [kept[COMPANY, one] for one in (None, "a", "b")]
+
+
+class TestReconcileRuns:
+    RUN = Run("20261122-1", "ann", NOW)
+
+    def test_a_run_comes_back_as_it_was_kept(self, table):
+        runs = ReconcileRuns(table)
+        stepped = Stepped(
+            Phase.DIRECTORY,
+            "3:c",
+            {"companies": 7},
+            {"gbol": Integration("QBO", 2, 1), "x": Integration()},
+            {"payables": 3},
+            {"schedules": {"payments": 1}, "client_id": "c"},
+        )
+        drift = (Drift(Kind.WEBHOOK_MISSING, "d", "c", "p", "s"),)
+        run = self.RUN.taken(NOW, timedelta(minutes=5)).after(stepped, drift, NOW)
+        run = run.waiting(NOW).troubled("HTTP 503", NOW)
+        assert runs.get(run.reconcile_id) == (None, 0)
+        assert runs.put(run, 0)
+        assert runs.get(run.reconcile_id) == (run, 1)
+        assert runs.put(run, 0) is False
+        assert runs.latest() == [run]
+
+    def test_only_one_begins_at_a_time(self, table):
+        runs = ReconcileRuns(table)
+        assert runs.present() == (None, 0)
+        assert runs.begin(self.RUN, 0)
+        assert not runs.begin(Run("other", "bob", NOW), 0)
+        assert runs.present() == (self.RUN.reconcile_id, 1)
+        assert runs.get("other") == (None, 0)
+
+    def test_a_steps_note_replaces_its_earlier_one_and_forgets_nothing_of_it(self, table):
+        runs = ReconcileRuns(table)
+        first = (Drift(Kind.COMPANY_UNKNOWN, "d", "c"),)
+        second = (Drift(Kind.COMPANY_UNKNOWN, "d", "c", mended=True), Drift(Kind.QUOTA_LOW, "q"))
+        runs.note(self.RUN, first)
+        assert runs.noted(self.RUN) == first
+        runs.note(self.RUN, second)
+        assert runs.noted(self.RUN) == second
+        assert runs.drift(self.RUN, 0, 10) == [(0, second)]
+
+    def test_companies_that_were_seen_are_known_and_no_others(self, table):
+        runs = ReconcileRuns(table)
+        ids = [f"company-{number}" for number in range(250)]
+        for step, some in enumerate((ids[:100], ids[100:200], ids[200:], [])):
+            runs.see(replace(self.RUN, step=step), some)
+            runs.see(replace(self.RUN, step=step), some)  # done again
+        seen = runs.seen(self.RUN.reconcile_id)
+        assert all(one in seen for one in ids)
+        assert not any(f"other-{number}" in seen for number in range(1000))

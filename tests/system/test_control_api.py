@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis import checks
 
 from tests.system.control_api import ControlApi, Signature, as_role
+from tests.template import ROOT
 from tests.waiting import eventually
+from tools.cli.product_file import load
 from tools.local.codat import codat_client
 from tools.openapi import DOCUMENT
-from tools.product_registry import STANDARD, register
 
 PRODUCT = "invoice-finance"
 SCHEMA = schemathesis.openapi.from_path(DOCUMENT)
@@ -27,13 +28,11 @@ CHECKED = [
 @pytest.fixture(scope="module")
 def api(hub):
     """As the account's root; the registry is put back afterwards."""
-    yield ControlApi(hub.described["api_url"], hub.described["region"])
-    register(
-        hub.client("dynamodb"),
-        hub.described["state_table"],
-        hub.described["custom_products"],
-        STANDARD,
-    )
+    root = ControlApi(hub.described["api_url"], hub.described["region"])
+    yield root
+    file = load(ROOT / "products.yaml")
+    products = [{"product": name, **one} for name, one in file.products.items()]
+    assert root.call("PUT", "/products", {"products": products})[0] == 200
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +75,13 @@ def test_a_company_comes_with_a_product_and_a_schedule_and_revoking_takes_it_awa
     fields = {
         "kind": "custom",
         "data_types": ["invoices", "payments", "customers"],
-        "schedule": {"expression": "cron(0 23 * * ? *)", "timezone": "Europe/London"},
+        "schedule": {"expression": "cron(30 22 * * ? *)", "timezone": "Europe/London"},
     }
     status, applied = operator.call("PUT", f"/products/{PRODUCT}", fields)
     assert (status, applied["scheduled"]) == (200, [PRODUCT])
     scheduler, group = hub.client("scheduler"), hub.described["schedule_group"]
     held = scheduler.get_schedule(GroupName=group, Name=f"refresh-{PRODUCT}")
-    assert held["ScheduleExpression"] == "cron(0 23 * * ? *)"
+    assert held["ScheduleExpression"] == "cron(30 22 * * ? *)"
     consent = {
         "granted_by": "J. Baker",
         "text_version": "1",

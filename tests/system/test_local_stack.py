@@ -6,7 +6,7 @@ import pytest
 
 from tests.system.conftest import Silent
 from tools.local.processes import StepFailed
-from tools.local.stack import Description, LocalStack
+from tools.local.stack import Description, LocalStack, Options
 
 
 def test_a_second_up_changes_nothing(local_stack):
@@ -34,7 +34,7 @@ def test_a_secret_that_a_person_added_survives_an_up(local_stack, hub):
 
 
 def test_a_failed_step_stops_what_it_started_and_the_next_up_succeeds(tmp_path, monkeypatch):
-    stack = LocalStack(tmp_path, Silent())
+    stack = LocalStack(tmp_path, Silent(), Options(companies=1))
 
     def fail(*_args, **_kwargs):
         raise StepFailed("sam deploy ended with exit code 1")

@@ -3,6 +3,7 @@
 import copy
 import fnmatch
 import json
+import re
 from functools import cache
 
 import pytest
@@ -48,12 +49,25 @@ PERMISSIONS = {
         ("dynamodb:DeleteItem", "StateTable"),
         ("events:PutEvents", "ProductBus"),
     },
+    "ReconcileFunction": {
+        ("sqs:ReceiveMessage", "ReconcileQueue"),
+        ("sqs:DeleteMessage", "ReconcileQueue"),
+        ("sqs:GetQueueAttributes", "ReconcileQueue"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:BatchGetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable"),
+        ("dynamodb:Query", "StateTable/index/gsi1"),
+        ("dynamodb:Query", "ConsentsTable"),
+        ("secretsmanager:GetSecretValue", "CodatApiKey"),
+        ("secretsmanager:GetSecretValue", "SigningSecrets"),
+    },
     "ControlApiFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),
         ("dynamodb:GetItem", "StateTable"),
         ("dynamodb:PutItem", "StateTable"),
         ("dynamodb:Query", "StateTable"),
-        ("dynamodb:Query", "${StateTable"),  # .Arn}/index/gsi1
+        ("dynamodb:Query", "StateTable/index/gsi1"),
         ("dynamodb:PutItem", "ConsentsTable"),
         ("dynamodb:Query", "ConsentsTable"),
         ("secretsmanager:GetSecretValue", "CodatApiKey"),
@@ -69,6 +83,8 @@ PERMISSIONS = {
         ("states:StopExecution", EXECUTIONS),
         ("secretsmanager:GetSecretValue", "SigningSecrets"),
         ("secretsmanager:PutSecretValue", "SigningSecrets"),
+        ("sqs:SendMessage", "ReconcileQueue"),
+        ("sqs:SendMessage", "ReplayQueue"),
     },
     "RunMigrationStepFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),
@@ -76,10 +92,10 @@ PERMISSIONS = {
         ("dynamodb:GetItem", "StateTable"),
         ("dynamodb:PutItem", "StateTable"),
         ("dynamodb:Query", "StateTable"),
-        ("dynamodb:Query", "${StateTable"),  # .Arn}/index/gsi1
+        ("dynamodb:Query", "StateTable/index/gsi1"),
         ("dynamodb:Query", "ConsentsTable"),
-        ("s3:GetObject", "${MigrationManifests"),  # .Arn}/*
-        ("s3:PutObject", "${MigrationManifests"),
+        ("s3:GetObject", "MigrationManifests/*"),
+        ("s3:PutObject", "MigrationManifests/*"),
         ("s3:ListBucket", "MigrationManifests"),
         ("secretsmanager:GetSecretValue", "CodatApiKey"),
     },
@@ -130,6 +146,9 @@ def logical_ids(resource):
         assert isinstance(each, dict), f"{each} is not bound to a resource of this stack"
         (target,) = each.values()
         name = target[0] if isinstance(target, list) else target
+        if part := re.fullmatch(r"\$\{(\w+)\.Arn\}(/.+)", name):  # such as an index of a table
+            yield "".join(part.groups())
+            continue
         yield name.partition(".")[0]
 
 
@@ -242,6 +261,38 @@ class TestReplays:
         assert unpark["Condition"] == {
             "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["PARKED"]}
         }
+
+
+class TestReconcile:
+    def test_a_runs_message_stays_until_it_is_over_and_outlives_the_function(self):
+        queue = RESOURCES["ReconcileQueue"]["Properties"]
+        function = RESOURCES["ReconcileFunction"]["Properties"]
+        assert queue["VisibilityTimeout"] > function["Timeout"] + 5  # its lease ends before
+        # the daily quota may have to be waited for, from one 00:00 UTC to the next
+        receives = queue["RedrivePolicy"]["maxReceiveCount"]
+        assert receives * queue["VisibilityTimeout"] > 25 * 3600
+        source = RESOURCES["ReconcileSource"]["Properties"]
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["BatchSize"] == 1
+
+    def test_it_is_begun_every_night_by_a_role_that_can_do_nothing_else(self):
+        schedule = RESOURCES["NightlyReconcile"]["Properties"]
+        assert schedule["ScheduleExpression"] == {"Ref": "ReconcileSchedule"}
+        # a stack that is bound to no client would fail, and ring, every night
+        assert schedule["State"] == {"Fn::If": ["IsBound", "ENABLED", "DISABLED"]}
+        assert TEMPLATE["Parameters"]["ReconcileSchedule"]["Default"] == "cron(30 1 * * ? *)"
+        assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["ReconcileQueue", "Arn"]}
+        assert schedule["Target"]["RoleArn"] == {"Fn::GetAtt": ["NightlyReconcileRole", "Arn"]}
+        role = RESOURCES["NightlyReconcileRole"]["Properties"]
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+        assert trust["Condition"] == {
+            "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        }
+        (policy,) = role["Policies"]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Action"] == "sqs:SendMessage"
+        assert set(logical_ids(statement["Resource"])) == {"ReconcileQueue", "ReconcilesGivenUp"}
 
 
 def test_a_refused_signature_reloads_the_secrets_at_most_once_a_minute_by_default():

@@ -1,19 +1,68 @@
 """`tools/hub`: every operator command in one place."""
 
-import sys
+from typing import Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from typer.core import TyperGroup
 
-from tools.cli import secrets
+from tools.cli import (
+    companies,
+    consents,
+    freshness,
+    products,
+    reconcile,
+    refresh,
+    replay,
+    secrets,
+    status,
+)
+from tools.cli.failures import INTERRUPTED, Failure
+from tools.cli.output import show_failure
 from tools.signing_secrets import MalformedSecret
+
+_ABOUT = (
+    "Operate a Codat Hub: local, dev, test, staging or prod.\n\n"
+    "Each command takes --env, or the variable HUB_ENV. With --json standard output is one JSON "
+    "document. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 Ctrl-C."
+)
+
+
+class Hub(TyperGroup):
+    """Ends every failure with its sentence and exit code, and Ctrl-C with how to go on."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            show_failure(failure)
+            raise typer.Exit(failure.code) from None
+        except (ClientError, BotoCoreError) as error:
+            show_failure(Failure(f"AWS says no: {error}"))
+        except MalformedSecret as error:
+            show_failure(Failure(str(error)))
+        except KeyboardInterrupt:
+            again = "What the hub was asked for it finishes. Give the same command again to see."
+            show_failure(Failure("Interrupted.", again))
+            raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(1)
+
 
 app = typer.Typer(
     name="hub",
-    help="Operate a Codat Hub: local, dev, test, staging or prod.",
+    cls=Hub,
+    help=_ABOUT,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(products.app, name="products")
+app.add_typer(companies.app, name="companies")
+app.add_typer(consents.app, name="consents")
+app.add_typer(refresh.app, name="refresh")
+app.command("freshness")(freshness.freshness)
+app.add_typer(replay.app, name="replay")
+app.add_typer(reconcile.app, name="reconcile")
+app.command("status")(status.status)
 app.add_typer(secrets.app, name="secrets")
 
 
@@ -23,12 +72,7 @@ def hub() -> None:
 
 
 def main() -> None:
-    try:
-        app(prog_name="hub")
-    except (ClientError, BotoCoreError) as error:
-        sys.exit(f"AWS says no: {error}")
-    except MalformedSecret as error:
-        sys.exit(str(error))
+    app(prog_name="hub")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,22 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 import boto3
-import typer
+import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tools.cli.api import ControlApi, connected
+from tools.cli.failures import Failure
 from tools.samconfig import ROOT, deployment
 
-_LOCAL: Final = ROOT / ".local" / "stack.json"
+LOCAL: Final = ROOT / ".local" / "stack.json"
+TRANSPORT: Final[httpx.BaseTransport | None] = None  # tests put a fake of the API here
 
 
 class Name(StrEnum):
@@ -21,10 +26,6 @@ class Name(StrEnum):
     TEST = "test"
     STAGING = "staging"
     PROD = "prod"
-
-
-class NotReachable(typer.Exit):
-    """The environment cannot be reached; the reason was printed."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,16 @@ class Environment:
             endpoint_url=self.endpoint_url,
         )
 
+    def output(self, key: str) -> str:
+        """Return one of the stack's outputs. Raises Failure where an old stack has it not."""
+        if key not in self.outputs:
+            deploy = "make up" if self.name is Name.LOCAL else f"make deploy ENV={self.name}"
+            raise Failure(f"The stack of {self.name} has no output {key}.", f"Deploy it: {deploy}")
+        return self.outputs[key]
+
 
 def find(name: Name) -> Environment:
-    """Look the stack up. Prints what is wrong and raises NotReachable if there is none."""
+    """Look the stack up. Raises Failure if there is none, or no way to read it."""
     if name is Name.LOCAL:
         return _find_local()
     deployed = deployment(name)
@@ -54,21 +62,40 @@ def find(name: Name) -> Environment:
         cloudformation = _session(name).client("cloudformation", region_name=region)
         (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except (ClientError, BotoCoreError) as error:
-        typer.echo(f"Cannot read stack {stack} in {region}: {error}", err=True)
-        typer.echo(
-            f"Deploy it (make deploy ENV={name}), or use credentials that may read it.", err=True
-        )
-        raise NotReachable(1) from None
+        raise Failure(
+            f"Cannot read stack {stack} in {region}: {error}",
+            f"Deploy it (make deploy ENV={name}), or use credentials that may read it.",
+        ) from None
     outputs = {out["OutputKey"]: out["OutputValue"] for out in found.get("Outputs", [])}
     return Environment(name, region, outputs)
 
 
+@contextmanager
+def control_api(name: Name) -> Iterator[ControlApi]:
+    """Open an environment's control API, signing as the person's own AWS identity."""
+    environment = find(name)
+    session = _session(name)
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise Failure(
+            "There are no AWS credentials to sign with.",
+            "Log in (aws sso login), or set AWS_PROFILE to a profile that may call the hub.",
+        )
+    who = f"AWS profile {session.profile_name}" if name is not Name.LOCAL else "the local root"
+    url = environment.output("ControlApiUrl")
+    with connected(url, credentials, environment.region, who, TRANSPORT) as api:
+        yield api
+
+
 def _find_local() -> Environment:
-    if not _LOCAL.exists():
-        typer.echo("The local stack is not up. Start it with: make up", err=True)
-        raise NotReachable(1)
-    stack = json.loads(_LOCAL.read_text())
-    outputs = {"SigningSecretsArn": stack["signing_secrets_arn"]}
+    if not LOCAL.exists():
+        raise Failure("The local stack is not up.", "Start it with: make up")
+    stack = json.loads(LOCAL.read_text())
+    outputs = {
+        "ControlApiUrl": stack["api_url"],
+        "SigningSecretsArn": stack["signing_secrets_arn"],
+        "CodatApiKeyArn": stack["codat_api_key_arn"],
+    }
     return Environment(Name.LOCAL, stack["region"], outputs, stack["endpoint_url"])
 
 
@@ -77,18 +104,3 @@ def _session(name: Name) -> boto3.Session:
         # never the person's own credentials: the emulator takes any
         return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106
     return boto3.Session(profile_name=os.environ.get("AWS_PROFILE"))
-
-
-def confirm(name: Name, question: str, yes: bool) -> None:
-    """Ask before something that is hard to undo; in prod the environment's name is the answer.
-
-    Raises typer.Abort when the person declines.
-    """
-    if yes:
-        return
-    if name is Name.PROD:
-        typed = typer.prompt(f"{question} Type 'prod' to go on", err=True)
-        if typed.strip() != Name.PROD:
-            raise typer.Abort
-    else:
-        typer.confirm(question, abort=True, err=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tools.demo import products, webhooks
+from tools.demo import control, products, webhooks
 from tools.demo.hub import Hub
 from tools.demo.story import Story
 from tools.local.interruption import interrupt_once
@@ -35,6 +35,7 @@ def main() -> None:
         with story.telling():
             webhooks.tell(story, hub)
             products.tell(story, hub)
+            control.tell(story, hub)
         exit_code = _summary(console, story, time.monotonic() - begun)
     except StepFailed as error:
         show_failure(console, error)

@@ -16,6 +16,7 @@ def show_stack(console: Console, stack: Description, description: Path) -> None:
     rows = {
         "AWS emulator": stack["endpoint_url"],
         "Codat sandbox": f"{stack['sandbox_url']}  (open it in a browser)",
+        "Control API": stack["api_url"],
         "Webhook URL": stack["webhook_url"],
         "Inbox table": stack["inbox_table"],
         "All of it": str(description.relative_to(ROOT)),
@@ -23,6 +24,7 @@ def show_stack(console: Console, stack: Description, description: Path) -> None:
     console.print("\nThe hub is up.")
     for name, value in rows.items():
         console.print(f"  {name:<14} {value}", highlight=False)
+    console.print("Operate it:   tools/hub status --env local")
     console.print("Stop it with: make down")
 
 

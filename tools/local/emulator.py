@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 import boto3
 import httpx
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from tools.build import build_dir, fingerprint_of
 from tools.local.processes import Process, StepFailed, free_port
@@ -105,6 +106,10 @@ class Emulator:
             aws_secret_access_key="test",  # noqa: S106  # the emulator takes any
             config=Config(retries={"total_max_attempts": 2}),
         )
+
+    def credentials(self) -> Credentials:
+        """Return the local account's root credentials, to sign with."""
+        return Credentials("test", "test")
 
     def deploy(
         self,

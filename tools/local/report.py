@@ -15,6 +15,7 @@ _WHAT = {
     "deploy": "Deploy template.yaml",
     "sandbox": "Start the Codat sandbox",
     "connect": "Subscribe the hub to the sandbox's webhooks",
+    "fill": "Register products, import companies, record consents",
 }
 
 

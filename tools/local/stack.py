@@ -13,10 +13,12 @@ from typing import Any, Final, Protocol, TypedDict
 import httpx
 
 from tools.build import SOURCES, BuildError, build, fingerprint_of
+from tools.cli.api import connected
+from tools.cli.failures import Failure
 from tools.local.codat import is_healthy, subscribe
 from tools.local.emulator import REGION, Emulator
+from tools.local.filling import fill
 from tools.local.processes import Process, StepFailed
-from tools.product_registry import STANDARD, register
 from tools.samconfig import ROOT
 from tools.signing_secrets import MalformedSecret, SigningSecretsStore
 
@@ -39,6 +41,7 @@ _EVENTS_OF_ALL_TEAMS: Final = [
     "client.rateLimit.reached",
     "client.rateLimit.reset",
 ]
+_PRODUCTS: Final = ROOT / "products.yaml"
 _SANDBOX_START_SECONDS: Final = 30.0
 
 
@@ -64,11 +67,14 @@ class Description(TypedDict):
     migration_logs: str
     event_bus: str
     signing_secrets_arn: str
+    codat_api_key_arn: str
     receive_webhook_logs: str
     project_reads_logs: str
     project_reads_given_up: str
     replay_queue: str
     replay_webhooks_logs: str
+    reconcile_queue: str
+    reconcile_logs: str
 
 
 class Reporter(Protocol):
@@ -124,6 +130,7 @@ class LocalStack:
             codat = self._step("sandbox", self._start_sandbox)
             outputs = self._step("deploy", lambda: self._deploy(codat))
             stack = self._step("connect", lambda: self._connect(outputs, codat))
+            self._step("fill", lambda: self._fill(stack))
         except BaseException:
             for process, pid in before.items():
                 if process.pid() != pid:
@@ -224,12 +231,6 @@ class LocalStack:
             raise StepFailed(str(error)) from None
         manager.put_secret_value(SecretId=outputs["CodatApiKeyArn"], SecretString=codat["api_key"])
         self._probe(f"{webhooks_url}/{PLAYGROUND}", outputs["ReceiveWebhookLogs"])
-        register(
-            self.emulator.client("dynamodb"),
-            outputs["StateTable"],
-            codat["custom_products"],
-            STANDARD,
-        )
         return {
             "endpoint_url": self.emulator.url,
             "region": REGION,
@@ -250,12 +251,33 @@ class LocalStack:
             "migration_logs": outputs["RunMigrationStepLogs"],
             "event_bus": outputs["ProductBus"],
             "signing_secrets_arn": outputs["SigningSecretsArn"],
+            "codat_api_key_arn": outputs["CodatApiKeyArn"],
             "receive_webhook_logs": outputs["ReceiveWebhookLogs"],
             "project_reads_logs": outputs["ProjectReadsLogs"],
             "project_reads_given_up": outputs["ProjectReadsGivenUp"],
             "replay_queue": outputs["ReplayQueue"],
             "replay_webhooks_logs": outputs["ReplayWebhooksLogs"],
+            "reconcile_queue": outputs["ReconcileQueue"],
+            "reconcile_logs": outputs["ReconcileLogs"],
         }
+
+    def _fill(self, stack: Description) -> None:
+        """Fill the hub, unless this one was filled with this file: what people did since stays."""
+        stamp = self.state / "filled"
+        products = fingerprint_of(_PRODUCTS.name)
+        fingerprint = f"{self.emulator.process.pid()} {self.sandbox.pid()} {products}"
+        if stamp.exists() and stamp.read_text() == fingerprint:
+            self._reporter.detail("unchanged")
+            return
+        stamp.unlink(missing_ok=True)
+        credentials = self.emulator.credentials()
+        try:
+            with connected(stack["api_url"], credentials, REGION, "the local root") as api:
+                fill(api, _PRODUCTS, self._reporter.detail)
+        except Failure as failure:
+            said = [f"{one.field}: {one.message}" for one in failure.errors]
+            raise StepFailed("; ".join([str(failure), *said])) from None
+        stamp.write_text(fingerprint)
 
     def _probe(self, webhook_url: str, log_group: str) -> None:
         """Prove that the function runs: an unsigned webhook must be refused by it."""

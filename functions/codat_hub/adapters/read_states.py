@@ -17,7 +17,7 @@ from codat_hub.domain.read_event import STANDARD, Key, ReadId
 from codat_hub.domain.read_state import KeyState, KnownRead, ReadState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from codat_hub.adapters.state_table import StateTable
 
@@ -38,6 +38,18 @@ class ReadStates:
         """Return the state and its version, 0 if there is none yet. Raises Unavailable."""
         stored = self._table.get(_key(company_id, product))
         return _state(stored), stored.version
+
+    def get_many(
+        self, pairs: Iterable[tuple[str, str | None]]
+    ) -> dict[tuple[str, str | None], ReadState]:
+        """Return those there are of (company, product). Raises Unavailable."""
+        keys = {_key(*pair): pair for pair in pairs}
+        found = self._table.get_many(keys)
+        return {keys[key]: _state(one) for key, one in found.items()}
+
+    def of_company(self, company_id: str) -> list[ReadState]:
+        """Return all of one company: plain reads and every product's. Raises Unavailable."""
+        return [_state(one) for _, one in self._table.under(_key(company_id, None))]
 
     def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one.

@@ -78,6 +78,32 @@ class SigningSecrets:
         return True
 
 
+class ConsumerNames:
+    """The names of the consumers that have a usable signing secret, and nothing of the secrets."""
+
+    def __init__(self, client: SecretsManagerClient, arn: str) -> None:
+        self._client = client
+        self._arn = arn
+
+    def names(self) -> list[str]:
+        """Return them in order; none while the secret has no value yet. Raises Unavailable."""
+        try:
+            text = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
+            return sorted(name for name, usable in _parse(text).items() if usable)
+        except (ClientError, BotoCoreError) as error:
+            if _is_without_value(error):
+                return []
+            raise Unavailable(f"the signing secrets could not be read: {error}") from error
+        except (KeyError, ValueError, RecursionError):
+            # whose text could quote the secret
+            raise Unavailable("the signing secrets are malformed") from None
+
+
+def _is_without_value(error: Exception) -> bool:
+    code = error.response["Error"].get("Code") if isinstance(error, ClientError) else None
+    return code == "ResourceNotFoundException"
+
+
 def _parse(text: str) -> dict[str, tuple[Webhook, ...]]:
     """Read the secret's value; what is wrong with one consumer is no other's trouble.
 

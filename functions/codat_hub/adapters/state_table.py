@@ -13,6 +13,10 @@
     PARKED             / {webhook-id}     parking.py, with `expires_at` (TTL)
     CODAT              / MIGRATION        migrations.py, which migration was started last
     MIGRATION#{id}     / RUN, EPOCH, ENTRY#…, CHUNK#…   migrations.py
+    CODAT              / RECONCILE        reconcile_runs.py, which run is the present one
+    RECONCILE#{id}     / RUN              reconcile_runs.py, with `expires_at` (TTL)
+    RECONCILE#{id}     / DRIFT#{step}     reconcile_runs.py, with `expires_at` (TTL)
+    RECONCILE#{id}     / SEEN#{step}      reconcile_runs.py, with `expires_at` (TTL)
     REPLAY#{id}        / RUN              replays.py, with `expires_at` (TTL)
 
 The index `gsi1` (keys only) lists items: `gsi1pk` is a group of them, `gsi1sk` the unique rank in
@@ -21,6 +25,7 @@ it. Big groups are spread over SHARDS partitions by the company:
     COMPANIES#{shard}           by company id   companies.py
     PRODUCT#{product}#{shard}   by company id   assignments.py
     MIGRATIONS                  by start        migrations.py
+    RECONCILES                  by time         reconcile_runs.py
 """
 
 from __future__ import annotations
@@ -177,6 +182,31 @@ class StateTable:
         keys: list[Any] = answer["Items"]
         found = [(one["gsi1sk"]["S"], ItemKey(one["pk"]["S"], one["sk"]["S"])) for one in keys]
         return [one for one in found if one[0] != after][:limit]
+
+    def latest(
+        self, group: str, *, before: str | None = None, limit: int = 100
+    ) -> list[tuple[str, ItemKey]]:
+        """Return rank and key of a group's items, the highest rank first: below one, if given.
+
+        The index lags a little behind the items: read those that are to be acted on.
+        """
+        condition, values = "gsi1pk = :group", {":group": {"S": group}}
+        if before is not None:
+            condition += " AND gsi1sk < :before"
+            values[":before"] = {"S": before}
+        try:
+            answer = self._client.query(
+                TableName=self._name,
+                IndexName=INDEX,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                ScanIndexForward=False,
+                Limit=limit,
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"the state was not read: {error}") from error
+        keys: list[Any] = answer["Items"]
+        return [(one["gsi1sk"]["S"], ItemKey(one["pk"]["S"], one["sk"]["S"])) for one in keys]
 
     def count(self, group: str) -> int:
         """Return how many items the index lists in a group; it lags a little behind them."""

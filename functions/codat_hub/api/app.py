@@ -14,7 +14,18 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 )
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn
 
-from codat_hub.api import assignments, companies, consents, migrations, problems, products
+from codat_hub.api import (
+    assignments,
+    companies,
+    consents,
+    freshness,
+    migrations,
+    problems,
+    products,
+    reconciles,
+    replays,
+)
+from codat_hub.api import status as hub_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +40,10 @@ ROUTERS: Final = (
     assignments.router,
     consents.router,
     migrations.router,
+    freshness.router,
+    reconciles.router,
+    replays.router,
+    hub_status.router,
 )
 _SIGNATURE: Final = "sigv4"
 _DESCRIPTION: Final = (

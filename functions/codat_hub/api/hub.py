@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from codat_hub.usecases.companies import Companies
     from codat_hub.usecases.consents import Consents
     from codat_hub.usecases.create_company import CreateCompany
+    from codat_hub.usecases.freshness import MeasureFreshness
     from codat_hub.usecases.migration.operate import Migrations
+    from codat_hub.usecases.reconcile import ShowReconciles, StartReconcile
     from codat_hub.usecases.registry import Registry
     from codat_hub.usecases.remove_product import RemoveProduct
+    from codat_hub.usecases.replay_webhooks import Replays, StartReplay
+    from codat_hub.usecases.status import ShowStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,12 @@ class Hub:
     remove_product: RemoveProduct
     consents: Consents
     migrations: Migrations
+    freshness: MeasureFreshness
+    start_reconcile: StartReconcile
+    reconciles: ShowReconciles
+    start_replay: StartReplay
+    replays: Replays
+    status: ShowStatus
 
 
 def new_router() -> Router:

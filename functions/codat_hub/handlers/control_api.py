@@ -19,7 +19,12 @@ from codat_hub.adapters.creations import Creations
 from codat_hub.adapters.executions import Executions
 from codat_hub.adapters.migrations import Migrations as MigrationLedger
 from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.reconcile_queue import ReconcileQueue
+from codat_hub.adapters.reconcile_runs import ReconcileRuns
+from codat_hub.adapters.replay_queue import ReplayQueue
+from codat_hub.adapters.replays import Replays
 from codat_hub.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.adapters.signing_secret_store import SigningSecretStore
 from codat_hub.adapters.state_table import SHARDS, StateTable
@@ -32,10 +37,14 @@ from codat_hub.usecases.client_binding import ClientBinding
 from codat_hub.usecases.companies import Companies
 from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.create_company import CreateCompany
+from codat_hub.usecases.freshness import MeasureFreshness
 from codat_hub.usecases.migration.operate import Migrations
 from codat_hub.usecases.pairs import NoRefreshes, Pairs
+from codat_hub.usecases.reconcile import BeginReconcile, ShowReconciles, StartReconcile
 from codat_hub.usecases.registry import Registry
 from codat_hub.usecases.remove_product import RemoveProduct
+from codat_hub.usecases.replay_webhooks import StartReplay
+from codat_hub.usecases.status import ShowStatus
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -88,6 +97,8 @@ def _hub(settings: ControlApiSettings) -> Hub:
         check_client=check_client,
         send_products=settings.send_products_on_create,
     )
+    runs, replays = ReconcileRuns(table), Replays(table)
+    sqs = boto3.client("sqs", config=_AWS)
     return Hub(
         registry=Registry(products, schedules, assignments),
         companies=Companies(directory, assignments, ReadStates(table), SHARDS),
@@ -96,6 +107,21 @@ def _hub(settings: ControlApiSettings) -> Hub:
         remove_product=remove,
         consents=consents,
         migrations=migrations,
+        freshness=MeasureFreshness(directory, assignments, ReadStates(table), products, SHARDS),
+        start_reconcile=StartReconcile(
+            BeginReconcile(runs), ReconcileQueue(sqs, settings.reconcile_queue_url)
+        ),
+        reconciles=ShowReconciles(runs),
+        start_replay=StartReplay(replays, ReplayQueue(sqs, settings.replay_queue_url)),
+        replays=replays,
+        status=ShowStatus(
+            environment=settings.environment,
+            bound_to=settings.codat_client_id,
+            checks=ClientChecks(table),
+            runs=runs,
+            registry=products,
+            rate_limits=RateLimits(table),
+        ),
     )
 
 

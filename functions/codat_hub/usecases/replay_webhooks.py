@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from codat_hub.domain.replay import Parked, Received, Replay, WebhookIds, parse_selection
-from codat_hub.errors import Unavailable
+from codat_hub.errors import RequestReused, Unavailable
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from codat_hub.domain.stored_webhook import StoredWebhook
     from codat_hub.usecases.project_reads import Report
 
+_KEYS: Final = uuid.UUID("6f0f2f0c-6c2f-4f0e-9d5e-0f5a4c9d7b21")  # a namespace of our own
 PAGE: Final = 25  # webhooks between two notes of the cursor
 
 
@@ -53,9 +54,22 @@ class StartReplay:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
 
-    def __call__(self, selection: Mapping[str, Any], requested_by: str) -> Replay:
+    def __call__(
+        self, selection: Mapping[str, Any], requested_by: str, key: str | None = None
+    ) -> Replay:
+        """`key`: the same of the same caller again is the same replay, queued once more.
+
+        Raises RequestReused if it came with another selection.
+        """
         now = self.now()
-        replay = Replay(self.new_id(), parse_selection(selection), requested_by, now, now)
+        own_id = self.new_id() if key is None else str(uuid.uuid5(_KEYS, f"{requested_by} {key}"))
+        replay = Replay(own_id, parse_selection(selection), requested_by, now, now)
+        known, _ = self.replays.get(own_id)
+        if known is not None and known.selection != replay.selection:
+            raise RequestReused(f"The Idempotency-Key came with another selection before: {own_id}")
+        if known is not None:
+            self.queue.send(own_id)
+            return known
         self.replays.put(replay, version=0)
         self.queue.send(replay.replay_id)
         logger.info("replay queued", replay_id=replay.replay_id, requested_by=requested_by)

@@ -1,4 +1,4 @@
-"""/migrations as its callers see it: the real routes and use cases, executions walked in between."""
+"""/migrations as its callers see it: the real routes and use cases, executions walked between."""
 
 import json
 import types

@@ -1,0 +1,91 @@
+"""/replays: project webhooks again that are in the inbox."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path
+from pydantic import BaseModel, Field
+
+from codat_hub.api.fields import COMPANY_ID, Request, Text
+from codat_hub.api.hub import caller_of, hub_of, new_router
+from codat_hub.api.problems import answers
+from codat_hub.domain.replay import MAX_WEBHOOK_IDS, MalformedSelection, Status
+from codat_hub.errors import Absent, Invalid, Problem
+
+if TYPE_CHECKING:
+    from codat_hub.domain.replay import Replay
+
+router: Final = new_router()
+_TAGS: Final = ["replays"]
+ReplayId = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$", description="of a replay")]
+
+
+class SelectionFields(Request):
+    """Exactly one of: `webhook_ids`; `parked` true; `received_from` with `received_to`, these with
+
+    `company_id` and `product` if wanted. Times are ISO 8601 with an offset.
+    """
+
+    webhook_ids: Annotated[list[Text], Field(min_length=1, max_length=MAX_WEBHOOK_IDS)] | None = (
+        None
+    )
+    parked: bool | None = None
+    received_from: Text | None = None
+    received_to: Text | None = None
+    company_id: Annotated[str, Field(pattern=COMPANY_ID)] | None = None
+    product: Text | None = None
+
+
+class ReplayAnswer(BaseModel):
+    """`counts`: webhooks by what became of them, so far."""
+
+    replay_id: str
+    status: Status
+    requested_by: str
+    requested_at: datetime
+    updated_at: datetime
+    counts: dict[str, int]
+    error: str | None
+
+    @classmethod
+    def of(cls, replay: Replay) -> ReplayAnswer:
+        return cls(
+            replay_id=replay.replay_id,
+            status=replay.status,
+            requested_by=replay.requested_by,
+            requested_at=replay.requested_at,
+            updated_at=replay.updated_at,
+            counts=dict(replay.counts),
+            error=replay.error,
+        )
+
+
+@router.post(
+    "/replays",
+    summary="Project stored webhooks again",
+    tags=_TAGS,
+    status_code=202,
+    responses=answers(422, success={202: "It goes on by itself; GET /replays/{id} shows how far."}),
+)
+def start_replay(
+    body: Annotated[SelectionFields, Body()],
+    idempotency_key: Annotated[
+        str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$")
+    ] = None,
+) -> ReplayAnswer:
+    selection = body.model_dump(exclude_none=True)
+    try:
+        replay = hub_of(router).start_replay(selection, caller_of(router), idempotency_key)
+    except MalformedSelection as why:
+        raise Invalid(Problem("body", str(why))) from None
+    return ReplayAnswer.of(replay)
+
+
+@router.get("/replays/<replay_id>", summary="Show one replay", tags=_TAGS, responses=answers(404))
+def show_replay(replay_id: ReplayId) -> ReplayAnswer:
+    replay, _ = hub_of(router).replays.get(replay_id)
+    if replay is None:
+        raise Absent(f"There is no replay {replay_id!r}, or it is over 90 days old.")
+    return ReplayAnswer.of(replay)

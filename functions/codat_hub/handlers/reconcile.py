@@ -1,0 +1,156 @@
+"""Lambda: a reconcile's id, or the nightly schedule, from the queue -> one run, step by step."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from botocore.config import Config
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.client_checks import ClientChecks
+from codat_hub.adapters.codat.api_key import SecretKey
+from codat_hub.adapters.codat.client import CodatClient
+from codat_hub.adapters.codat.observer import Observer
+from codat_hub.adapters.codat.transport import Transport, new_http
+from codat_hub.adapters.codat_companies import CodatCompanies
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.consents import ConsentLedger
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.rate_limits import RateLimits
+from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.reconcile_runs import ReconcileRuns
+from codat_hub.adapters.signing_secrets import ConsumerNames
+from codat_hub.adapters.state_table import SHARDS, StateTable
+from codat_hub.domain.consumers import HubAddress
+from codat_hub.domain.reconcile_run import Phase, Run, Status
+from codat_hub.errors import Unavailable
+from codat_hub.settings import ReconcileSettings
+from codat_hub.telemetry import logger, metrics
+from codat_hub.usecases.client_binding import ClientBinding
+from codat_hub.usecases.pairs import NoMigrations, NoRefreshes, Pairs
+from codat_hub.usecases.reconcile import BeginReconcile, Reconcile, a_new_id
+from codat_hub.usecases.reconcile_account import CheckAccount
+from codat_hub.usecases.reconcile_companies import CheckCompanies
+from codat_hub.usecases.reconcile_directory import CheckDirectory
+from codat_hub.usecases.remove_product import RemoveProduct
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_AWS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
+# Milliseconds, more than a step takes: a page of 100 companies, each asked about once at ten a
+# second, and one call that lasts as long as the client allows.
+_FOR_A_STEP: Final = 90_000
+_AFTER_THE_TIMEOUT: Final = timedelta(seconds=5)
+SCHEDULE: Final = "schedule"
+
+
+def _count_done(run: Run) -> None:
+    """Count a run that is over; each kind of drift once more under its own dimension."""
+    metrics.add_metric(f"reconcile_{run.status}", MetricUnit.Count, 1)
+    metrics.add_metric("reconcile_unsafe", MetricUnit.Count, run.unsafe)
+    metrics.add_metric("reconcile_codat_calls", MetricUnit.Count, run.counts.get("codat_calls", 0))
+    if run.status is Status.COMPLETE and run.started_at and run.finished_at:
+        took = (run.finished_at - run.started_at).total_seconds()
+        metrics.add_metric("reconcile_duration", MetricUnit.Seconds, took)
+    for kind, count in sorted(run.drift.items()):
+        with single_metric(
+            name="drift", unit=MetricUnit.Count, value=count, namespace=metrics.namespace
+        ) as metric:
+            metric.add_dimension("service", logger.service)  # as every other metric: the stack
+            metric.add_dimension("kind", kind)
+
+
+def _barred_until() -> datetime | None:
+    limit, _ = _rate_limits.get()
+    return None if limit is None else limit.reached_until
+
+
+settings = ReconcileSettings.from_env()
+_secrets = boto3.client("secretsmanager", config=_AWS)
+_dynamodb = boto3.client("dynamodb", config=_AWS)
+_table = StateTable(_dynamodb, settings.state_table)
+_ledger = ConsentLedger(_dynamodb, settings.consents_table)
+_companies, _assignments = Companies(_table), Assignments(_table)
+_registry, _rate_limits, _runs = ProductRegistry(_table), RateLimits(_table), ReconcileRuns(_table)
+_client = CodatClient(
+    Transport(
+        new_http(),
+        SecretKey(_secrets, settings.codat_api_key_arn),
+        base_url=settings.codat_base_url,
+    )
+)
+_codat = Observer(_client)
+_binding = ClientBinding(_client, ClientChecks(_table), settings.codat_client_id)
+_pairs = Pairs(
+    CodatCompanies(_client),
+    _assignments,
+    _ledger,
+    _registry,
+    _binding,
+    NoMigrations(),
+    NoRefreshes(),
+)
+begin = BeginReconcile(_runs)
+reconcile = Reconcile(
+    _runs,
+    {
+        Phase.ACCOUNT: CheckAccount(
+            _codat,
+            _binding.confirm,
+            _registry,
+            ConsumerNames(_secrets, settings.signing_secrets_arn),
+            _runs,
+            HubAddress(settings.webhooks_api_id, settings.webhook_domain),
+        ),
+        Phase.COMPANIES: CheckCompanies(
+            _codat, _companies, _assignments, _ledger, _registry, RemoveProduct(_pairs)
+        ),
+        Phase.DIRECTORY: CheckDirectory(
+            _codat, _companies, _assignments, ReadStates(_table), _registry, _runs, SHARDS
+        ),
+    },
+    barred_until=_barred_until,
+    done=_count_done,
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """SQS batch in; out the messages that the queue is to bring again, for runs not over."""
+    unfinished = [one["messageId"] for one in event["Records"] if not _go_on(one, context)]
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in unfinished]}
+
+
+def _go_on(record: dict[str, Any], context: LambdaContext) -> bool:
+    metrics.add_metric("reconcile_receives", MetricUnit.Count, 1)
+    try:
+        reconcile_id = _reconcile_id(record)
+        lease = timedelta(milliseconds=context.get_remaining_time_in_millis()) + _AFTER_THE_TIMEOUT
+        return reconcile(reconcile_id, partial(_has_time, context), lease)
+    except Unavailable as fault:
+        logger.error("reconcile interrupted", cause=str(fault))
+        return False
+
+
+def _reconcile_id(record: dict[str, Any]) -> str:
+    """Return the run that a message is for; the schedule's begins one, each time it comes the same.
+
+    Which one that is, is told by the message itself.
+    """
+    body = json.loads(record["body"])
+    if "reconcile_id" in body:
+        return str(body["reconcile_id"])
+    sent_at = datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
+    own_id = a_new_id(sent_at, record["messageId"])
+    return begin(SCHEDULE, own_id).reconcile_id
+
+
+def _has_time(context: LambdaContext) -> bool:
+    return context.get_remaining_time_in_millis() > _FOR_A_STEP

@@ -1,0 +1,264 @@
+"""/reconciles, /freshness, /status and /replays as API Gateway calls them: on moto."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import boto3
+import pytest
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.client_checks import ClientChecks
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.rate_limits import RateLimits
+from codat_hub.adapters.reconcile_runs import ReconcileRuns
+from codat_hub.adapters.state_table import StateTable
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.client_check import ClientCheck
+from codat_hub.domain.company import Company, Connection, Stamp
+from codat_hub.domain.consent import Consent
+from codat_hub.domain.drift import Drift, Kind
+from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
+from tests.component.reconciling import PRODUCTS
+from tests.component.test_control_api import call, group, module  # noqa: F401  # fixtures
+from tests.conftest import REGION
+
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=9)
+
+
+@pytest.fixture(scope="module")
+def codat():
+    """No route of these asks Codat: an address where nobody listens proves it."""
+
+    return SimpleNamespace(ready={"api_key": "k", "url": "http://127.0.0.1:9", "client_id": "c1"})
+
+
+@pytest.fixture
+def table(module, dynamodb):  # noqa: F811
+    made = StateTable(dynamodb, "StateTable")
+    assert ProductRegistry(made).replace(PRODUCTS, 0)
+    return made
+
+
+def queued(name):
+    sqs = boto3.client("sqs", region_name=REGION)
+    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    return [one["Body"] for one in answer.get("Messages", [])]
+
+
+def pages(call, path, name, **query):  # noqa: F811
+    """Walk all pages; return the items and how many pages there were."""
+    found, count, cursor = [], 0, None
+    while True:
+        asked = {**query, **({"cursor": cursor} if cursor else {})}
+        status, body = call("GET", path, query=asked)
+        assert status == 200, body
+        found += body[name]
+        count += 1
+        if not (cursor := body["next_cursor"]):
+            return found, count
+
+
+class TestReconciles:
+    def test_one_that_is_asked_for_is_queued_and_a_second_request_joins_it(self, call, table):  # noqa: F811
+        status, body = call("POST", "/reconciles")
+        assert (status, body["status"]) == (202, "queued")
+        assert body["requested_by"].endswith("/ann")
+        again, second = call("POST", "/reconciles")
+        assert (again, second["reconcile_id"]) == (202, body["reconcile_id"])
+        assert {json.loads(one)["reconcile_id"] for one in queued("reconciles")} == {
+            body["reconcile_id"]
+        }
+        _, listed = call("GET", "/reconciles")
+        assert [one["reconcile_id"] for one in listed["reconciles"]] == [body["reconcile_id"]]
+
+    def test_runs_are_paged_the_newest_first(self, call, table):  # noqa: F811
+        runs = ReconcileRuns(table)
+        for number in range(5):
+            assert runs.put(Run(f"2026112{number}", "ann", NOW), 0)
+        found, count = pages(call, "/reconciles", "reconciles", limit="2")
+        assert [one["reconcile_id"] for one in found] == [f"2026112{n}" for n in (4, 3, 2, 1, 0)]
+        assert count == 3
+
+    def test_drift_is_explained_filtered_and_paged(self, call, table):  # noqa: F811
+        runs = ReconcileRuns(table)
+        run = Run("r1", "ann", NOW)
+        for step in range(130):
+            drift = ()
+            if step % 3 == 0:
+                drift = (Drift(Kind.COMPANY_UNKNOWN, "new", f"c{step}", mended=True),)
+            if step == 70:
+                drift = (Drift(Kind.WEBHOOK_MISSING, "late", "c", "lending", "since x"),) * 3
+            if drift:
+                runs.note(run, drift)
+            phase = Phase.COMPANIES if step < 129 else None
+            run = run.after(Stepped(phase, counts={"companies": 100}), drift, NOW)
+        assert runs.put(run, 0)
+
+        status, body = call("GET", "/reconciles/r1", query={"limit": "1"})
+
+        assert (status, body["status"]) == (200, "complete")
+        assert body["drift"] == {"company_unknown": 44, "webhook_missing": 3}
+        assert (body["mended"], body["unsafe"]) == (44, 3)
+        (item,) = body["items"]
+        assert (item["severity"], item["mended"]) == ("info", True)
+        assert item["to_do"].startswith("Nothing")
+        for limit in (1, 7, 47, 200):
+            found, _ = pages(call, "/reconciles/r1", "items", limit=str(limit))
+            assert [one["company_id"] for one in found if one["kind"] == "company_unknown"] == [
+                f"c{step}" for step in range(0, 130, 3) if step != 70
+            ]
+        found, _ = pages(call, "/reconciles/r1", "items", kind="webhook_missing", limit="2")
+        assert [one["severity"] for one in found] == ["unsafe"] * 3
+
+    def test_one_that_is_not_there_is_a_404_and_nonsense_a_400(self, call, table):  # noqa: F811
+        assert call("GET", "/reconciles/none")[0] == 404
+        assert call("GET", "/reconciles", query={"cursor": "x"})[0] == 400
+        assert call("GET", "/reconciles", query={"limit": "0"})[0] == 400
+        status, body = call("GET", "/reconciles/none", query={"kind": "bad"})
+        assert status == 400
+        assert body["errors"][0]["field"] == "kind"
+
+
+class TestFreshness:
+    @pytest.fixture
+    def companies(self, table):
+        """Thirty companies with a nightly product that was never read; every third not linked."""
+        consent = Consent("invoice-finance", LONG_AGO, "o", "v1", PRODUCTS[0].data_types)
+        ids = [f"c{number:02}" for number in range(30)]
+        for number, company_id in enumerate(ids):
+            status = "Unlinked" if number % 3 == 0 else "Linked"
+            entry = Company(
+                company_id,
+                f"Company {number}",
+                connections={"k": Connection(Stamp(NOW, "e"), status, "gbol")},
+            )
+            assert Companies(table).put(entry, 0)
+            held = Assignment(
+                company_id, "invoice-finance", Status.ASSIGNED, LONG_AGO, "a", consent
+            )
+            assert Assignments(table).put(held, 0)
+        absent = Assignment("c01", "lending", Status.ABSENT, LONG_AGO)
+        assert Assignments(table).put(absent, 0)
+        return ids
+
+    @pytest.mark.parametrize("limit", ["1", "7", "200"])
+    @pytest.mark.parametrize("product", [None, "invoice-finance"])
+    def test_every_assignment_comes_once_whatever_the_page(self, call, companies, limit, product):  # noqa: F811
+        query = {"limit": limit} | ({"product": product} if product else {})
+        found, _ = pages(call, "/freshness", "freshness", **query)
+        assert sorted(one["company_id"] for one in found) == companies
+
+    def test_only_what_can_be_read_is_overdue(self, call, companies):  # noqa: F811
+        found, _ = pages(call, "/freshness", "freshness", overdue="true", limit="5")
+        linked = [one for number, one in enumerate(companies) if number % 3]
+        assert sorted(one["company_id"] for one in found) == linked
+        one = found[0]
+        assert one["cadence_seconds"] == 86400
+        assert one["overdue_seconds"] == pytest.approx(8 * 86400, abs=600)
+        assert one["last_read_at"] is None
+        assert one["consent"] is True
+
+    def test_one_company_is_shown_with_all_its_products_and_nothing_for_an_unknown(
+        self,
+        call,  # noqa: F811
+        companies,
+    ):
+        _, body = call("GET", "/freshness", query={"company": "c01"})
+        assert [one["product"] for one in body["freshness"]] == ["invoice-finance"]
+        assert body["freshness"][0]["company_name"] == "Company 1"
+        query = {"company": "c00", "overdue": "true"}
+        assert call("GET", "/freshness", query=query) == (
+            200,
+            {"freshness": [], "next_cursor": None},
+        )
+        assert call("GET", "/freshness", query={"company": "unknown"})[1]["freshness"] == []
+        assert call("GET", "/freshness", query={"product": "unknown"})[1]["freshness"] == []
+
+
+class TestStatus:
+    def test_a_new_hub_says_what_it_does_not_know(self, call, table):  # noqa: F811
+        status, body = call("GET", "/status")
+        assert status == 200
+        assert body["environment"] == "dev"
+        assert body["client"] == {
+            "bound_to": "c1",
+            "confirmed": False,
+            "reported": None,
+            "checked_at": None,
+        }
+        assert (body["as_of"], body["last_reconcile"], body["integrations"]) == (None, None, [])
+        assert [one["product"] for one in body["products"]] == [
+            "cashflow-insights",
+            "invoice-finance",
+            "lending",
+        ]
+
+    def test_it_shows_what_the_last_whole_reconcile_found(self, call, table):  # noqa: F811
+        runs = ReconcileRuns(table)
+        consumers = {"platform": {"at_codat": True, "enabled": True, "secret": False}}
+        stepped = Stepped(
+            None, integrations={"gbol": Integration("QBO", 3, 2)}, facts={"consumers": consumers}
+        )
+        assert runs.put(Run("1", "ann", NOW).after(stepped, (), NOW), 0)
+        assert runs.put(Run("2", "ann", NOW).failed("no", NOW), 0)
+        ClientChecks(table).keep(ClientCheck("c1", "C1", "v", NOW))
+        limit = RateLimit(Stamp(NOW, "e"), NOW + timedelta(hours=1))
+        assert RateLimits(table).put(limit, 0)
+
+        _, body = call("GET", "/status")
+
+        assert body["client"]["confirmed"] is True
+        assert body["integrations"] == [
+            {"integration": "gbol", "name": "QBO", "connections": 3, "linked": 2}
+        ]
+        assert body["consumers"] == [
+            {"consumer": "platform", "at_codat": True, "enabled": True, "secret": False}
+        ]
+        assert body["last_reconcile"]["status"] == "failed"
+        assert body["calls_barred_until"] is not None
+
+    def test_a_limit_that_is_over_bars_nothing(self, call, table):  # noqa: F811
+        assert RateLimits(table).put(RateLimit(Stamp(NOW, "e"), NOW - timedelta(seconds=1)), 0)
+        assert call("GET", "/status")[1]["calls_barred_until"] is None
+
+
+class TestReplays:
+    def test_one_is_queued_and_can_be_looked_at(self, call, table):  # noqa: F811
+        status, body = call("POST", "/replays", {"webhook_ids": ["msg_1"]})
+        assert (status, body["status"]) == (202, "queued")
+        assert queued("replays") == [body["replay_id"]]
+        assert call("GET", f"/replays/{body['replay_id']}") == (200, body)
+
+    def test_the_same_key_is_the_same_replay_and_never_another_one(self, call, table):  # noqa: F811
+        _, body = call("POST", "/replays", {"parked": True}, key="k1")
+        status, again = call("POST", "/replays", {"parked": True}, key="k1")
+        assert (status, again) == (202, body)
+        status, problem = call("POST", "/replays", {"webhook_ids": ["msg_1"]}, key="k1")
+        assert (status, problem["type"]) == (422, "urn:codat-hub:problem:idempotency-key-reused")
+        assert call("POST", "/replays", {"parked": True}, key="k2")[1] != body
+
+    @pytest.mark.parametrize(
+        "selection",
+        [
+            {},
+            {"webhook_ids": []},
+            {"parked": False},
+            {"parked": True, "webhook_ids": ["msg_1"]},
+            {"received_from": "2026-11-22T00:00:00Z"},
+            {"received_from": "2026-11-22T00:00:00Z", "received_to": "2026-11-21T00:00:00Z"},
+            {"anything": 1},
+        ],
+    )
+    def test_what_is_to_be_replayed_must_be_said_well(self, call, table, selection):  # noqa: F811
+        status, body = call("POST", "/replays", selection)
+        assert status == 400
+        assert body["errors"]
+        assert queued("replays") == []
+
+    def test_one_that_is_not_there_is_a_404(self, call, table):  # noqa: F811
+        assert call("GET", "/replays/none")[0] == 404

@@ -1,0 +1,136 @@
+"""`tools/hub` on the deployed local stack, and what `make up` left in it."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from tests.template import ROOT
+from tools.cli import environments
+from tools.cli.__main__ import app
+from tools.cli.product_file import load
+from tools.local.codat import codat_client
+
+PRODUCT = "invoice-finance"
+KEPT = "lending"
+
+
+@pytest.fixture
+def cli(local_stack, monkeypatch):
+    """Run `hub …` on the local stack; return what it printed as JSON if it was asked for that."""
+    monkeypatch.setattr(environments, "LOCAL", local_stack.description)
+
+    def run(*words, code=0, stdin=""):
+        env = {"HUB_ENV": "local"}
+        answer = CliRunner().invoke(app, list(words), input=stdin, env=env)
+        assert answer.exit_code == code, answer.output
+        return json.loads(answer.stdout) if "--json" in words and not code else answer
+
+    return run
+
+
+@pytest.fixture
+def codat(hub):
+    with codat_client(hub.codat) as client:
+        yield client
+
+
+def seeded(codat):
+    """Return the companies that the sandbox had before anybody created more."""
+    companies = codat.get("/companies", params={"pageSize": 100}).json()["results"]
+    return {
+        one["id"]: one for one in companies if (one["description"] or "").startswith("internal")
+    }
+
+
+def test_a_new_hub_has_the_products_of_the_file_and_their_schedules(cli, hub):
+    file = load(ROOT / "products.yaml")
+    listed = {one.pop("product"): one for one in cli("products", "list", "--json")}
+    assert set(listed) == set(file.products)
+    assert cli("products", "diff", "--json") == {"changes": [], "warnings": []}
+    scheduler = hub.client("scheduler")
+    found = scheduler.list_schedules(GroupName=hub.described["schedule_group"])["Schedules"]
+    assert len(found) == sum("schedule" in one for one in file.products.values())
+
+
+def test_a_new_hub_knows_every_company_and_a_consent_of_each_to_each_product(cli, codat):
+    known = {one["company_id"]: one for one in cli("companies", "list", "--json")}
+    products = set(load(ROOT / "products.yaml").products)
+    for company_id, company in seeded(codat).items():
+        assert known[company_id]["name"] == company["name"]
+        consents = cli("consents", "list", company_id, "--json")
+        assert {one["product"] for one in consents} == products
+        assert not any(one["revoked_at"] for one in consents)
+
+
+def test_what_codat_has_the_hub_counts_as_assigned(cli, codat):
+    for company_id, company in list(seeded(codat).items())[-3:]:
+        shown = cli("companies", "show", company_id, "--json")
+        held = {one["product"] for one in shown["assignments"] if one["status"] == "assigned"}
+        assert held == set(company["products"])
+
+
+def test_refused_then_consent_then_added_then_revoked_and_only_that(cli, codat):
+    name = f"Bakery {uuid.uuid4().hex[:8]}"
+    company = cli("companies", "create", name, "--product", KEPT, "--consent-by", "o", "--json")
+    company_id = company["company_id"]
+
+    def at_codat():
+        return set(codat.get(f"/companies/{company_id}").json()["products"])
+
+    refused = cli("companies", "add-product", company_id, PRODUCT, code=1)
+    for missing in ("invoices", "payments", "customers"):
+        assert f'data_types = "{missing}": not covered by a consent' in refused.stderr
+    assert at_codat() == {KEPT}
+    cli("consents", "grant", company_id, PRODUCT, "--by", "o@x.example")
+    cli("companies", "add-product", company_id, PRODUCT)
+    assert at_codat() == {KEPT, PRODUCT}
+    cli("consents", "revoke", company_id, PRODUCT, "--reason", "asked", "--yes")
+    assert at_codat() == {KEPT}
+    history = cli("consents", "list", company_id, "--history", "--json")
+    assert [(one["number"], one["reason"]) for one in history if
+            one["consent"]["product"] == PRODUCT] == [(1, None), (2, "asked")]  # fmt: skip
+
+
+def test_who_may_only_read_reads_and_is_told_what_to_ask_for(cli, hub, monkeypatch):
+    iam, sts = hub.client("iam"), hub.client("sts")
+    trust = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]}  # fmt: skip
+    role = iam.create_role(RoleName="cli-reader", AssumeRolePolicyDocument=json.dumps(trust))
+    reader = hub.described["control_api_reader"]
+    iam.attach_role_policy(RoleName="cli-reader", PolicyArn=reader)
+    keys = sts.assume_role(RoleArn=role["Role"]["Arn"], RoleSessionName="ann")["Credentials"]
+    session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    monkeypatch.setattr(environments, "_session", lambda _name: session)
+    assert cli("products", "list", "--json")
+    refused = cli("products", "remove", PRODUCT, "--yes", code=1)
+    assert "may not call DELETE" in refused.stderr
+    assert "ControlApiOperator" in refused.stderr
+
+
+def a_process(stack, *words):
+    """Start `hub …` as a process of its own, at this stack."""
+    code = (
+        "import pathlib, sys; from tools.cli import environments; "
+        f"environments.LOCAL = pathlib.Path({str(stack.description)!r}); "
+        "from tools.cli.__main__ import main; main()"
+    )
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}/functions:{ROOT}"}
+    env |= {"HUB_ENV": "local", "NO_COLOR": "1"}
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_pipe_gets_one_json_document_and_nothing_else(local_stack):
+    with a_process(local_stack, "companies", "list", "--json") as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err.strip().endswith("companies")) == (0, True)
+    assert len(json.loads(out)) >= 20
+    assert "\x1b" not in out + err

@@ -1,0 +1,77 @@
+"""What reconcile may put right by itself: never anything that no consent covers."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.assignment_comparison import INTENT_LEFT_AFTER, Mend, judge
+from codat_hub.domain.company_comparison import CLOCK_MARGIN
+from codat_hub.domain.consent import Consent
+from codat_hub.domain.drift import Kind
+from codat_hub.domain.product import Kind as ProductKind
+from codat_hub.domain.product import Product
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PRODUCT = Product("p", ProductKind.CUSTOM, data_types=("invoices", "payments"))
+COVERING = Consent("p", NOON, "owner", "v1", ("payments", "invoices"))
+REVOKED = Consent("p", NOON, "owner", "v1", ("payments", "invoices"), revoked_at=NOON)
+NARROW = Consent("p", NOON, "owner", "v1", ("payments",))
+EMPTY = Product("p", ProductKind.STANDARD)
+
+consents = st.sampled_from([None, COVERING, REVOKED, NARROW])
+ages = st.integers(0, 60).map(lambda minutes: timedelta(minutes=minutes))
+assignments = st.builds(
+    Assignment,
+    st.just("c"),
+    st.just("p"),
+    st.sampled_from(Status),
+    ages.map(lambda age: NOON - age) | st.none(),
+    consent=consents,
+)
+
+
+@given(assignments, st.sampled_from([PRODUCT, EMPTY, None]), st.booleans())
+def test_nothing_counts_as_assigned_without_a_covering_consent_and_codats_word(
+    ours, product, at_codat
+):
+    verdict = judge(ours, product, at_codat=at_codat, asked_at=NOON)
+    mend = verdict and verdict.mend
+    if mend is Mend.ASSIGN:
+        assert at_codat
+        assert product is not None
+        assert ours.consent is COVERING or (product is EMPTY and ours.consent is NARROW)
+    if mend is Mend.CLEAR:
+        assert not at_codat
+    if mend is Mend.REMOVE:
+        assert ours.status is Status.REMOVING, "only what a person began is removed"
+
+
+@given(assignments, st.booleans())
+def test_a_product_at_codat_without_consent_is_always_told_unless_it_is_being_removed(
+    ours, at_codat
+):
+    settled = ours.changed_at is None or NOON - ours.changed_at >= INTENT_LEFT_AFTER
+    if at_codat and settled and ours.consent is not COVERING:
+        verdict = judge(ours, PRODUCT, at_codat=True, asked_at=NOON)
+        if ours.status is Status.REMOVING:
+            assert verdict.mend is Mend.REMOVE
+        else:
+            assert (verdict.drift.kind, verdict.mend) == (Kind.PRODUCT_WITHOUT_CONSENT, None)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_what_the_hub_changed_since_codat_was_asked_is_left_alone(status):
+    for at_codat in (True, False):
+        ours = Assignment("c", "p", status, NOON - CLOCK_MARGIN / 2, consent=NARROW)
+        assert judge(ours, PRODUCT, at_codat=at_codat, asked_at=NOON) is None
+
+
+def test_agreement_is_no_drift():
+    old = NOON - timedelta(days=1)
+    assigned = Assignment("c", "p", Status.ASSIGNED, old, consent=COVERING)
+    assert judge(assigned, PRODUCT, at_codat=True, asked_at=NOON) is None
+    absent = Assignment("c", "p", Status.ABSENT, old, consent=REVOKED)
+    assert judge(absent, PRODUCT, at_codat=False, asked_at=NOON) is None

@@ -1,0 +1,100 @@
+"""Which webhook consumers at Codat are this hub's, and what is wrong with them."""
+
+import pytest
+
+from codat_hub.domain.consumers import NEEDED, HubAddress, check, summary
+from codat_hub.domain.drift import Kind
+from codat_hub.domain.observed import ObservedConsumer
+from codat_hub.domain.product import Kind as ProductKind
+from codat_hub.domain.product import Product
+
+HUB = HubAddress("abc123", "hooks.example.com")
+URL = "https://abc123.execute-api.eu-west-2.amazonaws.com/prod/webhooks/codat"
+CUSTOM = Product("invoice-finance", ProductKind.CUSTOM)
+STANDARD = Product("lending", ProductKind.STANDARD)
+PLATFORM = ObservedConsumer("1", f"{URL}/platform", event_types=("read.completed", *NEEDED))
+FINANCE = ObservedConsumer("2", f"{URL}/finance", event_types=("invoice-finance.read.completed",))
+GOOD = (PLATFORM, FINANCE)
+SECRETS = ("finance", "platform")
+
+
+def found(*consumers, secrets=SECRETS):
+    return {
+        (one.kind, one.product or one.subject)
+        for one in check(consumers, HUB, (CUSTOM, STANDARD), secrets)
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        (f"{URL}/lending", "lending"),
+        ("https://hooks.example.com/webhooks/codat/lending", "lending"),
+        ("https://HOOKS.example.com/x/webhooks/codat/lending/", "lending"),
+        ("http://127.0.0.1:4566/_aws/execute-api/abc123/local/webhooks/codat/a-b", "a-b"),
+        ("https://abc124.execute-api.eu-west-2.amazonaws.com/prod/webhooks/codat/lending", None),
+        ("https://hooks.example.com.evil.example/webhooks/codat/lending", None),
+        ("https://example.com/webhooks/codat/lending?host=hooks.example.com", None),
+        (f"{URL}/", None),
+        (f"{URL}/a/b", None),
+        ("https://hooks.example.com/other", None),
+        ("nonsense", None),
+    ],
+)
+def test_a_url_is_of_this_hub_by_its_api_or_its_domain(url, name):
+    assert HUB.consumer_of(url) == name
+
+
+def test_an_empty_domain_matches_no_url_without_a_host():
+    assert HubAddress("abc123").consumer_of("/webhooks/codat/lending") is None
+
+
+def test_consumers_as_they_should_be_are_no_drift():
+    assert found(*GOOD) == set()
+
+
+def test_both_outcomes_subscribed_instead_of_the_base_is_enough():
+    base = "invoice-finance.read.completed"
+    outcomes = ObservedConsumer("2", f"{URL}/finance", False, (f"{base}.successful",
+                                f"{base}.unsuccessful"))  # fmt: skip
+    assert found(PLATFORM, outcomes) == set()
+    half = ObservedConsumer("2", f"{URL}/finance", False, (f"{base}.successful",))
+    assert found(PLATFORM, half) == {(Kind.CONSUMER_MISSING, "invoice-finance")}
+
+
+def test_base_and_sub_events_count_as_doubled_over_consumers_too():
+    other = ObservedConsumer("3", f"{URL}/platform", False, ("read.completed.initial",))
+    assert found(*GOOD, other) == {(Kind.CONSUMER_DOUBLED, "read.completed")}
+    off = ObservedConsumer("3", f"{URL}/platform", True, ("read.completed.initial",))
+    assert found(*GOOD, off) == {(Kind.CONSUMER_DISABLED, off.url)}
+
+
+def test_secrets_and_consumers_go_in_pairs():
+    assert found(*GOOD, secrets=("platform", "old")) == {
+        (Kind.SECRET_MISSING, FINANCE.url),
+        (Kind.SECRET_UNUSED, "old"),
+    }
+
+
+def test_another_hubs_consumer_is_told_and_subscribes_for_nobody_here():
+    elsewhere = ObservedConsumer("9", "https://z.example/webhooks/codat/finance", False,
+                                 ("invoice-finance.read.completed",))  # fmt: skip
+    assert found(PLATFORM, elsewhere, secrets=("platform",)) == {
+        (Kind.CONSUMER_ELSEWHERE, elsewhere.url),
+        (Kind.CONSUMER_MISSING, "invoice-finance"),
+    }
+
+
+def test_without_any_consumer_everything_is_missing():
+    kinds = [one.kind for one in check((), HUB, (CUSTOM, STANDARD), ())]
+    assert kinds.count(Kind.CONSUMER_MISSING) == 2
+    assert kinds.count(Kind.EVENT_UNSUBSCRIBED) == len(NEEDED)
+
+
+def test_the_summary_names_consumers_and_nothing_else():
+    off = ObservedConsumer("2", f"{URL}/finance", disabled=True)
+    assert summary((PLATFORM, off), HUB, ("platform", "old")) == {
+        "finance": {"at_codat": True, "enabled": False, "secret": False},
+        "old": {"at_codat": False, "enabled": False, "secret": True},
+        "platform": {"at_codat": True, "enabled": True, "secret": True},
+    }

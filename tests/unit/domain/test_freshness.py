@@ -1,0 +1,151 @@
+"""Overdue is measured by the product's own cadence; silence is told from news that never came."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.company import Company, Connection, Stamp
+from codat_hub.domain.consent import Consent
+from codat_hub.domain.freshness import IN_PROGRESS, freshness, grace, untold
+from codat_hub.domain.observed import ObservedStatus
+from codat_hub.domain.product import Kind, Product, Schedule
+from codat_hub.domain.read_event import Key, ReadId
+from codat_hub.domain.read_state import KeyState, ReadState
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NIGHTLY = Product(
+    "p", Kind.CUSTOM, data_types=("invoices", "payments"), schedule=Schedule("cron(0 23 * * ? *)")
+)
+HOURLY = replace(NIGHTLY, schedule=Schedule("rate(1 hour)"))
+LINKED = Company("c", "Ann", connections={"k": Connection(Stamp(NOON, "e"), "Linked")})
+CONSENT = Consent("p", NOON, "owner", "v1", ("invoices", "payments"))
+ASSIGNED = Assignment("c", "p", Status.ASSIGNED, NOON - timedelta(days=30), consent=CONSENT)
+
+
+def a_key(status="Complete", latest=NOON, watermark=NOON):
+    mark = watermark and ReadId(watermark, "f")
+    return KeyState(status, ReadId(latest, "f"), mark)
+
+
+def read_at(moment, **keys):
+    keys = {Key(name, "k"): one for name, one in (keys or {"invoices": a_key()}).items()}
+    return ReadState(keys, last_read_at=moment)
+
+
+def measured(state, now, product=NIGHTLY, assignment=ASSIGNED, company=LINKED):
+    return freshness(assignment, company, product, state, now)
+
+
+LAST_NIGHT = NOON.replace(day=21, hour=23, minute=5)
+
+
+def test_a_nightly_product_is_due_at_its_next_slot_and_overdue_half_a_day_after():
+    state = read_at(LAST_NIGHT)
+    assert measured(state, NOON).due_at == NOON.replace(hour=23)
+    assert not measured(state, NOON.replace(day=23, hour=11)).overdue
+    late = measured(state, NOON.replace(day=23, hour=11, minute=1))
+    assert late.overdue_by == timedelta(hours=12, minutes=1)
+    assert late.cadence == timedelta(days=1)
+
+
+def test_one_that_was_never_read_is_due_after_its_assignment():
+    never = measured(ReadState(), NOON)
+    assert never.overdue
+    assert never.due_at == ASSIGNED.changed_at.replace(hour=23)
+    fresh = replace(ASSIGNED, changed_at=NOON - timedelta(minutes=30))
+    assert not measured(ReadState(), NOON, HOURLY, fresh).overdue
+
+
+@pytest.mark.parametrize(
+    ("cadence", "late"),
+    [
+        (timedelta(minutes=15), timedelta(hours=1)),
+        (timedelta(hours=6), timedelta(hours=3)),
+        (timedelta(days=1), timedelta(hours=12)),
+        (timedelta(days=7), timedelta(hours=14)),
+    ],
+)
+def test_the_grace_is_half_the_cadence_from_one_hour_to_fourteen(cadence, late):
+    assert grace(cadence) == late
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"company": replace(LINKED, connections={})},
+        {"company": replace(LINKED, deleted_at=NOON)},
+        {"assignment": replace(ASSIGNED, status=Status.STALE)},
+        {"assignment": replace(ASSIGNED, consent=None)},
+        {"assignment": replace(ASSIGNED, consent=replace(CONSENT, revoked_at=NOON))},
+        {"assignment": replace(ASSIGNED, consent=replace(CONSENT, data_types=("invoices",)))},
+        {"product": None},
+        {"product": replace(NIGHTLY, schedule=None)},
+        {"product": replace(NIGHTLY, schedule=Schedule("rate(1 hour)", enabled=False))},
+        {"product": replace(NIGHTLY, schedule=Schedule("nonsense"))},
+    ],
+)
+def test_what_cannot_be_read_is_never_overdue(changed):
+    assert measured(ReadState(), NOON).overdue
+    assert not measured(ReadState(), NOON, **changed).overdue
+
+
+def test_outcomes_are_counted_and_failures_named():
+    state = read_at(
+        LAST_NIGHT,
+        invoices=a_key(),
+        payments=a_key("FetchError", watermark=None),
+        customers=a_key("NotSupported"),
+    )
+    found = measured(state, NOON)
+    assert found.outcomes == {"Complete": 1, "FetchError": 1, "NotSupported": 1}
+    assert found.unsuccessful == ("payments",)
+    assert found.watermark_at is None, "one was never complete"
+
+
+def test_the_watermark_is_as_old_as_the_oldest_of_its_data_types():
+    older = NOON - timedelta(days=3)
+    state = read_at(LAST_NIGHT, invoices=a_key(), payments=a_key(watermark=older))
+    assert measured(state, NOON).watermark_at == older
+
+
+def test_a_connection_that_is_gone_does_not_make_old():
+    state = ReadState({Key("invoices", "old"): a_key(latest=NOON - timedelta(days=90))})
+    gone = replace(LINKED, removed_connections={"old": NOON - timedelta(days=80)})
+    assert measured(state, NOON, company=gone).outcomes == {}
+
+
+class TestUntold:
+    EARLIER = NOON - timedelta(hours=5)
+
+    def codat(self, at, status="Complete"):
+        return {"invoices": ObservedStatus(status, at)}
+
+    def test_what_codat_read_and_no_webhook_told_is_named(self):
+        told = read_at(LAST_NIGHT, invoices=a_key(watermark=LAST_NIGHT))
+        assert untold(self.codat(self.EARLIER), [told], NOON) == {"invoices": self.EARLIER}
+        assert untold(self.codat(self.EARLIER), [], NOON) == {"invoices": self.EARLIER}
+
+    def test_another_products_webhook_tells_it_too(self):
+        told = read_at(LAST_NIGHT, invoices=a_key(watermark=LAST_NIGHT))
+        other = read_at(self.EARLIER, invoices=a_key(watermark=self.EARLIER))
+        assert untold(self.codat(self.EARLIER), [told, other], NOON) == {}
+
+    def test_a_failure_told_later_does_not_hide_the_success_before(self):
+        failed = read_at(NOON, invoices=a_key("FetchError", NOON, LAST_NIGHT))
+        assert untold(self.codat(self.EARLIER), [failed], NOON) == {"invoices": self.EARLIER}
+
+    def test_a_webhook_that_may_be_on_its_way_is_waited_for(self):
+        assert untold(self.codat(NOON - timedelta(minutes=59)), [], NOON) == {}
+
+    @pytest.mark.parametrize("status", sorted(IN_PROGRESS))
+    def test_while_something_is_read_only_what_is_older_than_any_read_counts(self, status):
+        statuses = self.codat(self.EARLIER) | {"payments": ObservedStatus(status, None)}
+        assert untold(statuses, [], NOON) == {}
+        old = NOON - timedelta(hours=14)
+        statuses = self.codat(old) | {"payments": ObservedStatus(status, None)}
+        assert untold(statuses, [], NOON) == {"invoices": old}
+
+    def test_a_data_type_that_was_never_synced_is_not_missing(self):
+        assert untold({"items": ObservedStatus(None, None)}, [], NOON) == {}

@@ -1,0 +1,128 @@
+"""The command line as a whole: help, wrong usage, exit codes, and every command that is named."""
+
+import json
+import re
+
+import httpx
+import pytest
+import typer
+from botocore.exceptions import NoCredentialsError
+from typer.testing import CliRunner
+
+from tests.control_api import refused
+from tests.template import ROOT
+from tools.cli import environments
+from tools.cli.__main__ import app
+from tools.cli.environments import Environment, Name
+
+COMMANDS = typer.main.get_command(app).commands
+EVERY = [
+    [name, *rest]
+    for name, command in COMMANDS.items()
+    for rest in ([[one] for one in command.commands] if hasattr(command, "commands") else [[]])
+]
+NAMED = re.compile(r"(?<!\w)tools/hub ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
+SOURCES = [ROOT / "README.md", ROOT / "products.yaml", ROOT / "template.yaml",
+           *(ROOT / "tools").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])
+def test_without_arguments_there_is_help_or_a_word_on_what_is_missing(words):
+    answer = CliRunner().invoke(app, words)
+    assert answer.exit_code == 2
+    assert "Usage: hub" in answer.output
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_every_command_has_help_and_needs_an_environment(words):
+    told = CliRunner().invoke(app, [*words, "--help"])
+    assert (told.exit_code, "--env" in told.output) == (0, True)
+    options = [["--by", "o"], ["--reason", "r"]]
+    needed = [word for option in options if option[0] in told.output for word in option]
+    arguments = ["a"] * told.output.splitlines()[1].count("{")
+    asked = CliRunner().invoke(app, [*words, *arguments, *needed])
+    assert asked.exit_code == 2
+    assert "'--env'" in asked.output
+    assert "HUB_ENV" in asked.output
+
+
+@pytest.mark.parametrize("words", [["nope"], ["companies", "nope"], ["companies", "list", "--x"]])
+def test_what_there_is_not_is_wrong_usage(words):
+    answer = CliRunner().invoke(app, words)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "No such" in answer.stderr
+
+
+def test_every_command_that_is_named_anywhere_is_there():
+    named = {
+        (path.name, *found)
+        for path in SOURCES
+        for found in NAMED.findall(path.read_text())
+    }  # fmt: skip
+    assert len(named) > 30
+    for where, name, sub in named:
+        assert name in COMMANDS, (where, name)
+        if sub and hasattr(COMMANDS[name], "commands"):
+            assert sub in COMMANDS[name].commands, (where, name, sub)
+
+
+def test_a_fault_between_us_and_aws_is_one_sentence(monkeypatch):
+    class Expired:
+        def client(self, *_, **__):
+            raise NoCredentialsError
+
+    monkeypatch.setattr(environments, "_session", lambda _name: Expired())
+    answer = CliRunner().invoke(app, ["status", "--env", "dev"])
+    assert answer.exit_code == 1
+    assert "Cannot read stack codat-hub-dev in eu-west-2: Unable to locate" in answer.stderr
+    assert "Traceback" not in answer.output
+
+
+def test_without_credentials_it_says_how_to_get_some(monkeypatch):
+    class NoCredentials:
+        profile_name = "default"
+
+        def get_credentials(self):
+            return None
+
+    found = Environment(Name.DEV, "eu-west-2", {"ControlApiUrl": "https://hub.example"})
+    monkeypatch.setattr(environments, "find", lambda _name: found)
+    monkeypatch.setattr(environments, "_session", lambda _name: NoCredentials())
+    answer = CliRunner().invoke(app, ["status", "--env", "dev"])
+    assert (answer.exit_code, "AWS_PROFILE" in answer.stderr) == (1, True)
+
+
+def test_a_stack_from_before_the_control_api_says_to_deploy_it(monkeypatch):
+    found = Environment(Name.DEV, "eu-west-2", {})
+    monkeypatch.setattr(environments, "find", lambda _name: found)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    answer = CliRunner().invoke(app, ["status", "--env", "dev"])
+    assert (answer.exit_code, "make deploy ENV=dev" in answer.stderr) == (1, True)
+
+
+def test_ctrl_c_in_the_middle_of_a_call_is_130_and_says_what_to_do(hub, api):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    api.before = interrupt
+    answer = hub("products", "list", "--json")
+    assert (answer.exit_code, answer.stdout) == (130, "")
+    assert "Give the same command again" in answer.stderr
+
+
+def test_an_unreachable_api_is_said_with_its_address(hub, api):
+    def unreachable(*_):
+        raise httpx.ConnectError("Connection refused")
+
+    api.before = unreachable
+    answer = hub("companies", "list")
+    assert answer.exit_code == 1
+    assert "https://hub.example cannot be reached: Connection refused" in answer.stderr
+
+
+def test_with_json_a_refusal_leaves_standard_output_to_the_json_reader(hub, api):
+    api.before = lambda *_: refused(503, "A store did not answer.")
+    answer = hub("products", "list", "--json")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(answer.stdout)

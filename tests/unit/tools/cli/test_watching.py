@@ -1,0 +1,51 @@
+"""Watching: each change is a line, and Ctrl-C says that the hub goes on and how to come back."""
+
+import pytest
+
+from tools.cli import watching
+from tools.cli.failures import Interrupted
+from tools.cli.output import Output
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    lengths = []
+    monkeypatch.setattr(watching, "pause", lengths.append)
+    return lengths
+
+
+def watched(states):
+    left = iter(states)
+    return watching.watch(
+        Output(as_json=True),
+        lambda: next(left),
+        over=lambda state: state["status"] == "done",
+        progress=lambda state: state["status"],
+        again="tools/hub x show 1",
+    )
+
+
+def test_it_ends_with_the_last_state_and_each_change_is_one_line(pauses, capsys):
+    states = [{"status": one} for one in ("queued", "queued", "running", "running", "done")]
+    assert watched(states) == {"status": "done"}
+    printed = capsys.readouterr()
+    assert printed.err.split() == ["queued", "running"]
+    assert printed.out == ""
+    assert len(pauses) == 4
+
+
+def test_it_asks_less_often_the_longer_it_takes(pauses):
+    watched([{"status": "running"}] * 40 + [{"status": "done"}])
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (0.5, 5.0)
+
+
+def test_ctrl_c_says_what_goes_on_and_how_to_come_back(monkeypatch):
+    def interrupt(_seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watching, "pause", interrupt)
+    with pytest.raises(Interrupted, match="goes on by itself") as raised:
+        watched([{"status": "running"}])
+    assert raised.value.code == 130
+    assert raised.value.hint == "Come back to it: tools/hub x show 1"

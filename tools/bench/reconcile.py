@@ -1,0 +1,139 @@
+"""A reconcile of many companies, with and without drift; run by hand.
+
+    python -m tools.bench.reconcile [companies]
+
+Starts the sandbox with that many companies (10,000) and the State table on moto, in this process,
+and prints what each run took: calls to Codat, items written, seconds. Calls are as fast as the
+sandbox answers; in Lambda they are ten a second at most. One of the runs is killed half-way. Exits
+with 1 if the calls are not the fewest possible.
+"""
+
+import os
+import sys
+import time
+from datetime import timedelta
+from importlib import import_module
+from math import ceil
+from typing import Any
+
+FAKE = {
+    "AWS_DEFAULT_REGION": "eu-west-2",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "POWERTOOLS_SERVICE_NAME": "codat-hub",
+    "POWERTOOLS_LOG_LEVEL": "ERROR",
+}
+
+
+def main(companies: int) -> int:
+    """Return the exit code."""
+    os.environ.update(FAKE)
+    sys.path.insert(0, "functions")
+    # read their environment when they are imported
+    import boto3  # noqa: PLC0415
+    from moto import mock_aws  # noqa: PLC0415
+
+    # the hub that the tests put together
+    create_table = import_module("tests.component.conftest").create_table
+    made = import_module("tests.component.reconciling")
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb")
+        create_table(dynamodb, "ConsentsTable")
+        began = time.perf_counter()
+        codat = made.Codats(companies)
+        hub = made.Hub(dynamodb, create_table(dynamodb, "StateTable"), codat)
+        hub.register()
+        print(f"{companies} companies seeded in {time.perf_counter() - began:.0f} s")
+        return Bench(hub, companies).run()
+
+
+class Bench:
+    """The same hub, reconciled several times."""
+
+    def __init__(self, hub: Any, companies: int) -> None:
+        self.hub = hub
+        self.pages = ceil(companies / 100)
+        self.wrong: list[str] = []
+
+    def run(self) -> int:
+        self._measure("import into an empty directory", self._whole, overdue=0)
+        self.hub.assign_everything()
+        self.hub.clock.ahead += timedelta(minutes=2)
+        self._measure("nothing has changed", self._whole, overdue=0)
+        self._measure("nothing has changed, killed half-way", self._killed, overdue=0)
+        self.hub.clock.ahead += timedelta(days=2)
+        self._measure("every scheduled product overdue", self._whole, overdue=self._overdue())
+        self._freshness()
+        print("\n".join(self.wrong) or "as few calls as can be")
+        return bool(self.wrong)
+
+    def _measure(self, name: str, act: Any, overdue: int) -> None:
+        self.hub.codat.forget_requests()
+        self.hub.table.puts.clear()
+        began = time.perf_counter()
+        run = act()
+        took = time.perf_counter() - began
+        writes = sum(n for kind, n in self.hub.table.puts.items() if kind.startswith("COMPANY"))
+        print(
+            f"{name:38} {run.status} {took:5.0f} s  {run.counts['codat_calls']:6} calls"
+            f"  {writes:6} writes about companies  {sum(self.hub.table.puts.values()):6} in all"
+        )
+        # client id, settings and consumers; the pages; some companies' own settings; the overdue
+        expected = 3 + self.pages + run.counts["overrides_read"] + overdue
+        if run.counts["codat_calls"] != expected:
+            self.wrong.append(f"{name}: {run.counts['codat_calls']} calls, expected {expected}")
+
+    def _whole(self) -> Any:
+        return self.hub.run()
+
+    def _killed(self) -> Any:
+        class Killed(BaseException):
+            pass
+
+        left = iter(range(self.pages // 2))
+
+        def has_time() -> bool:
+            if next(left, None) is None:
+                raise Killed
+            return True
+
+        run = self.hub.begin("bench")
+        try:
+            self.hub.go_on(run, has_time)
+        except Killed:
+            self.hub.clock.ahead += timedelta(minutes=6)
+            self.hub.restarted().go_on(run)
+        kept, _ = self.hub.runs.get(run.reconcile_id)
+        if kept.resumed != 1 or kept.counts["companies"] != len(self.hub.codat.companies):
+            self.wrong.append(f"killed half-way: {kept}")
+        return kept
+
+    def _overdue(self) -> int:
+        linked = {
+            company_id
+            for company_id, one in self.hub.companies.get_many(self.hub.codat.companies).items()
+            if one.linked
+        }
+        theirs = self.hub.codat.companies.values()
+        return sum("invoice-finance" in one.products for one in theirs if one.id in linked)
+
+    def _freshness(self) -> None:
+        from codat_hub.adapters.state_table import SHARDS  # noqa: PLC0415
+        from codat_hub.usecases.companies import Place  # noqa: PLC0415
+        from codat_hub.usecases.freshness import MeasureFreshness  # noqa: PLC0415
+
+        hub = self.hub
+        measure = MeasureFreshness(
+            hub.companies, hub.assignments, hub.read_states, hub.registry, SHARDS, now=hub.clock
+        )
+        began, rows, pages = time.perf_counter(), 0, 0
+        place: Place | None = Place()
+        while place is not None:
+            page = measure.page(None, place, 200)
+            rows, pages, place = rows + len(page.rows), pages + 1, page.following
+        took = time.perf_counter() - began
+        print(f"freshness: {rows} rows on {pages} pages, {took:.0f} s in all, no call to Codat")
+
+
+if __name__ == "__main__":
+    sys.exit(main(int((sys.argv[1:] or ["10000"])[0])))

@@ -1,0 +1,52 @@
+"""Times as a person reads them: in the local zone, and how long ago or ahead."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_UNITS: Final = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_AGE: Final = re.compile(r"(\d{1,6})([smhd])")
+_AGE_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def readable(iso: str | None, now: datetime | None = None) -> str:
+    """Return `2026-11-22 10:03 (5 min ago)` in the local zone; `-` for no time.
+
+    What is no time is returned as it is.
+    """
+    if not iso:
+        return "-"
+    try:
+        moment = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    return f"{moment.astimezone():%Y-%m-%d %H:%M} ({_relative(seconds)})"
+
+
+def lasting(seconds: float) -> str:
+    """Return a length of time in its biggest whole unit: `3 days`, `5 min`, `0 s`."""
+    for name, length in _UNITS:
+        count = int(abs(seconds) // length)
+        if count:
+            return f"{count} {name}{'s' if name == 'day' and count > 1 else ''}"
+    return "0 s"
+
+
+def _relative(seconds: float) -> str:
+    if abs(seconds) < 1:
+        return "now"
+    return f"{lasting(seconds)} ago" if seconds > 0 else f"in {lasting(seconds)}"
+
+
+def moment_of(text: str, now: datetime | None = None) -> datetime:
+    """Read a time that a person typed: ISO 8601, local unless it has a zone, or an age as `6h`.
+
+    Raises ValueError.
+    """
+    age = _AGE.fullmatch(text.strip())
+    if age:
+        seconds = int(age[1]) * _AGE_UNITS[age[2]]
+        return (now or datetime.now(UTC)) - timedelta(seconds=seconds)
+    return datetime.fromisoformat(text.strip()).astimezone(UTC)

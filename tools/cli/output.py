@@ -1,0 +1,179 @@
+"""What a command prints: its result on standard output, everything else on standard error.
+
+With `--json` standard output holds exactly one JSON document: an object, or an array with one
+element a line. A list is printed while it is fetched; one that broke off is not closed, so that it
+can never be taken for the whole.
+"""
+
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tools.cli.failures import Failure, FieldError
+
+type Json = dict[str, Any]
+type Pages = Iterable[list[Json]]
+
+_NO_EDGE: Final = 2000  # columns: what goes to a file or a pipe is never wrapped or cut
+_MOST_ERRORS: Final = 50
+
+
+@dataclass(frozen=True)
+class Column:
+    """`whole`: never wrapped, for what people copy, such as ids."""
+
+    title: str
+    cell: Callable[[Json], Any]
+    whole: bool = False
+    right: bool = False
+
+
+class Output:
+    """One command's output, for a person or as JSON."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.out = console()
+        self.err = console(stderr=True)
+
+    def result(self, value: Any, *lines: str) -> None:
+        """Print what came of a command: the value as JSON, or the lines."""
+        if self.as_json:
+            print_json(value)
+            return
+        for line in lines:
+            self.out.print(plain(line), soft_wrap=True)
+
+    def note(self, line: str) -> None:
+        """Say something beside the result, such as the next command; on standard error."""
+        self.err.print(plain(line), soft_wrap=True)
+
+    def table(self, pages: Pages, columns: list[Column], empty: str) -> int:
+        """Print a list while its pages come in; return its length. `empty`: said if it is."""
+        count = self._stream_json(pages) if self.as_json else self._stream_rows(pages, columns)
+        if not count:
+            self.note(empty)
+        return count
+
+    def facts(self, rows: Iterable[tuple[str, Any]]) -> None:
+        """Print names and values below each other."""
+        table = _bare_table()
+        table.show_header = False
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column()
+        for name, value in rows:
+            table.add_row(name, plain(value))
+        self._print(table)
+
+    def _print(self, table: Table) -> None:
+        """Print it; where it is not a screen, without the blanks that fill its last column."""
+        if self.out.is_terminal:
+            self.out.print(table)
+            return
+        with self.out.capture() as drawn:
+            self.out.print(table)
+        lines = drawn.get().splitlines()
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
+
+    def _stream_json(self, pages: Pages) -> int:
+        count = 0
+        sys.stdout.write("[")
+        for item in itertools.chain.from_iterable(pages):
+            sys.stdout.write(("," if count else "") + "\n" + json.dumps(item, ensure_ascii=False))
+            count += 1
+        sys.stdout.write("\n]\n" if count else "]\n")
+        return count
+
+    def _stream_rows(self, pages: Pages, columns: list[Column]) -> int:
+        """Print page after page as one table: a page is never narrower than those before it."""
+        widths = [len(column.title) for column in columns]
+        count = 0
+        for page in pages:
+            rows = [[plain(column.cell(item)) for column in columns] for item in page]
+            if not rows:
+                continue
+            table = _bare_table()
+            table.show_header = not count
+            for number, column in enumerate(columns):
+                longest = max(row[number].cell_len for row in rows)
+                widths[number] = max(widths[number], longest)
+                table.add_column(
+                    column.title,
+                    no_wrap=column.whole,
+                    overflow="fold",
+                    justify="right" if column.right else "left",
+                    # one that may be wrapped may be narrower, too
+                    min_width=widths[number] if column.whole or not self.out.is_terminal else None,
+                )
+            for row in rows:
+                table.add_row(*row)
+            self._print(table)
+            count += len(rows)
+        return count
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Open a console that honours NO_COLOR and wraps nothing that goes to a file or a pipe."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, width=None if terminal else _NO_EDGE, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def plain(value: Any) -> Text:
+    """Return a value as text that means nothing to a terminal: names come from customers."""
+    if isinstance(value, Text):
+        return value
+    if value is None or value in ([], (), ""):
+        return Text("-")
+    if isinstance(value, (list, tuple)):
+        value = ", ".join(map(str, value))
+    return Text("".join(one if one.isprintable() or one == "\n" else "�" for one in str(value)))
+
+
+def show_failure(failure: Failure) -> None:
+    """Say on standard error what is wrong, each field of it, and what to do next."""
+    err = console(stderr=True)
+    err.print(Text.assemble(("✗ ", "bold red"), plain(failure)), soft_wrap=True)
+    errors = failure.errors
+    for error in errors[:_MOST_ERRORS]:
+        err.print(Text("  ").append_text(_field_line(error)), soft_wrap=True)
+    if len(errors) > _MOST_ERRORS:
+        err.print(f"  and {len(errors) - _MOST_ERRORS} more", soft_wrap=True)
+    if failure.hint:
+        err.print(plain(failure.hint), soft_wrap=True)
+
+
+@contextmanager
+def working(output: Output, what: str) -> Iterator[None]:
+    """Show, on a terminal, that something is being done."""
+    if output.err.is_terminal:
+        with output.err.status(plain(what)):
+            yield
+    else:
+        yield
+
+
+def _field_line(error: FieldError) -> Text:
+    value = "" if error.value is None else f" = {json.dumps(error.value, ensure_ascii=False)}"
+    parts = [error.message] if error.message else []
+    if error.allowed is not None:
+        allowed = error.allowed
+        shown = ", ".join(map(str, allowed)) if isinstance(allowed, list) else str(allowed)
+        parts.append(f"allowed: {shown}")
+    line = Text.assemble((error.field, "bold"), plain(value) if value else "")
+    return line.append(": ").append_text(plain("; ".join(parts))) if parts else line
+
+
+def _bare_table() -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
