@@ -6,7 +6,7 @@ from datetime import datetime  # pydantic reads the annotation
 from typing import Annotated, Any, Final, Self
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import BaseModel, Field, model_validator
 
 from codat_hub.api.fields import COMPANY_ID, Request, Text
@@ -79,6 +79,12 @@ class SecretFields(Request):
 
     consumer_id: Text
     secret: Text
+
+
+class RollbackFields(Request):
+    """`forced`: also where Codat was changed by others since a migration was complete."""
+
+    forced: bool = False
 
 
 class StartedMigration(BaseModel):
@@ -269,9 +275,7 @@ def confirm_webhooks_restored(migration_id: MigrationId) -> MigrationAnswer:
 )
 def roll_back_migration(
     migration_id: MigrationId,
-    forced: Annotated[
-        bool, Query(description="also where Codat was changed by others since")
-    ] = False,
+    body: Annotated[RollbackFields, Body()] = RollbackFields(),  # noqa: B008  # frozen by use
 ) -> Response[MigrationAnswer]:
-    run = hub_of(router).migrations.rollback(migration_id, caller_of(router), forced=forced)
+    run = hub_of(router).migrations.rollback(migration_id, caller_of(router), forced=body.forced)
     return Response(202, "application/json", MigrationAnswer.of(run))

@@ -251,6 +251,7 @@ class Migrations:
                 attempts=one.attempts + 1,
                 execution=execution_name(one.migration_id, one.attempts + 1),
                 on_demand=one.on_demand or on_demand,
+                status=Status.ROLLING_BACK,
                 error=why if one.status is not Status.ROLLING_BACK else one.error,
             ),
         )

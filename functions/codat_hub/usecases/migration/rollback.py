@@ -32,12 +32,14 @@ def begin(parts: Parts, command: Command) -> Answer:
     """
     state = command.state or {}
     run = parts.run(command.migration_id)
-    on_demand = state.get("entry") == "rollback" and run.status is not Status.ROLLING_BACK
-    if on_demand and run.status is Status.COMPLETE and not state.get("forced"):
+    if state.get("entry") == "rollback" and run.migrated and not state.get("forced"):
         found = changed_since(parts, run)
         if found:
             report = f"changed at Codat since the migration: {'; '.join(found)}"
-            parts.ledger.change(run.migration_id, lambda one: replace(one, error=report))
+            parts.ledger.change(
+                run.migration_id,
+                lambda one: one.ended(Status.COMPLETE, one.ended_at or parts.now(), report),
+            )
             return Answer("differs", cause=report)
     cause = caught(state) or run.error or "asked for"
     epoch = parts.ledger.raise_epoch(run.migration_id)

@@ -61,7 +61,7 @@ class WatchMigrations:
                 run.migration_id, lambda one: one.ended(Status.FAILED, self.now(), one.error or why)
             )
             return "failed"
-        if run.migrated:
+        if run.migrated and run.status is not Status.ROLLING_BACK:
             note = f"looking for the first reads was cut short: {why}"
             self.migrations.ledger.change(
                 run.migration_id, lambda one: one.noting(note).ended(Status.COMPLETE, self.now())
