@@ -156,6 +156,7 @@ class World:
         self.around = lambda call, payload: call(payload)
         self.visited, self.ends, self.waited, self.pauses = [], {}, [], []
         self.so_far = []
+        self.remaining = lambda: 240_000
         for company in self.sandbox.world.state.companies:
             for product in PRODUCTS:
                 self.consent(company, product)
@@ -326,7 +327,7 @@ class World:
 
         run_migration_step.parts = self.parts()
         context = types.SimpleNamespace(
-            get_remaining_time_in_millis=lambda: 240_000,
+            get_remaining_time_in_millis=self.remaining,
             function_name="f",
             memory_limit_in_mb=1,
             invoked_function_arn="a",

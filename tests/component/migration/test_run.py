@@ -1,5 +1,6 @@
 """Whole runs, walked in one process: what is at Codat and in the hub afterwards."""
 
+import itertools
 import types
 from dataclasses import replace
 
@@ -444,3 +445,18 @@ def test_a_dead_operator_portal_mode_is_looked_up_not_believed(world):
     world.operator = operator
     assert world.migrate(mode="portal").status == "complete"
     assert calls.count("webhooks_disabled") == 2
+
+
+def test_an_invocation_that_runs_out_of_time_goes_on_in_the_next(worlds):
+    """Whole chunks at a slow pace take longer than one function may run."""
+    world = worlds(companies=12)
+    before = world.codat_now()
+    looks = itertools.count()
+    world.remaining = lambda: 0 if next(looks) % 3 == 2 else 240_000
+    run = world.migrate()
+    assert run.status == "complete"
+    assert "AddProductsChunkPause" in world.visited
+    assert all(set(PRODUCTS) <= set(one.products) for one in world.state.companies.values())
+    world.migrations.rollback(run.migration_id, OPERATOR)
+    assert world.go().status == "rolled_back"
+    assert world.codat_now() == before

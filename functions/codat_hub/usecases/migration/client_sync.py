@@ -60,6 +60,8 @@ def apply_chunk(parts: Parts, command: Command) -> Answer:
     names = [company_entry(one.company_id) for one in command.its_chunk.members]
     known = parts.ledger.entries(run.migration_id, names)
     for member, name in zip(command.its_chunk.members, names, strict=True):
+        if not command.more_time():
+            return Answer("again")
         entry = known[name]
         if entry.before is None or not _needs(run, entry.before["settings"]):
             tally = tally.skip()
@@ -129,6 +131,8 @@ def compensate_chunk(parts: Parts, command: Command) -> Answer:
     names = [company_entry(one.company_id) for one in command.its_chunk.members]
     known = parts.ledger.entries(command.migration_id, names)
     for member, name in zip(command.its_chunk.members, names, strict=True):
+        if not command.more_time():
+            return Answer("again")
         if not known[name].ours:
             tally = tally.skip()
             continue

@@ -101,6 +101,8 @@ def snapshot_companies(parts: Parts, command: Command) -> Answer:
     names = [company_entry(one.company_id) for one in command.its_chunk.members]
     known = parts.ledger.entries(command.migration_id, names)
     for member, name in zip(command.its_chunk.members, names, strict=True):
+        if not command.more_time():
+            return Answer("again")
         entry = known[name]
         if entry.before is None:
             settings = parts.codat.company_settings(member.company_id)

@@ -45,6 +45,8 @@ def apply_chunk(parts: Parts, command: Command) -> Answer:
     run = parts.run(command.migration_id)
     tally = Tally(command.epoch)
     for member in command.its_chunk.members:
+        if not command.more_time():
+            return Answer("again")  # what is done is in the ledger, and skipped then
         tally = _add_to(parts, command, run, member, tally)
     parts.ledger.put_tally(
         run.migration_id, PHASE, command.its_chunk.name, replace(tally, finished=True)
@@ -123,6 +125,8 @@ def compensate_chunk(parts: Parts, command: Command) -> Answer:
     run = parts.run(command.migration_id)
     tally = Tally(command.epoch)
     for member in command.its_chunk.members:
+        if not command.more_time():
+            return Answer("again")
         names = {one: product_entry(member.company_id, one) for one in run.request.products}
         known = parts.ledger.entries(run.migration_id, names.values())
         ours = {one: known[name] for one, name in names.items() if known[name].ours}
