@@ -1,10 +1,8 @@
 """Working in-memory stand-ins for adapters; contract tests hold them to the real ones."""
 
-import copy
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from standardwebhooks import Webhook
 
@@ -186,39 +184,58 @@ class FakeClientChecks:
         self.kept = check
 
 
-class FakeTable:
-    """The State table in memory, with the same conditions: everything above it is the real code."""
+class FakeStateTable:
+    """The State table in memory: versions, index and all; counts what DynamoDB would bill.
+
+    `before_put` and `after_put` are called around each write: a test may die there.
+    """
 
     def __init__(self):
-        self.items: dict[ItemKey, tuple[dict[str, Any], int, Listed | None]] = {}
+        self.items: dict[ItemKey, tuple[dict, int, Listed | None]] = {}
+        self.partitions: dict[str, set[ItemKey]] = {}
+        self.index: dict[str, list[tuple[str, ItemKey]]] = {}
+        self.reads = 0
+        self.writes = 0
+        self.index_writes = 0
+        self.before_put = self.after_put = lambda: None
 
-    def get(self, key: ItemKey) -> Stored:
+    def get(self, key):
+        self.reads += 1
         attributes, version, _ = self.items.get(key, ({}, 0, None))
-        return Stored(copy.deepcopy(attributes), version)
+        return Stored(attributes, version)
 
-    def get_many(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Stored]:
-        return {key: self.get(key) for key in keys if key in self.items}
+    def get_many(self, keys):
+        wanted = dict.fromkeys(keys)
+        self.reads += len(wanted)
+        return {key: Stored(*self.items[key][:2]) for key in wanted if key in self.items}
 
-    def under(self, prefix: ItemKey) -> list[tuple[ItemKey, Stored]]:
-        found = (k for k in self.items if k.pk == prefix.pk and k.sk.startswith(prefix.sk))
-        return [(key, self.get(key)) for key in sorted(found)]
+    def under(self, prefix):
+        self.reads += 1
+        keys = (one for one in self.partitions.get(prefix.pk, ()) if one.sk.startswith(prefix.sk))
+        return [(key, Stored(*self.items[key][:2])) for key in sorted(keys)]
 
     def listed(self, group, *, after=None, up_to=None, limit=100):
-        ranks = sorted(
-            (listed.rank, key)
-            for key, (_, _, listed) in self.items.items()
-            if listed and listed.group == group and (after is None or listed.rank > after)
-        )
-        return [one for one in ranks if up_to is None or one[0] <= up_to][:limit]
+        self.reads += 1
+        ranks = self.index.get(group, [])
+        first = 0 if after is None else bisect_right(ranks, (after, ItemKey("\U0010ffff", "")))
+        last = len(ranks) if up_to is None else bisect_right(ranks, (up_to, ItemKey("", "")))
+        return ranks[first : min(last, first + limit)]
 
-    def put(self, key, attributes, version, listed=None) -> bool:
-        if self.get(key).version != version:
+    def put(self, key, attributes, version, listed=None):
+        self.before_put()
+        _, known, before = self.items.get(key, ({}, 0, None))
+        if known != version:
             return False
-        given = {name: value for name, value in attributes.items() if value is not None}
-        self.items[key] = (copy.deepcopy(given), version + 1, listed)
+        kept = {name: value for name, value in attributes.items() if value is not None}
+        self.items[key] = (kept, version + 1, listed)
+        self.partitions.setdefault(key.pk, set()).add(key)
+        self.writes += 1
+        if listed != before:
+            self._list(key, before, listed)
+        self.after_put()
         return True
 
-    def put_while(self, guard, guard_version, puts) -> bool:
+    def put_while(self, guard, guard_version, puts):
         puts = list(puts)
         checks = [(guard, guard_version), *((key, version) for key, _, version in puts)]
         if any(self.get(key).version != version for key, version in checks):
@@ -226,6 +243,15 @@ class FakeTable:
         for one in puts:
             self.put(*one)
         return True
+
+    def _list(self, key, before, listed):
+        if before is not None:
+            self.index_writes += 1
+            ranks = self.index[before.group]
+            ranks.pop(bisect_left(ranks, (before.rank, key)))
+        if listed is not None:
+            self.index_writes += 1
+            insort(self.index.setdefault(listed.group, []), (listed.rank, key))
 
 
 class FakeAssignments(Versioned):

@@ -24,7 +24,7 @@ from codat_hub.usecases.migration.operate import Migrations
 from codat_hub.usecases.migration.parts import Limits, Parts
 from codat_hub.usecases.migration.watch import WatchMigrations
 from tests.asl_walker import Aborted, Failed, Walker
-from tests.fakes import FakeTable
+from tests.fakes import FakeStateTable
 from tests.template import ROOT
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
@@ -135,7 +135,7 @@ class World:
         self.http = httpx.Client(transport=self.transport)
         self.codat_client = CodatClient(Transport(self.http, Key(), base_url="http://localhost"))
         self.codat = MigrationCalls(self.codat_client, lambda: None)
-        self.table = FakeTable()
+        self.table = FakeStateTable()
         self.ledger, self.assignments = Ledger(self.table), Assignments(self.table)
         self.manifests, self.reads = FakeManifests(), FakeReads(self.now)
         self.registry = types.SimpleNamespace(products=lambda: self.products)

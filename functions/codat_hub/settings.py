@@ -4,7 +4,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Final, Self
+
+# What one refresh at a time holds for. (DESIGN.md §5)
+COMPANY_SCOPE: Final = "company"
+PRODUCT_SCOPE: Final = "product"
 
 
 class SettingsError(Exception):
@@ -60,6 +64,28 @@ def number() -> Any:
     return field(metadata={"read": read})
 
 
+def whole() -> Any:
+    """Declare a whole number of 0 or more; the variable's name says the unit."""
+
+    def read(raw: str) -> int:
+        if not (raw.isascii() and raw.isdecimal()):
+            raise ValueError("expected a whole number of 0 or more")
+        return int(raw)
+
+    return field(metadata={"read": read})
+
+
+def one_of(*allowed: str) -> Any:
+    """Declare a text that is one of these."""
+
+    def read(raw: str) -> str:
+        if raw not in allowed:
+            raise ValueError(f"expected {' or '.join(allowed)}")
+        return raw
+
+    return field(metadata={"read": read})
+
+
 class _Settings:
     """Reads each field from the variable of the same name in capitals."""
 
@@ -93,6 +119,8 @@ class ReceiveWebhookSettings(_Settings):
 class ProjectReadsSettings(_Settings):
     state_table: str = text()
     product_bus: str = text()
+    refresh_queue_url: str = text()
+    lease_scope: str = one_of(COMPANY_SCOPE, PRODUCT_SCOPE)
 
 
 @dataclass(frozen=True)
@@ -153,8 +181,27 @@ class ControlApiSettings(_Settings):
     signing_secrets_arn: str = text()
     reconcile_queue_url: str = text()
     replay_queue_url: str = text()
+    refresh_queue_url: str = text()
 
 
 @dataclass(frozen=True)
 class PlanRefreshesSettings(_Settings):
-    pass
+    state_table: str = text()
+    refresh_queue_url: str = text()
+    refresh_jitter_seconds: int = whole()
+
+
+@dataclass(frozen=True)
+class DispatchRefreshesSettings(_Settings):
+    state_table: str = text()
+    refresh_queue_url: str = text()
+
+
+@dataclass(frozen=True)
+class RefreshProductSettings(_Settings):
+    state_table: str = text()
+    refresh_queue_url: str = text()
+    lease_scope: str = one_of(COMPANY_SCOPE, PRODUCT_SCOPE)
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = text_or_nothing()

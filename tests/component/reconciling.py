@@ -210,18 +210,22 @@ class Hub:
         return [one for _, drift in self.runs.drift(run, 0, run.step + 1) for one in drift]
 
     def consent(self, company_id, product, status=Status.ASSIGNED, data_types=None, at=None):
-        """Assign a product with a consent that covers it, some time ago."""
-        at = at or self.clock() - timedelta(days=1)
-        types = {one.identifier: one.data_types for one in PRODUCTS}[product]
-        consent = Consent(product, at, "owner", "v1", types if data_types is None else data_types)
+        """Assign a product with a consent that covers it, some time ago; the ledger has it too."""
+        kept = self._assignment(company_id, product, status, data_types, at)
         newest = self.ledger.newest(company_id, product)
-        entry = ConsentEntry(newest.number + 1 if newest else 1, consent, "test")
+        entry = ConsentEntry(newest.number + 1 if newest else 1, kept.consent, "test")
         assert self.ledger.append(company_id, entry)
         _, version = self.assignments.get(company_id, product)
-        kept = Assignment(company_id, product, status, at, "test", consent)
         assert self.assignments.put(kept, version)
 
     def assign_everything(self):
+        """Assign what Codat has, for the first time; the ledger, which mends only ask, is left."""
         for company in self.codat.companies.values():
             for product in company.products:
-                self.consent(company.id, product)
+                assert self.assignments.put(self._assignment(company.id, product), 0)
+
+    def _assignment(self, company_id, product, status=Status.ASSIGNED, data_types=None, at=None):
+        at = at or self.clock() - timedelta(days=1)
+        types = {one.identifier: one.data_types for one in PRODUCTS}[product]
+        consent = Consent(product, at, "owner", "v1", types if data_types is None else data_types)
+        return Assignment(company_id, product, status, at, "test", consent)

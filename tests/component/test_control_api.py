@@ -31,7 +31,12 @@ def group(aws):
 
 
 @pytest.fixture
-def module(dynamodb, secretsmanager, group, codat, monkeypatch):
+def refresh_queue(aws):
+    return boto3.client("sqs", region_name=REGION).create_queue(QueueName="refreshes")["QueueUrl"]
+
+
+@pytest.fixture
+def module(dynamodb, secretsmanager, group, codat, refresh_queue, monkeypatch):
     key = secretsmanager.create_secret(Name="key", SecretString=codat.ready["api_key"])
     sqs = boto3.client("sqs", region_name=REGION)
     variables = {
@@ -51,6 +56,7 @@ def module(dynamodb, secretsmanager, group, codat, monkeypatch):
         "MIGRATION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-2:123456789012:stateMachine:m",
         "MIGRATION_APPROVER": "anyone",
         "SIGNING_SECRETS_ARN": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:signing",
+        "REFRESH_QUEUE_URL": refresh_queue,
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

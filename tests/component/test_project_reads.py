@@ -49,6 +49,8 @@ def team(aws):
 def module(state_table, team, monkeypatch):
     monkeypatch.setenv("STATE_TABLE", state_table)
     monkeypatch.setenv("PRODUCT_BUS", "products")
+    monkeypatch.setenv("REFRESH_QUEUE_URL", "https://sqs.eu-west-2.amazonaws.com/1/refreshes")
+    monkeypatch.setenv("LEASE_SCOPE", "company")
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
     return importlib.import_module(MODULE)
 

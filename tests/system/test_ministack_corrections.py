@@ -140,6 +140,27 @@ def test_a_schedules_own_group_counts_in_iam(aws, local_stack):
         reader.get_schedule(GroupName="default", Name="none")
 
 
+def test_sending_a_batch_needs_the_right_to_send_and_no_other(aws, queue, local_stack):
+    allowed = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queue.arn}
+    iam, name = aws("iam"), f"sender-{uuid4()}"
+    iam.create_user(UserName=name)
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    sender = boto3.client(
+        "sqs",
+        endpoint_url=local_stack.emulator.url,
+        region_name=REGION,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    url = aws("sqs").get_queue_url(QueueName=queue.arn.rpartition(":")[2])["QueueUrl"]
+    entries = [{"Id": "1", "MessageBody": "{}"}]
+    assert sender.send_message_batch(QueueUrl=url, Entries=entries)["Successful"]
+    with pytest.raises(sender.exceptions.ClientError, match="AccessDenied"):
+        sender.receive_message(QueueUrl=url)
+
+
 SAM_API = """
 AWSTemplateFormatVersion: "2010-09-09"
 Transform: AWS::Serverless-2016-10-31

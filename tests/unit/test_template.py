@@ -9,6 +9,7 @@ from functools import cache
 import pytest
 from samtranslator.translator.transform import transform
 
+from codat_hub.domain.ticket import LOST_AFTER
 from tests.template import FUNCTIONS, RESOURCES, ROOT, TEMPLATE, resources
 from tools.samconfig import deployment
 
@@ -34,8 +35,34 @@ PERMISSIONS = {
         ("dynamodb:ListStreams", "*"),
         ("dynamodb:GetItem", "StateTable"),
         ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable"),
         ("events:PutEvents", "ProductBus"),
         ("sqs:SendMessage", "ProjectReadsGivenUp"),
+        ("sqs:SendMessage", "RefreshQueue"),
+    },
+    "PlanRefreshesFunction": {
+        ("dynamodb:BatchGetItem", "StateTable"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable/index/gsi1"),
+        ("sqs:SendMessage", "RefreshQueue"),
+    },
+    "DispatchRefreshesFunction": {
+        ("dynamodb:BatchGetItem", "StateTable"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable/index/gsi1"),
+        ("sqs:SendMessage", "RefreshQueue"),
+    },
+    "RefreshProductFunction": {
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable"),
+        ("secretsmanager:GetSecretValue", "CodatApiKey"),
+        ("sqs:DeleteMessage", "RefreshQueue"),
+        ("sqs:GetQueueAttributes", "RefreshQueue"),
+        ("sqs:ReceiveMessage", "RefreshQueue"),
+        ("sqs:SendMessage", "RefreshQueue"),
     },
     "ReplayWebhooksFunction": {
         ("sqs:ReceiveMessage", "ReplayQueue"),
@@ -85,6 +112,8 @@ PERMISSIONS = {
         ("secretsmanager:PutSecretValue", "SigningSecrets"),
         ("sqs:SendMessage", "ReconcileQueue"),
         ("sqs:SendMessage", "ReplayQueue"),
+        ("lambda:InvokeFunction", "PlanRefreshesFunction"),
+        ("sqs:SendMessage", "RefreshQueue"),
     },
     "RunMigrationStepFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),
@@ -107,7 +136,6 @@ PERMISSIONS = {
         ("states:StopExecution", EXECUTIONS),
         ("sqs:SendMessage", "MigrationEndsMissed"),
     },
-    "PlanRefreshesFunction": set(),
 }
 WITHOUT_RESOURCE = {
     "dynamodb:ListStreams",
@@ -497,3 +525,44 @@ def test_every_alarm_can_notify(name):
     assert "AlarmActions" in alarm
     silence = alarm["ComparisonOperator"] == "LessThanThreshold"
     assert alarm["TreatMissingData"] == ("breaching" if silence else "notBreaching")
+
+
+class TestRefreshes:
+    @property
+    def queue(self):
+        return RESOURCES["RefreshQueue"]["Properties"]
+
+    def test_only_what_failed_comes_again_and_five_times_at_most(self):
+        source = RESOURCES["RefreshSource"]["Properties"]
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["ScalingConfig"]["MaximumConcurrency"] == 10
+        assert self.queue["RedrivePolicy"] == {
+            "deadLetterTargetArn": {"Fn::GetAtt": ["RefreshDlq", "Arn"]},
+            "maxReceiveCount": 5,
+        }
+
+    def test_five_receives_end_before_the_ticket_is_sent_anew(self):
+        function = RESOURCES["RefreshProductFunction"]["Properties"]
+        visible_again = self.queue["VisibilityTimeout"]
+        assert function["Timeout"] < visible_again
+        assert 5 * visible_again < LOST_AFTER.total_seconds()
+
+    def test_a_batch_of_slow_answers_fits_the_functions_time(self):
+        function = RESOURCES["RefreshProductFunction"]["Properties"]
+        batch = RESOURCES["RefreshSource"]["Properties"]["BatchSize"]
+        assert batch * 10 < function["Timeout"]  # seconds that a call may take at the most
+
+    @pytest.mark.parametrize("name", ["RefreshQueue", "RefreshDlq"])
+    def test_the_queues_are_encrypted(self, name):
+        assert RESOURCES[name]["Properties"]["SqsManagedSseEnabled"] is True
+
+    @pytest.mark.parametrize("name", ["PlanRefreshes", "DispatchRefreshes"])
+    def test_the_minute_starts_the_function_under_a_role_that_may_do_no_more(self, name):
+        schedule = RESOURCES[f"{name}Minute"]["Properties"]
+        assert schedule["ScheduleExpression"] == "rate(1 minute)"
+        assert schedule["Target"]["Arn"] == {"Fn::GetAtt": [f"{name}Function", "Arn"]}
+        (policy,) = RESOURCES["RefreshClockRole"]["Properties"]["Policies"]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Action"] == "lambda:InvokeFunction"
+        assert {"Fn::GetAtt": [f"{name}Function", "Arn"]} in statement["Resource"]
+        assert len(statement["Resource"]) == 2

@@ -117,6 +117,19 @@ def count_schedule_groups_in_iam() -> None:
     iam_actions.extract_resource_arn = extract_with_group
 
 
+def count_a_batch_of_messages_as_sending() -> None:
+    """SQS's batch calls are allowed by the action of the single one; IAM knows no other."""
+    extract = iam_actions.extract_iam_action
+    batches = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
+
+    def extract_single(*request: Any) -> str | None:
+        action = extract(*request)
+        single = (action or "").removesuffix("Batch")
+        return single if single in batches else action
+
+    iam_actions.extract_iam_action = extract_single
+
+
 def honour_rest_api_extensions() -> None:
     """Carry resource policy and gateway responses from a SAM API's definition."""
     import_api = apigateway_v1._import_rest_api
@@ -230,6 +243,7 @@ def main() -> None:
     bound_function_processes()
     fill_schedule_attributes()
     count_schedule_groups_in_iam()
+    count_a_batch_of_messages_as_sending()
     honour_rest_api_extensions()
     give_parameters_to_sam()
     accept_unknown_resources()

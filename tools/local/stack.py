@@ -71,6 +71,11 @@ class Description(TypedDict):
     receive_webhook_logs: str
     project_reads_logs: str
     project_reads_given_up: str
+    refresh_queue_url: str
+    refresh_dlq_url: str
+    refresh_product_logs: str
+    plan_refreshes: str
+    dispatch_refreshes: str
     replay_queue: str
     replay_webhooks_logs: str
     reconcile_queue: str
@@ -255,6 +260,11 @@ class LocalStack:
             "receive_webhook_logs": outputs["ReceiveWebhookLogs"],
             "project_reads_logs": outputs["ProjectReadsLogs"],
             "project_reads_given_up": outputs["ProjectReadsGivenUp"],
+            "refresh_queue_url": outputs["RefreshQueueUrl"],
+            "refresh_dlq_url": outputs["RefreshDlqUrl"],
+            "refresh_product_logs": outputs["RefreshProductLogs"],
+            "plan_refreshes": outputs["PlanRefreshesFunction"],
+            "dispatch_refreshes": outputs["DispatchRefreshesFunction"],
             "replay_queue": outputs["ReplayQueue"],
             "replay_webhooks_logs": outputs["ReplayWebhooksLogs"],
             "reconcile_queue": outputs["ReconcileQueue"],

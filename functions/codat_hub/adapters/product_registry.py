@@ -27,21 +27,29 @@ class ProductRegistry:
     changed it, an ARN.
     """
 
-    def __init__(self, table: StateTable, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        table: StateTable,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        max_age: float = _MAX_AGE,
+    ) -> None:
+        """`max_age`: seconds that `products` and `kinds` may be old."""
         self._table = table
+        self._max_age = max_age
         self._clock = clock
         self._known: Mapping[str, Product] = {}
         self._read_at = float("-inf")
 
     def products(self) -> Mapping[str, Product]:
-        """Return them by identifier, at most a minute old. Raises Unavailable."""
-        if self._clock() - self._read_at >= _MAX_AGE:
+        """Return them by identifier, at most `max_age` old. Raises Unavailable."""
+        if self._clock() - self._read_at >= self._max_age:
             self._known, _ = self.read()
             self._read_at = self._clock()
         return self._known
 
     def kinds(self) -> Mapping[str, str]:
-        """Return identifier -> kind, at most a minute old. Raises Unavailable."""
+        """Return identifier -> kind, at most `max_age` old. Raises Unavailable."""
         return {identifier: one.kind.value for identifier, one in self.products().items()}
 
     def read(self) -> tuple[Mapping[str, Product], int]:

@@ -6,6 +6,11 @@
     COMPANY#{company}  / READS            read_states.py, plain reads
     COMPANY#{company}  / READS#{product}  read_states.py, one item per custom product
     COMPANY#{company}  / PRODUCT#{product}  assignments.py
+    COMPANY#{company}  / REFRESH#TICKET#{product}  tickets.py; no product: client-level settings
+    COMPANY#{company}  / REFRESH#LEASE[#{product}]  tickets.py
+    RUNS#{product}     / {slot}           refresh_runs.py, with `expires_at` (TTL)
+    CODAT              / GATE             gates.py
+    CODAT              / DISPATCH         dispatches.py
     REQUEST#{key}      / CREATE_COMPANY   creations.py, with `expires_at` (TTL)
     CODAT              / RATE_LIMIT       rate_limits.py
     CODAT              / PRODUCTS         product_registry.py
@@ -26,6 +31,8 @@ it. Big groups are spread over SHARDS partitions by the company:
     PRODUCT#{product}#{shard}   by company id   assignments.py
     MIGRATIONS                  by start        migrations.py
     RECONCILES                  by time         reconcile_runs.py
+    DUE#{product}      by due time and company  tickets.py, the open ones
+    RUNS               by slot and product      refresh_runs.py, the unfinished
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from codat_hub.api import (
     problems,
     products,
     reconciles,
+    refreshes,
     replays,
 )
 from codat_hub.api import status as hub_status
@@ -44,6 +45,7 @@ ROUTERS: Final = (
     reconciles.router,
     replays.router,
     hub_status.router,
+    refreshes.router,
 )
 _SIGNATURE: Final = "sigv4"
 _DESCRIPTION: Final = (

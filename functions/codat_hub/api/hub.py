@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from codat_hub.usecases.freshness import MeasureFreshness
     from codat_hub.usecases.migration.operate import Migrations
     from codat_hub.usecases.reconcile import ShowReconciles, StartReconcile
+    from codat_hub.usecases.refresh_now import RefreshNow
     from codat_hub.usecases.registry import Registry
     from codat_hub.usecases.remove_product import RemoveProduct
     from codat_hub.usecases.replay_webhooks import Replays, StartReplay
@@ -38,6 +39,7 @@ class Hub:
     start_replay: StartReplay
     replays: Replays
     status: ShowStatus
+    refresh_now: RefreshNow
 
 
 def new_router() -> Router:

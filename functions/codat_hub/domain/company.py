@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 # Of more, the ones longest without news are forgotten; Codat allows one ledger and a few others.
 MAX_CONNECTIONS: Final = 200
+PENDING: Final = "PendingAuth"
 LINKED: Final = "Linked"
 DELETED: Final = "Deleted"  # not a status of Codat's: it sends its last one along (D25)
 
@@ -99,9 +100,14 @@ def apply(company: Company, change: CompanyChange) -> Company:
 
 def _connect(company: Company, connection_id: str, connection: Connection) -> Company:
     known = company.connections.get(connection_id)
-    if known is not None and not connection.stamp > known.stamp:
+    if known is not None and _order(connection) <= _order(known):
         return company
     return replace(company, connections={**company.connections, connection_id: connection})
+
+
+def _order(connection: Connection) -> tuple[datetime, bool, str]:
+    # every connection begins as PendingAuth and never goes back, so in a tie that came first
+    return connection.stamp.at, connection.status != PENDING, connection.stamp.event_id
 
 
 def _newer(stamp: Stamp, known: Stamp | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -18,16 +19,19 @@ from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.adapters.creations import Creations
 from codat_hub.adapters.executions import Executions
 from codat_hub.adapters.migrations import Migrations as MigrationLedger
+from codat_hub.adapters.planner import PlannerFunction
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.read_states import ReadStates
 from codat_hub.adapters.reconcile_queue import ReconcileQueue
 from codat_hub.adapters.reconcile_runs import ReconcileRuns
+from codat_hub.adapters.refresh_queue import RefreshQueue
 from codat_hub.adapters.replay_queue import ReplayQueue
 from codat_hub.adapters.replays import Replays
 from codat_hub.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.adapters.signing_secret_store import SigningSecretStore
 from codat_hub.adapters.state_table import SHARDS, StateTable
+from codat_hub.adapters.tickets import Tickets
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
 from codat_hub.settings import ControlApiSettings
@@ -39,8 +43,9 @@ from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.create_company import CreateCompany
 from codat_hub.usecases.freshness import MeasureFreshness
 from codat_hub.usecases.migration.operate import Migrations
-from codat_hub.usecases.pairs import NoRefreshes, Pairs
+from codat_hub.usecases.pairs import Pairs
 from codat_hub.usecases.reconcile import BeginReconcile, ShowReconciles, StartReconcile
+from codat_hub.usecases.refresh_now import RefreshNow
 from codat_hub.usecases.registry import Registry
 from codat_hub.usecases.remove_product import RemoveProduct
 from codat_hub.usecases.replay_webhooks import StartReplay
@@ -84,7 +89,17 @@ def _hub(settings: ControlApiSettings) -> Hub:
         registry=products,
         needs_another=settings.migration_approver == "another",
     )
-    pairs = Pairs(codat, assignments, ledger, products, check_client, migrations, NoRefreshes())
+    sqs = boto3.client("sqs", config=_AWS)
+    refresh_now = RefreshNow(
+        tickets=Tickets(table),
+        assignments=assignments,
+        companies=directory,
+        registry=ProductRegistry(table, max_age=1.0),
+        queue=RefreshQueue(sqs, settings.refresh_queue_url),
+        plan_now=PlannerFunction(boto3.client("lambda", config=_AWS), settings.planner_arn),
+        now=lambda: datetime.now(UTC),
+    )
+    pairs = Pairs(codat, assignments, ledger, products, check_client, migrations, refresh_now)
     assign, remove = AssignProduct(pairs), RemoveProduct(pairs)
     consents = Consents(ledger, directory, pairs, remove)
     create = CreateCompany(
@@ -98,7 +113,6 @@ def _hub(settings: ControlApiSettings) -> Hub:
         send_products=settings.send_products_on_create,
     )
     runs, replays = ReconcileRuns(table), Replays(table)
-    sqs = boto3.client("sqs", config=_AWS)
     return Hub(
         registry=Registry(products, schedules, assignments),
         companies=Companies(directory, assignments, ReadStates(table), SHARDS),
@@ -122,6 +136,7 @@ def _hub(settings: ControlApiSettings) -> Hub:
             registry=products,
             rate_limits=RateLimits(table),
         ),
+        refresh_now=refresh_now,
     )
 
 

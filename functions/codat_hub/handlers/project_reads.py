@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -20,11 +21,14 @@ from codat_hub.adapters.product_bus import ProductBus
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.refresh_queue import RefreshQueue
 from codat_hub.adapters.state_table import StateTable
+from codat_hub.adapters.tickets import Leases, Tickets
 from codat_hub.errors import Unavailable
-from codat_hub.settings import ProjectReadsSettings
+from codat_hub.settings import PRODUCT_SCOPE, ProjectReadsSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.project_reads import FailedType, ProjectReads
+from codat_hub.usecases.wake_company import WakeCompany
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -43,6 +47,12 @@ project = ProjectReads(
     registry=ProductRegistry(_table),
     bus=ProductBus(boto3.client("events", config=_AWS), settings.product_bus),
     parking=Parking(_table),
+    wake=WakeCompany(
+        tickets=Tickets(_table),
+        leases=Leases(_table, per_product=settings.lease_scope == PRODUCT_SCOPE),
+        queue=RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url),
+        now=lambda: datetime.now(UTC),
+    ),
 )
 # Every failure is named by its record; an exception would bring the whole batch again.
 processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
@@ -66,6 +76,10 @@ def _project_record(record: DynamoDBRecord) -> None:
         _count("projected_later")
         raise
     _count(f"projected_{report.outcome}")
+    if report.woken.woken is not None:
+        _count("refresh_woken")
+    if report.woken.completed is not None:
+        _count("refresh_completed")
     if report.unregistered is not None:
         logger.warning("product is not registered", product=report.unregistered)
         _count("product_unregistered")

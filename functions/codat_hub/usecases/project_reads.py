@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
@@ -17,6 +17,7 @@ from codat_hub.domain.stored_webhook import interpret
 from codat_hub.domain.webhook_event import Unplaced, place
 from codat_hub.errors import NeverProjected, Unavailable
 from codat_hub.telemetry import logger
+from codat_hub.usecases.wake_company import Woken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +52,12 @@ class Parking(Protocol):
     def park(self, webhook_id: str, reason: str, now: datetime) -> None: ...
 
 
+class Wake(Protocol):
+    """Tells the refreshes of a company that a read of it has completed (wake_company.py)."""
+
+    def __call__(self, company_id: str, product: str | None, at: datetime) -> Woken: ...
+
+
 class ProductBus(Protocol):
     def publish(self, event: ProductEvent) -> None: ...
 
@@ -69,12 +76,14 @@ class Report:
     """What became of one webhook, to be counted.
 
     outcome: published, superseded, repeated, folded, applied, unchanged, ignored, quarantined
-    or parked; `unregistered`: the product, if it was published and nobody registered it.
+    or parked; `unregistered`: the product, if it was published and nobody registered it;
+    `woken`: what the end of the read meant to the company's refreshes.
     """
 
     outcome: str
     failed: tuple[FailedType, ...] = ()
     unregistered: str | None = None
+    woken: Woken = field(default_factory=Woken)
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,7 @@ class ProjectReads:
     registry: ProductRegistry
     bus: ProductBus
     parking: Parking
+    wake: Wake = lambda *_: Woken()  # who projects old webhooks anew wakes nobody
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, webhook: StoredWebhook) -> Report:
@@ -108,7 +118,9 @@ class ProjectReads:
             return Report("quarantined")
         match interpret(webhook):
             case ReadEvent() as read:
-                return self._project_read(read)
+                report = self._project_read(read)
+                # whatever became of the event: a repeat finishes what a crash left undone
+                return replace(report, woken=self.wake(read.company_id, read.product, read.at))
             case CompanyChange() as change:
                 return self._change_company(change)
             case RateLimit() as notice:

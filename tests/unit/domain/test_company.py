@@ -101,3 +101,18 @@ def test_any_order_with_repeats_ends_in_the_same_entry(data, history):
     for change in data.draw(st.permutations(history + history[:3])):
         mixed = apply(mixed, change)
     assert mixed == company
+
+
+def test_a_connection_made_and_linked_in_one_instant_is_linked_in_any_order():
+    stamps = [Stamp(at(1), "z-created"), Stamp(at(1), "a-connected")]
+    changes = [
+        CompanyChange(
+            COMPANY, stamp, connection_id="a", connection=Connection(stamp, status, "gbol")
+        )
+        for stamp, status in zip(stamps, ["PendingAuth", "Linked"], strict=True)
+    ]
+    for ordered in (changes, changes[::-1]):
+        company = EMPTY
+        for change in ordered:
+            company = apply(company, change)
+        assert company.connections["a"].status == "Linked"

@@ -1,0 +1,32 @@
+"""What the dispatcher keeps between two runs, in the State table: one item."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from codat_hub.adapters.state_table import CODAT, ItemKey, moment_or_none, spell
+from codat_hub.domain.dispatch import Dispatched
+
+if TYPE_CHECKING:
+    from codat_hub.adapters.state_table import StateTable
+
+_KEY: Final = ItemKey(CODAT, "DISPATCH")
+
+
+class Dispatches:
+    """The item: `busy_until`, `products`."""
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def get(self) -> tuple[Dispatched, int]:
+        stored = self._table.get(_KEY)
+        item = stored.attributes
+        products = tuple(item.get("products", ()))
+        return Dispatched(moment_or_none(item.get("busy_until")), products), stored.version
+
+    def put(self, dispatched: Dispatched, version: int) -> bool:
+        """Write over the version that was read. Tells whether it was still that one."""
+        until = dispatched.busy_until
+        item = {"busy_until": until and spell(until), "products": list(dispatched.products)}
+        return self._table.put(_KEY, item, version)

@@ -1,0 +1,82 @@
+"""The gate before Codat in the State table: one item, so that passing it is one decision."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from codat_hub.adapters.state_table import CODAT, ItemKey, moment_or_none, spell, spell_or_none
+from codat_hub.domain.breaker import Breaker, Cause
+from codat_hub.domain.gate import Gate, KnownQuota
+from codat_hub.domain.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from codat_hub.adapters.state_table import StateTable
+
+_KEY: Final = ItemKey(CODAT, "GATE")
+
+
+class Gates:
+    """The item: `breaker` `{cause, opened_at, probe_at, refused}`, `calls` `[[second, count]]`,
+
+    `quota` `{limit, remaining, resets_at, noted_at}`.
+    """
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def get(self) -> tuple[Gate, int]:
+        stored = self._table.get(_KEY)
+        item = stored.attributes
+        calls = tuple((int(second), int(count)) for second, count in item.get("calls", ()))
+        return Gate(_breaker(item.get("breaker")), Pace(calls), _quota(item.get("quota"))), (
+            stored.version
+        )
+
+    def put(self, gate: Gate, version: int) -> bool:
+        """Write over the version that was read. Tells whether it was still that one."""
+        return self._table.put(_KEY, _item(gate), version)
+
+
+def _item(gate: Gate) -> dict[str, Any]:
+    breaker, quota = gate.breaker, gate.quota
+    return {
+        "breaker": {
+            "cause": breaker.cause and breaker.cause.value,
+            "opened_at": spell_or_none(breaker.opened_at),
+            "probe_at": spell_or_none(breaker.probe_at),
+            "refused": list(breaker.refused),
+        },
+        "calls": [list(one) for one in gate.pace.calls],
+        "quota": quota
+        and {
+            "limit": quota.limit,
+            "remaining": quota.remaining,
+            "resets_at": spell(quota.resets_at),
+            "noted_at": spell(quota.noted_at),
+        },
+    }
+
+
+def _breaker(item: Mapping[str, Any] | None) -> Breaker:
+    if item is None:
+        return Breaker()
+    return Breaker(
+        cause=Cause(item["cause"]) if item["cause"] else None,
+        opened_at=moment_or_none(item["opened_at"]),
+        probe_at=moment_or_none(item["probe_at"]),
+        refused=tuple(item["refused"]),
+    )
+
+
+def _quota(item: Mapping[str, Any] | None) -> KnownQuota | None:
+    if item is None:
+        return None
+    return KnownQuota(
+        limit=int(item["limit"]),
+        remaining=int(item["remaining"]),
+        resets_at=datetime.fromisoformat(item["resets_at"]),
+        noted_at=datetime.fromisoformat(item["noted_at"]),
+    )

@@ -1,0 +1,179 @@
+"""Refresh tickets and company leases in the State table: one item each, below their company."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from codat_hub.adapters.state_table import (
+    ItemKey,
+    Listed,
+    Stored,
+    company_key,
+    moment_or_none,
+    spell,
+    spell_or_none,
+)
+from codat_hub.domain.idempotency import HeldKey
+from codat_hub.domain.lease import Lease
+from codat_hub.domain.ticket import Status, Ticket, Trouble, Waits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from codat_hub.adapters.state_table import StateTable
+
+_TICKET: Final = "REFRESH#TICKET#"
+_LEASE: Final = "REFRESH#LEASE"
+_UP_TO: Final = "~"  # sorts behind whatever follows the time in a rank
+
+
+class Tickets:
+    """Items: the fields of domain/ticket.py, `key` as `[value, open_since, unresolved_since]`,
+
+    `trouble` as `[kind, text, correlation id]`; the ticket of client-level settings is the one
+    whose product is empty. The open ones are listed by product, in the order they are due: a group
+    for each product, so that the dispatcher finds every product's first at once.
+    """
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def get(self, company_id: str, product: str | None) -> tuple[Ticket | None, int]:
+        """Return the pair's ticket, open or closed, and its version, 0 if there was never one."""
+        stored = self._table.get(_key(company_id, product))
+        return _ticket(stored), stored.version
+
+    def get_many(
+        self, pairs: Iterable[tuple[str, str | None]]
+    ) -> dict[tuple[str, str | None], tuple[Ticket, int]]:
+        """Return those there are of (company, product), with their versions."""
+        keys = {_key(*pair): pair for pair in pairs}
+        found = self._table.get_many(keys)
+        tickets = {keys[key]: (_ticket(stored), stored.version) for key, stored in found.items()}
+        return {pair: (one, version) for pair, (one, version) in tickets.items() if one}
+
+    def put(self, ticket: Ticket, version: int) -> bool:
+        """Write over the version that was read. Tells whether it was still that one."""
+        key = _key(ticket.company_id, ticket.product)
+        return self._table.put(key, _item(ticket), version, _listed(ticket))
+
+    def of_company(self, company_id: str) -> list[tuple[Ticket, int]]:
+        found = self._table.under(company_key(company_id, _TICKET))
+        tickets = [(_ticket(stored), stored.version) for _, stored in found]
+        return [(one, version) for one, version in tickets if one is not None]
+
+    def due(self, product: str | None, now: datetime, limit: int) -> Sequence[str]:
+        """Return ids of companies whose ticket for the product is due, the longest due first.
+
+        The index lags a little behind: read what is to be acted on.
+        """
+        keys = self._table.listed(_group(product), up_to=spell(now) + _UP_TO, limit=limit)
+        return [rank.partition("#")[2] for rank, _ in keys]
+
+
+class Leases:
+    """Items: the fields of domain/lease.py.
+
+    per_product: narrows what one refresh at a time holds for, from the company to its product.
+    """
+
+    def __init__(self, table: StateTable, *, per_product: bool = False) -> None:
+        self._table = table
+        self._per_product = per_product
+
+    def get(self, company_id: str, product: str | None) -> tuple[Lease, int]:
+        """Return the lease that a refresh of the product needs, and its version."""
+        stored = self._table.get(self._key(company_id, product))
+        item = stored.attributes
+        lease = Lease(
+            item.get("holder"),
+            moment_or_none(item.get("taken_at")),
+            moment_or_none(item.get("until")),
+            int(item.get("reads", 0)),
+        )
+        return lease, stored.version
+
+    def put(self, company_id: str, product: str | None, lease: Lease, version: int) -> bool:
+        """Write over the version that was read. Tells whether it was still that one."""
+        item = {
+            "holder": lease.holder,
+            "taken_at": spell_or_none(lease.taken_at),
+            "until": spell_or_none(lease.until),
+            "reads": lease.reads,
+        }
+        return self._table.put(self._key(company_id, product), item, version)
+
+    def _key(self, company_id: str, product: str | None) -> ItemKey:
+        return company_key(company_id, f"{_LEASE}#{product or ''}" if self._per_product else _LEASE)
+
+
+def _key(company_id: str, product: str | None) -> ItemKey:
+    return company_key(company_id, _TICKET + (product or ""))
+
+
+def _group(product: str | None) -> str:
+    return f"DUE#{product or ''}"
+
+
+def _listed(ticket: Ticket) -> Listed | None:
+    if not ticket.open:
+        return None
+    return Listed(_group(ticket.product), f"{spell(ticket.due_at)}#{ticket.company_id}")
+
+
+def _item(ticket: Ticket) -> dict[str, Any]:
+    key, trouble = ticket.key, ticket.trouble
+    return {
+        "company_id": ticket.company_id,
+        "product": ticket.product,
+        "status": ticket.status.value,
+        "opened_at": spell(ticket.opened_at),
+        "due_at": spell(ticket.due_at),
+        "deadline": spell(ticket.deadline),
+        "slot": spell_or_none(ticket.slot),
+        "requested_by": ticket.requested_by,
+        "data_types": None if ticket.data_types is None else list(ticket.data_types),
+        "generation": ticket.generation,
+        "attempts": ticket.attempts,
+        "backoffs": ticket.backoffs,
+        "key": key
+        and [key.value, spell_or_none(key.open_since), spell_or_none(key.unresolved_since)],
+        "called_at": spell_or_none(ticket.called_at),
+        "accepted_at": spell_or_none(ticket.accepted_at),
+        "waits_for": ticket.waits_for and ticket.waits_for.value,
+        "trouble": trouble and [trouble.kind, trouble.text, trouble.correlation_id],
+    }
+
+
+def _ticket(stored: Stored) -> Ticket | None:
+    if not stored.version:
+        return None
+    item = stored.attributes
+    data_types = item.get("data_types")
+    return Ticket(
+        company_id=item["company_id"],
+        product=item.get("product"),
+        opened_at=datetime.fromisoformat(item["opened_at"]),
+        due_at=datetime.fromisoformat(item["due_at"]),
+        deadline=datetime.fromisoformat(item["deadline"]),
+        status=Status(item["status"]),
+        slot=moment_or_none(item.get("slot")),
+        requested_by=item.get("requested_by"),
+        data_types=None if data_types is None else tuple(data_types),
+        generation=int(item["generation"]),
+        attempts=int(item["attempts"]),
+        backoffs=int(item["backoffs"]),
+        key=_held_key(item.get("key")),
+        called_at=moment_or_none(item.get("called_at")),
+        accepted_at=moment_or_none(item.get("accepted_at")),
+        waits_for=Waits(item["waits_for"]) if item.get("waits_for") else None,
+        trouble=Trouble(*item["trouble"]) if item.get("trouble") else None,
+    )
+
+
+def _held_key(spelt: list[str | None] | None) -> HeldKey | None:
+    if spelt is None:
+        return None
+    value, open_since, unresolved_since = spelt
+    return HeldKey(value, moment_or_none(open_since), moment_or_none(unresolved_since))

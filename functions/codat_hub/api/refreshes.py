@@ -1,0 +1,175 @@
+"""Refreshes now: of one company's product, of a whole product, by client-level settings."""
+
+from __future__ import annotations
+
+from datetime import datetime  # pydantic reads the annotations
+from typing import TYPE_CHECKING, Annotated, Final
+
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from pydantic import BaseModel
+
+from codat_hub.api.fields import CompanyId, ProductId, Request
+from codat_hub.api.hub import caller_of, hub_of, new_router
+from codat_hub.api.problems import answers
+from codat_hub.domain.ticket import Status, Waits  # pydantic reads them
+
+if TYPE_CHECKING:
+    from codat_hub.domain.ticket import Ticket, Trouble
+
+router: Final = new_router()
+_TAGS: Final = ["refreshes"]
+_ASKED: Final = answers(404, 409, success={202: "Asked for; GET on the same path shows it."})
+_SHOWN: Final = answers(404)
+
+
+class WhatToRefresh(Request):
+    """`data_types`: some of the product's; left out: all of it."""
+
+    data_types: list[str] | None = None
+
+
+class RefreshError(BaseModel):
+    """`kind`: busy, rejected, forbidden and so on (README, Refresh); `message`: Codat's text."""
+
+    kind: str
+    message: str
+    correlation_id: str | None = None
+
+
+class RefreshAnswer(BaseModel):
+    """`attempts`: calls made to Codat. `waits_for`: lease (another refresh of the company), pace,
+
+    breaker, rate_limit or reserve, while one of them keeps it back. `slot`: the scheduled time it
+    stands for. `next_attempt_at` is null once it is closed.
+    """
+
+    company_id: str
+    product: str | None
+    status: Status
+    attempts: int
+    opened_at: datetime
+    next_attempt_at: datetime | None
+    deadline: datetime
+    accepted_at: datetime | None = None
+    slot: datetime | None = None
+    requested_by: str | None = None
+    data_types: list[str] | None = None
+    waits_for: Waits | None = None
+    error: RefreshError | None = None
+
+    @classmethod
+    def of(cls, ticket: Ticket) -> RefreshAnswer:
+        trouble = ticket.trouble
+        return cls(
+            company_id=ticket.company_id,
+            product=ticket.product,
+            status=ticket.status,
+            attempts=ticket.attempts,
+            opened_at=ticket.opened_at,
+            next_attempt_at=ticket.due_at if ticket.open else None,
+            deadline=ticket.deadline,
+            accepted_at=ticket.accepted_at,
+            slot=ticket.slot,
+            requested_by=ticket.requested_by,
+            data_types=None if ticket.data_types is None else list(ticket.data_types),
+            waits_for=ticket.waits_for,
+            error=None if trouble is None else _error(trouble),
+        )
+
+
+def _error(trouble: Trouble) -> RefreshError:
+    return RefreshError(
+        kind=trouble.kind, message=trouble.text, correlation_id=trouble.correlation_id
+    )
+
+
+class ProductRefreshAnswer(BaseModel):
+    """`run`: the time that the companies' tickets carry as their slot."""
+
+    product: str
+    run: datetime
+
+
+def _data_types(body: WhatToRefresh | None) -> tuple[str, ...] | None:
+    return None if body is None or body.data_types is None else tuple(body.data_types)
+
+
+@router.post(
+    "/companies/<company_id>/products/<product>/refresh",
+    summary="Refresh a company's product now",
+    tags=_TAGS,
+    status_code=202,
+    responses=_ASKED,
+    operation_id="refresh_company_product",
+)
+def refresh_company_product(
+    company_id: CompanyId, product: ProductId, body: Annotated[WhatToRefresh | None, Body()] = None
+) -> RefreshAnswer:
+    asked = hub_of(router).refresh_now.company(
+        company_id, product, _data_types(body), caller_of(router)
+    )
+    return RefreshAnswer.of(asked)
+
+
+@router.get(
+    "/companies/<company_id>/products/<product>/refresh",
+    summary="Show the latest refresh of a company's product",
+    tags=_TAGS,
+    responses=_SHOWN,
+    operation_id="show_refresh",
+)
+def show_refresh(company_id: CompanyId, product: ProductId) -> RefreshAnswer:
+    return RefreshAnswer.of(hub_of(router).refresh_now.show(company_id, product))
+
+
+@router.delete(
+    "/companies/<company_id>/products/<product>/refresh",
+    summary="Cancel the refresh of a company's product, if it is open",
+    tags=_TAGS,
+    responses=_SHOWN,
+    operation_id="cancel_refresh",
+)
+def cancel_refresh(company_id: CompanyId, product: ProductId) -> RefreshAnswer:
+    stopped = hub_of(router).refresh_now.stop(company_id, product, caller_of(router))
+    return RefreshAnswer.of(stopped)
+
+
+@router.post(
+    "/products/<product>/refresh",
+    summary="Refresh a product of every company that has it, now",
+    tags=_TAGS,
+    status_code=202,
+    responses=_ASKED,
+    operation_id="refresh_product",
+)
+def refresh_product(product: ProductId) -> ProductRefreshAnswer:
+    run = hub_of(router).refresh_now.all_companies(product, caller_of(router))
+    return ProductRefreshAnswer(product=product, run=run)
+
+
+@router.post(
+    "/companies/<company_id>/refresh",
+    summary="Refresh a company that is on client-level settings, now",
+    tags=_TAGS,
+    status_code=202,
+    responses=_ASKED,
+    operation_id="refresh_company",
+)
+def refresh_company(
+    company_id: CompanyId, body: Annotated[WhatToRefresh | None, Body()] = None
+) -> RefreshAnswer:
+    asked = hub_of(router).refresh_now.client_level(
+        company_id, _data_types(body), caller_of(router)
+    )
+    return RefreshAnswer.of(asked)
+
+
+@router.get(
+    "/companies/<company_id>/refresh",
+    summary="Show the latest refresh by client-level settings",
+    tags=_TAGS,
+    responses=_SHOWN,
+    operation_id="show_company_refresh",
+)
+def show_company_refresh(company_id: CompanyId) -> RefreshAnswer:
+    return RefreshAnswer.of(hub_of(router).refresh_now.show(company_id, None))

@@ -1,0 +1,90 @@
+"""The one gate that every refresh passes before it calls Codat: breaker, reserve, pace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from codat_hub.domain.breaker import Breaker
+from codat_hub.domain.pace import REFRESH_LIMIT, Pace
+from codat_hub.domain.quota import next_reset
+from codat_hub.domain.ticket import Waits
+
+if TYPE_CHECKING:
+    from codat_hub.domain.quota import Quota
+    from codat_hub.domain.rate_limit import RateLimit
+
+RESERVED: Final = 0.2  # of the daily quota: kept for people
+_NOTED_EVERY: Final = timedelta(minutes=1)
+_NOTED_PART: Final = 0.01  # of the daily quota: a change worth a write before the minute is over
+
+
+class Wait(NamedTuple):
+    """Not now: for what, and until when."""
+
+    waits_for: Waits
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownQuota:
+    """What the headers of an answer said last; worth nothing once the quota has started anew."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime
+    noted_at: datetime
+
+    def left_for_schedules(self) -> int:
+        return max(self.remaining - int(self.limit * RESERVED), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    breaker: Breaker = field(default_factory=Breaker)
+    pace: Pace = field(default_factory=Pace)
+    quota: KnownQuota | None = None
+
+    def wait(self, now: datetime, notice: RateLimit | None, *, by_person: bool) -> Wait | None:
+        """Why and until when a refresh has to wait; None: it may call now."""
+        if (until := self.breaker.barred_until(now, notice)) is not None:
+            return Wait(self.breaker.waits_for(), until)
+        if not by_person and (until := self.reserve_until(now)) is not None:
+            return Wait(Waits.RESERVE, until)
+        if (until := self.pace.full_until(now, REFRESH_LIMIT)) is not None:
+            return Wait(Waits.PACE, until)
+        return None
+
+    def reserve_until(self, now: datetime) -> datetime | None:
+        """Until when what is left of the quota is kept for people; None: there is enough."""
+        return self.quota.resets_at if self.quota and self.scheduled_left(now) == 0 else None
+
+    def scheduled_left(self, now: datetime) -> int | None:
+        """How many calls today's quota still has for schedules; None: not known."""
+        if self.quota is None or now >= self.quota.resets_at:
+            return None
+        return self.quota.left_for_schedules()
+
+    def passed(self, now: datetime, notice: RateLimit | None) -> Gate:
+        """One call leaves now."""
+        return replace(self, breaker=self.breaker.leaving(now, notice), pace=self.pace.taken(now))
+
+    def noting(self, quota: Quota | None, now: datetime) -> Gate:
+        """Remember an answer's quota, unless what is known is near enough."""
+        if quota is None or quota.limit is None or quota.remaining is None:
+            return self
+        heard = KnownQuota(quota.limit, quota.remaining, quota.resets_at or next_reset(now), now)
+        return (
+            self
+            if self.quota is not None and _near(self.quota, heard)
+            else replace(self, quota=heard)
+        )
+
+
+def _near(known: KnownQuota, heard: KnownQuota) -> bool:
+    recent = heard.noted_at - known.noted_at < _NOTED_EVERY
+    same_day = (known.limit, known.resets_at) == (heard.limit, heard.resets_at)
+    moved = abs(known.remaining - heard.remaining)
+    crossed = (known.left_for_schedules() == 0) != (heard.left_for_schedules() == 0)
+    return recent and same_day and not crossed and moved < known.limit * _NOTED_PART

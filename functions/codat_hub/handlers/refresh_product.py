@@ -1,0 +1,132 @@
+"""Lambda: refresh queue -> one call to Codat a message at most, its outcome on the ticket."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from botocore.config import Config
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.client_checks import ClientChecks
+from codat_hub.adapters.codat.api_key import SecretKey
+from codat_hub.adapters.codat.client import CodatClient
+from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
+from codat_hub.adapters.gates import Gates
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.rate_limits import RateLimits
+from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.refresh_queue import RefreshQueue, parsed
+from codat_hub.adapters.state_table import StateTable
+from codat_hub.adapters.tickets import Leases, Tickets
+from codat_hub.domain.ticket import Status
+from codat_hub.errors import Unavailable
+from codat_hub.settings import PRODUCT_SCOPE, RefreshProductSettings
+from codat_hub.telemetry import logger, metrics
+from codat_hub.usecases.client_binding import ClientBinding
+from codat_hub.usecases.refresh_product import RefreshProduct, Result
+from codat_hub.usecases.wake_company import WakeCompany
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_AWS: Final = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
+# Codat only takes note of a refresh and answers: a slow answer is as good as none.
+_TIMEOUTS: Final = Timeouts(connect=3.0, read=8.0, total=10.0)
+_ONE_MILLISECONDS: Final = 25_000  # that one message may take, with slow answers everywhere
+
+settings = RefreshProductSettings.from_env()
+_table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
+_queue = RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url)
+_tickets = Tickets(_table)
+_leases = Leases(_table, per_product=settings.lease_scope == PRODUCT_SCOPE)
+_codat = CodatClient(
+    Transport(
+        new_http(),
+        SecretKey(boto3.client("secretsmanager", config=_AWS), settings.codat_api_key_arn),
+        base_url=settings.codat_base_url,
+        timeouts=_TIMEOUTS,
+    )
+)
+refresh = RefreshProduct(
+    tickets=_tickets,
+    leases=_leases,
+    gates=Gates(_table),
+    rate_limits=RateLimits(_table),
+    registry=ProductRegistry(_table, max_age=1.0),
+    assignments=Assignments(_table),
+    read_states=ReadStates(_table),
+    queue=_queue,
+    codat=_codat,
+    check_client=ClientBinding(_codat, ClientChecks(_table), settings.codat_client_id),
+    wake=WakeCompany(_tickets, _leases, _queue, lambda: datetime.now(UTC)),
+    now=lambda: datetime.now(UTC),
+    new_id=lambda: str(uuid.uuid4()),
+    chance=random.random,
+)
+processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS batch in, the messages to bring again out."""
+    return process_partial_response(
+        event=event, record_handler=_refresh, processor=processor, context=context
+    )
+
+
+def _refresh(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    if lambda_context.get_remaining_time_in_millis() < _ONE_MILLISECONDS:
+        raise Unavailable("no time is left for this message: it comes again")
+    try:
+        result = refresh(parsed(record.body))
+    except Unavailable as fault:
+        logger.error("refresh not done yet", cause=str(fault))
+        _count("refresh_later")
+        raise
+    except Exception:
+        logger.exception("refresh could not be handled", message_id=record.message_id)
+        _count("refresh_fault")
+        raise
+    _measure(result)
+
+
+def _measure(result: Result) -> None:
+    """`refresh_asked`: calls to Codat; all else by what became of the ticket."""
+    if result.called:
+        _count("refresh_asked")
+    _count(f"refresh_{result.outcome}")
+    if result.woken:
+        _count("refresh_woken")
+    if result.opened is not None:
+        _count(f"breaker_opened_{result.opened.value}")
+    ticket = result.ticket
+    if ticket is None:
+        return
+    if ticket.status is Status.FAILED and ticket.trouble is not None:
+        _count("refresh_failed")
+        with single_metric(
+            name="refresh_failed_by", unit=MetricUnit.Count, value=1, namespace=metrics.namespace
+        ) as metric:
+            metric.add_dimension("service", logger.service)
+            metric.add_dimension("kind", ticket.trouble.kind)
+    if ticket.status is Status.ACCEPTED and ticket.accepted_at is not None:
+        waited = (ticket.accepted_at - ticket.opened_at).total_seconds()
+        metrics.add_metric("refresh_accepted_after", MetricUnit.Seconds, waited)
+        metrics.add_metric("refresh_calls", MetricUnit.Count, ticket.attempts)
+
+
+def _count(name: str) -> None:
+    metrics.add_metric(name, MetricUnit.Count, 1)

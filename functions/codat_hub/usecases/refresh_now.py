@@ -1,0 +1,199 @@
+"""What people do with refreshes: ask for one now, look at it, cancel it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from codat_hub.domain import ticket as ticket_rules
+from codat_hub.domain.assignment import Status as AssignmentStatus
+from codat_hub.domain.data_type import DATA_TYPES
+from codat_hub.domain.product import Kind
+from codat_hub.domain.refresh_message import RefreshMessage
+from codat_hub.domain.ticket import LONGEST, Status, Ticket, Trouble
+from codat_hub.errors import Absent, Conflict, Invalid, Problem, Unavailable
+from codat_hub.telemetry import logger
+from codat_hub.usecases.wake_company import TRIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from codat_hub.domain.product import Product
+    from codat_hub.usecases import refresh_ports as ports
+
+
+class PlanNow(Protocol):
+    """Starts the planner for all companies of a product, and does not wait for it."""
+
+    def __call__(self, product: str, at: datetime, by: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshNow:
+    """Raises Absent, Conflict, Invalid, Unavailable. `by`: the caller's ARN."""
+
+    tickets: ports.Tickets
+    assignments: ports.Assignments
+    companies: ports.Companies
+    registry: ports.Registry
+    queue: ports.Queue
+    plan_now: PlanNow
+    now: Callable[[], datetime]
+
+    def company(
+        self, company_id: str, product: str, data_types: tuple[str, ...] | None, by: str
+    ) -> Ticket:
+        """Ask for a refresh of one company's product: all of it, or some of its data types."""
+        known = self._custom(product)
+        _refuse_others(data_types, known.data_types, f"data types of {product}")
+        self._linked(company_id)
+        assignment, _ = self.assignments.get(company_id, product)
+        if assignment.status is not AssignmentStatus.ASSIGNED:
+            raise Conflict(
+                f"The company does not have {product} (it is {assignment.status.value}): add it"
+                f" with PUT /companies/{company_id}/products/{product} first."
+            )
+        if not assignment.may_be_read(known):
+            raise Conflict(
+                f"No active consent covers all data types of {product}: record one with"
+                f" POST /companies/{company_id}/consents first."
+            )
+        return self._send(company_id, product, data_types, by)
+
+    def client_level(self, company_id: str, data_types: tuple[str, ...] | None, by: str) -> Ticket:
+        """By client-level settings: Codat's refresh all, or one call for each data type named."""
+        _refuse_others(data_types, DATA_TYPES, "Codat's data types")
+        self._linked(company_id)
+        assigned = [
+            one.product
+            for one in self.assignments.of_company(company_id)
+            if one.status is AssignmentStatus.ASSIGNED
+        ]
+        if assigned:
+            raise Conflict(
+                "The company is on product-level settings: refresh its products one by one, with"
+                f" POST /companies/{company_id}/products/{{product}}/refresh"
+                f" ({', '.join(assigned)})."
+            )
+        return self._send(company_id, None, data_types, by)
+
+    def all_companies(self, product: str, by: str) -> datetime:
+        """Ask for a refresh of every company that has the product; return the run's time."""
+        self._custom(product)
+        at = self.now().replace(microsecond=0)
+        self.plan_now(product, at, by)
+        logger.info("refresh of a whole product asked for", product=product, by=by)
+        return at
+
+    def show(self, company_id: str, product: str | None) -> Ticket:
+        ticket, _ = self.tickets.get(company_id, product)
+        if ticket is None:
+            raise Absent(f"No refresh was ever asked for: company {company_id}, {_said(product)}.")
+        return ticket
+
+    def stop(self, company_id: str, product: str | None, by: str) -> Ticket:
+        """Cancel the refresh if it is open; a call that is under way already is not undone."""
+        self.cancel(company_id, product, f"cancelled by {by}")
+        return self.show(company_id, product)
+
+    def cancel(self, company_id: str, product: str | None, reason: str) -> None:
+        """Close the pair's ticket, if one is open."""
+        for _ in range(TRIES):
+            ticket, version = self.tickets.get(company_id, product)
+            if ticket is None or not ticket.open:
+                return
+            trouble = Trouble("cancelled", reason)
+            done = ticket_rules.closed(ticket, Status.CANCELLED, trouble, self.now())
+            if self.tickets.put(done, version):
+                logger.info("refresh cancelled", company_id=company_id, product=product)
+                return
+        raise Unavailable(f"{company_id}: others kept changing its ticket")
+
+    def _custom(self, product: str) -> Product:
+        known = self.registry.products().get(product)
+        if known is None:
+            raise Absent(f"No product {product} is registered; GET /products lists them.")
+        if known.kind is not Kind.CUSTOM:
+            raise Conflict(
+                f"{product} is a standard product: Codat's refresh methods serve custom products"
+                " only, it reads a standard one by itself."
+            )
+        return known
+
+    def _linked(self, company_id: str) -> None:
+        company, version = self.companies.get(company_id)
+        if not version:
+            raise Absent(f"No company {company_id} is known.")
+        if not company.linked:
+            raise Conflict("The company has no linked connection, so Codat has nothing to read.")
+
+    def _send(
+        self, company_id: str, product: str | None, data_types: tuple[str, ...] | None, by: str
+    ) -> Ticket:
+        for _ in range(TRIES):
+            old, version = self.tickets.get(company_id, product)
+            if old is not None and old.status is Status.SENT and _covers(old, data_types):
+                return old  # on its way already
+            ticket = ticket_rules.sent(
+                self._asked(old, company_id, product, data_types, by), self.now()
+            )
+            if self.tickets.put(ticket, version):
+                self.queue.send([RefreshMessage(company_id, product, ticket.generation)])
+                logger.info("refresh asked for", company_id=company_id, product=product, by=by)
+                return ticket
+        raise Unavailable(f"{company_id}: others kept changing its ticket")
+
+    def _asked(
+        self,
+        old: Ticket | None,
+        company_id: str,
+        product: str | None,
+        data_types: tuple[str, ...] | None,
+        by: str,
+    ) -> Ticket:
+        """The open ticket, hurried and widened, or a new one."""
+        if old is not None and old.open:
+            return replace(old, requested_by=by, data_types=_union(old, data_types))
+        now = self.now()
+        return Ticket(
+            company_id=company_id,
+            product=product,
+            opened_at=now,
+            due_at=now,
+            deadline=now + LONGEST,
+            # the slot that was served last stays served
+            slot=old.slot if old else None,
+            requested_by=by,
+            data_types=data_types,
+            generation=old.generation if old else 0,
+        )
+
+
+def _covers(ticket: Ticket, data_types: tuple[str, ...] | None) -> bool:
+    if ticket.data_types is None:
+        return True
+    return data_types is not None and set(data_types) <= set(ticket.data_types)
+
+
+def _union(ticket: Ticket, data_types: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if ticket.data_types is None or data_types is None:
+        return None
+    return tuple(dict.fromkeys((*ticket.data_types, *data_types)))
+
+
+def _refuse_others(data_types: tuple[str, ...] | None, allowed: Iterable[str], what: str) -> None:
+    known = list(allowed)
+    problems = [
+        Problem(f"data_types[{place}]", f"is none of the {what}", one, ", ".join(known))
+        for place, one in enumerate(data_types or ())
+        if one not in known
+    ]
+    if data_types is not None and not data_types:
+        problems = [Problem("data_types", "is empty: leave it out to refresh all of them")]
+    if problems:
+        raise Invalid(*problems)
+
+
+def _said(product: str | None) -> str:
+    return "by client-level settings" if product is None else f"product {product}"

@@ -1,0 +1,28 @@
+"""Who is sent first when more is due than may be called."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codat_hub.domain.fair_share import in_turn
+
+queues = st.lists(st.integers(0, 40), max_size=6).map(
+    lambda sizes: [[(name, place) for place in range(size)] for name, size in enumerate(sizes)]
+)
+
+
+@given(queues, st.integers(0, 100))
+def test_all_capacity_is_used_and_each_queue_keeps_its_order(waiting, capacity):
+    taken = in_turn(waiting, capacity)
+    assert len(taken) == min(capacity, sum(map(len, waiting)))
+    for queue in waiting:
+        mine = [one for one in taken if one in queue]
+        assert mine == queue[: len(mine)]
+
+
+@given(queues, st.integers(0, 100))
+def test_nobody_gets_two_more_than_one_who_still_waits(waiting, capacity):
+    taken = in_turn(waiting, capacity)
+    counts = [sum(one in queue for one in taken) for queue in waiting]
+    for queue, count in zip(waiting, counts, strict=True):
+        if count < len(queue):
+            assert max(counts) <= count + 1

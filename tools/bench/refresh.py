@@ -1,0 +1,78 @@
+"""`python -m tools.bench.refresh`: a month of refreshes, wake-up against backoff, pace, writes.
+
+On a virtual clock, with the real domain, use cases and adapters; table, queue and Codat in memory.
+"""
+
+import argparse
+import sys
+import time
+from importlib import import_module
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tools.samconfig import ROOT
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.refresh", description=__doc__)
+    parser.add_argument("--companies", type=int, default=300, help="of the month (default 300)")
+    parser.add_argument("--days", type=int, default=30, help="length of the month (default 30)")
+    parser.add_argument("--seed", type=int, default=1, help="what is drawn (default 1)")
+    given = parser.parse_args()
+    sys.path.insert(0, str(ROOT / "functions"))
+    histories: Any = import_module("tests.refresh_histories")
+    console = Console()
+    with histories.silence():
+        _month(console, histories, given)
+        _wakes(console, histories, given.seed)
+        _writes(console, histories)
+
+
+def _month(console: Console, histories: Any, given: argparse.Namespace) -> None:
+    began = time.process_time()
+    month = histories.a_month(given.companies, given.days, given.seed)
+    table = Table(title=f"{given.companies} companies, {given.days} days, two products")
+    table.add_column("")
+    table.add_column("", justify="right")
+    for name, value in {
+        "slots": month.slots,
+        **{f"ended {status}": count for status, count in sorted(month.ended.items())},
+        "missed": len(month.missed),
+        "unexplained": len(month.unexplained),
+        "accepted twice": len(month.twice),
+        "dead letters": month.dead,
+        "calls to Codat": month.calls,
+        "calls per accepted refresh": f"{month.calls / month.accepted:.2f}",
+        "most calls in 60 s": month.busiest,
+        "woken by a read's end": month.world.woken,
+        "table writes per slot": f"{month.world.table.writes / month.slots:.1f}",
+        "seconds of processor time": f"{time.process_time() - began:.0f}",
+    }.items():
+        table.add_row(name, str(value))
+    console.print(table)
+
+
+def _wakes(console: Console, histories: Any, seed: int) -> None:
+    table = Table(title="300 companies that others are reading, for minutes to hours")
+    for heading in ("", "median wait after the lock, s", "calls", "accepted"):
+        table.add_column(heading, justify="right")
+    for name, wakes in (("wake-up", True), ("backoff alone", False)):
+        one = histories.busy_companies(300, seed, wakes=wakes)
+        table.add_row(name, f"{one.median:.1f}", str(one.calls), str(one.accepted))
+    console.print(table)
+
+
+def _writes(console: Console, histories: Any) -> None:
+    cost = histories.cost_of_a_refresh()
+    table = Table(title="One refresh, planned to completed, DynamoDB on demand")
+    for heading in ("", "table", "index", "reads"):
+        table.add_column(heading, justify="right")
+    for step, (writes, index, reads) in cost.items():
+        table.add_row(step, str(writes), str(index), str(reads))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
