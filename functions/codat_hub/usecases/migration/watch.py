@@ -46,10 +46,11 @@ class WatchMigrations:
         run = self.migrations.ledger.get(newest) if newest else None
         if run is None or run.status.final:
             return [], "nothing"
-        if run.pause:
+        done = self._mend(run)
+        if run.pause and done == "nothing":
             hours = (self.now() - run.pause.since) / timedelta(hours=1)
-            return [Waiting(run.migration_id, run.pause.waiting_for, hours)], "nothing"
-        return [], self._mend(run)
+            return [Waiting(run.migration_id, run.pause.waiting_for, hours)], done
+        return [], done
 
     def _mend(self, run: Run) -> str:
         done = run.status.final or run.status is Status.ROLLBACK_INCOMPLETE
