@@ -22,7 +22,12 @@ from codat_hub.domain.drift import Drift, Kind
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
 from tests.component.reconciling import PRODUCTS
-from tests.component.test_control_api import call, group, module  # noqa: F401  # fixtures
+from tests.component.test_control_api import (  # noqa: F401  # fixtures
+    call,
+    group,
+    module,
+    refresh_queue,
+)
 from tests.conftest import REGION
 
 NOW = datetime.now(UTC)
