@@ -176,12 +176,12 @@ class ControlApiSettings(_Settings):
     planner_arn: str = text()
     scheduler_role_arn: str = text()
     schedule_failures_arn: str = text()
-    migration_state_machine_arn: str = text()
-    migration_approver: str = text()
-    signing_secrets_arn: str = text()
     reconcile_queue_url: str = text()
     replay_queue_url: str = text()
     refresh_queue_url: str = text()
+    migration_state_machine_arn: str = text()
+    migration_approver: str = text()
+    signing_secrets_arn: str = text()
 
 
 @dataclass(frozen=True)
