@@ -291,7 +291,10 @@ class FakeControlApi:
     def cancel_refresh(self, company_id, product, **_):
         if (company_id, product) not in self.tickets:
             return absent("No refresh of it was ever asked for.")
-        return self.tickets[company_id, product] | {"status": "cancelled", "next_attempt_at": None}
+        ticket = self.tickets[company_id, product]
+        if ticket["next_attempt_at"] is None:  # it is over
+            return ticket
+        return ticket | {"status": "cancelled", "next_attempt_at": None}
 
     def refresh_product(self, product, **_):
         return {"product": product, "run": NOW}

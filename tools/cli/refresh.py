@@ -114,7 +114,11 @@ def cancel(
     Leave(env, yes, yes_prod).to_remove(f"Cancel the refresh of {product} of {company}?")
     with control_api(env) as api:
         ticket = api.delete(_path(company, product))
-    output.result(ticket, f"The refresh of {product} of {company} is cancelled.")
+    if ticket["status"] == "cancelled":
+        said = f"The refresh of {product} of {company} is cancelled."
+    else:
+        said = f"There is nothing left to cancel: it is {_words(ticket['status'])}."
+    output.result(ticket, said)
 
 
 def _path(company: str, product: str | None) -> str:
@@ -137,7 +141,8 @@ def _watch(output: Output, api: ControlApi, company: str, product: str | None, e
 
 
 def _progress(ticket: Json) -> str:
-    tried = f", {ticket['attempts']} calls so far" if ticket["attempts"] else ""
+    calls = ticket["attempts"]
+    tried = f", {calls} call{'s' if calls > 1 else ''} so far" if calls else ""
     kept = f", kept back by {_words(ticket['waits_for'])}" if ticket["waits_for"] else ""
     due = ticket["next_attempt_at"]
     return f"{_words(ticket['status'])}{tried}{kept}" + (f", next {readable(due)}" if due else "")

@@ -31,7 +31,7 @@ def test_watching_ends_when_the_data_has_arrived_not_when_codat_has_accepted(hub
     assert answer.exit_code == 0
     said = answer.stderr.splitlines()
     assert [line.partition(",")[0] for line in said] == ["sent", "busy", "accepted"]
-    assert "1 calls so far, kept back by lease" in said[1]
+    assert "1 call so far, kept back by lease" in said[1]
     assert "completed" in answer.stdout
 
 
@@ -67,7 +67,10 @@ def test_a_refresh_is_cancelled_after_asking(hub, api):
     hub("refresh", "company", "c", "a")
     assert hub("refresh", "cancel", "c", "a", stdin="n\n").exit_code == 1
     assert api.sent("DELETE") == []
-    assert hub("refresh", "cancel", "c", "a", "--yes").exit_code == 0
+    assert "is cancelled" in hub("refresh", "cancel", "c", "a", "--yes").stdout
+    api.tickets["c", "a"] |= COMPLETED
+    over = hub("refresh", "cancel", "c", "a", "--yes")
+    assert (over.exit_code, "nothing left to cancel: it is completed" in over.stdout) == (0, True)
     assert hub("refresh", "cancel", "c", "b", "--yes").exit_code == 1
 
 
