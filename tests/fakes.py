@@ -235,6 +235,15 @@ class FakeStateTable:
         self.after_put()
         return True
 
+    def put_while(self, guard, guard_version, puts):
+        puts = list(puts)
+        checks = [(guard, guard_version), *((key, version) for key, _, version in puts)]
+        if any(self.get(key).version != version for key, version in checks):
+            return False
+        for one in puts:
+            self.put(*one)
+        return True
+
     def _list(self, key, before, listed):
         if before is not None:
             self.index_writes += 1

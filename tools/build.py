@@ -17,7 +17,14 @@ from typing import Final
 from tools.samconfig import ROOT, deployment
 
 ENVIRONMENTS: Final = ("local", "dev", "test", "staging", "prod")
-SOURCES: Final = ("functions", "layers", "template.yaml", "samconfig.toml", "tools/build.py")
+SOURCES: Final = (
+    "functions",
+    "layers",
+    "statemachines",
+    "template.yaml",
+    "samconfig.toml",
+    "tools/build.py",
+)
 _SKIPPED: Final = ("__pycache__", ".pyc")
 
 

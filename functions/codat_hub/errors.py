@@ -42,6 +42,14 @@ class WrongClient(Exception):
     """The API key is not of the Codat client that this stack is bound to: change nothing there."""
 
 
+class Superseded(Exception):
+    """A rollback has begun since: what this step was about to do must not be done any more."""
+
+
+class StepFailed(Exception):
+    """A step of a migration cannot end well; the text says why. The run is to be rolled back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One fault of a request. `field` is its path, such as `schedule.timezone`; `allowed` says what

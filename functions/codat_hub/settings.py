@@ -1,6 +1,7 @@
 """Environment variables: one frozen class per Lambda, in the order of its template entry."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
@@ -48,6 +49,17 @@ def count() -> Any:
         if not (raw.isascii() and raw.isdecimal() and int(raw) > 0):
             raise ValueError("expected a whole number of at least 1")
         return int(raw)
+
+    return field(metadata={"read": read})
+
+
+def number() -> Any:
+    """Declare a number above 0, such as 0.01; the variable's name says the unit."""
+
+    def read(raw: str) -> float:
+        if not re.fullmatch(r"\d+(\.\d+)?", raw, re.ASCII) or not float(raw):
+            raise ValueError("expected a number above 0")
+        return float(raw)
 
     return field(metadata={"read": read})
 
@@ -112,6 +124,27 @@ class ProjectReadsSettings(_Settings):
 
 
 @dataclass(frozen=True)
+class RunMigrationStepSettings(_Settings):
+    """`wait_scale`: 1 but on the local stack; `webhooks_url`: up to the consumer's name."""
+
+    state_table: str = text()
+    consents_table: str = text()
+    manifest_bucket: str = text()
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = text_or_nothing()
+    codat_calls_a_second: float = number()
+    wait_scale: float = number()
+    webhooks_url: str = text()
+
+
+@dataclass(frozen=True)
+class WatchMigrationsSettings(_Settings):
+    state_table: str = text()
+    migration_state_machine_arn: str = text()
+
+
+@dataclass(frozen=True)
 class ReplayWebhooksSettings(_Settings):
     inbox_table: str = text()
     state_table: str = text()
@@ -128,6 +161,7 @@ class ReconcileSettings(_Settings):
     signing_secrets_arn: str = text()
     webhooks_api_id: str = text()
     webhook_domain: str = text_or_nothing()
+    migration_state_machine_arn: str = text()
 
 
 @dataclass(frozen=True)
@@ -146,6 +180,9 @@ class ControlApiSettings(_Settings):
     reconcile_queue_url: str = text()
     replay_queue_url: str = text()
     refresh_queue_url: str = text()
+    migration_state_machine_arn: str = text()
+    migration_approver: str = text()
+    signing_secrets_arn: str = text()
 
 
 @dataclass(frozen=True)

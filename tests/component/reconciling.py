@@ -26,12 +26,13 @@ from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.domain.reconcile_run import Phase
 from codat_hub.usecases.cancel_refresh import CancelRefresh
 from codat_hub.usecases.client_binding import ClientBinding
-from codat_hub.usecases.pairs import NoMigrations, Pairs
+from codat_hub.usecases.pairs import Pairs
 from codat_hub.usecases.reconcile import BeginReconcile, Reconcile
 from codat_hub.usecases.reconcile_account import CheckAccount
 from codat_hub.usecases.reconcile_companies import CheckCompanies
 from codat_hub.usecases.reconcile_directory import CheckDirectory
 from codat_hub.usecases.remove_product import RemoveProduct
+from tests.fakes import FakeMigrations
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox
@@ -152,7 +153,7 @@ class Hub:
             self.ledger,
             self.registry,
             self.binding,
-            NoMigrations(),
+            FakeMigrations(),
             CancelRefresh(Tickets(self.table)),
             self.clock,
         )

@@ -53,6 +53,9 @@ def module(dynamodb, secretsmanager, group, codat, refresh_queue, monkeypatch):
         "PLANNER_ARN": "arn:aws:lambda:eu-west-2:123456789012:function:planner",
         "SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/scheduler",
         "SCHEDULE_FAILURES_ARN": "arn:aws:sqs:eu-west-2:123456789012:failures",
+        "MIGRATION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-2:123456789012:stateMachine:m",
+        "MIGRATION_APPROVER": "anyone",
+        "SIGNING_SECRETS_ARN": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:signing",
         "REFRESH_QUEUE_URL": refresh_queue,
     }
     for name, value in variables.items():

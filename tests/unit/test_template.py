@@ -2,6 +2,7 @@
 
 import copy
 import fnmatch
+import json
 import re
 from functools import cache
 
@@ -9,10 +10,14 @@ import pytest
 from samtranslator.translator.transform import transform
 
 from codat_hub.domain.ticket import LOST_AFTER
-from tests.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
+from tests.template import FUNCTIONS, RESOURCES, ROOT, TEMPLATE, resources
 from tools.samconfig import deployment
 
-DATA = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret")
+DATA = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::S3::Bucket")
+EXECUTIONS = (
+    "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
+    "execution:${MigrationStateMachine.Name}:*"
+).partition(".")[0]
 OWN_SCHEDULES = (
     "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:"
     "schedule/${RefreshSchedules}/*"
@@ -83,6 +88,7 @@ PERMISSIONS = {
         ("dynamodb:Query", "ConsentsTable"),
         ("secretsmanager:GetSecretValue", "CodatApiKey"),
         ("secretsmanager:GetSecretValue", "SigningSecrets"),
+        ("states:DescribeExecution", EXECUTIONS),
     },
     "ControlApiFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),
@@ -99,15 +105,43 @@ PERMISSIONS = {
         ("scheduler:UpdateSchedule", OWN_SCHEDULES),
         ("scheduler:ListSchedules", "*"),
         ("iam:PassRole", "SchedulerRole"),
+        ("states:StartExecution", "MigrationStateMachine"),
+        ("states:SendTaskSuccess", "*"),
+        ("states:DescribeExecution", EXECUTIONS),
+        ("states:StopExecution", EXECUTIONS),
+        ("secretsmanager:GetSecretValue", "SigningSecrets"),
+        ("secretsmanager:PutSecretValue", "SigningSecrets"),
         ("sqs:SendMessage", "ReconcileQueue"),
         ("sqs:SendMessage", "ReplayQueue"),
         ("lambda:InvokeFunction", "PlanRefreshesFunction"),
         ("sqs:SendMessage", "RefreshQueue"),
     },
+    "RunMigrationStepFunction": {
+        ("dynamodb:BatchGetItem", "StateTable"),
+        ("dynamodb:ConditionCheckItem", "StateTable"),
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("dynamodb:Query", "StateTable"),
+        ("dynamodb:Query", "StateTable/index/gsi1"),
+        ("dynamodb:Query", "ConsentsTable"),
+        ("s3:GetObject", "MigrationManifests/*"),
+        ("s3:PutObject", "MigrationManifests/*"),
+        ("s3:ListBucket", "MigrationManifests"),
+        ("secretsmanager:GetSecretValue", "CodatApiKey"),
+    },
+    "WatchMigrationsFunction": {
+        ("dynamodb:GetItem", "StateTable"),
+        ("dynamodb:PutItem", "StateTable"),
+        ("states:StartExecution", "MigrationStateMachine"),
+        ("states:DescribeExecution", EXECUTIONS),
+        ("states:StopExecution", EXECUTIONS),
+        ("sqs:SendMessage", "MigrationEndsMissed"),
+    },
 }
 WITHOUT_RESOURCE = {
     "dynamodb:ListStreams",
     "scheduler:ListSchedules",
+    "states:SendTaskSuccess",
 }  # actions that IAM cannot bind to one
 
 
@@ -122,6 +156,8 @@ def transformed():
     for body in template["Resources"].values():
         if body["Type"] == "AWS::Serverless::LayerVersion":
             body["Properties"]["ContentUri"] = "s3://packaged/layer"
+        if body["Type"] == "AWS::Serverless::StateMachine":
+            body["Properties"]["DefinitionUri"] = "s3://packaged/definition"
     parameters = {"Environment": "prod"}
     for name, parameter in TEMPLATE["Parameters"].items():
         parameters.setdefault(name, str(parameter.get("Default", "")))
@@ -425,6 +461,62 @@ def test_the_schedulers_role_is_passed_to_the_scheduler_only():
     assert passing["Condition"] == {
         "StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}
     }
+
+
+class TestMigration:
+    def test_its_state_machine_may_run_steps_read_manifests_and_start_its_own_children(self):
+        (policy,) = RESOURCES["MigrationRole"]["Properties"]["Policies"]
+        granted = {
+            (str(one["Action"]), str(one["Resource"]))
+            for one in policy["PolicyDocument"]["Statement"]
+            if one["Resource"] != "*"
+        }
+        machine = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
+        assert granted == {
+            ("lambda:InvokeFunction", "{'Ref': 'RunMigrationStepFunction.Alias'}"),
+            ("s3:GetObject", "{'Fn::Sub': '${MigrationManifests.Arn}/*'}"),
+            (
+                "states:StartExecution",
+                f"{{'Fn::Sub': '{machine}stateMachine:${{AWS::StackName}}-migration'}}",
+            ),
+            (
+                "['states:DescribeExecution', 'states:StopExecution']",
+                f"{{'Fn::Sub': '{machine}execution:${{AWS::StackName}}-migration/*'}}",
+            ),
+        }
+        (everywhere,) = [
+            one for one in policy["PolicyDocument"]["Statement"] if one["Resource"] == "*"
+        ]
+        assert all(one.split(":")[0] in {"logs", "xray"} for one in everywhere["Action"])
+        assert RESOURCES["MigrationStateMachine"]["Properties"]["Name"] == {
+            "Fn::Sub": "${AWS::StackName}-migration"
+        }
+
+    def test_it_logs_no_data_and_calls_a_published_alias(self):
+        machine = RESOURCES["MigrationStateMachine"]["Properties"]
+        assert machine["Logging"]["IncludeExecutionData"] is False
+        substitutions = machine["DefinitionSubstitutions"]
+        assert substitutions["RunMigrationStep"] == {"Ref": "RunMigrationStepFunction.Alias"}
+        assert "AutoPublishAlias" in RESOURCES["RunMigrationStepFunction"]["Properties"]
+
+    def test_a_functions_timeout_is_shorter_than_its_states(self):
+        definition = json.loads((ROOT / "statemachines" / "migration.asl.json").read_text())
+        timeout = RESOURCES["RunMigrationStepFunction"]["Properties"]["Timeout"]
+        assert timeout < min(tasks(definition["States"]))
+
+    def test_every_end_that_no_catch_can_see_reaches_the_watch(self):
+        ended = RESOURCES["WatchMigrationsFunction"]["Properties"]["Events"]["Ended"]["Properties"]
+        detail = ended["Pattern"]["detail"]
+        assert set(detail["status"]) == {"ABORTED", "FAILED", "TIMED_OUT"}
+        assert detail["stateMachineArn"] == [{"Ref": "MigrationStateMachine"}]
+
+
+def tasks(states):
+    for state in states.values():
+        if state["Type"] == "Task":
+            yield state["TimeoutSeconds"]
+        elif state["Type"] == "Map":
+            yield from tasks(state["ItemProcessor"]["States"])
 
 
 @pytest.mark.parametrize("name", sorted(resources("AWS::CloudWatch::Alarm")))

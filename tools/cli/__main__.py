@@ -10,6 +10,7 @@ from tools.cli import (
     companies,
     consents,
     freshness,
+    migrations,
     products,
     reconcile,
     refresh,
@@ -62,6 +63,7 @@ app.add_typer(refresh.app, name="refresh")
 app.command("freshness")(freshness.freshness)
 app.add_typer(replay.app, name="replay")
 app.add_typer(reconcile.app, name="reconcile")
+app.add_typer(migrations.app, name="migrations")
 app.command("status")(status.status)
 app.add_typer(secrets.app, name="secrets")
 

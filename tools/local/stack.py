@@ -63,6 +63,8 @@ class Description(TypedDict):
     control_api_reader: str
     control_api_operator: str
     control_api_logs: str
+    migration_state_machine_arn: str
+    migration_logs: str
     event_bus: str
     signing_secrets_arn: str
     codat_api_key_arn: str
@@ -173,6 +175,7 @@ class LocalStack:
     def _deploy(self, codat: dict[str, Any]) -> dict[str, str]:
         """Deploy unless this emulator has exactly this build already."""
         bound_to = {"CodatBaseUrl": codat["url"], "CodatClientId": codat["client_id"]}
+        bound_to["LocalEndpoint"] = self.emulator.url
         stamp = self.state / "deployed"
         fingerprint = f"{self.emulator.process.pid()} {fingerprint_of(*SOURCES)} {bound_to}"
         if stamp.exists() and stamp.read_text() == fingerprint:
@@ -249,6 +252,8 @@ class LocalStack:
             "control_api_reader": outputs["ControlApiReader"],
             "control_api_operator": outputs["ControlApiOperator"],
             "control_api_logs": outputs["ControlApiFunctionLogs"],
+            "migration_state_machine_arn": outputs["MigrationStateMachineArn"],
+            "migration_logs": outputs["RunMigrationStepLogs"],
             "event_bus": outputs["ProductBus"],
             "signing_secrets_arn": outputs["SigningSecretsArn"],
             "codat_api_key_arn": outputs["CodatApiKeyArn"],

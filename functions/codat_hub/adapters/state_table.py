@@ -16,6 +16,8 @@
     CODAT              / PRODUCTS         product_registry.py
     CODAT              / CLIENT           client_checks.py
     PARKED             / {webhook-id}     parking.py, with `expires_at` (TTL)
+    CODAT              / MIGRATION        migrations.py, which migration was started last
+    MIGRATION#{id}     / RUN, EPOCH, ENTRY#…, CHUNK#…   migrations.py
     CODAT              / RECONCILE        reconcile_runs.py, which run is the present one
     RECONCILE#{id}     / RUN              reconcile_runs.py, with `expires_at` (TTL)
     RECONCILE#{id}     / DRIFT#{step}     reconcile_runs.py, with `expires_at` (TTL)
@@ -27,6 +29,7 @@ it. Big groups are spread over SHARDS partitions by the company:
 
     COMPANIES#{shard}           by company id   companies.py
     PRODUCT#{product}#{shard}   by company id   assignments.py
+    MIGRATIONS                  by start        migrations.py
     RECONCILES                  by time         reconcile_runs.py
     DUE#{product}      by due time and company  tickets.py, the open ones
     RUNS               by slot and product      refresh_runs.py, the unfinished
@@ -237,19 +240,8 @@ class StateTable:
 
         Raises NeverProjected for an item that DynamoDB will never take.
         """
-        item = {**key._asdict(), **attributes, "version": version + 1}
-        if listed is not None:
-            item |= {"gsi1pk": listed.group, "gsi1sk": listed.rank}
-        unchanged_since_read = "version = :read" if version else "attribute_not_exists(pk)"
-        request: dict[str, Any] = {
-            "TableName": self._name,
-            "Item": {name: _serialize(value) for name, value in item.items() if value is not None},
-            "ConditionExpression": unchanged_since_read,
-        }
-        if version:
-            request["ExpressionAttributeValues"] = {":read": {"N": str(version)}}
         try:
-            self._client.put_item(**request)
+            self._client.put_item(**self._put(key, attributes, version, listed))
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         except (ClientError, BotoCoreError) as error:
@@ -257,6 +249,65 @@ class StateTable:
                 raise NeverProjected(f"DynamoDB refuses the item: {error}") from error
             raise Unavailable(f"the state was not written: {error}") from error
         return True
+
+    def put_while(
+        self,
+        guard: ItemKey,
+        guard_version: int,
+        puts: Iterable[tuple[ItemKey, Mapping[str, Any], int]],
+    ) -> bool:
+        """Replace items as `put` does, all or none, while another item has a version.
+
+        At most 99. Tells whether it was so; when not, no item was changed, and of the guard and
+        the items at least one had another version.
+        """
+        check: Any = {
+            "TableName": self._name,
+            "Key": _spelt(guard),
+            **_unchanged_since_read(guard_version),
+        }
+        writes: list[Any] = [{"Put": self._put(*one)} for one in puts]
+        for _ in range(_BATCH_TRIES):
+            try:
+                self._client.transact_write_items(
+                    TransactItems=[{"ConditionCheck": check}, *writes]
+                )
+            except self._client.exceptions.TransactionCanceledException as error:
+                reasons = {one.get("Code") for one in error.response["CancellationReasons"]}
+                if "ConditionalCheckFailed" in reasons:
+                    return False
+                if reasons <= {"None", "TransactionConflict"}:
+                    continue  # others check the same guard at this moment: each takes milliseconds
+                raise Unavailable(f"the state was not written: {error}") from error
+            except (ClientError, BotoCoreError) as error:
+                raise Unavailable(f"the state was not written: {error}") from error
+            return True
+        raise Unavailable("the state was not written: other transactions kept coming first")
+
+    def _put(
+        self,
+        key: ItemKey,
+        attributes: Mapping[str, Any],
+        version: int,
+        listed: Listed | None = None,
+    ) -> Any:
+        item = {**key._asdict(), **attributes, "version": version + 1}
+        if listed is not None:
+            item |= {"gsi1pk": listed.group, "gsi1sk": listed.rank}
+        return {
+            "TableName": self._name,
+            "Item": {name: _serialize(value) for name, value in item.items() if value is not None},
+            **_unchanged_since_read(version),
+        }
+
+
+def _unchanged_since_read(version: int) -> dict[str, Any]:
+    if not version:
+        return {"ConditionExpression": "attribute_not_exists(pk)"}
+    return {
+        "ConditionExpression": "version = :read",
+        "ExpressionAttributeValues": {":read": {"N": str(version)}},
+    }
 
 
 def _code(error: Exception) -> str:

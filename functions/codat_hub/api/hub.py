@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from codat_hub.usecases.consents import Consents
     from codat_hub.usecases.create_company import CreateCompany
     from codat_hub.usecases.freshness import MeasureFreshness
+    from codat_hub.usecases.migration.operate import Migrations
     from codat_hub.usecases.reconcile import ShowReconciles, StartReconcile
     from codat_hub.usecases.refresh_now import RefreshNow
     from codat_hub.usecases.registry import Registry
@@ -31,6 +32,7 @@ class Hub:
     assign_product: AssignProduct
     remove_product: RemoveProduct
     consents: Consents
+    migrations: Migrations
     freshness: MeasureFreshness
     start_reconcile: StartReconcile
     reconciles: ShowReconciles

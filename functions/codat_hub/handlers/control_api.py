@@ -17,6 +17,8 @@ from codat_hub.adapters.codat_companies import CodatCompanies
 from codat_hub.adapters.companies import Companies as Directory
 from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.adapters.creations import Creations
+from codat_hub.adapters.executions import Executions
+from codat_hub.adapters.migrations import Migrations as MigrationLedger
 from codat_hub.adapters.planner import PlannerFunction
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
@@ -27,6 +29,7 @@ from codat_hub.adapters.refresh_queue import RefreshQueue
 from codat_hub.adapters.replay_queue import ReplayQueue
 from codat_hub.adapters.replays import Replays
 from codat_hub.adapters.schedules import Planner, RefreshSchedules
+from codat_hub.adapters.signing_secret_store import SigningSecretStore
 from codat_hub.adapters.state_table import SHARDS, StateTable
 from codat_hub.adapters.tickets import Tickets
 from codat_hub.api.app import answer
@@ -40,7 +43,9 @@ from codat_hub.usecases.companies import Companies
 from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.create_company import CreateCompany
 from codat_hub.usecases.freshness import MeasureFreshness
-from codat_hub.usecases.pairs import NoMigrations, Pairs
+from codat_hub.usecases.migration.lock import MigrationLock
+from codat_hub.usecases.migration.operate import Migrations
+from codat_hub.usecases.pairs import Pairs
 from codat_hub.usecases.reconcile import BeginReconcile, ShowReconciles, StartReconcile
 from codat_hub.usecases.refresh_now import RefreshNow
 from codat_hub.usecases.registry import Registry
@@ -75,6 +80,19 @@ def _hub(settings: ControlApiSettings) -> Hub:
     schedules = RefreshSchedules(
         boto3.client("scheduler", config=_AWS), settings.schedule_group, planner
     )
+    migration_ledger = MigrationLedger(table)
+    executions = Executions(
+        boto3.client("stepfunctions", config=_AWS), settings.migration_state_machine_arn
+    )
+    migrations = Migrations(
+        ledger=migration_ledger,
+        executions=executions,
+        signing_secrets=SigningSecretStore(
+            boto3.client("secretsmanager", config=_AWS), settings.signing_secrets_arn
+        ),
+        registry=products,
+        needs_another=settings.migration_approver == "another",
+    )
     sqs = boto3.client("sqs", config=_AWS)
     tickets = Tickets(table)
     refresh_now = RefreshNow(
@@ -86,8 +104,15 @@ def _hub(settings: ControlApiSettings) -> Hub:
         plan_now=PlannerFunction(boto3.client("lambda", config=_AWS), settings.planner_arn),
         now=lambda: datetime.now(UTC),
     )
-    refreshes = CancelRefresh(tickets)
-    pairs = Pairs(codat, assignments, ledger, products, check_client, NoMigrations(), refreshes)
+    pairs = Pairs(
+        codat,
+        assignments,
+        ledger,
+        products,
+        check_client,
+        MigrationLock(migration_ledger, executions),
+        CancelRefresh(tickets),
+    )
     assign, remove = AssignProduct(pairs), RemoveProduct(pairs)
     consents = Consents(ledger, directory, pairs, remove)
     create = CreateCompany(
@@ -108,6 +133,7 @@ def _hub(settings: ControlApiSettings) -> Hub:
         assign_product=assign,
         remove_product=remove,
         consents=consents,
+        migrations=migrations,
         freshness=MeasureFreshness(directory, assignments, ReadStates(table), products, SHARDS),
         start_reconcile=StartReconcile(
             BeginReconcile(runs), ReconcileQueue(sqs, settings.reconcile_queue_url)

@@ -20,6 +20,8 @@ from codat_hub.adapters.codat.transport import Transport, new_http
 from codat_hub.adapters.codat_companies import CodatCompanies
 from codat_hub.adapters.companies import Companies
 from codat_hub.adapters.consents import ConsentLedger
+from codat_hub.adapters.executions import Executions
+from codat_hub.adapters.migrations import Migrations as MigrationLedger
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.read_states import ReadStates
@@ -34,7 +36,8 @@ from codat_hub.settings import ReconcileSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.cancel_refresh import CancelRefresh
 from codat_hub.usecases.client_binding import ClientBinding
-from codat_hub.usecases.pairs import NoMigrations, Pairs
+from codat_hub.usecases.migration.lock import MigrationLock
+from codat_hub.usecases.pairs import Pairs
 from codat_hub.usecases.reconcile import BeginReconcile, Reconcile, a_new_id
 from codat_hub.usecases.reconcile_account import CheckAccount
 from codat_hub.usecases.reconcile_companies import CheckCompanies
@@ -95,7 +98,12 @@ _pairs = Pairs(
     _ledger,
     _registry,
     _binding,
-    NoMigrations(),
+    MigrationLock(
+        MigrationLedger(_table),
+        Executions(
+            boto3.client("stepfunctions", config=_AWS), settings.migration_state_machine_arn
+        ),
+    ),
     CancelRefresh(Tickets(_table)),
 )
 begin = BeginReconcile(_runs)

@@ -56,13 +56,6 @@ class Refreshes(Protocol):
         ...
 
 
-class NoMigrations:
-    """While no migration can run."""
-
-    def holds(self, _company_id: str, _product: str) -> bool:
-        return False
-
-
 @dataclass(frozen=True)
 class Pairs:
     """What both directions work with. `check_client` raises WrongClient."""

@@ -22,7 +22,7 @@ from codat_hub.errors import (
 from codat_hub.usecases.assign_product import AssignProduct
 from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.create_company import CreateCompany
-from codat_hub.usecases.pairs import NoMigrations, Pairs
+from codat_hub.usecases.pairs import Pairs
 from codat_hub.usecases.remove_product import RemoveProduct
 from tests.fakes import (
     FakeAssignments,
@@ -30,6 +30,7 @@ from tests.fakes import (
     FakeCompanies,
     FakeConsentLedger,
     FakeCreations,
+    FakeMigrations,
     FakeProductRegistry,
     FakeRefreshes,
 )
@@ -61,7 +62,7 @@ class World:
             self.ledger,
             self.registry,
             self.check_client,
-            NoMigrations(),
+            FakeMigrations(),
             FakeRefreshes(),
             now=lambda: self.now,
         )

@@ -1,0 +1,281 @@
+"""/migrations: from client-level to product-level settings; plan, watch, approve, go back."""
+
+from __future__ import annotations
+
+from datetime import datetime  # pydantic reads the annotation
+from typing import Annotated, Any, Final, Self
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path
+from pydantic import BaseModel, Field, model_validator
+
+from codat_hub.api.fields import COMPANY_ID, Request, Text
+from codat_hub.api.hub import caller_of, hub_of, new_router
+from codat_hub.api.problems import answers
+from codat_hub.domain.migration import run as domain
+from codat_hub.domain.migration.run import FirstLink, Mode, Run, Status, Stragglers, WaitingFor
+
+router: Final = new_router()
+_TAGS: Final = ["migrations"]
+_MOST_COMPANIES: Final = 1000
+
+MigrationId = Annotated[str, Path(pattern=r"^m-[0-9a-z-]{1,60}$")]
+
+
+def _one_of(kind: type[Mode | FirstLink | Stragglers | Status | WaitingFor]) -> Any:
+    return Field(json_schema_extra={"enum": [one.value for one in kind]})
+
+
+class CompanyChoice(Request):
+    """Either `ids`, or `tags` that a company must all have, as Codat shows them."""
+
+    ids: Annotated[
+        list[Annotated[str, Field(pattern=COMPANY_ID)]] | None,
+        Field(min_length=1, max_length=_MOST_COMPANIES),
+    ] = None
+    tags: Annotated[dict[str, str] | None, Field(min_length=1, max_length=10)] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.ids is None) == (self.tags is None):
+            raise ValueError("give ids or tags, one of the two")
+        return self
+
+
+class MigrationFields(Request):
+    """`companies`: every one when absent. `webhooks`: who switches old consumers off.
+
+    `off_value`: the `syncSchedule` that means off, where the client's settings do not show it.
+    `fetch_on_first_link`: kept, or off as well. `stragglers`: what happens when reads from before
+    are still running at the limit. `tolerated_failures`: companies that may fail in one step.
+    """
+
+    products: Annotated[list[Text], Field(min_length=1, max_length=20)]
+    companies: CompanyChoice | None = None
+    webhooks: Annotated[str, Field(pattern="^(portal|api)$"), _one_of(Mode)] = Mode.PORTAL.value
+    dry_run: bool = False
+    fetch_on_first_link: Annotated[str, Field(pattern="^(keep|off)$"), _one_of(FirstLink)] = "keep"
+    off_value: Annotated[int | None, Field(le=0)] = None
+    stragglers: Annotated[str, Field(pattern="^(go_on|ask)$"), _one_of(Stragglers)] = "go_on"
+    tolerated_failures: Annotated[int, Field(ge=0)] = 0
+
+    def request(self) -> domain.Request:
+        chosen = self.companies
+        return domain.Request(
+            products=tuple(dict.fromkeys(self.products)),
+            company_ids=tuple(dict.fromkeys(chosen.ids)) if chosen and chosen.ids else None,
+            tags=chosen.tags if chosen else None,
+            mode=Mode(self.webhooks),
+            dry_run=self.dry_run,
+            fetch_on_first_link=FirstLink(self.fetch_on_first_link),
+            off_value=self.off_value,
+            stragglers=Stragglers(self.stragglers),
+            tolerated_failures=self.tolerated_failures,
+        )
+
+
+class SecretFields(Request):
+    """A new consumer's signing secret, as the Portal shows it. It is stored, and nowhere shown."""
+
+    consumer_id: Text
+    secret: Text
+
+
+class RollbackFields(Request):
+    """`forced`: also where Codat was changed by others since a migration was complete."""
+
+    forced: bool = False
+
+
+class StartedMigration(BaseModel):
+    migration_id: str
+
+
+class MigrationAnswer(BaseModel):
+    """How far a migration is. `instructions`: what who is awaited has to do, line by line.
+
+    `counts`: per phase `done`, `skipped`, `failed`, `open` companies or pairs, and `chunks` of
+    `of_chunks`. `wait_seconds` of the plan are real ones.
+    """
+
+    migration_id: str
+    status: Annotated[str, _one_of(Status)]
+    step: str
+    waiting_for: Annotated[str | None, _one_of(WaitingFor)] = None
+    waiting_since: datetime | None = None
+    instructions: list[str] = []
+    dry_run: bool
+    products: list[str]
+    webhooks: str
+    started_at: datetime
+    started_by: str
+    ended_at: datetime | None = None
+    approved_by: str | None = None
+    counts: dict[str, dict[str, int]] = {}
+    plan: dict[str, Any] | None = None
+    warnings: list[str] = []
+    notes: list[str] = []
+    error: str | None = None
+
+    @classmethod
+    def of(cls, run: Run, counts: dict[str, dict[str, int]] | None = None) -> Self:
+        pause = run.pause
+        plan = dict(run.plan) if run.plan else None
+        return cls(
+            migration_id=run.migration_id,
+            status=run.status.value,
+            step=run.step,
+            waiting_for=pause.waiting_for.value if pause else None,
+            waiting_since=pause.since if pause else None,
+            instructions=list(pause.instructions) if pause else [],
+            dry_run=run.request.dry_run,
+            products=list(run.request.products),
+            webhooks=run.request.mode.value,
+            started_at=run.started_at,
+            started_by=run.started_by,
+            ended_at=run.ended_at,
+            approved_by=run.approved_by,
+            counts=counts or {},
+            plan=plan,
+            warnings=list(plan["warnings"]) if plan else [],
+            notes=list(run.notes),
+            error=run.error,
+        )
+
+
+class MigrationList(BaseModel):
+    """The newest first; without plans and counts."""
+
+    migrations: list[MigrationAnswer]
+
+
+class ReportAnswer(BaseModel):
+    """What was changed, and what was taken back. `replay_missed`: in the Portal, replay these."""
+
+    migration_id: str
+    status: str
+    started_by: str
+    approved_by: str | None
+    started_at: datetime
+    ended_at: datetime | None
+    error: str | None
+    client_settings: dict[str, Any]
+    old_consumers: list[dict[str, Any]]
+    new_consumers: list[dict[str, Any]]
+    replay_missed: dict[str, datetime | None] | None
+    counts: dict[str, dict[str, int]]
+    notes: list[str]
+
+
+@router.get(
+    "/migrations",
+    summary="List migrations",
+    tags=_TAGS,
+    responses=answers(),
+    operation_id="list_migrations",
+)
+def list_migrations() -> MigrationList:
+    runs = hub_of(router).migrations.newest()
+    return MigrationList(
+        migrations=[MigrationAnswer.of(one).model_copy(update={"plan": None}) for one in runs]
+    )
+
+
+@router.post(
+    "/migrations",
+    summary="Start a migration; with dry_run it ends with its plan",
+    tags=_TAGS,
+    responses=answers(409, success={202: "Started."}),
+    operation_id="start_migration",
+)
+def start_migration(body: Annotated[MigrationFields, Body()]) -> Response[StartedMigration]:
+    run = hub_of(router).migrations.start(body.request(), caller_of(router))
+    return Response(202, "application/json", StartedMigration(migration_id=run.migration_id))
+
+
+@router.get(
+    "/migrations/<migration_id>",
+    summary="Show how far a migration is, and who has to do what now",
+    tags=_TAGS,
+    responses=answers(404),
+    operation_id="show_migration",
+)
+def show_migration(migration_id: MigrationId) -> MigrationAnswer:
+    migrations = hub_of(router).migrations
+    run = migrations.get(migration_id)
+    return MigrationAnswer.of(run, migrations.counts(run))
+
+
+@router.get(
+    "/migrations/<migration_id>/report",
+    summary="Report what a migration changed and what it took back",
+    tags=_TAGS,
+    responses=answers(404),
+    operation_id="report_migration",
+)
+def report_migration(migration_id: MigrationId) -> ReportAnswer:
+    return ReportAnswer(**hub_of(router).migrations.report(migration_id))
+
+
+@router.post(
+    "/migrations/<migration_id>/approve",
+    summary="Approve the plan as it is shown now",
+    tags=_TAGS,
+    responses=answers(404, 409),
+    operation_id="approve_migration",
+)
+def approve_migration(migration_id: MigrationId) -> MigrationAnswer:
+    return MigrationAnswer.of(hub_of(router).migrations.approve(migration_id, caller_of(router)))
+
+
+@router.post(
+    "/migrations/<migration_id>/confirm-webhooks-disabled",
+    summary="Say that the old consumers are disabled; it is looked up",
+    tags=_TAGS,
+    responses=answers(404, 409),
+    operation_id="confirm_webhooks_disabled",
+)
+def confirm_webhooks_disabled(migration_id: MigrationId) -> MigrationAnswer:
+    return MigrationAnswer.of(hub_of(router).migrations.confirm_webhooks_disabled(migration_id))
+
+
+@router.post(
+    "/migrations/<migration_id>/confirm-secret",
+    summary="Give the signing secret of a new consumer; with the last one the migration goes on",
+    tags=_TAGS,
+    responses=answers(404, 409),
+    operation_id="confirm_secret",
+)
+def confirm_secret(
+    migration_id: MigrationId, body: Annotated[SecretFields, Body()]
+) -> MigrationAnswer:
+    migrations = hub_of(router).migrations
+    return MigrationAnswer.of(
+        migrations.confirm_secret(migration_id, body.consumer_id, body.secret)
+    )
+
+
+@router.post(
+    "/migrations/<migration_id>/confirm-webhooks-restored",
+    summary="Say that the old consumers are enabled again; it is looked up",
+    tags=_TAGS,
+    responses=answers(404, 409),
+    operation_id="confirm_webhooks_restored",
+)
+def confirm_webhooks_restored(migration_id: MigrationId) -> MigrationAnswer:
+    return MigrationAnswer.of(hub_of(router).migrations.confirm_webhooks_restored(migration_id))
+
+
+@router.post(
+    "/migrations/<migration_id>/rollback",
+    summary="Go back, from wherever the migration is; also to finish a rollback that could not",
+    tags=_TAGS,
+    responses=answers(404, 409, success={202: "The rollback has started."}),
+    operation_id="roll_back_migration",
+)
+def roll_back_migration(
+    migration_id: MigrationId,
+    body: Annotated[RollbackFields, Body()] = RollbackFields(),  # noqa: B008  # frozen by use
+) -> Response[MigrationAnswer]:
+    run = hub_of(router).migrations.rollback(migration_id, caller_of(router), forced=body.forced)
+    return Response(202, "application/json", MigrationAnswer.of(run))

@@ -1,0 +1,106 @@
+"""Lambda: one step of the migration's state machine -> what it is to do next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools.metrics import MetricUnit
+from botocore.config import Config
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.client_checks import ClientChecks
+from codat_hub.adapters.codat.api_key import SecretKey
+from codat_hub.adapters.codat.client import CodatClient
+from codat_hub.adapters.codat.migration_calls import MigrationCalls, Pace
+from codat_hub.adapters.codat.transport import Transport, new_http
+from codat_hub.adapters.consents import ConsentLedger
+from codat_hub.adapters.manifests import Manifests
+from codat_hub.adapters.migrations import Migrations
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.state_table import StateTable
+from codat_hub.domain.migration.chunk import Chunk, Member
+from codat_hub.domain.migration.run import ACCEPTED_CONTRACTS
+from codat_hub.errors import StepFailed
+from codat_hub.settings import RunMigrationStepSettings
+from codat_hub.telemetry import logger, metrics
+from codat_hub.usecases.client_binding import ClientBinding
+from codat_hub.usecases.migration.parts import Command, Limits, Parts
+from codat_hub.usecases.migration.steps import run_step
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_AWS = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 4})
+# The state machine runs this many chunks of a Map at once (MaxConcurrency in its definition).
+_AT_ONCE = 4
+_LAST_CALL = 40_000  # milliseconds: one call to Codat and what follows it fit into them
+
+settings = RunMigrationStepSettings.from_env()
+_dynamodb = boto3.client("dynamodb", config=_AWS)
+_table = StateTable(_dynamodb, settings.state_table)
+_codat = CodatClient(
+    Transport(
+        new_http(),
+        SecretKey(boto3.client("secretsmanager", config=_AWS), settings.codat_api_key_arn),
+        base_url=settings.codat_base_url,
+    )
+)
+parts = Parts(
+    codat=MigrationCalls(_codat, Pace(_AT_ONCE / settings.codat_calls_a_second)),
+    ledger=Migrations(_table),
+    manifests=Manifests(boto3.client("s3", config=_AWS), settings.manifest_bucket),
+    assignments=Assignments(_table),
+    consents=ConsentLedger(_dynamodb, settings.consents_table),
+    registry=ProductRegistry(_table),
+    read_states=ReadStates(_table),
+    check_client=ClientBinding(_codat, ClientChecks(_table), settings.codat_client_id),
+    limits=Limits(
+        wait_scale=settings.wait_scale,
+        calls_a_second=settings.codat_calls_a_second,
+        hub_url=settings.webhooks_url,
+    ),
+)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """In: contract, step, direction, migration_id, epoch, what the step needs. Out: an Answer."""
+    if event.get("contract") not in ACCEPTED_CONTRACTS:
+        raise StepFailed(f"contract {event.get('contract')!r} is not one of {ACCEPTED_CONTRACTS}")
+    step, direction = event["step"], event["direction"]
+    command = Command(
+        migration_id=event["migration_id"],
+        epoch=int(event["epoch"]),
+        chunk=_chunk(event.get("chunk")),
+        listing=event.get("listing") or "",
+        token=event.get("token"),
+        waiting_for=event.get("waiting_for"),
+        state=event.get("state"),
+        more_time=lambda: context.get_remaining_time_in_millis() > _LAST_CALL,
+    )
+    logger.append_keys(migration_id=command.migration_id, step=step, direction=direction)
+    answer = run_step(parts, step, direction, command)
+    _count(step, command)
+    logger.info("migration step done", next=answer.next)
+    return asdict(answer)
+
+
+def _chunk(given: dict[str, Any] | None) -> Chunk | None:
+    if given is None:
+        return None
+    members = (
+        Member(one["company_id"], one["linked"], tuple(one["products"])) for one in given["members"]
+    )
+    return Chunk(given["name"], tuple(members))
+
+
+def _count(step: str, command: Command) -> None:
+    metrics.add_metric("migration_steps", MetricUnit.Count, 1)
+    if step == "incomplete":
+        metrics.add_metric("migration_rollback_incomplete", MetricUnit.Count, 1)
+    elif command.waiting_for:
+        metrics.add_metric("migration_waiting", MetricUnit.Count, 1)

@@ -1,0 +1,74 @@
+"""Activity 4: create the consumers of the new world, then have their signing secrets. Undo: delete.
+
+Their URLs carry the migration's id, so that a retry and the undo find what a lost answer made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from codat_hub.domain.migration.consumers import migration_in
+from codat_hub.domain.migration.entry import Entry
+from codat_hub.domain.migration.run import Activity
+from codat_hub.usecases.migration.parts import Answer, call_key
+from codat_hub.usecases.migration.planning import wanted_of
+
+if TYPE_CHECKING:
+    from codat_hub.usecases.migration.parts import Command, Parts
+
+PREFIX = "NEW_CONSUMER#"
+SECRET_PREFIX = "SECRET#"  # noqa: S105  # entries that say that one is stored, never which
+
+
+def apply(parts: Parts, command: Command) -> Answer:
+    """Answers `ask` while the hub does not have the secret of each that posts to it."""
+    parts.check_client()
+    run = parts.ledger.change(
+        command.migration_id, lambda one: one.began(Activity.CONFIGURE_NEW_WEBHOOKS)
+    )
+    wanted = wanted_of(run)
+    present = {one.url: one for one in parts.codat.consumers()} if wanted else {}
+    for one in wanted:
+        name = f"{PREFIX}{one['name']}"
+        parts.ledger.intend(run.migration_id, command.epoch, {name: Entry(dict(one))})
+        made = present.get(one["url"]) or parts.codat.create_consumer(
+            one["url"], one["event_types"], one["tags"], call_key(command, name)
+        )
+        facts = {**one, "consumer_id": made.consumer_id}
+        parts.ledger.note(
+            run.migration_id,
+            name,
+            lambda entry, facts=facts: entry.came_to("created", facts),  # type: ignore[misc]
+        )
+    if without_secret(parts, run.migration_id):
+        return Answer("ask")
+    if run.gap_from:
+        parts.ledger.change(
+            run.migration_id, lambda one: replace(one, gap_to=one.gap_to or parts.now())
+        )
+    return Answer()
+
+
+def without_secret(parts: Parts, migration_id: str) -> list[dict[str, str]]:
+    """Return the hub's consumers (`consumer_id`, `hub_consumer`, `url`) still without a secret."""
+    created = [
+        entry.detail
+        for entry in parts.ledger.under(migration_id, PREFIX).values()
+        if entry.detail and entry.detail["hub_consumer"]
+    ]
+    stored = parts.ledger.under(migration_id, SECRET_PREFIX)
+    return [one for one in created if f"{SECRET_PREFIX}{one['consumer_id']}" not in stored]
+
+
+def compensate(parts: Parts, command: Command) -> Answer:
+    """Delete all that this run created, found by their URLs."""
+    entries = parts.ledger.under(command.migration_id, PREFIX)
+    if any(entry.ours for entry in entries.values()):
+        for one in parts.codat.consumers():
+            if migration_in(one.url) == command.migration_id:
+                parts.codat.delete_consumer(one.consumer_id)
+    for name, entry in entries.items():
+        if entry.ours:
+            parts.ledger.note(command.migration_id, name, lambda one: one.undo("deleted"))
+    return Answer()

@@ -1,0 +1,67 @@
+"""A person is awaited: the state machine's token goes into the ledger, with what is to be done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from codat_hub.domain.migration.run import Pause, Status, WaitingFor
+from codat_hub.errors import StepFailed
+from codat_hub.telemetry import logger
+from codat_hub.usecases.migration import new_webhooks, old_webhooks
+from codat_hub.usecases.migration.parts import Answer
+
+if TYPE_CHECKING:
+    from codat_hub.domain.migration.run import Run
+    from codat_hub.usecases.migration.parts import Command, Parts
+
+
+def wait_for_person(parts: Parts, command: Command) -> Answer:
+    """Keep the token. A repeat of the same wait brings a new token, and the newest counts."""
+    if command.token is None or command.waiting_for is None:
+        raise StepFailed("a wait needs a task token and what it is for")
+    token, what = command.token, WaitingFor(command.waiting_for)
+    pause = Pause(what, parts.now(), token, _instructions(parts, command.migration_id, what))
+
+    def begin(run: Run) -> Run:
+        going_back = run.status is Status.ROLLING_BACK
+        return replace(run, pause=pause, status=run.status if going_back else Status.WAITING)
+
+    parts.ledger.change(command.migration_id, begin)
+    logger.info("migration waits", migration_id=command.migration_id, waiting_for=what.value)
+    return Answer()
+
+
+def _instructions(parts: Parts, migration_id: str, what: WaitingFor) -> tuple[str, ...]:
+    match what:
+        case WaitingFor.APPROVAL:
+            return ("Read the plan, then approve it or roll back.",)
+        case WaitingFor.WEBHOOKS_DISABLED:
+            return (
+                "In the Codat Portal, Developers > Webhooks, disable:",
+                *(
+                    f"{one.consumer_id}  {one.url}"
+                    for one in old_webhooks.still_on(parts, migration_id)
+                ),
+                "Then confirm that they are disabled.",
+            )
+        case WaitingFor.SIGNING_SECRET:
+            return (
+                "In the Codat Portal, Developers > Webhooks, reveal the signing secret of:",
+                *(
+                    f"{one['consumer_id']}  {one['url']}"
+                    for one in new_webhooks.without_secret(parts, migration_id)
+                ),
+                "Then confirm each secret.",
+            )
+        case WaitingFor.WEBHOOKS_RESTORED:
+            return (
+                "In the Codat Portal, Developers > Webhooks, enable again:",
+                *(
+                    f"{old_webhooks.consumer_of(entry).consumer_id}  "
+                    f"{old_webhooks.consumer_of(entry).url}"
+                    for entry in parts.ledger.under(migration_id, old_webhooks.PREFIX).values()
+                    if entry.ours
+                ),
+                "Then confirm that they are enabled.",
+            )

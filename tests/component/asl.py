@@ -1,0 +1,77 @@
+"""moto's interpreter of state machines: each Lambda a Python callable, no Docker, no sleeping."""
+
+import contextlib
+import json
+import logging
+import time
+import types
+from unittest import mock
+
+import boto3
+from moto import mock_aws
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import (
+    WaitFunction,
+)
+
+from tests.asl_walker import Failed
+from tests.conftest import REGION
+
+ROLE = "arn:aws:iam::123456789012:role/machine"
+FUNCTION = f"arn:aws:lambda:{REGION}:123456789012:function:step"
+
+
+@contextlib.contextmanager
+def interpreter(invoke, pauses):
+    """invoke(payload) -> answer, or raises Failed; `pauses` gets every wait and back-off."""
+
+    def call(parameters, region, state_credentials):
+        payload = json.loads(parameters.get("Payload") or b"{}")
+        try:
+            answer, extra = invoke(payload), {}
+        except Failed as failure:
+            answer = {"errorType": failure.error, "errorMessage": failure.cause}
+            extra = {"FunctionError": "Unhandled"}
+        return {"StatusCode": 200, "ExecutedVersion": "1", "Payload": answer, **extra}
+
+    def wait(self, env, wait_seconds):
+        pauses.append(("wait", wait_seconds))
+
+    clock = types.SimpleNamespace(sleep=lambda seconds: pauses.append(("retry", seconds)))
+    logging.getLogger("moto").setLevel(logging.CRITICAL)
+    with (
+        mock_aws(config={"stepfunctions": {"execute_state_machine": True}}),
+        mock.patch.object(lambda_eval_utils, "_invoke_lambda_function", call),
+        mock.patch.object(retrier_decl, "time", clock),
+        mock.patch.object(WaitFunction, "_wait_interval", wait),
+    ):
+        yield boto3.client("stepfunctions", region_name=REGION)
+
+
+def create(client, definition):
+    answer = client.create_state_machine(
+        name="migration", definition=json.dumps(definition), roleArn=ROLE
+    )
+    return answer["stateMachineArn"]
+
+
+def run(client, machine, name, state, seconds=30):
+    """Start an execution, await its end; return its description."""
+    arn = client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(state))
+    deadline = time.monotonic() + seconds
+    while True:
+        found = client.describe_execution(executionArn=arn["executionArn"])
+        if found["status"] != "RUNNING":
+            return found
+        assert time.monotonic() < deadline, "the execution did not end"
+        time.sleep(0.005)
+
+
+def visited(client, execution):
+    """Return the names of the states that were entered, inside Maps too."""
+    pages = client.get_paginator("get_execution_history").paginate(
+        executionArn=execution["executionArn"]
+    )
+    details = (event.get("stateEnteredEventDetails") for page in pages for event in page["events"])
+    return [one["name"] for one in details if one]

@@ -1,0 +1,43 @@
+"""Worlds to migrate; the handler's module needs its environment when it is imported."""
+
+import pytest
+
+from tests.migrations import World
+
+ENVIRONMENT = {
+    "STATE_TABLE": "state",
+    "CONSENTS_TABLE": "consents",
+    "MANIFEST_BUCKET": "manifests",
+    "CODAT_API_KEY_ARN": "arn:key",
+    "CODAT_BASE_URL": "https://codat.example",
+    "CODAT_CLIENT_ID": "",
+    "CODAT_CALLS_A_SECOND": "5",
+    "WAIT_SCALE": "1",
+    "WEBHOOKS_URL": "https://hub.example/webhooks/codat",
+    "AWS_DEFAULT_REGION": "eu-west-2",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def worlds():
+    """A maker of worlds; they are closed at the end."""
+    made = []
+
+    def make(**options):
+        made.append(World(**options))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def world(worlds):
+    return worlds()

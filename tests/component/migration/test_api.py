@@ -1,0 +1,171 @@
+"""/migrations as its callers see it: the real routes and use cases, executions walked between."""
+
+import json
+import types
+
+import pytest
+
+from codat_hub.api.app import answer
+from codat_hub.api.hub import Hub
+from tests.migrations import OPERATOR, OTHER, SECRET
+
+CONTEXT = types.SimpleNamespace(aws_request_id="r")
+
+
+@pytest.fixture
+def call(world):
+    nothing = dict.fromkeys(set(Hub.__dataclass_fields__) - {"migrations"})
+    hub = Hub(migrations=world.migrations, **nothing)
+
+    def send(method, path, body=None, by=OPERATOR, **query):
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "headers": {"content-type": "application/json"},
+            "multiValueHeaders": {"content-type": ["application/json"]},
+            "queryStringParameters": query or None,
+            "multiValueQueryStringParameters": {k: [v] for k, v in query.items()} or None,
+            "body": None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+            "requestContext": {"identity": {"userArn": by}, "path": path, "httpMethod": method},
+        }
+        said = answer(hub, event, CONTEXT)
+        return said["statusCode"], json.loads(said["body"])
+
+    return send
+
+
+def started(world, call, **body):
+    status, said = call("POST", "/migrations", {"products": ["lending"], **body})
+    assert status == 202
+    world.migration_id = said["migration_id"]
+    return f"/migrations/{world.migration_id}"
+
+
+def test_a_run_from_start_to_report_over_the_api(world, call):
+    steps = []
+
+    def operator(waiting_for):
+        status, shown = call("GET", path)
+        assert (status, shown["status"], shown["waiting_for"]) == (200, "waiting", waiting_for)
+        steps.append(waiting_for)
+        told = [line.split()[0] for line in shown["instructions"] if "http" in line]
+        match waiting_for:
+            case "approval":
+                assert shown["plan"]["steps"]
+                assert shown["warnings"] == shown["plan"]["warnings"]
+                assert call("POST", f"{path}/approve", by=OTHER)[0] == 200
+            case "webhooks_disabled":
+                for one in told:
+                    world.portal_call(f"/webhooks/{one}/disable", {})
+                assert call("POST", f"{path}/confirm-webhooks-disabled")[0] == 200
+            case "signing_secret":
+                assert len(told) == 1
+                body = {"consumer_id": told[0], "secret": SECRET}
+                assert call("POST", f"{path}/confirm-secret", body)[0] == 200
+
+    world.operator = operator
+    path = started(world, call)
+    assert call("GET", path)[1]["status"] == "planning"
+    world.go()
+    status, shown = call("GET", path)
+    assert (status, shown["status"], shown["waiting_for"]) == (200, "complete", None)
+    assert (shown["started_by"], shown["approved_by"]) == (OPERATOR, OTHER)
+    assert shown["counts"]["add_products"] == {
+        "chunks": 1, "of_chunks": 1, "done": 6, "skipped": 0, "failed": 0, "open": 0,
+    }  # fmt: skip
+    assert steps == ["approval", "webhooks_disabled", "signing_secret"]
+
+    status, report = call("GET", f"{path}/report")
+    assert status == 200
+    assert report["replay_missed"]["from"] <= report["replay_missed"]["to"]
+    assert [one["outcome"] for one in report["old_consumers"]] == ["off", "off"]
+    assert SECRET not in json.dumps([shown, report])
+
+    listed = call("GET", "/migrations")[1]["migrations"]
+    assert [one["migration_id"] for one in listed] == [world.migration_id]
+
+    world.operator = world.willing
+    assert call("POST", f"{path}/rollback")[0] == 202
+    world.go()
+    shown = call("GET", path)[1]
+    assert (shown["status"], shown["error"]) == ("rolled_back", f"asked for by {OPERATOR}")
+
+
+def test_the_token_is_never_shown(world, call):
+    def operator(waiting_for):
+        said = call("GET", f"/migrations/{world.migration_id}")[1]
+        assert world.run.pause.token not in json.dumps(said)
+        world.willing(waiting_for)
+
+    world.operator = operator
+    started(world, call, webhooks="api")
+    assert world.go().status == "complete"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"products": []}, "products"),
+        ({"products": ["nothing"]}, "products"),
+        ({"products": ["lending"], "webhooks": "both"}, "webhooks"),
+        ({"products": ["lending"], "companies": {}}, "companies"),
+        ({"products": ["lending"], "companies": {"ids": ["a"], "tags": {"b": "c"}}}, "companies"),
+        ({"products": ["lending"], "companies": {"ids": ["../x"]}}, "companies.ids[0]"),
+        ({"products": ["lending"], "off_value": 24}, "off_value"),
+        ({"products": ["lending"], "dryrun": True}, "dryrun"),
+        ({"products": ["lending"], "tolerated_failures": -1}, "tolerated_failures"),
+    ],
+)
+def test_a_bad_request_names_its_field_and_starts_nothing(world, call, body, field):
+    status, problem = call("POST", "/migrations", body)
+    assert status == 400
+    assert field in [one["field"] for one in problem["errors"]]
+    assert not world.executions.status
+
+
+def test_a_second_one_is_a_conflict_and_a_dry_run_is_not(world, call):
+    started(world, call)
+    status, problem = call("POST", "/migrations", {"products": ["lending"]})
+    assert (status, problem["type"]) == (409, "urn:codat-hub:problem:conflict")
+    assert call("POST", "/migrations", {"products": ["lending"], "dry_run": True})[0] == 202
+
+
+@pytest.mark.parametrize("verb", ["", "/report"])
+def test_an_unknown_migration_is_404(call, verb):
+    assert call("GET", f"/migrations/m-20200101-000000-abcdef{verb}")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "verb", ["approve", "confirm-webhooks-disabled", "confirm-webhooks-restored"]
+)
+def test_nothing_is_confirmed_that_nobody_waits_for(world, call, verb):
+    path = started(world, call)
+    status, problem = call("POST", f"{path}/{verb}")
+    assert status == 409
+    assert "waits for nobody" in problem["detail"]
+
+
+def test_a_secret_is_not_quoted_when_it_is_refused(world, call):
+    def operator(waiting_for):
+        if waiting_for == "signing_secret":
+            path = f"/migrations/{world.migration_id}/confirm-secret"
+            consumer = call("GET", f"/migrations/{world.migration_id}")[1]["instructions"][1]
+            body = {"consumer_id": consumer.split()[0], "secret": "whsec_tooshort"}
+            status, problem = call("POST", path, body)
+            assert status == 400
+            assert "tooshort" not in json.dumps(problem)
+        world.willing(waiting_for)
+
+    world.operator = operator
+    started(world, call, webhooks="api")
+    assert world.go().status == "complete"
+
+
+def test_products_of_companies_under_migration_are_held(world, call):
+    started(world, call)
+    company = world.companies[0]
+    assert world.lock.holds(company, "lending")
+    assert not world.lock.holds(company, "payables")
+    world.go()
+    assert not world.lock.holds(company, "lending")

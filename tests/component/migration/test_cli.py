@@ -1,0 +1,170 @@
+"""`hub migrations` against the real routes, use cases and definition, without a network."""
+
+import json
+import types
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from codat_hub.api.app import answer
+from codat_hub.api.hub import Hub
+from tests.migrations import OPERATOR, SECRET
+from tools.cli import api as client
+from tools.cli import environments, watching
+from tools.cli.__main__ import app
+from tools.cli.environments import Environment
+
+CONTEXT = types.SimpleNamespace(aws_request_id="r")
+
+
+@pytest.fixture
+def hub(world, monkeypatch):
+    """Run `hub migrations …`; while somebody watches, time passes and executions run."""
+    nothing = dict.fromkeys(set(Hub.__dataclass_fields__) - {"migrations"})
+    routes = Hub(migrations=world.migrations, **nothing)
+
+    def serve(request):
+        path = request.url.path.removeprefix("/local")
+        query = dict(request.url.params)
+        event = {
+            "httpMethod": request.method,
+            "path": path,
+            "headers": dict(request.headers),
+            "multiValueHeaders": {name: [value] for name, value in request.headers.items()},
+            "queryStringParameters": query or None,
+            "multiValueQueryStringParameters": {k: [v] for k, v in query.items()} or None,
+            "body": request.content.decode() or None,
+            "isBase64Encoded": False,
+            "requestContext": {
+                "identity": {"userArn": OPERATOR}, "path": path, "httpMethod": request.method,
+            },
+        }  # fmt: skip
+        said = answer(routes, event, CONTEXT)
+        headers = {name: value[0] for name, value in said["multiValueHeaders"].items()}
+        started = said["statusCode"] == 202 and json.loads(said["body"]).get("migration_id")
+        world.migration_id = started or getattr(world, "migration_id", None)
+        return httpx.Response(said["statusCode"], headers=headers, text=said["body"])
+
+    outputs = {"ControlApiUrl": "https://hub.example/local"}
+    monkeypatch.setattr(environments, "find", lambda name: Environment(name, "eu-west-2", outputs))
+    monkeypatch.setattr(environments, "TRANSPORT", httpx.MockTransport(serve))
+    monkeypatch.setattr(watching, "pause", lambda _seconds: world.go())
+    monkeypatch.setattr(client, "pause", lambda _seconds: None)
+
+    def run(*words, stdin=""):
+        arguments = ["migrations", *words]
+        return CliRunner().invoke(app, arguments, input=stdin, env={"HUB_ENV": "local"})
+
+    return run
+
+
+PRODUCT = ("--product", "lending")
+
+
+def test_a_plan_is_a_table_with_warnings_and_changes_nothing(hub, world):
+    before = world.codat_now()
+    shown = hub("plan", *PRODUCT)
+    assert shown.exit_code == 0, shown.output
+    for word in ("disable_client_sync", "client: payments every 1 h -> off (0)", "Codat calls"):
+        assert word in shown.stdout
+    assert "! lending is a standard product" in shown.stderr
+    assert world.codat_now() == before
+    shown = hub("plan", *PRODUCT, "--json").stdout
+    # the functions' metrics are on the same output here
+    assert json.loads(shown[shown.index("{\n") :])["companies"] == 6
+
+
+def test_a_plan_that_would_be_refused_fails_with_what_to_do(hub, world):
+    world.state.client_settings.settings = []
+    shown = hub("plan", *PRODUCT)
+    assert shown.exit_code == 1
+    assert "Set one data type to None in the Portal" in shown.stderr
+
+
+def test_a_run_from_start_to_rollback(hub, world):
+    words = []
+
+    def operator(waiting_for):
+        if waiting_for == "approval":
+            words.append(hub("approve", world.migration_id, "--yes"))
+        elif waiting_for == "webhooks_disabled":
+            world.portal(disabled=True)
+            words.append(hub("confirm-webhooks-disabled", world.migration_id))
+        elif waiting_for == "signing_secret":
+            (line,) = [one for one in world.run.pause.instructions if "http" in one]
+            command = ("confirm-secret", world.migration_id, line.split()[0])
+            words.append(hub(*command, stdin=f"{SECRET}\n"))
+        else:
+            world.portal(disabled=False)
+            words.append(hub("confirm-webhooks-restored", world.migration_id))
+
+    world.operator = operator
+    before = world.codat_now()
+    shown = hub("start", *PRODUCT)
+    assert shown.exit_code == 0, shown.output
+    assert [one.exit_code for one in words] == [0, 0, 0], [one.output for one in words]
+    assert "is complete" in shown.stdout
+    assert SECRET not in shown.output + "".join(one.output for one in words)
+    assert world.migration_id in hub("list").stdout
+    report = hub("report", world.migration_id)
+    assert "replay what was missed" in report.stderr
+    assert "old consumer" in report.stdout
+    back = hub("rollback", world.migration_id, "--yes")
+    assert (back.exit_code, world.codat_now()) == (0, before), back.output
+
+
+def test_whoever_watches_is_told_what_to_do_with_which_command(hub, world):
+    world.operator = lambda what: None if what == "approval" else world.willing(what)
+    shown = hub("start", *PRODUCT)
+    assert shown.exit_code == 1
+    assert "failed" in shown.stderr
+
+
+def test_the_instructions_name_the_command(hub, world):
+    hub("start", *PRODUCT, "--no-watch")
+    seen = []
+
+    def operator(waiting_for):
+        seen.append(hub_once("watch"))
+        world.willing(waiting_for)
+
+    def hub_once(verb):
+        watching.pause, kept = stop, watching.pause
+        try:
+            return hub(verb, world.migration_id)
+        finally:
+            watching.pause = kept
+
+    def stop(_seconds):
+        raise KeyboardInterrupt
+
+    world.operator = operator
+    world.go()
+    first = seen[0]
+    assert first.exit_code == 130
+    assert f"tools/hub migrations approve {world.migration_id} --env local" in first.stderr
+    assert "Come back to it: tools/hub migrations watch" in first.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--tag", "region"), "is not NAME=VALUE"),
+        (("--tag", "a=b", "--company", "x"), "not both"),
+        (("--webhooks", "both"), "webhooks"),
+    ],
+)
+def test_wrong_usage_is_told(hub, words, said):
+    shown = hub("plan", *PRODUCT, *words)
+    assert shown.exit_code in {1, 2}
+    assert said in shown.stderr
+
+
+def test_a_rollback_that_finds_changes_says_so_and_can_be_forced(hub, world):
+    world.migrate()
+    world.state.client_settings.settings[0].sync_schedule = 12
+    shown = hub("rollback", world.migration_id, "--yes")
+    assert shown.exit_code == 1
+    assert "changed at Codat since" in shown.stderr
+    assert hub("rollback", world.migration_id, "--yes", "--forced").exit_code == 0

@@ -1,0 +1,263 @@
+"""The ledger and the small adapters around it, on moto's DynamoDB, S3 and Secrets Manager."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from codat_hub.adapters.manifests import Manifests
+from codat_hub.adapters.migrations import Migrations
+from codat_hub.adapters.signing_secret_store import SigningSecretStore
+from codat_hub.adapters.state_table import ItemKey, StateTable
+from codat_hub.domain.migration.chunk import Tally
+from codat_hub.domain.migration.entry import Entry
+from codat_hub.domain.migration.plan import ProductCount, Survey
+from codat_hub.domain.migration.run import (
+    Activity,
+    Mode,
+    Pause,
+    Request,
+    Run,
+    Status,
+    Stragglers,
+    WaitingFor,
+)
+from codat_hub.errors import Superseded, Unavailable
+from tests.component.conftest import create_table
+from tests.conftest import REGION
+from tests.fakes import FakeStateTable
+
+NOW = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
+ID = "m-20261122-101500-ab12cd"
+FULL = Run(
+    migration_id=ID,
+    request=Request(
+        ("lending",), ("c1", "c2"), mode=Mode.API, off_value=0, stragglers=Stragglers.ASK
+    ),
+    started_at=NOW,
+    started_by="olive",
+    execution=ID,
+    status=Status.WAITING,
+    reached=Activity.ADD_PRODUCTS,
+    pause=Pause(WaitingFor.APPROVAL, NOW, "token", ("do this",)),
+    plan={"hash": "h", "steps": [1, 2.5]},
+    chunks={"plan": 3},
+    gap_from=NOW,
+    notes=("one", "two"),
+)
+
+
+@pytest.fixture
+def table(dynamodb):
+    return StateTable(dynamodb, create_table(dynamodb, "StateTable"))
+
+
+@pytest.fixture(params=["real", "fake"])
+def ledger(request):
+    real = request.param == "real"
+    return Migrations(request.getfixturevalue("table") if real else FakeStateTable())
+
+
+def test_a_head_comes_out_as_it_went_in_and_is_created_once(ledger):
+    assert ledger.get(ID) is None
+    assert ledger.create(FULL)
+    assert ledger.get(ID) == FULL
+    assert not ledger.create(replace(FULL, started_by="otto"))
+    assert ledger.change(ID, lambda run: run.noting("three")).notes == ("one", "two", "three")
+    assert ledger.get(ID).started_by == "olive"
+    with pytest.raises(LookupError):
+        ledger.change("m-nobody", lambda run: run)
+
+
+def test_the_newest_come_first(ledger):
+    for hour in (1, 3, 2):
+        at = NOW.replace(hour=hour)
+        ledger.create(replace(FULL, migration_id=f"m-{hour}", started_at=at))
+    assert [one.migration_id for one in ledger.newest()] == ["m-3", "m-2", "m-1"]
+    assert [one.migration_id for one in ledger.newest(limit=1)] == ["m-3"]
+
+
+def test_of_two_who_start_at_once_one_is_the_latest(ledger):
+    none, version = ledger.latest()
+    assert none is None
+    assert ledger.take("m-1", version)
+    assert not ledger.take("m-2", version)
+    assert ledger.latest()[0] == "m-1"
+
+
+def test_what_was_before_is_written_first_and_once(ledger):
+    assert ledger.entry(ID, "CLIENT") == Entry()
+    settings = {"settings": [{"dataType": "a", "syncSchedule": 24, "z": None, "b": 1}]}
+    assert ledger.first(ID, "CLIENT", Entry(settings)).before == settings
+    assert ledger.first(ID, "CLIENT", Entry({"settings": []})).before == settings
+    assert list(ledger.entry(ID, "CLIENT").before["settings"][0]) == [
+        "dataType",
+        "syncSchedule",
+        "z",
+        "b",
+    ]
+
+
+def test_an_intent_is_written_under_its_epoch_only_and_not_over_another(ledger):
+    ledger.create(FULL)
+    ledger.intend(ID, 1, {"a": Entry(1), "b": Entry(2)})
+    ledger.intend(ID, 1, {"a": Entry(9)})
+    assert ledger.entry(ID, "a") == Entry(1, intended=1)
+    assert ledger.raise_epoch(ID) == 2
+    with pytest.raises(Superseded, match="epoch 1 is over, it is 2"):
+        ledger.intend(ID, 1, {"c": Entry(3)})
+    with pytest.raises(Superseded):
+        ledger.intend(ID, 1, {"a": Entry(1)})  # also where nothing is left to write
+    assert ledger.entry(ID, "c") == Entry()
+    ledger.intend(ID, 2, {"c": Entry(3)})
+
+
+def test_more_intents_than_one_transaction_holds(ledger):
+    ledger.create(FULL)
+    ledger.intend(ID, 1, {f"e{n:03}": Entry(n) for n in range(200)})
+    assert len(ledger.under(ID, "e")) == 200
+
+
+def test_outcomes_are_added_to_what_is_there(ledger):
+    ledger.create(FULL)
+    ledger.intend(ID, 1, {"a": Entry({"had": False})})
+    ledger.note(ID, "a", lambda one: one.came_to("added", "now"))
+    done = ledger.note(ID, "a", lambda one: one.undo("removed"))
+    assert done == Entry({"had": False}, 1, "added", "now", "removed")
+    assert not done.ours
+    assert ledger.under(ID, "a") == {"a": done}
+
+
+def test_a_tally_of_an_older_epoch_writes_nothing_over_a_newer_one(ledger):
+    survey = Survey(2, 1, ("c1",), 1, ("c2",), {"lending": ProductCount(1, 0, 1)}, 6, ("d1", "d2"))
+    newer = Tally(2, finished=True, done=3, reasons=("why",), survey=survey)
+    ledger.put_tally(ID, "add", "snapshot-000001", newer)
+    ledger.put_tally(ID, "add", "snapshot-000001", Tally(1, finished=True, done=9))
+    assert ledger.tally(ID, "add", "snapshot-000001") == newer
+    ledger.put_tally(ID, "add", "late-1-000001", Tally(2))
+    assert ledger.tallies(ID, "add", "snapshot-") == [newer]
+    assert len(ledger.tallies(ID, "add")) == 2
+
+
+def test_companies_of_complete_runs_are_migrated(ledger):
+    for number, status in enumerate((Status.COMPLETE, Status.ROLLED_BACK, Status.COMPLETE)):
+        migration = f"m-{number}"
+        ledger.create(
+            replace(
+                FULL, migration_id=migration, status=status, started_at=NOW.replace(hour=number)
+            )
+        )
+        ledger.first(migration, f"COMPANY#c{number}", Entry({"settings": None}))
+    assert ledger.migrated(["c0", "c1", "c2", "c3"]) == {"c0", "c2"}
+
+
+class TestTransactions:
+    """`put_while` where DynamoDB says no."""
+
+    @pytest.fixture
+    def refusing(self, table, dynamodb, monkeypatch):
+        asked = []
+
+        def refuse(*reasons, times=10**6):
+            real = dynamodb.transact_write_items
+
+            def transact(**request):
+                asked.append(request)
+                if len(asked) > times:
+                    return real(**request)
+                response = {
+                    "Error": {"Code": "TransactionCanceledException", "Message": "no"},
+                    "CancellationReasons": [{"Code": one} for one in reasons],
+                }
+                raise dynamodb.exceptions.TransactionCanceledException(
+                    response, "TransactWriteItems"
+                )
+
+            monkeypatch.setattr(dynamodb, "transact_write_items", transact)
+            return asked
+
+        return refuse
+
+    def write(self, table):
+        return table.put_while(ItemKey("g", "g"), 0, [(ItemKey("a", "a"), {}, 0)])
+
+    def test_who_meets_another_transaction_tries_again(self, table, refusing):
+        asked = refusing("TransactionConflict", "None", times=2)
+        assert self.write(table)
+        assert len(asked) == 3
+
+    def test_but_not_for_ever(self, table, refusing):
+        refusing("TransactionConflict", "None")
+        with pytest.raises(Unavailable, match="other transactions"):
+            self.write(table)
+
+    def test_a_version_that_differs_is_told(self, table, refusing):
+        refusing("None", "ConditionalCheckFailed")
+        assert not self.write(table)
+
+    def test_anything_else_may_be_tried_later(self, table, refusing):
+        refusing("ThrottlingError", "None")
+        with pytest.raises(Unavailable):
+            self.write(table)
+
+    def test_all_or_none_is_written(self, table):
+        keys = [ItemKey("a", "1"), ItemKey("a", "2")]
+        table.put(keys[1], {"x": "y"}, 0)
+        assert not table.put_while(ItemKey("g", "g"), 0, [(key, {}, 0) for key in keys])
+        assert table.get(keys[0]).version == 0
+
+
+def test_manifests_come_out_as_they_went_in_and_a_missing_one_is_none(aws):
+    client = boto3.client("s3", region_name=REGION)
+    client.create_bucket(
+        Bucket="manifests", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    manifests = Manifests(client, "manifests")
+    assert manifests.get("m-1/plan.json") is None
+    manifests.put("m-1/plan.json", [{"name": "plan-000000"}])
+    assert manifests.get("m-1/plan.json") == [{"name": "plan-000000"}]
+    with pytest.raises(Unavailable):
+        Manifests(client, "no-such-bucket").put("a", 1)
+
+
+class TestSigningSecretStore:
+    @pytest.fixture
+    def arn(self, secretsmanager):
+        return secretsmanager.create_secret(Name="signing")["ARN"]
+
+    def stored(self, client, arn):
+        return json.loads(client.get_secret_value(SecretId=arn)["SecretString"])
+
+    def test_a_new_secret_comes_first_and_others_stay(self, secretsmanager, arn):
+        store = SigningSecretStore(secretsmanager, arn)
+        store.accept("a", "whsec_1")
+        store.accept("b", "whsec_9")
+        for number in (2, 2, 3, 4):
+            store.accept("a", f"whsec_{number}")
+        assert self.stored(secretsmanager, arn) == {
+            "a": ["whsec_4", "whsec_3", "whsec_2"],
+            "b": ["whsec_9"],
+        }
+
+    def test_a_malformed_value_is_not_written_over(self, secretsmanager, arn):
+        secretsmanager.put_secret_value(SecretId=arn, SecretString="whsec_alone")
+        with pytest.raises(Unavailable, match="malformed") as raised:
+            SigningSecretStore(secretsmanager, arn).accept("a", "whsec_1")
+        assert "whsec" not in str(raised.value)
+
+    def test_a_refusal_of_aws_never_quotes_the_secret(self):
+        def refuse(**_):
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no whsec_1"}}, "Put")
+
+        client = SimpleNamespace(
+            get_secret_value=lambda **_: {"SecretString": "{}"},
+            put_secret_value=refuse,
+            exceptions=SimpleNamespace(ResourceNotFoundException=KeyError),
+        )
+        with pytest.raises(Unavailable) as raised:
+            SigningSecretStore(client, "arn").accept("a", "whsec_1")
+        assert "whsec" not in str(raised.value)

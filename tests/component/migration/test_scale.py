@@ -1,0 +1,117 @@
+"""100,000 companies: the arithmetic of events, payloads and hours, from the real definition."""
+
+import heapq
+import json
+import math
+import random
+import sys
+from dataclasses import asdict
+
+import pytest
+
+from codat_hub.adapters.codat.migration_calls import Pace
+from codat_hub.domain.migration.chunk import SIZE, Member, chunks_of
+from codat_hub.domain.migration.run import Request
+from codat_hub.usecases.migration.listing import PAGES_AT_ONCE
+from codat_hub.usecases.migration.parts import Answer, Limits
+from tests.asl_walker import Walker
+from tests.migrations import DEFINITION, PRODUCTS
+
+COMPANIES = 100_000
+CHUNKS = math.ceil(COMPANIES / SIZE)
+# Events that AWS writes for a state, counted generously; a Map's children have their own.
+EVENTS = {"Task": 6, "Choice": 2, "Wait": 2, "Pass": 2, "Map": 8, "Succeed": 2, "Fail": 2}
+LONGEST_HISTORY, LONGEST_PAYLOAD = 25_000, 256 * 1024
+LIMITS = Limits(wait_scale=1, calls_a_second=5, hub_url="https://hub.example/webhooks/codat")
+
+
+def show(line):
+    """The arithmetic, for whoever runs it with -s."""
+    sys.stdout.write(f"{line}\n")
+
+
+def stubbed(answers):
+    """Walk the definition with these answers by step, the last of each for ever."""
+    left = {step: list(given) for step, given in answers.items()}
+
+    def invoke(payload):
+        given = left.get(payload["step"], [{}])
+        return {**asdict(Answer()), **(given.pop(0) if len(given) > 1 else given[0])}
+
+    walker = Walker(
+        DEFINITION, invoke, lambda key: [], lambda seconds: None, lambda what, token: True
+    )
+    walker.run({"contract": 1, "entry": "start", "migration_id": "m-1", "epoch": 1})
+    return walker.visited
+
+
+def test_a_parents_history_stays_far_below_its_limit():
+    listings = math.ceil(COMPANIES / 100 / PAGES_AT_ONCE)
+    again = {"next": "again"}
+    polls = math.ceil(LIMITS.quiet_for / LIMITS.quiet_poll)
+    states = stubbed(
+        {
+            "plan": [again] * listings + [{}],
+            "snapshot": [again] * listings + [{}],
+            "find_late_companies": [again] * listings + [{}],
+            "judge_quiet": [again] * polls + [{}],
+            "judge_reads": [again] * polls + [{}],
+            "disable_old_webhooks": [{"next": "ask"}] * 5 + [{}],
+            "configure_new_webhooks": [{"next": "ask"}] * 5 + [{}],
+            "compare_snapshot": [{"next": "differs"}] * 5 + [{}],
+        }
+    )
+    events = sum(EVENTS[DEFINITION["States"][name]["Type"]] for name in states)
+    show(f"parent: {len(states)} states, {events} events of {LONGEST_HISTORY}")
+    assert states[-1] == "Migrated"
+    assert events < LONGEST_HISTORY / 5
+
+
+def test_a_childs_history_and_all_payloads_stay_far_below_theirs():
+    # a chunk that waits for the quota every day of a fortnight
+    assert 14 * (EVENTS["Task"] * 7 + EVENTS["Choice"] + EVENTS["Wait"]) < LONGEST_HISTORY / 10
+    products = tuple(f"a-product-with-a-long-name-{n}" for n in range(30))
+    members = [Member(f"{n:036}", True, products) for n in range(SIZE)]
+    (chunk,) = chunks_of("snapshot-9f86d081", members)
+    item = {
+        "name": chunk.name,
+        "members": [asdict(member) for member in members],
+    }
+    children = json.dumps([{}] * CHUNKS)
+    show(f"chunk {len(json.dumps(item))} B, {CHUNKS} children's output {len(children)} B")
+    assert len(json.dumps(item)) < LONGEST_PAYLOAD / 4
+    assert len(children) < LONGEST_PAYLOAD / 10
+
+
+def test_a_request_with_the_most_ids_fits_into_its_ledger_item():
+    request = Request(PRODUCTS, company_ids=tuple(f"{n:036}" for n in range(1000)))
+    assert len(json.dumps(request.company_ids)) < 400 * 1024 / 4
+
+
+@pytest.mark.parametrize("calls_a_second", [2, 5, 10])
+def test_wall_time_is_within_a_tenth_of_what_the_pace_allows(calls_a_second):
+    """Adding three products: one look and up to three PUTs a company, four chunks at once."""
+    rng = random.Random(7)
+    workers = DEFINITION["States"]["AddProducts"]["MaxConcurrency"]
+    calls = 0
+    now = [0.0] * workers
+    paces = [
+        Pace(
+            workers / calls_a_second,
+            sleep=lambda seconds, n=n: now.__setitem__(n, now[n] + seconds),
+            clock=lambda n=n: now[n],
+        )
+        for n in range(workers)
+    ]
+    free = [(0.0, n) for n in range(workers)]
+    for _ in range(CHUNKS):
+        _, worker = heapq.heappop(free)
+        now[worker] += rng.uniform(0.2, 0.6)  # a child's start, and the invocation
+        for _ in range(SIZE * (1 + len(PRODUCTS))):
+            paces[worker]()
+            now[worker] += rng.uniform(0.1, 0.3)  # Codat, and the ledger
+            calls += 1
+        heapq.heappush(free, (now[worker], worker))
+    hours, allowed = max(now) / 3600, calls / calls_a_second / 3600
+    show(f"{calls} calls at {calls_a_second} a second: {hours:.1f} h, allowed {allowed:.1f} h")
+    assert allowed * 0.999 <= hours <= allowed * 1.1

@@ -1,0 +1,133 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codat_hub.domain.migration.consumers import (
+    Consumer,
+    carried,
+    hub_consumer_of,
+    is_old,
+    migration_in,
+    wanted,
+)
+from codat_hub.domain.signing_secret import is_consumer
+
+HUB = "https://hub.example/webhooks/codat"
+ID = "m-20261122-101500-ab12cd"
+
+
+def consumer(url="https://old.example/hook", *types, number="1", tags=(), disabled=False):
+    return Consumer(number, url, types, tags, disabled)
+
+
+class TestOld:
+    @pytest.mark.parametrize(
+        "event_type",
+        [
+            "read.completed",
+            "read.completed.initial",
+            "read.completed.successful.initial",
+            "DataSyncCompleted",
+            "DatasetDataChanged",
+            "NewCompanySynchronized",
+        ],
+    )
+    def test_a_client_level_read_makes_a_consumer_old(self, event_type):
+        assert is_old(consumer("https://x.example", "company.created", event_type))
+
+    @pytest.mark.parametrize(
+        "event_type",
+        [
+            "invoice-finance.read.completed",
+            "company.created",
+            "bills.write.successful",
+            "read.comp",
+        ],
+    )
+    def test_anything_else_does_not(self, event_type):
+        assert not is_old(consumer("https://x.example", event_type))
+
+    @pytest.mark.parametrize(
+        "url", [f"{HUB}/standard?migration={ID}", f"{HUB}/a?b=c&migration={ID}"]
+    )
+    def test_one_that_a_migration_created_never_is(self, url):
+        assert migration_in(url) == ID
+        assert not is_old(consumer(url, "read.completed"))
+
+    def test_a_likeness_of_the_mark_is_not_one(self):
+        assert migration_in("https://x.example/?premigration=m-1") is None
+        assert migration_in("https://x.example/migration=m-1") is None
+
+    def test_what_it_carries_besides(self):
+        types = ("read.completed", "connection.created", "DataSyncCompleted", "company.created")
+        assert carried(consumer("https://x", *types)) == ("connection.created", "company.created")
+
+
+def make(old=(), present=(), custom=(), standard=False):
+    present = [*present, *old]
+    return wanted(ID, old, present, custom=custom, standard=standard, hub_url=HUB)
+
+
+class TestWanted:
+    def test_each_custom_product_and_the_standard_ones_get_a_consumer_of_the_hub(self):
+        made = make(custom=("lending-plus", "Cash.Flow"), standard=True)
+        assert [(one.hub_consumer, one.event_types) for one in made] == [
+            ("lending-plus", ("lending-plus.read.completed",)),
+            ("cash-flow", ("Cash.Flow.read.completed",)),
+            ("standard", ("read.completed",)),
+        ]
+        assert all(one.url == f"{HUB}/{one.hub_consumer}?migration={ID}" for one in made)
+
+    def test_one_that_the_hub_has_already_is_not_created_again(self):
+        present = consumer(f"{HUB}/a", "a.read.completed", number="9")
+        assert make(present=[present], custom=("a",)) == ()
+
+    @pytest.mark.parametrize(
+        "present",
+        [
+            consumer(f"{HUB}/a", "a.read.completed", disabled=True),
+            consumer(f"{HUB}/a", "a.read.completed", tags=("region:uk",)),
+            consumer("https://elsewhere.example/a", "a.read.completed"),
+        ],
+    )
+    def test_but_one_that_is_off_filtered_or_elsewhere_does_not_count(self, present):
+        assert len(make(present=[present], custom=("a",))) == 1
+
+    def test_a_successor_keeps_url_types_and_tags(self):
+        old = consumer(
+            "https://o.example/h?a=b", "read.completed", "company.created", tags=("region:uk",)
+        )
+        (made,) = make(old=[old])
+        assert made.url == f"https://o.example/h?a=b&migration={ID}"
+        assert (made.event_types, made.tags) == (("company.created",), ("region:uk",))
+        assert made.hub_consumer is None
+
+    def test_a_successor_at_the_hub_keeps_its_name_there(self):
+        old = consumer(f"{HUB}/platform", "read.completed", "company.created")
+        (made,) = make(old=[old])
+        assert made.hub_consumer == "platform"
+
+    def test_an_old_one_without_anything_else_has_no_successor(self):
+        assert make(old=[consumer("https://o.example", "read.completed")]) == ()
+
+    @given(st.lists(st.text(min_size=1, max_size=80), unique=True, max_size=5))
+    def test_names_at_the_hub_are_valid_and_different(self, products):
+        made = make(custom=products)
+        names = [one.hub_consumer for one in made]
+        assert all(map(is_consumer, names))
+        assert len(set(names)) == len(names)
+        assert all(migration_in(one.url) == ID for one in made)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        (f"{HUB}/platform", "platform"),
+        (f"{HUB}/platform?migration={ID}", "platform"),
+        ("https://else.example/platform", None),
+        (f"{HUB}/Not-A-Name", None),
+        (HUB, None),
+    ],
+)
+def test_the_hubs_own_consumers_are_told_from_others(url, name):
+    assert hub_consumer_of(url, HUB) == name
