@@ -100,6 +100,24 @@ def test_a_stack_from_before_the_control_api_says_to_deploy_it(monkeypatch):
     assert (answer.exit_code, "make deploy ENV=dev" in answer.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("name", ["", ".", ".."])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["companies", "show", "{}"],
+        ["companies", "remove-product", "{}", "a", "--yes"],
+        ["refresh", "company", "{}", "a"],
+        ["consents", "revoke", "c1", "{}", "--reason", "x", "--yes"],
+        ["products", "remove", "{}", "--yes"],
+        ["replay", "show", "{}"],
+    ],
+)
+def test_what_is_no_identifier_reaches_no_other_path(hub, api, words, name):
+    answer = hub(*(word.format(name) for word in words))
+    assert (answer.exit_code, api.calls) == (2, [])
+    assert f"{name!r} is no identifier" in answer.stderr
+
+
 def test_ctrl_c_in_the_middle_of_a_call_is_130_and_says_what_to_do(hub, api):
     def interrupt(*_):
         raise KeyboardInterrupt
