@@ -119,8 +119,10 @@ def _progress(run: Json) -> str:
     of = f" of {run['companies_at_codat']}" if run.get("companies_at_codat") is not None else ""
     waiting = run.get("waiting_until")
     held = f", waiting for Codat's quota until {readable(waiting)}" if waiting else ""
+    trouble = f"; to be tried again: {run['error']}" if run["error"] else ""
     return (
-        f"{run['status']}, {run['phase']}: {run['counts'].get('companies', 0)}{of} companies{held}"
+        f"{run['status']}, {run['phase']}: {run['counts'].get('companies', 0)}{of} "
+        f"companies{held}{trouble}"
     )
 
 
@@ -183,6 +185,7 @@ def _facts(run: Json) -> list[tuple[str, Any]]:
         ("counted", counts),
         ("mended", run["mended"]),
         ("for a person", run["unsafe"]),
+        *([("last error", run["error"])] if run["error"] and run["status"] not in _OVER else ()),
     ]
 
 
