@@ -172,7 +172,7 @@ def create(
             created = api.post("companies", body, key)
     company = created["company_id"]
     output.result(created, f"{name} is {company}.")
-    if created["name"] != name:
+    if created["name"] not in {None, name}:
         output.note(f"! Codat calls it {created['name']!r}: it takes some characters out of names.")
     if created.get("link_url"):
         output.note(f"The customer authorises a connection at {created['link_url']}")
