@@ -46,6 +46,16 @@ def test_the_report_is_one_json_document_whole_over_its_pages(hub, api):
     assert again["items"] == DRIFT[3:]
 
 
+def test_a_run_that_has_not_compared_everything_does_not_say_that_all_agree(hub, api):
+    hub("reconcile", "start", "--no-watch")
+    assert "agree" not in hub("reconcile", "show").stderr
+    api.runs[-1]["status"] = "failed"
+    assert "agree" not in hub("reconcile", "show").stderr
+    api.runs[-1]["status"] = "complete"
+    assert "agree" not in hub("reconcile", "show", "--kind", "company_gone").stderr
+    assert "agree" in hub("reconcile", "show").stderr
+
+
 def test_when_nothing_differs_it_says_so(hub, api):
     answer = hub("reconcile", "start")
     assert "Codat and local agree." in answer.stderr
