@@ -92,6 +92,14 @@ def test_without_credentials_it_says_how_to_get_some(monkeypatch):
     assert (answer.exit_code, "AWS_PROFILE" in answer.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"api_url": "http://x"}'])
+def test_a_description_of_another_version_says_to_write_it_anew(monkeypatch, tmp_path, text):
+    (tmp_path / "stack.json").write_text(text)
+    monkeypatch.setattr(environments, "LOCAL", tmp_path / "stack.json")
+    answer = CliRunner().invoke(app, ["status", "--env", "local"])
+    assert (answer.exit_code, "make up" in answer.stderr) == (1, True)
+
+
 def test_a_stack_from_before_the_control_api_says_to_deploy_it(monkeypatch):
     found = Environment(Name.DEV, "eu-west-2", {})
     monkeypatch.setattr(environments, "find", lambda _name: found)
