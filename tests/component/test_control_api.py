@@ -476,6 +476,7 @@ class TestProblems:
         monkeypatch.setattr(module, "hub", importlib.import_module(MODULE).hub)
         status, body = call("POST", "/companies", {"name": "Nobody"})
         assert (status, body["type"]) == (409, "urn:codat-hub:problem:wrong-codat-client")
+        assert body["detail"].count("Store the API key") == 1
         assert codat.client.get("/companies").json()["totalResults"] == before
 
     @pytest.mark.parametrize(

@@ -203,6 +203,7 @@ def test_the_api_key_is_stored_and_never_shown(hub, secretsmanager, api_key_arn)
     assert answer.exit_code == 0
     assert key not in answer.output
     assert secrets.fingerprint(key) in answer.stdout
+    assert "reconcile start" in answer.stderr  # status tells of the key that was asked with last
     assert secretsmanager.get_secret_value(SecretId=api_key_arn)["SecretString"] == key
 
 

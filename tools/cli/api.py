@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from tools.cli.failures import FieldError, Refused, Unanswered
+from tools.cli.failures import FieldError, Misused, Refused, Unanswered
 from tools.cli.signing import SigV4
 
 if TYPE_CHECKING:
@@ -164,7 +164,12 @@ def connected(
 
 
 def segment(text: str) -> str:
-    """Spell an identifier as one segment of a path."""
+    """Spell an identifier as one segment of a path.
+
+    Raises Misused for what would name another path, such as all companies instead of one.
+    """
+    if text in {"", ".", ".."}:
+        raise Misused(f"{text!r} is no identifier.", "Nothing was changed.")
     return quote(text, safe="")
 
 

@@ -149,6 +149,11 @@ def create(
     """Create a company at Codat, with products if the customer has agreed to them."""
     output = Output(as_json=as_json)
     products = product or []
+    if bool(products) is not bool(consent_by):
+        raise Misused(
+            "--product and --consent-by go together: a product needs the customer's consent.",
+            "Nothing was created.",
+        )
     body: Json = {
         "name": name,
         "description": description,
@@ -167,6 +172,8 @@ def create(
             created = api.post("companies", body, key)
     company = created["company_id"]
     output.result(created, f"{name} is {company}.")
+    if created["name"] not in {None, name}:
+        output.note(f"! Codat calls it {created['name']!r}: it takes some characters out of names.")
     if created.get("link_url"):
         output.note(f"The customer authorises a connection at {created['link_url']}")
     if not created["complete"]:

@@ -90,13 +90,16 @@ def control_api(name: Name) -> Iterator[ControlApi]:
 def _find_local() -> Environment:
     if not LOCAL.exists():
         raise Failure("The local stack is not up.", "Start it with: make up")
-    stack = json.loads(LOCAL.read_text())
-    outputs = {
-        "ControlApiUrl": stack["api_url"],
-        "SigningSecretsArn": stack["signing_secrets_arn"],
-        "CodatApiKeyArn": stack["codat_api_key_arn"],
-    }
-    return Environment(Name.LOCAL, stack["region"], outputs, stack["endpoint_url"])
+    try:
+        stack = json.loads(LOCAL.read_text())
+        outputs = {
+            "ControlApiUrl": stack["api_url"],
+            "SigningSecretsArn": stack["signing_secrets_arn"],
+            "CodatApiKeyArn": stack["codat_api_key_arn"],
+        }
+        return Environment(Name.LOCAL, stack["region"], outputs, stack["endpoint_url"])
+    except (ValueError, KeyError, TypeError):  # written by another version, or cut off
+        raise Failure(f"{LOCAL} does not describe the stack.", "Write it anew: make up") from None
 
 
 def _session(name: Name) -> boto3.Session:

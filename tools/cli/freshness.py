@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
+from tools.cli.api import segment
 from tools.cli.environments import control_api
 from tools.cli.moments import lasting, readable
 from tools.cli.options import EnvOption, JsonOption
@@ -28,6 +29,11 @@ def freshness(
     output = Output(as_json=as_json)
     filters = {"product": product, "company": company, "overdue": overdue or None}
     with control_api(env) as api:
+        # of what does not exist nothing is overdue either, and that must not reassure
+        if product is not None:
+            api.get(f"products/{segment(product)}")
+        if company is not None:
+            api.get(f"companies/{segment(company)}")
         count = output.table(
             api.pages("freshness", "freshness", limit=_PAGE, **filters),
             [

@@ -80,6 +80,8 @@ def load(path: Path) -> ProductFile:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}" if mark else "file"
         raise Malformed(path, [FieldError(where, f"not YAML: {error.problem}")]) from None
+    except RecursionError:
+        raise Malformed(path, [FieldError("file", "is nested too deeply")]) from None
     except yaml.YAMLError as error:
         raise Malformed(path, [FieldError("file", f"not YAML: {error}")]) from None
     reader = _Reader(ProductFile(path))

@@ -119,8 +119,10 @@ def _progress(run: Json) -> str:
     of = f" of {run['companies_at_codat']}" if run.get("companies_at_codat") is not None else ""
     waiting = run.get("waiting_until")
     held = f", waiting for Codat's quota until {readable(waiting)}" if waiting else ""
+    trouble = f"; to be tried again: {run['error']}" if run["error"] else ""
     return (
-        f"{run['status']}, {run['phase']}: {run['counts'].get('companies', 0)}{of} companies{held}"
+        f"{run['status']}, {run['phase']}: {run['counts'].get('companies', 0)}{of} "
+        f"companies{held}{trouble}"
     )
 
 
@@ -133,7 +135,7 @@ def _show(output: Output, api: ControlApi, run: Json, env: Name, kind: str | Non
     else:
         output.facts(_facts(run))
         output.out.print()
-        _draw(output, pages, env)
+        _draw(output, pages, _nothing_listed(run, env, kind))
     if run["status"] == "failed":
         raise Failure(
             f"The reconcile failed: {run.get('error')}",
@@ -141,7 +143,14 @@ def _show(output: Output, api: ControlApi, run: Json, env: Name, kind: str | Non
         )
 
 
-def _draw(output: Output, pages: Iterator[list[Json]], env: Name) -> None:
+def _nothing_listed(run: Json, env: Name, kind: str | None) -> str:
+    """Say what an empty list means: of a run that is not complete it does not mean agreement."""
+    if run["status"] != "complete":
+        return "Nothing found so far; not everything has been compared."
+    return f"Codat and {env} agree." if kind is None else f"No drift of the kind {kind}."
+
+
+def _draw(output: Output, pages: Iterator[list[Json]], empty: str) -> None:
     """Print the drift, then once per kind what a person has to do."""
     to_do: dict[str, str] = {}
 
@@ -161,7 +170,7 @@ def _draw(output: Output, pages: Iterator[list[Json]], env: Name) -> None:
             Column("mended", lambda one: "yes" if one["mended"] else "no"),
             Column("detail", lambda one: one["detail"]),
         ],
-        f"Codat and {env} agree.",
+        empty,
     )
     if to_do:
         output.out.print("\nWhat to do", style="bold")
@@ -183,6 +192,7 @@ def _facts(run: Json) -> list[tuple[str, Any]]:
         ("counted", counts),
         ("mended", run["mended"]),
         ("for a person", run["unsafe"]),
+        *([("last error", run["error"])] if run["error"] and run["status"] not in _OVER else ()),
     ]
 
 

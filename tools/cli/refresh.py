@@ -36,6 +36,7 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Stay until it is ove
 # A ticket in one of these goes no further; all others are on their way.
 _ENDED_BADLY: Final = frozenset({"still_syncing", "rate_limited", "failed", "cancelled"})
 _OVER: Final = _ENDED_BADLY | {"completed"}
+_SENT: Final = "sent"  # at a worker already: its next attempt is only for one that died
 
 
 @app.command()
@@ -144,7 +145,7 @@ def _progress(ticket: Json) -> str:
     calls = ticket["attempts"]
     tried = f", {calls} call{'s' if calls > 1 else ''} so far" if calls else ""
     kept = f", kept back by {_words(ticket['waits_for'])}" if ticket["waits_for"] else ""
-    due = ticket["next_attempt_at"]
+    due = ticket["next_attempt_at"] if ticket["status"] != _SENT else None
     return f"{_words(ticket['status'])}{tried}{kept}" + (f", next {readable(due)}" if due else "")
 
 
@@ -162,7 +163,7 @@ def _facts(ticket: Json) -> Iterator[tuple[str, Any]]:
     yield "status", _words(ticket["status"])
     yield "calls", ticket["attempts"]
     for name in ("slot", "opened_at", "accepted_at", "next_attempt_at", "deadline"):
-        if ticket[name]:
+        if ticket[name] and (name, ticket["status"]) != ("next_attempt_at", _SENT):
             yield _words(name.removesuffix("_at")), readable(ticket[name])
     for name in ("data_types", "requested_by"):
         if ticket[name]:

@@ -141,7 +141,7 @@ def _watch(output: Output, api: ControlApi, replay_id: str, env: Name) -> Json:
 def _counted(replay: Json) -> str:
     counts = replay.get("counts") or {}
     spelt = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-    return spelt or "no webhook yet"
+    return spelt or ("none" if replay["status"] in _OVER else "no webhook yet")
 
 
 def _show(output: Output, replay: Json) -> None:

@@ -162,7 +162,8 @@ def set_api_key(env: EnvOption, yes: YesOption = False, yes_prod: YesProdOption 
     environment.client("secretsmanager").put_secret_value(SecretId=arn, SecretString=key)
     output.result(None, f"{env} calls Codat with the key {fingerprint(key)}.")
     output.note(
-        f"See whether it is the key of this environment's client: tools/hub status --env {env}"
+        "Running functions use it within ten minutes. Ask Codat now whose it is: "
+        f"tools/hub reconcile start --env {env}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from codat_hub.domain.new_company import CodatCompany
@@ -41,7 +42,7 @@ class CodatCompanies:
             created = None if one.created is None else one.created.moment
             if created is not None and created < since:
                 break
-            if created is not None and one.name == name:
+            if created is not None and _kept(one.name) == _kept(name):
                 found.append(_company(one))
         return found
 
@@ -50,6 +51,11 @@ class CodatCompanies:
 
     def remove_product(self, company_id: str, product: str) -> None:
         self._client.remove_product(company_id, product)
+
+
+def _kept(name: str | None) -> str:
+    """Return what Codat keeps of a name: other characters it takes out. (Codat OAS: Company)"""
+    return re.sub(r"[^A-Za-z0-9\s\-',&@.?!]", "", name or "").strip()
 
 
 def _company(company: models.Company) -> CodatCompany:

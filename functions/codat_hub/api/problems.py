@@ -165,12 +165,7 @@ def _request_reused(error: errors.RequestReused) -> Response[str]:
 
 def _wrong_client(error: errors.WrongClient) -> Response[str]:
     logger.error("wrong Codat client", cause=str(error))
-    return problem(
-        409,
-        "wrong-codat-client",
-        f"{error} Nothing was changed at Codat. Store the API key of the client that the parameter "
-        "CodatClientId names, or deploy with the right CodatClientId.",
-    )
+    return problem(409, "wrong-codat-client", str(error))
 
 
 def _unavailable(error: errors.Unavailable) -> Response[str]:

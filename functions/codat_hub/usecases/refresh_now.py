@@ -58,7 +58,7 @@ class RefreshNow:
         if not assignment.may_be_read(known):
             raise Conflict(
                 f"No active consent covers all data types of {product}: record one with"
-                f" POST /companies/{company_id}/consents first."
+                f" PUT /companies/{company_id}/consents/{product} first."
             )
         return self._send(company_id, product, data_types, by)
 

@@ -71,7 +71,7 @@ def test_one_that_waits_is_hurried(world, now):
         ("c1", "a", (), Invalid, "leave it out"),
         ("nobody", "a", None, Absent, "nobody"),
         ("unlinked", "a", None, Conflict, "linked"),
-        ("no-consent", "a", None, Conflict, "consent"),
+        ("no-consent", "a", None, Conflict, "PUT /companies/no-consent/consents/a first"),
         ("plain", "a", None, Conflict, "PUT /companies/plain/products/a"),
     ],
 )

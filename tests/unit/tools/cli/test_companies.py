@@ -95,8 +95,24 @@ def test_a_company_is_created_with_tags_and_products_that_are_agreed_to(hub, api
     assert api.companies[created["company_id"]]["products"] == ["a"]
 
 
-def test_a_product_without_consent_is_told_and_the_company_is_not_lost(hub, api, company):
-    answer = hub("companies", "create", "Bakery", "--product", "a")
+@pytest.mark.parametrize("words", [["--product", "a"], ["--consent-by", "o@x.example"]])
+def test_a_product_without_consent_or_a_consent_to_nothing_creates_no_company(hub, api, words):
+    answer = hub("companies", "create", "Bakery", *words)
+    assert (answer.exit_code, api.calls) == (2, [])
+    assert "go together" in answer.stderr
+
+
+def test_a_name_that_codat_changes_is_told(hub, api):
+    made = {"company_id": "c1", "name": "Smith UK Ltd", "link_url": None, "complete": True,
+            "products": []}  # fmt: skip
+    api.before = lambda *_: httpx.Response(201, json=made)
+    answer = hub("companies", "create", "Smith (UK) Ltd")
+    assert (answer.exit_code, "Codat calls it 'Smith UK Ltd'" in answer.stderr) == (0, True)
+
+
+def test_a_product_that_is_refused_is_told_and_the_company_is_not_lost(hub, api, company):
+    api.add_product = lambda *_: refused(409, "Product a is not on company x.")
+    answer = hub("companies", "create", "Bakery", "--product", "a", "--consent-by", "o@x.example")
     (created,) = set(api.companies) - {company}
     assert answer.exit_code == 1
     assert f"Bakery is {created}." in answer.stdout

@@ -92,12 +92,38 @@ def test_without_credentials_it_says_how_to_get_some(monkeypatch):
     assert (answer.exit_code, "AWS_PROFILE" in answer.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"api_url": "http://x"}'])
+def test_a_description_of_another_version_says_to_write_it_anew(monkeypatch, tmp_path, text):
+    (tmp_path / "stack.json").write_text(text)
+    monkeypatch.setattr(environments, "LOCAL", tmp_path / "stack.json")
+    answer = CliRunner().invoke(app, ["status", "--env", "local"])
+    assert (answer.exit_code, "make up" in answer.stderr) == (1, True)
+
+
 def test_a_stack_from_before_the_control_api_says_to_deploy_it(monkeypatch):
     found = Environment(Name.DEV, "eu-west-2", {})
     monkeypatch.setattr(environments, "find", lambda _name: found)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     answer = CliRunner().invoke(app, ["status", "--env", "dev"])
     assert (answer.exit_code, "make deploy ENV=dev" in answer.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["companies", "show", "{}"],
+        ["companies", "remove-product", "{}", "a", "--yes"],
+        ["refresh", "company", "{}", "a"],
+        ["consents", "revoke", "c1", "{}", "--reason", "x", "--yes"],
+        ["products", "remove", "{}", "--yes"],
+        ["replay", "show", "{}"],
+    ],
+)
+def test_what_is_no_identifier_reaches_no_other_path(hub, api, words, name):
+    answer = hub(*(word.format(name) for word in words))
+    assert (answer.exit_code, api.calls) == (2, [])
+    assert f"{name!r} is no identifier" in answer.stderr
 
 
 def test_ctrl_c_in_the_middle_of_a_call_is_130_and_says_what_to_do(hub, api):

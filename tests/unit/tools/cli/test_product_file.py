@@ -94,6 +94,7 @@ products:
         ("products:\n  a: {kind: custom\n", "line 3", "not YAML"),
         ("products:\n\ta: 1\n", "line 2", "not YAML"),
         ("products: {}\n---\nproducts: {}\n", "line 2", "not YAML"),
+        pytest.param("[" * 3000, "file", "nested too deeply", id="deep"),
         ("products: &p {a: *p}\n", "line 1, products.a.a", "unknown key"),
         ("products:\n  a: {<<: {kind: custom}}\n", "line 2, products.a.<<", "unknown key"),
     ],

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.control_api import NOW, a_drift, a_freshness, a_run, a_status
+from tests.control_api import NOW, a_drift, a_freshness, a_run, a_status, whole
 from tools.cli import watching
 
 DRIFT = [
@@ -46,6 +46,16 @@ def test_the_report_is_one_json_document_whole_over_its_pages(hub, api):
     assert again["items"] == DRIFT[3:]
 
 
+def test_a_run_that_has_not_compared_everything_does_not_say_that_all_agree(hub, api):
+    hub("reconcile", "start", "--no-watch")
+    assert "agree" not in hub("reconcile", "show").stderr
+    api.runs[-1]["status"] = "failed"
+    assert "agree" not in hub("reconcile", "show").stderr
+    api.runs[-1]["status"] = "complete"
+    assert "agree" not in hub("reconcile", "show", "--kind", "company_gone").stderr
+    assert "agree" in hub("reconcile", "show").stderr
+
+
 def test_when_nothing_differs_it_says_so(hub, api):
     answer = hub("reconcile", "start")
     assert "Codat and local agree." in answer.stderr
@@ -55,6 +65,15 @@ def test_a_failed_run_fails_the_command_with_its_reason(hub, api):
     api.ending = "failed"
     answer = hub("reconcile", "start")
     assert (answer.exit_code, "failed: Codat refused it" in answer.stderr) == (1, True)
+
+
+def test_a_run_that_cannot_go_on_for_now_says_why(hub, api):
+    hub("reconcile", "start", "--no-watch")
+    api.runs[-1]["error"] = "Codat refuses the API key"
+    assert "Codat refuses the API key" in hub("reconcile", "show", "run-1").stdout
+    api.runs[-1] |= {"counts": {"companies": 0}, "status": "running"}
+    api.runs[-1]["error"] = "Codat refuses the API key"
+    assert "Codat refuses the API key" in hub("reconcile", "show", "run-1", "--watch").stderr
 
 
 def test_ctrl_c_leaves_the_run_to_the_hub_and_names_it(hub, api, interrupted):
@@ -107,6 +126,8 @@ def test_freshness_says_for_each_how_it_stands(hub, api):
 )  # fmt: skip
 def test_freshness_is_filtered_by_the_api(hub, api, words, companies):
     api.freshness = FRESHNESS
+    api.products = {name: whole({"product": name, "kind": "standard"}) for name in ("a", "b")}
+    api.companies["c3"] = api.companies[api.seed(1)[0]]
     found = json.loads(hub("freshness", *words, "--json").stdout)
     assert [one["company_id"] for one in found] == companies
 
@@ -114,6 +135,13 @@ def test_freshness_is_filtered_by_the_api(hub, api, words, companies):
 def test_nothing_overdue_is_good_news_and_nothing_at_all_is_another_thing(hub, api):
     assert "Nothing is overdue in local." in hub("freshness", "--overdue").stderr
     assert "tools/hub companies list --env local" in hub("freshness").stderr
+
+
+@pytest.mark.parametrize("words", [["--product", "typo"], ["--company", "typo"]])
+def test_of_what_does_not_exist_freshness_does_not_say_that_nothing_is_overdue(hub, words):
+    answer = hub("freshness", *words, "--overdue")
+    assert (answer.exit_code, "typo" in answer.stderr, answer.stdout) == (1, True, "")
+    assert "overdue" not in answer.stderr
 
 
 def test_thousands_of_rows_of_freshness_are_streamed_whole(hub, api):
@@ -169,6 +197,14 @@ def test_a_replay_that_fails_or_is_not_there(hub, api):
     answer = hub("replay", "start", "--parked")
     assert (answer.exit_code, "The replay failed: KeyError" in answer.stderr) == (1, True)
     assert hub("replay", "show", "nobody").exit_code == 1
+
+
+def test_a_replay_that_found_nothing_does_not_promise_more(hub, api):
+    replay_id = json.loads(hub("replay", "start", "--parked", "--no-watch", "--json").stdout)[
+        "replay_id"
+    ]
+    api.replays[replay_id] |= {"status": "complete", "counts": {}}
+    assert "yet" not in hub("replay", "show", replay_id).stdout
 
 
 def test_ctrl_c_leaves_the_replay_to_the_hub(hub, api, interrupted):

@@ -32,6 +32,7 @@ def test_watching_ends_when_the_data_has_arrived_not_when_codat_has_accepted(hub
     said = answer.stderr.splitlines()
     assert [line.partition(",")[0] for line in said] == ["sent", "busy", "accepted"]
     assert "1 call so far, kept back by lease" in said[1]
+    assert "next" not in said[0]  # a worker has it: ten minutes from then is not when it starts
     assert "completed" in answer.stdout
 
 
