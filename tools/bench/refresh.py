@@ -1,6 +1,7 @@
 """`python -m tools.bench.refresh`: a month of refreshes, wake-up against backoff, pace, writes.
 
 On a virtual clock, with the real domain, use cases and adapters; table, queue and Codat in memory.
+With `--stack 600` instead: one slot of 600 companies, end to end on the deployed local stack.
 """
 
 import argparse
@@ -14,14 +15,20 @@ from rich.table import Table
 
 from tools.samconfig import ROOT
 
+_STACK_SECONDS = 900.0  # then what is not done is told
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.bench.refresh", description=__doc__)
     parser.add_argument("--companies", type=int, default=300, help="of the month (default 300)")
     parser.add_argument("--days", type=int, default=30, help="length of the month (default 30)")
     parser.add_argument("--seed", type=int, default=1, help="what is drawn (default 1)")
+    parser.add_argument("--stack", type=int, metavar="TICKETS", help="on the deployed stack")
     given = parser.parse_args()
     sys.path.insert(0, str(ROOT / "functions"))
+    if given.stack:
+        stack: Any = import_module("tools.bench.refresh_stack")  # found only on the path above
+        sys.exit(stack.run(Console(), given.stack, _STACK_SECONDS))
     histories: Any = import_module("tests.refresh_histories")
     console = Console()
     with histories.silence():
