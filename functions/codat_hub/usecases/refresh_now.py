@@ -58,13 +58,13 @@ class RefreshNow:
         if not assignment.may_be_read(known):
             raise Conflict(
                 f"No active consent covers all data types of {product}: record one with"
-                f" POST /companies/{company_id}/consents first."
+                f" PUT /companies/{company_id}/consents/{product} first."
             )
         return self._send(company_id, product, data_types, by)
 
     def client_level(self, company_id: str, data_types: tuple[str, ...] | None, by: str) -> Ticket:
         """By client-level settings: Codat's refresh all, or one call for each data type named."""
-        _refuse_others(data_types, DATA_TYPES, "Codat's data types")
+        _refuse_others(data_types, DATA_TYPES, "data types that Codat knows")
         self._linked(company_id)
         assigned = [
             one.product
