@@ -34,6 +34,7 @@ def main() -> None:
     with histories.silence():
         _month(console, histories, given)
         _wakes(console, histories, given.seed)
+        _pace(console, histories)
         _writes(console, histories)
 
 
@@ -68,6 +69,18 @@ def _wakes(console: Console, histories: Any, seed: int) -> None:
     for name, wakes in (("wake-up", True), ("backoff alone", False)):
         one = histories.busy_companies(300, seed, wakes=wakes)
         table.add_row(name, f"{one.median:.1f}", str(one.calls), str(one.accepted))
+    console.print(table)
+
+
+def _pace(console: Console, histories: Any) -> None:
+    calls = histories.a_backlog(30_000)
+    took = (calls[-1] - calls[0]).total_seconds() / 60
+    table = Table(title="30,000 tickets, all due at once")
+    table.add_column("")
+    table.add_column("", justify="right")
+    table.add_row("minutes from the first call to the last", f"{took:.1f}")
+    table.add_row("the fastest that 900 calls a minute allow", f"{30_000 / 900:.1f}")
+    table.add_row("most calls in 60 s", str(histories.busiest_minute(calls)))
     console.print(table)
 
 

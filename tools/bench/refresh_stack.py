@@ -34,7 +34,8 @@ from codat_hub.domain.pace import LIMIT
 from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.domain.ticket import Ticket
 from tools.local.codat import codat_client
-from tools.local.report import ConsoleReporter
+from tools.local.processes import StepFailed
+from tools.local.report import ConsoleReporter, show_failure
 from tools.local.stack import Description, LocalStack, Options
 
 PRODUCT: Final = "invoice-finance"
@@ -103,10 +104,14 @@ def run(console: Console, count: int, seconds: float) -> int:
         company_ids = bench.seed(count)
         console.print(f"  {count} of the sandbox's {seeded} companies are in the State table")
         burst = bench.play(company_ids, seconds, lambda line: console.print(f"  {line}"))
+    except StepFailed as error:
+        show_failure(console, error)
+        return 1
     finally:
         local.down()
         shutil.rmtree(state, ignore_errors=True)
-    _show(console, burst)
+    if burst.calls:
+        _show(console, burst)
     for what in burst.wrong:
         console.print(f"[red]does not hold:[/] {what}")
     return bool(burst.wrong)

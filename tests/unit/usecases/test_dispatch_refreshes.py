@@ -10,6 +10,7 @@ from codat_hub.domain.breaker import Breaker, Cause
 from codat_hub.domain.gate import Gate, Reservation
 from codat_hub.domain.ticket import LOST_AFTER, Status
 from codat_hub.usecases.reserve_calls import ReserveCalls
+from tests.refresh_histories import a_backlog
 from tests.refresh_world import MINUTE, START, Died, World, a_product, busiest_minute
 
 HOUR = timedelta(hours=1)
@@ -61,12 +62,7 @@ def test_a_second_dispatcher_in_the_same_minute_sends_nothing_on_top(world):
 
 
 def test_30_000_tickets_never_over_900_calls_in_60_seconds_and_near_the_fastest():
-    world = World(lock="product")
-    world.register(a_product("a"))
-    waiting(world, 30_000)
-    world.dispatching().run_until(START + 45 * MINUTE)
-    calls = world.codat.calls
-    assert len(calls) == len(set(world.codat.accepted)) == 30_000
+    calls = a_backlog(30_000)
     assert busiest_minute(calls) <= 900
     fastest = 30_000 / 900 * MINUTE
     assert calls[-1] - calls[0] <= 1.1 * fastest
