@@ -171,6 +171,19 @@ def busy_companies(count, seed, *, wakes):
     return Wakes(world.codat.waits, len(world.codat.calls), len(world.codat.accepted))
 
 
+def a_backlog(count):
+    """All are due at once: return when each call left. Every ticket is accepted, once."""
+    world = World(lock="product")
+    world.register(a_product("a"))
+    for number in range(count):
+        name = f"c{number:05}"
+        world.assign(name, "a")
+        world.opened(name)
+    world.dispatching().run_until(START + 45 * MINUTE)
+    assert len(world.codat.calls) == len(set(world.codat.accepted)) == count
+    return world.codat.calls
+
+
 def cost_of_a_refresh():
     """Step -> (writes of items, writes of the index, items read), of one that nothing disturbs."""
     world = World(seed=1, window=timedelta(0), read_time=lambda: MINUTE)

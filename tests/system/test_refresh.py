@@ -24,7 +24,8 @@ from codat_hub.domain.breaker import Breaker, Cause
 from codat_hub.domain.company import Connection, Stamp
 from codat_hub.domain.consent import Consent
 from codat_hub.domain.product import Kind, Product, Schedule
-from codat_hub.domain.ticket import Status, Ticket
+from codat_hub.domain.ticket import LOST_AFTER, Status, Ticket
+from tests.system.projection import function_of
 from tests.waiting import eventually
 from tools.local.codat import codat_client
 
@@ -141,11 +142,18 @@ class Fleet:
         )
 
     def dead(self):
-        attributes = self.hub.client("sqs").get_queue_attributes(
-            QueueUrl=self.hub.described["refresh_dlq_url"],
-            AttributeNames=["ApproximateNumberOfMessages"],
+        return self._held("refresh_dlq_url", "ApproximateNumberOfMessages")
+
+    def idle(self):
+        """Wait until no worker is at a message: a new configuration would kill it in mid-run."""
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        eventually(lambda: not self._held("refresh_queue_url", *names))
+
+    def _held(self, queue, *names):
+        answer = self.hub.client("sqs").get_queue_attributes(
+            QueueUrl=self.hub.described[queue], AttributeNames=list(names)
         )
-        return int(attributes["Attributes"]["ApproximateNumberOfMessages"])
+        return sum(int(answer["Attributes"][name]) for name in names)
 
     def counted(self):
         """Return metric -> how often the worker counted it so far."""
@@ -337,6 +345,66 @@ def test_revoked_while_it_waits_not_one_more_call(fleet):
     fleet.dispatch()
     assert fleet.until(company, Status.CANCELLED).trouble.text
     assert fleet.calls([company])[company] == []
+
+
+def test_without_the_api_key_all_wait_and_go_on_when_it_may_be_read_again(fleet):
+    (company,) = fleet.companies(1)
+    worker = function_of(fleet.hub.described["refresh_product_logs"])
+    fleet.idle()
+    with fleet.hub.stack.emulator.denied(worker, "secretsmanager:GetSecretValue"):
+        fleet.open(company)
+        fleet.dispatch()
+        eventually(lambda: fleet.gates.get()[0].breaker.cause is Cause.UNAUTHORIZED)
+        assert fleet.until(company, Status.QUEUED).trouble.kind == "unauthorized"
+        assert fleet.dispatch() == 0
+        fleet.idle()
+    fleet.probe_now()
+    for _ in range(2):  # the probe may be another's
+        fleet.dispatch()
+        eventually(lambda: fleet.gates.get()[0].breaker.cause is None)
+    fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
+    assert fleet.calls([company])[company] == [202]
+    assert fleet.dead() == 0
+
+
+def test_a_worker_that_may_not_write_calls_nobody_and_its_message_comes_again(fleet):
+    (company,) = fleet.companies(1)
+    worker = function_of(fleet.hub.described["refresh_product_logs"])
+    fleet.idle()
+    before = fleet.counted()["refresh_later"]
+    sqs, queue = fleet.hub.client("sqs"), fleet.hub.described["refresh_queue_url"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "4"})
+    try:
+        with fleet.hub.stack.emulator.denied(worker, "dynamodb:PutItem"):
+            fleet.open(company)
+            fleet.dispatch()
+            eventually(lambda: fleet.counted()["refresh_later"] > before)
+            sent = fleet.ticket(company)
+            assert (sent.status, sent.attempts) == (Status.SENT, 0)
+            assert fleet.calls([company])[company] == []
+        # nobody helps it: the same message is received once more
+        accepted = fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "100"})
+    assert accepted.generation == sent.generation
+    assert fleet.calls([company])[company] == [202]
+    assert fleet.dead() == 0
+
+
+def test_a_dispatcher_that_may_not_send_leaves_the_ticket_to_be_sent_again(fleet):
+    (company,) = fleet.companies(1)
+    name = fleet.hub.described["dispatch_refreshes"]
+    with fleet.hub.stack.emulator.denied(name, "sqs:SendMessage"):
+        fleet.open(company)
+        answer = fleet.hub.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+        assert answer["FunctionError"]
+        marked = fleet.ticket(company)
+        assert (marked.status, marked.attempts) == (Status.SENT, 0)
+        assert marked.due_at - datetime.now(UTC) <= LOST_AFTER + timedelta(minutes=1)
+    fleet.hurry(company)  # the ten minutes are over in which its message could have come
+    fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
+    assert fleet.calls([company])[company] == [202]
+    assert fleet.dead() == 0
 
 
 def test_only_what_the_code_cannot_handle_comes_to_the_dead_letters(fleet):

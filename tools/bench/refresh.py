@@ -1,6 +1,7 @@
 """`python -m tools.bench.refresh`: a month of refreshes, wake-up against backoff, pace, writes.
 
 On a virtual clock, with the real domain, use cases and adapters; table, queue and Codat in memory.
+With `--stack 600` instead: one slot of 600 companies, end to end on the deployed local stack.
 """
 
 import argparse
@@ -14,19 +15,26 @@ from rich.table import Table
 
 from tools.samconfig import ROOT
 
+_STACK_SECONDS = 900.0  # then what is not done is told
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.bench.refresh", description=__doc__)
     parser.add_argument("--companies", type=int, default=300, help="of the month (default 300)")
     parser.add_argument("--days", type=int, default=30, help="length of the month (default 30)")
     parser.add_argument("--seed", type=int, default=1, help="what is drawn (default 1)")
+    parser.add_argument("--stack", type=int, metavar="TICKETS", help="on the deployed stack")
     given = parser.parse_args()
     sys.path.insert(0, str(ROOT / "functions"))
+    if given.stack:
+        stack: Any = import_module("tools.bench.refresh_stack")  # found only on the path above
+        sys.exit(stack.run(Console(), given.stack, _STACK_SECONDS))
     histories: Any = import_module("tests.refresh_histories")
     console = Console()
     with histories.silence():
         _month(console, histories, given)
         _wakes(console, histories, given.seed)
+        _pace(console, histories)
         _writes(console, histories)
 
 
@@ -61,6 +69,18 @@ def _wakes(console: Console, histories: Any, seed: int) -> None:
     for name, wakes in (("wake-up", True), ("backoff alone", False)):
         one = histories.busy_companies(300, seed, wakes=wakes)
         table.add_row(name, f"{one.median:.1f}", str(one.calls), str(one.accepted))
+    console.print(table)
+
+
+def _pace(console: Console, histories: Any) -> None:
+    calls = histories.a_backlog(30_000)
+    took = (calls[-1] - calls[0]).total_seconds() / 60
+    table = Table(title="30,000 tickets, all due at once")
+    table.add_column("")
+    table.add_column("", justify="right")
+    table.add_row("minutes from the first call to the last", f"{took:.1f}")
+    table.add_row("the fastest that 900 calls a minute allow", f"{30_000 / 900:.1f}")
+    table.add_row("most calls in 60 s", str(histories.busiest_minute(calls)))
     console.print(table)
 
 

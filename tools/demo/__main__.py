@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tools.demo import control, products, webhooks
+from tools.demo import control, products, refresh, webhooks
 from tools.demo.hub import Hub
 from tools.demo.story import Story
 from tools.local.interruption import interrupt_once
@@ -36,6 +36,7 @@ def main() -> None:
             webhooks.tell(story, hub)
             products.tell(story, hub)
             control.tell(story, hub)
+            refresh.tell(story, hub)
         exit_code = _summary(console, story, time.monotonic() - begun)
     except StepFailed as error:
         show_failure(console, error)

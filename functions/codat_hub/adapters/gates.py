@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.adapters.state_table import CODAT, ItemKey, moment_or_none, spell, spell_or_none
 from codat_hub.domain.breaker import Breaker, Cause
-from codat_hub.domain.gate import Gate, KnownQuota
+from codat_hub.domain.gate import Gate, KnownQuota, Reservation
 from codat_hub.domain.pace import Pace
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _KEY: Final = ItemKey(CODAT, "GATE")
 class Gates:
     """The item: `breaker` `{cause, opened_at, probe_at, refused}`, `calls` `[[second, count]]`,
 
-    `quota` `{limit, remaining, resets_at, noted_at}`.
+    `quota` `{limit, remaining, resets_at, noted_at}`, `reservation` `[calls, until]`.
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -31,9 +31,13 @@ class Gates:
         stored = self._table.get(_KEY)
         item = stored.attributes
         calls = tuple((int(second), int(count)) for second, count in item.get("calls", ()))
-        return Gate(_breaker(item.get("breaker")), Pace(calls), _quota(item.get("quota"))), (
-            stored.version
+        gate = Gate(
+            _breaker(item.get("breaker")),
+            Pace(calls),
+            _quota(item.get("quota")),
+            _reservation(item.get("reservation")),
         )
+        return gate, stored.version
 
     def put(self, gate: Gate, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
@@ -41,7 +45,7 @@ class Gates:
 
 
 def _item(gate: Gate) -> dict[str, Any]:
-    breaker, quota = gate.breaker, gate.quota
+    breaker, quota, reserved = gate.breaker, gate.quota, gate.reservation
     return {
         "breaker": {
             "cause": breaker.cause and breaker.cause.value,
@@ -57,6 +61,7 @@ def _item(gate: Gate) -> dict[str, Any]:
             "resets_at": spell(quota.resets_at),
             "noted_at": spell(quota.noted_at),
         },
+        "reservation": reserved and [reserved.calls, spell(reserved.until)],
     }
 
 
@@ -80,3 +85,9 @@ def _quota(item: Mapping[str, Any] | None) -> KnownQuota | None:
         resets_at=datetime.fromisoformat(item["resets_at"]),
         noted_at=datetime.fromisoformat(item["noted_at"]),
     )
+
+
+def _reservation(spelt: list[Any] | None) -> Reservation | None:
+    if spelt is None:
+        return None
+    return Reservation(int(spelt[0]), datetime.fromisoformat(spelt[1]))

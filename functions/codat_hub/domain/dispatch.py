@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from codat_hub.domain.pace import PER_SECOND
-
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -27,10 +25,10 @@ class Dispatched:
     def starts_at(self, now: datetime) -> datetime:
         return max(self.busy_until or now, now)
 
-    def capacity(self, now: datetime) -> int:
-        """How many messages still fit in the coming minute, at 14 a second."""
+    def capacity(self, now: datetime, per_second: int) -> int:
+        """How many messages still fit in the coming minute."""
         left = now + HORIZON - self.starts_at(now)
-        return max(int(left.total_seconds() * PER_SECOND), 0)
+        return max(int(left.total_seconds() * per_second), 0)
 
-    def busy_after(self, now: datetime, count: int) -> datetime:
-        return self.starts_at(now) + timedelta(seconds=count / PER_SECOND)
+    def busy_after(self, now: datetime, count: int, per_second: int) -> datetime:
+        return self.starts_at(now) + timedelta(seconds=count / per_second)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from codat_hub.domain.breaker import Breaker
-from codat_hub.domain.pace import REFRESH_LIMIT, Pace
+from codat_hub.domain.pace import PER_SECOND, REFRESH_LIMIT, Pace
 from codat_hub.domain.quota import next_reset
 from codat_hub.domain.ticket import Waits
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from codat_hub.domain.rate_limit import RateLimit
 
 RESERVED: Final = 0.2  # of the daily quota: kept for people
+_LEAST: Final = 60  # calls in 60 seconds that nobody can take from the refreshes
 _NOTED_EVERY: Final = timedelta(minutes=1)
 _NOTED_PART: Final = 0.01  # of the daily quota: a change worth a write before the minute is over
 
@@ -41,10 +42,19 @@ class KnownQuota:
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """So many calls in any 60 seconds are somebody else's, a migration's, until then."""
+
+    calls: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     breaker: Breaker = field(default_factory=Breaker)
     pace: Pace = field(default_factory=Pace)
     quota: KnownQuota | None = None
+    reservation: Reservation | None = None
 
     def wait(self, now: datetime, notice: RateLimit | None, *, by_person: bool) -> Wait | None:
         """Why and until when a refresh has to wait; None: it may call now."""
@@ -52,9 +62,19 @@ class Gate:
             return Wait(self.breaker.waits_for(), until)
         if not by_person and (until := self.reserve_until(now)) is not None:
             return Wait(Waits.RESERVE, until)
-        if (until := self.pace.full_until(now, REFRESH_LIMIT)) is not None:
+        if (until := self.pace.full_until(now, self.ceiling(now))) is not None:
             return Wait(Waits.PACE, until)
         return None
+
+    def ceiling(self, now: datetime) -> int:
+        """How many calls refreshes may make in any 60 seconds."""
+        if self.reservation is None or now >= self.reservation.until:
+            return REFRESH_LIMIT
+        return max(REFRESH_LIMIT - self.reservation.calls, _LEAST)
+
+    def per_second(self, now: datetime) -> int:
+        """How many refreshes the dispatcher sends in one."""
+        return min(self.ceiling(now) // 60, PER_SECOND)
 
     def reserve_until(self, now: datetime) -> datetime | None:
         """Until when what is left of the quota is kept for people; None: there is enough."""

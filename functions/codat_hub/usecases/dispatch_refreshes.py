@@ -1,4 +1,4 @@
-"""Every minute: close what is past its deadline, send what is due, at 14 a second, in fair turn."""
+"""Every minute: close what is past its deadline, send what is due, spread, in fair turn."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ class DispatchRefreshes:
         before, version = self.dispatches.get()
         gate, _ = self.gates.get()
         notice, _ = self.rate_limits.get()
+        per_second = gate.per_second(now)
         capacity = _capacity(before, gate, notice, now)
         products = self._products(before)
         queues = [self._due(product, now, max(capacity, _LOOKED_AT)) for product in products]
@@ -68,11 +69,11 @@ class DispatchRefreshes:
         chosen = self._chosen(in_turn(queues, sum(map(len, queues))), capacity, gate, report, now)
         after = Dispatched(before.busy_until, self._still_known(products, queues))
         if chosen:
-            after = Dispatched(before.busy_after(now, len(chosen)), after.products)
+            after = Dispatched(before.busy_after(now, len(chosen), per_second), after.products)
         if after != before and not self.dispatches.put(after, version):
             logger.info("another dispatcher was faster")
             return report
-        return self._send(chosen, before.starts_at(now) - now, report, now)
+        return self._send(chosen, before.starts_at(now) - now, per_second, report, now)
 
     def _products(self, before: Dispatched) -> list[str | None]:
         """Those registered now, and those whose tickets may still be open; None: client-level."""
@@ -129,13 +130,18 @@ class DispatchRefreshes:
             report.closed[done.status.value] += 1
 
     def _send(
-        self, chosen: list[tuple[Ticket, int]], start: timedelta, report: Dispatch, now: datetime
+        self,
+        chosen: list[tuple[Ticket, int]],
+        start: timedelta,
+        per_second: int,
+        report: Dispatch,
+        now: datetime,
     ) -> Dispatch:
         sent = 0
         for some in batched(enumerate(chosen), _CHUNK, strict=False):
             messages = []
             for place, (ticket, version) in some:
-                delay = start + pace.delay(place)
+                delay = start + pace.delay(place, per_second)
                 marked = ticket_rules.sent(ticket, now, delay)
                 if self.tickets.put(marked, version):
                     messages.append(
@@ -150,7 +156,8 @@ class DispatchRefreshes:
 def _capacity(before: Dispatched, gate: Gate, notice: RateLimit | None, now: datetime) -> int:
     if gate.breaker.barred_until(now, notice) is not None:
         return 0
-    return min(before.capacity(now), 1) if gate.breaker.probing(notice) else before.capacity(now)
+    capacity = before.capacity(now, gate.per_second(now))
+    return min(capacity, 1) if gate.breaker.probing(notice) else capacity
 
 
 def _never(now: datetime) -> datetime:

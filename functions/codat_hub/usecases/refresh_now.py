@@ -64,7 +64,7 @@ class RefreshNow:
 
     def client_level(self, company_id: str, data_types: tuple[str, ...] | None, by: str) -> Ticket:
         """By client-level settings: Codat's refresh all, or one call for each data type named."""
-        _refuse_others(data_types, DATA_TYPES, "Codat's data types")
+        _refuse_others(data_types, DATA_TYPES, "data types that Codat knows")
         self._linked(company_id)
         assigned = [
             one.product

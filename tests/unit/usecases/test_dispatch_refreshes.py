@@ -7,8 +7,10 @@ import pytest
 
 from codat_hub import errors
 from codat_hub.domain.breaker import Breaker, Cause
-from codat_hub.domain.gate import Gate
+from codat_hub.domain.gate import Gate, Reservation
 from codat_hub.domain.ticket import LOST_AFTER, Status
+from codat_hub.usecases.reserve_calls import ReserveCalls
+from tests.refresh_histories import a_backlog
 from tests.refresh_world import MINUTE, START, Died, World, a_product, busiest_minute
 
 HOUR = timedelta(hours=1)
@@ -60,12 +62,7 @@ def test_a_second_dispatcher_in_the_same_minute_sends_nothing_on_top(world):
 
 
 def test_30_000_tickets_never_over_900_calls_in_60_seconds_and_near_the_fastest():
-    world = World(lock="product")
-    world.register(a_product("a"))
-    waiting(world, 30_000)
-    world.dispatching().run_until(START + 45 * MINUTE)
-    calls = world.codat.calls
-    assert len(calls) == len(set(world.codat.accepted)) == 30_000
+    calls = a_backlog(30_000)
     assert busiest_minute(calls) <= 900
     fastest = 30_000 / 900 * MINUTE
     assert calls[-1] - calls[0] <= 1.1 * fastest
@@ -86,6 +83,40 @@ def test_the_gate_holds_the_pace_even_when_everything_comes_at_once():
     world.dispatching().run_until(START + 10 * MINUTE)
     assert busiest_minute(world.codat.calls) <= 900
     assert len(world.codat.accepted) == 1500
+
+
+def test_what_a_migration_reserves_is_taken_off_the_refreshes_while_it_lasts(world):
+    ReserveCalls(world.gates)(300, START + MINUTE)
+    waiting(world, 1000)
+    assert world.dispatcher().sent == 540
+    delays = sorted(when - START for when, _, _ in world.events)
+    assert delays == [timedelta(seconds=place // 9) for place in range(540)]
+    assert world.dispatcher().sent == 0
+    world.clock = START + MINUTE  # nobody has renewed it
+    assert world.dispatcher().sent == 460
+    assert max(when for when, _, _ in world.events) == world.clock + timedelta(seconds=459 // 14)
+
+
+def test_the_gate_holds_a_reservation_against_a_backlog_and_the_rest_is_not_lost():
+    world = World()
+    world.register(a_product("a"))
+    waiting(world, 800)
+    world.dispatcher()
+    ReserveCalls(world.gates)(300, START + 3 * MINUTE)  # after they were sent
+    backlog, world.events = sorted(world.events), []
+    world.clock += MINUTE
+    for _, _, deliver in backlog:
+        deliver()
+    assert len(world.codat.calls) == 570
+    world.dispatching().run_until(START + 10 * MINUTE)
+    assert len(world.codat.accepted) == 800
+    assert world.gates.get()[0].reservation == Reservation(300, START + 3 * MINUTE)
+
+
+def test_nobody_can_reserve_all_of_the_pace(world):
+    ReserveCalls(world.gates)(5000, START + HOUR)
+    waiting(world, 100)
+    assert world.dispatcher().sent == 60
 
 
 def test_a_product_with_thousands_due_delays_another_by_no_more_than_its_share():

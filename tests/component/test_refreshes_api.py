@@ -1,0 +1,277 @@
+"""Refreshes as API Gateway asks for them: on moto, from request to queue, planner and ticket."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import boto3
+import pytest
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.planner import PlannerFunction
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.state_table import StateTable
+from codat_hub.adapters.tickets import Tickets
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.company import Company, Connection, Stamp
+from codat_hub.domain.consent import Consent
+from codat_hub.domain.product import Kind, Product
+from codat_hub.domain.ticket import LONGEST, Trouble, Waits
+from codat_hub.domain.ticket import Status as TicketStatus
+from tests.component.refreshing import LongContext, imported
+from tests.component.test_control_api import (  # noqa: F401  # fixtures
+    CALLER,
+    call,
+    group,
+    module,
+    refresh_queue,
+)
+from tests.conftest import REGION
+from tests.refresh_world import a_product
+
+PRODUCT = "invoice-finance"
+PATH = f"/companies/c1/products/{PRODUCT}/refresh"
+NOW = datetime.now(UTC)
+CONFLICT = "urn:codat-hub:problem:conflict"
+NOT_FOUND = "urn:codat-hub:problem:not-found"
+
+
+@pytest.fixture(scope="module")
+def codat():
+    """No route of these asks Codat: an address where nobody listens proves it."""
+    return SimpleNamespace(ready={"api_key": "k", "url": "http://127.0.0.1:9", "client_id": "c1"})
+
+
+@pytest.fixture
+def table(module, dynamodb):  # noqa: F811
+    made = StateTable(dynamodb, "StateTable")
+    products = [
+        a_product(PRODUCT, data_types=("invoices", "payments")),
+        Product("lending", Kind.STANDARD),
+    ]
+    assert ProductRegistry(made).replace(products, 0)
+    return made
+
+
+def a_company(table, company_id="c1", *, linked=True):
+    status = "Linked" if linked else "Unlinked"
+    connections = {"c": Connection(Stamp(NOW, "e"), status)}
+    assert Companies(table).put(Company(company_id, connections=connections), 0)
+    return company_id
+
+
+def assign(table, company_id="c1", *, agreed=("invoices", "payments"), status=Status.ASSIGNED):
+    consent = Consent(PRODUCT, NOW, "an owner", "1", agreed) if agreed else None
+    assigned = Assignment(company_id, PRODUCT, status, NOW, "tests", consent)
+    assert Assignments(table).put(assigned, 0)
+
+
+@pytest.fixture
+def ready(table):
+    """A company that may be refreshed."""
+    assign(table, a_company(table))
+    return table
+
+
+def queued(url):
+    sqs = boto3.client("sqs", region_name=REGION)
+    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    return [json.loads(one["Body"]) for one in answer.get("Messages", [])]
+
+
+class TestOneProductOfACompany:
+    def test_it_is_on_its_way_before_the_answer(self, call, ready, refresh_queue):  # noqa: F811
+        status, asked = call("POST", PATH)
+        assert (status, asked["status"], asked["attempts"]) == (202, "sent", 0)
+        assert (asked["company_id"], asked["product"]) == ("c1", PRODUCT)
+        assert (asked["requested_by"], asked["data_types"]) == (CALLER, None)
+        opened, deadline = (datetime.fromisoformat(asked[n]) for n in ("opened_at", "deadline"))
+        assert deadline - opened == LONGEST
+        assert queued(refresh_queue) == [{"company_id": "c1", "product": PRODUCT, "generation": 1}]
+        assert call("GET", PATH) == (200, asked)
+
+    def test_asked_again_it_is_the_same_refresh(self, call, ready, refresh_queue):  # noqa: F811
+        first = call("POST", PATH)
+        assert call("POST", PATH) == first
+        assert len(queued(refresh_queue)) == 1
+
+    def test_some_data_types_and_then_all_of_them(self, call, ready, refresh_queue):  # noqa: F811
+        status, asked = call("POST", PATH, {"data_types": ["payments"]})
+        assert (status, asked["data_types"]) == (202, ["payments"])
+        assert call("POST", PATH, {"data_types": ["payments"]})[1] == asked
+        assert call("POST", PATH)[1]["data_types"] is None
+        assert {one["generation"] for one in queued(refresh_queue)} == {1, 2}
+
+    def test_what_went_wrong_and_what_keeps_it_back_is_shown(self, call, ready):  # noqa: F811
+        call("POST", PATH)
+        tickets = Tickets(ready)
+        ticket, version = tickets.get("c1", PRODUCT)
+        later = ticket.opened_at + timedelta(hours=1)
+        trouble = Trouble("busy", "a read operation is in progress", "corr-1")
+        changed = replace(ticket, status=TicketStatus.BUSY, attempts=3, due_at=later)
+        assert tickets.put(replace(changed, trouble=trouble, waits_for=Waits.PACE), version)
+        _, shown = call("GET", PATH)
+        assert (shown["status"], shown["attempts"], shown["waits_for"]) == ("busy", 3, "pace")
+        assert datetime.fromisoformat(shown["next_attempt_at"]) == later
+        assert shown["error"] == {
+            "kind": "busy",
+            "message": "a read operation is in progress",
+            "correlation_id": "corr-1",
+        }
+
+    def test_cancelled_it_is_over_and_a_repeat_changes_nothing(self, call, ready):  # noqa: F811
+        call("POST", PATH)
+        status, stopped = call("DELETE", PATH)
+        assert (status, stopped["status"], stopped["next_attempt_at"]) == (200, "cancelled", None)
+        assert stopped["error"]["message"] == f"cancelled by {CALLER}"
+        assert call("DELETE", PATH) == (200, stopped)
+        assert call("GET", PATH) == (200, stopped)
+        assert call("POST", PATH)[1]["status"] == "sent"
+
+    def test_before_anybody_asked_there_is_nothing_to_show(self, call, ready):  # noqa: F811
+        for method in ("GET", "DELETE"):
+            status, body = call(method, PATH)
+            assert (status, body["type"]) == (404, NOT_FOUND)
+            assert f"company c1, product {PRODUCT}" in body["detail"]
+
+
+class TestRefusals:
+    """Each says why, and nothing is queued."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_is_queued(self, refresh_queue):  # noqa: F811
+        yield
+        assert queued(refresh_queue) == []
+
+    def test_of_what_nobody_knows(self, call, table):  # noqa: F811
+        status, body = call("POST", PATH)
+        assert (status, body["type"]) == (404, NOT_FOUND)
+        assert body["detail"] == "No company c1 is known."
+        status, body = call("POST", "/companies/c1/products/nope/refresh")
+        assert (status, body["type"]) == (404, NOT_FOUND)
+        assert "No product nope is registered" in body["detail"]
+
+    def test_of_a_standard_product(self, call, ready):  # noqa: F811
+        for path in ("/companies/c1/products/lending/refresh", "/products/lending/refresh"):
+            status, body = call("POST", path)
+            assert (status, body["type"]) == (409, CONFLICT)
+            assert "lending is a standard product" in body["detail"]
+
+    def test_without_a_linked_connection(self, call, table):  # noqa: F811
+        assign(table, a_company(table, linked=False))
+        status, body = call("POST", PATH)
+        assert (status, body["type"]) == (409, CONFLICT)
+        assert "no linked connection" in body["detail"]
+
+    @pytest.mark.parametrize("status", [Status.ADDING, Status.REMOVING, Status.STALE])
+    def test_of_a_product_that_the_company_does_not_have(self, call, table, status):  # noqa: F811
+        assign(table, a_company(table), status=status)
+        answered, body = call("POST", PATH)
+        assert (answered, body["type"]) == (409, CONFLICT)
+        assert f"does not have {PRODUCT} (it is {status})" in body["detail"]
+        assert f"PUT /companies/c1/products/{PRODUCT} first" in body["detail"]
+
+    @pytest.mark.parametrize("agreed", [None, ("invoices",)])
+    def test_without_a_consent_that_covers_it(self, call, table, agreed):  # noqa: F811
+        assign(table, a_company(table), agreed=agreed)
+        status, body = call("POST", PATH)
+        assert (status, body["type"]) == (409, CONFLICT)
+        assert "No active consent covers all data types" in body["detail"]
+        assert f"PUT /companies/c1/consents/{PRODUCT} first" in body["detail"]
+
+    def test_of_data_types_that_the_product_has_not(self, call, ready):  # noqa: F811
+        status, body = call("POST", PATH, {"data_types": ["invoices", "bills", "nope"]})
+        assert status == 400
+        assert [(one["field"], one["value"], one["allowed"]) for one in body["errors"]] == [
+            ("data_types[1]", "bills", "invoices, payments"),
+            ("data_types[2]", "nope", "invoices, payments"),
+        ]
+
+    @pytest.mark.parametrize(
+        "body", [{"data_types": []}, {"data_types": "invoices"}, {"types": ["invoices"]}]
+    )
+    def test_of_a_body_that_says_nothing(self, call, ready, body):  # noqa: F811
+        status, told = call("POST", PATH, body)
+        assert (status, told["type"]) == (400, "urn:codat-hub:problem:invalid")
+        assert call("GET", PATH)[0] == 404
+
+
+class TestAllCompaniesOfAProduct:
+    @pytest.fixture
+    def planned(self, module, monkeypatch):  # noqa: F811
+        """The events that the planner's function is invoked with."""
+        events = []
+        client = SimpleNamespace(invoke=lambda **given: events.append(given))
+        now = replace(module.hub.refresh_now, plan_now=PlannerFunction(client, "planner"))
+        monkeypatch.setattr(module, "hub", replace(module.hub, refresh_now=now))
+        return events
+
+    def test_the_planner_opens_them(
+        self,
+        call,  # noqa: F811
+        ready,
+        planned,
+        refresh_queue,  # noqa: F811
+        monkeypatch,
+    ):
+        assign(ready, a_company(ready, "c2"))
+        a_company(ready, "c3")
+        status, body = call("POST", f"/products/{PRODUCT}/refresh")
+        assert (status, body["product"]) == (202, PRODUCT)
+        (invoked,) = planned
+        assert (invoked["FunctionName"], invoked["InvocationType"]) == ("planner", "Event")
+        event = json.loads(invoked["Payload"])
+        assert event["requested_by"] == CALLER
+
+        variables = {"STATE_TABLE": "StateTable", "REFRESH_QUEUE_URL": refresh_queue}
+        planner = imported("plan_refreshes", monkeypatch, REFRESH_JITTER_SECONDS="0", **variables)
+        assert planner.handler(event, LongContext()) == {"opened": 2}
+        for company_id in ("c1", "c2"):
+            _, shown = call("GET", f"/companies/{company_id}/products/{PRODUCT}/refresh")
+            assert (shown["slot"], shown["requested_by"]) == (body["run"], CALLER)
+        assert call("GET", f"/companies/c3/products/{PRODUCT}/refresh")[0] == 404
+
+    def test_one_that_is_not_registered_is_refused(self, call, ready, planned):  # noqa: F811
+        status, body = call("POST", "/products/nope/refresh")
+        assert (status, body["type"]) == (404, NOT_FOUND)
+        assert planned == []
+
+    def test_a_planner_that_cannot_be_started_is_told(self, call, ready):  # noqa: F811
+        answer = call("POST", f"/products/{PRODUCT}/refresh")
+        assert (answer[0], answer[1]["type"]) == (503, "urn:codat-hub:problem:unavailable")
+        assert "Retry-After" in answer.headers
+
+
+class TestByClientLevelSettings:
+    PATH = "/companies/c1/refresh"
+
+    def test_all_or_some_of_codats_data_types(self, call, table, refresh_queue):  # noqa: F811
+        a_company(table)
+        status, asked = call("POST", self.PATH, {"data_types": ["bills", "invoices"]})
+        assert (status, asked["status"], asked["product"]) == (202, "sent", None)
+        assert asked["data_types"] == ["bills", "invoices"]
+        assert call("GET", self.PATH) == (200, asked)
+        assert queued(refresh_queue) == [{"company_id": "c1", "product": None, "generation": 1}]
+        assert call("GET", PATH)[0] == 404  # that is another ticket
+
+    def test_refused_once_the_company_has_a_product(self, call, ready, refresh_queue):  # noqa: F811
+        status, body = call("POST", self.PATH)
+        assert (status, body["type"]) == (409, CONFLICT)
+        assert "on product-level settings" in body["detail"]
+        assert PRODUCT in body["detail"]
+        assert queued(refresh_queue) == []
+
+    def test_refused_for_unknown_data_types_companies_and_links(self, call, table):  # noqa: F811
+        assert call("POST", self.PATH)[0] == 404
+        a_company(table, linked=False)
+        status, body = call("POST", self.PATH)
+        assert (status, "no linked connection" in body["detail"]) == (409, True)
+        status, body = call("POST", self.PATH, {"data_types": ["nope"]})
+        assert (status, body["errors"][0]["field"]) == (400, "data_types[0]")
+        assert "none of the data types that Codat knows" in body["errors"][0]["message"]
+
+    def test_before_anybody_asked_there_is_nothing_to_show(self, call, table):  # noqa: F811
+        status, body = call("GET", self.PATH)
+        assert (status, "by client-level settings" in body["detail"]) == (404, True)

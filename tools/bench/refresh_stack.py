@@ -1,0 +1,249 @@
+"""Refreshes end to end on the deployed local stack: one slot, one ticket for each company.
+
+Companies and consents are written into the State table; everything from the slot on is the hub's
+own: planner, dispatcher by its minute, queue, worker, the sandbox, its webhooks, the projection.
+"""
+
+import json
+import re
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from math import ceil
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.state_table import StateTable
+from codat_hub.adapters.tickets import Tickets
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.company import Company, Connection, Stamp
+from codat_hub.domain.consent import Consent
+from codat_hub.domain.pace import LIMIT
+from codat_hub.domain.product import Kind, Product, Schedule
+from codat_hub.domain.ticket import Ticket
+from tools.local.codat import codat_client
+from tools.local.processes import StepFailed
+from tools.local.report import ConsoleReporter, show_failure
+from tools.local.stack import Description, LocalStack, Options
+
+PRODUCT: Final = "invoice-finance"
+DATA_TYPES: Final = ("invoices", "payments", "customers")
+_LINKED_OF_20: Final = 8  # seeded companies that have the product and are linked
+_BUCKET: Final = 5  # seconds: the burst is shown in such steps
+_POLL: Final = 3.0
+_AT_ONCE: Final = 8
+_REFRESH: Final = re.compile(r"/companies/([^/]+)/products/[^/]+/refresh")
+
+
+class _Unfilled(LocalStack):
+    """A hub that knows no company yet: what it knows is seeded here."""
+
+    def _fill(self, stack: Description) -> None:  # noqa: ARG002  # as its caller has it
+        return None
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What came of one slot. `calls`: every request of the hub to Codat, when it came in."""
+
+    slot: datetime
+    tickets: list[Ticket]
+    accepted: Counter[str]
+    refused: Counter[int]
+    calls: list[datetime]
+    dead: int
+
+    @property
+    def once(self) -> int:
+        return sum(self.accepted[one.company_id] == 1 for one in self.tickets)
+
+    @property
+    def busiest(self) -> int:
+        """The most calls in any 60 seconds."""
+        return _most(self.calls, timedelta(seconds=60))
+
+    @property
+    def shape(self) -> list[int]:
+        """Calls in each five seconds, from the first on."""
+        first = self.calls[0]
+        counts = Counter(int((at - first).total_seconds() // _BUCKET) for at in self.calls)
+        return [counts[step] for step in range(max(counts) + 1)]
+
+    @property
+    def wrong(self) -> list[str]:
+        """Name every expectation that did not hold."""
+        held = {
+            "every ticket is accepted, once": self.once == len(self.tickets),
+            "every read has come back": all(one.status == "completed" for one in self.tickets),
+            "nobody else was refreshed": sum(self.accepted.values()) == len(self.tickets),
+            f"never over {LIMIT} calls in 60 s": self.busiest <= LIMIT,
+            "no dead letters": self.dead == 0,
+        }
+        return [what for what, holds in held.items() if not holds]
+
+
+def run(console: Console, count: int, seconds: float) -> int:
+    """Play one slot of `count` companies; return the exit code."""
+    state = Path(tempfile.mkdtemp(prefix="codat-hub-bench-"))
+    seeded = 20 * ceil(count / _LINKED_OF_20)
+    local = _Unfilled(state, ConsoleReporter(console), Options(companies=seeded))
+    try:
+        bench = Bench(local, local.up())
+        company_ids = bench.seed(count)
+        console.print(f"  {count} of the sandbox's {seeded} companies are in the State table")
+        burst = bench.play(company_ids, seconds, lambda line: console.print(f"  {line}"))
+    except StepFailed as error:
+        show_failure(console, error)
+        return 1
+    finally:
+        local.down()
+        shutil.rmtree(state, ignore_errors=True)
+    if burst.calls:
+        _show(console, burst)
+    for what in burst.wrong:
+        console.print(f"[red]does not hold:[/] {what}")
+    return bool(burst.wrong)
+
+
+class Bench:
+    def __init__(self, local: LocalStack, stack: Description) -> None:
+        self.local = local
+        self.stack = stack
+        self.table = StateTable(local.emulator.client("dynamodb"), stack["state_table"])
+
+    def seed(self, count: int) -> list[str]:
+        """Let the hub know `count` linked companies with the product, and consent to it."""
+        schedule = Schedule("cron(0 3 1 1 ? *)")  # far off: the slot is fired by hand
+        product = Product(PRODUCT, Kind.CUSTOM, data_types=DATA_TYPES, schedule=schedule)
+        registry = ProductRegistry(self.table)
+        registry.replace([product], registry.read()[1], "bench")
+        chosen = [one["id"] for one in self._companies() if _may_be_read(one)][:count]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self._know, chosen))
+        return chosen
+
+    def _companies(self) -> Iterator[dict[str, Any]]:
+        page = 1
+        with self._codat() as codat:
+            while found := codat.get(f"/companies?pageSize=100&page={page}").json()["results"]:
+                yield from found
+                page += 1
+
+    def _know(self, company_id: str) -> None:
+        now = datetime.now(UTC)
+        link = Connection(Stamp(now, "bench"), "Linked", "gbol", "Accounting")
+        company = Company(company_id, products=(PRODUCT,), connections={"ledger": link})
+        Companies(self.table).put(company, 0)
+        consent = Consent(PRODUCT, now, "an owner", "1", DATA_TYPES)
+        assigned = Assignment(company_id, PRODUCT, Status.ASSIGNED, now, "bench", consent)
+        Assignments(self.table).put(assigned, 0)
+
+    def play(self, company_ids: list[str], seconds: float, say: Callable[[str], None]) -> Burst:
+        """Fire the slot, wait until every ticket is closed, look at what the sandbox saw."""
+        before = self._requests()[-1]["n"]
+        slot = datetime.now(UTC)
+        self._plan(slot)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            tickets = self._tickets(company_ids)
+            counts = Counter(one.status.value for one in tickets)
+            took = (datetime.now(UTC) - slot).total_seconds()
+            say(f"{took:4.0f} s  {', '.join(f'{n} {name}' for name, n in counts.items())}")
+            if len(tickets) == len(company_ids) == counts["completed"]:
+                break
+            time.sleep(_POLL)
+        return self._burst(slot, self._tickets(company_ids), before)
+
+    def _burst(self, slot: datetime, tickets: list[Ticket], before: int) -> Burst:
+        requests = [one for one in self._requests() if one["n"] > before]
+        accepted, refused = Counter[str](), Counter[int]()
+        for request in requests:
+            if (match := _REFRESH.search(request["path"])) is None:
+                continue
+            if request["status"] == 202 and not request["replayed"]:
+                accepted[match[1]] += 1
+            else:
+                refused[request["status"] or 0] += 1
+        calls = sorted(datetime.fromisoformat(one["time"]) for one in requests)
+        return Burst(slot, tickets, accepted, refused, calls, self._dead())
+
+    def _plan(self, slot: datetime) -> None:
+        event = {"product": PRODUCT, "scheduled_time": slot.isoformat()}
+        functions = self.local.emulator.client("lambda")
+        answer = functions.invoke(
+            FunctionName=self.stack["plan_refreshes"], Payload=json.dumps(event)
+        )
+        if "FunctionError" in answer:
+            raise RuntimeError(f"the planner failed: {answer['Payload'].read()!r}")
+
+    def _tickets(self, company_ids: list[str]) -> list[Ticket]:
+        found: list[Ticket] = []
+        for some in batched(company_ids, 100, strict=False):
+            tickets = Tickets(self.table).get_many([(one, PRODUCT) for one in some])
+            found += [ticket for ticket, _ in tickets.values()]
+        return found
+
+    def _requests(self) -> list[dict[str, Any]]:
+        """Return the requests that came to Codat's API; the sandbox's own are not among them."""
+        with self._codat() as codat:
+            found: list[dict[str, Any]] = codat.get("/_sandbox/requests").json()
+        return found
+
+    def _dead(self) -> int:
+        answer = self.local.emulator.client("sqs").get_queue_attributes(
+            QueueUrl=self.stack["refresh_dlq_url"], AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+    def _codat(self) -> Any:
+        about = {"url": self.stack["sandbox_url"], "api_key": self.stack["codat_api_key"]}
+        return codat_client(about)
+
+
+def _may_be_read(company: dict[str, Any]) -> bool:
+    linked = any(one["status"] == "Linked" for one in company["dataConnections"])
+    return PRODUCT in company["products"] and linked
+
+
+def _most(moments: list[datetime], window: timedelta) -> int:
+    """Return the most of these, which are in order, in any window of that length."""
+    first, most = 0, 0
+    for last, at in enumerate(moments):
+        while at - moments[first] >= window:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def _show(console: Console, burst: Burst) -> None:
+    calls, ended = burst.calls, Counter(one.status.value for one in burst.tickets)
+    table = Table(title=f"{len(burst.tickets)} tickets of one slot on the deployed local stack")
+    table.add_column("")
+    table.add_column("", justify="right")
+    rows = {
+        "accepted once each, by the sandbox's log": f"{burst.once} of {len(burst.tickets)}",
+        **{f"ended {status}": str(n) for status, n in sorted(ended.items())},
+        **{f"answered {status}": str(n) for status, n in sorted(burst.refused.items())},
+        "calls to Codat": str(len(calls)),
+        "most calls in 60 s": str(burst.busiest),
+        "most calls in one second": str(_most(calls, timedelta(seconds=1))),
+        "slot to first call, s": f"{(calls[0] - burst.slot).total_seconds():.0f}",
+        "first to last call, s": f"{(calls[-1] - calls[0]).total_seconds():.0f}",
+        "dead letters": str(burst.dead),
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(table)
+    console.print(f"calls in each {_BUCKET} s: {' '.join(map(str, burst.shape))}")
