@@ -152,6 +152,7 @@ class World:
         self.migrations = Migrations(
             self.ledger, self.executions, self.secrets, self.registry, now=self.now
         )
+        self.reserved = []
         self.lock = MigrationLock(self.ledger, self.executions)
         self.watch = WatchMigrations(self.migrations, now=self.now)
         self.operator = self.willing
@@ -328,6 +329,7 @@ class World:
         from codat_hub.handlers import run_migration_step  # noqa: PLC0415  # its environment first
 
         run_migration_step.parts = self.parts()
+        run_migration_step.reserve = lambda calls, until: self.reserved.append((calls, until))
         context = types.SimpleNamespace(
             get_remaining_time_in_millis=self.remaining,
             function_name="f",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,6 +17,7 @@ from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.migration_calls import MigrationCalls, Pace
 from codat_hub.adapters.codat.transport import Transport, new_http
 from codat_hub.adapters.consents import ConsentLedger
+from codat_hub.adapters.gates import Gates
 from codat_hub.adapters.manifests import Manifests
 from codat_hub.adapters.migrations import Migrations
 from codat_hub.adapters.product_registry import ProductRegistry
@@ -29,6 +31,7 @@ from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.client_binding import ClientBinding
 from codat_hub.usecases.migration.parts import Command, Limits, Parts
 from codat_hub.usecases.migration.steps import run_step
+from codat_hub.usecases.reserve_calls import ReserveCalls
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 _AWS = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 4})
 # The state machine runs this many chunks of a Map at once (MaxConcurrency in its definition).
 _AT_ONCE = 4
+_UNTIL_THE_NEXT = timedelta(minutes=1)
 _LAST_CALL = 40_000  # milliseconds: one call to Codat and what follows it fit into them
 
 settings = RunMigrationStepSettings.from_env()
@@ -63,6 +67,7 @@ parts = Parts(
         hub_url=settings.webhooks_url,
     ),
 )
+reserve = ReserveCalls(Gates(_table))
 
 
 @logger.inject_lambda_context
@@ -82,6 +87,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         state=event.get("state"),
         more_time=lambda: context.get_remaining_time_in_millis() > _LAST_CALL,
     )
+    if command.chunk is not None:  # many calls: the refreshes leave room for them
+        lasts = timedelta(milliseconds=context.get_remaining_time_in_millis())
+        reserve(
+            round(60 * settings.codat_calls_a_second), datetime.now(UTC) + lasts + _UNTIL_THE_NEXT
+        )
     logger.append_keys(migration_id=command.migration_id, step=step, direction=direction)
     answer = run_step(parts, step, direction, command)
     _count(step, command)

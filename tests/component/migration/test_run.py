@@ -3,6 +3,7 @@
 import random
 import types
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -460,3 +461,12 @@ def test_an_invocation_that_runs_out_of_time_goes_on_in_the_next(worlds):
     world.migrations.rollback(run.migration_id, OPERATOR)
     assert world.go().status == "rolled_back"
     assert world.codat_now() == before
+
+
+def test_refreshes_leave_room_for_its_calls_while_it_makes_many(worlds):
+    world = worlds()
+    assert world.migrate().status == "complete"
+    calls = {calls for calls, _ in world.reserved}
+    assert len(calls) == 1
+    assert 0 < calls.pop() < 870  # a minute, of what refreshes take at most
+    assert all(until > datetime.now(UTC) for _, until in world.reserved)
