@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from codat_hub.domain.data_type import DATA_TYPES
+from codat_hub.domain.data_types import DATA_TYPES
 from codat_hub.domain.new_company import Grant
 from codat_hub.errors import Invalid, Problem
 

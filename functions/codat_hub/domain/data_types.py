@@ -1,6 +1,7 @@
 """Codat's dataset statuses and data types, as far as a decision hangs on them. Both lists are open.
 
-Sources: Codat OAS PullOperation (statuses); Codat docs "Modified dates" (types without one).
+Sources: Codat OAS PullOperation (statuses) and DataStatus.dataType (data types); Codat docs
+"Modified dates" (types without one).
 """
 
 from typing import Final
@@ -17,6 +18,23 @@ _WITHOUT_MODIFIED_DATE: Final = frozenset(
         "commerce-companyInfo",
     }
 )
+_ACCOUNTING: Final = """
+    accountTransactions balanceSheet bankAccounts bankTransactions billCreditNotes billPayments
+    bills cashFlowStatement chartOfAccounts company creditNotes customers directCosts directIncomes
+    invoices itemReceipts items journalEntries journals paymentMethods payments profitAndLoss
+    purchaseOrders salesOrders suppliers taxRates trackingCategories transfers
+"""
+_BANKING: Final = """
+    banking-accountBalances banking-accounts banking-transactionCategories banking-transactions
+"""
+_COMMERCE: Final = """
+    commerce-companyInfo commerce-customers commerce-disputes commerce-locations commerce-orders
+    commerce-paymentMethods commerce-payments commerce-productCategories commerce-products
+    commerce-taxComponents commerce-transactions
+"""
+# Codat may add one at any time (docs: change policy). Its events are taken in all the same; only
+# registering it waits for an entry here, so that a mistyped name is never taken for a new one.
+DATA_TYPES: Final = tuple(f"{_ACCOUNTING} {_BANKING} {_COMMERCE}".split())
 
 
 def is_unsuccessful(status: str) -> bool:

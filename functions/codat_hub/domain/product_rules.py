@@ -7,7 +7,7 @@ from collections import Counter
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from codat_hub.domain.data_type import DATA_TYPES
+from codat_hub.domain.data_types import DATA_TYPES
 from codat_hub.domain.product import Kind
 from codat_hub.domain.read_event import STANDARD
 from codat_hub.domain.schedule_expression import problems as schedule_problems

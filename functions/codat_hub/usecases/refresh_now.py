@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from codat_hub.domain import ticket as ticket_rules
 from codat_hub.domain.assignment import Status as AssignmentStatus
-from codat_hub.domain.data_type import DATA_TYPES
+from codat_hub.domain.data_types import DATA_TYPES
 from codat_hub.domain.product import Kind
 from codat_hub.domain.refresh_message import RefreshMessage
 from codat_hub.domain.ticket import LONGEST, Status, Ticket

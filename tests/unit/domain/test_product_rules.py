@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.data_type import DATA_TYPES
+from codat_hub.domain.data_types import DATA_TYPES
 from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.domain.product_rules import (
     IDENTIFIER,
