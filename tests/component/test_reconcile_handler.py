@@ -61,6 +61,7 @@ def module(table, dynamodb, codat, monkeypatch):
         "SIGNING_SECRETS_ARN": signing,
         "WEBHOOKS_API_ID": API,
         "WEBHOOK_DOMAIN": "",
+        "MIGRATION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-2:123456789012:stateMachine:m",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

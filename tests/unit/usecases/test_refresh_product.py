@@ -12,7 +12,7 @@ from codat_hub.domain.company import Stamp
 from codat_hub.domain.product import Kind, Product
 from codat_hub.domain.rate_limit import reset
 from codat_hub.domain.refresh_message import RefreshMessage
-from codat_hub.domain.ticket import Status, Waits
+from codat_hub.domain.ticket import Status, Trouble, Waits
 from tests.refresh_world import DAILY, MINUTE, START, Died, World, a_product
 
 HOUR = timedelta(hours=1)
@@ -159,6 +159,16 @@ def test_a_stale_generation_makes_no_call(world):
     world.dispatcher()
     old = world.ticket().generation - 1
     assert world.worker(RefreshMessage("c1", "a", old)).outcome == "stale"
+    assert not world.codat.calls
+
+
+def test_a_message_that_comes_after_its_deadline_makes_no_call(world):
+    world.opened(trouble=Trouble("busy", "a read is in progress"), deadline=START + MINUTE)
+    world.dispatcher()
+    message = RefreshMessage("c1", "a", world.ticket().generation)
+    world.clock = START + MINUTE
+    assert world.worker(message).outcome == "still_syncing"
+    assert world.ticket().status is Status.STILL_SYNCING
     assert not world.codat.calls
 
 
