@@ -10,7 +10,7 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from tests.builders import SECRET, a_read_completed, signed_headers
-from tests.template import FUNCTIONS
+from tests.template import FUNCTIONS, RESOURCES, ROOT
 from tests.waiting import eventually
 from tools.build import build_dir
 
@@ -44,6 +44,10 @@ def without_put_item(template):
     for each in FUNCTIONS:
         body = changed["Resources"][each.logical_id]["Properties"]
         body["CodeUri"] = str(build_dir("local") / each.logical_id)
+    machine = changed["Resources"]["MigrationStateMachine"]["Properties"]
+    machine["DefinitionUri"] = str(
+        ROOT / RESOURCES["MigrationStateMachine"]["Properties"]["DefinitionUri"]
+    )
     layer = changed["Resources"]["Dependencies"]["Properties"]
     layer["ContentUri"] = str(build_dir("local") / "Dependencies")
     (policy,) = function["Policies"]
