@@ -5,9 +5,11 @@ import json
 import pytest
 
 from tests.component.sandbox.running import consuming
+from tests.system.conftest import Hub, Silent
 from tests.system.control_api import ControlApi
 from tests.waiting import eventually
 from tools.local.codat import codat_client
+from tools.local.stack import LocalStack, Options
 
 PRODUCTS = ["invoice-finance", "cashflow-insights", "lending"]
 OVER = {"complete", "rolled_back", "rollback_incomplete", "failed", "planned"}
@@ -99,6 +101,17 @@ CONNECTION = {
 
 
 @pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """A stack of its own: a migration takes in everything that other tests left behind."""
+    stack = LocalStack(tmp_path_factory.mktemp("migrated"), Silent(), Options())
+    try:
+        stack.up()
+        yield Hub(stack)
+    finally:
+        stack.down()
+
+
+@pytest.fixture(scope="module")
 def operator(hub):
     return Operator(hub)
 
@@ -120,7 +133,7 @@ def test_a_client_is_migrated_in_portal_mode_loses_nothing_and_is_rolled_back(
     asked = {"products": PRODUCTS, "webhooks": "portal"}
     dry = operator.call("POST", "/migrations", {**asked, "dry_run": True})["migration_id"]
     planned = operator.see_through(dry)
-    assert (planned["status"], operator.codat_now()) == ("planned", before)
+    assert (planned["status"], operator.codat_now()) == ("planned", before), planned["error"]
 
     migration = operator.call("POST", "/migrations", asked)["migration_id"]
     operator.call("POST", "/migrations", asked, expected=(409,))
