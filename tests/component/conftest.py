@@ -1,11 +1,23 @@
 """Component tests run handlers and adapters on moto; tables are made from template.yaml."""
 
+from dataclasses import dataclass
+
 import boto3
 import pytest
 from moto import mock_aws
 
 from tests.conftest import REGION
 from tests.template import RESOURCES
+
+
+@dataclass
+class Context:
+    """What Lambda tells a handler about its invocation."""
+
+    function_name: str = "receive-webhook"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-2:000000000000:function:receive-webhook"
+    aws_request_id: str = "request-1"
 
 
 @pytest.fixture

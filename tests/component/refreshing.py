@@ -15,7 +15,7 @@ from codat_hub.adapters.tickets import Tickets
 from codat_hub.domain.assignment import Assignment, Status
 from codat_hub.domain.company import Company, Connection, Stamp
 from codat_hub.domain.consent import Consent
-from tests.component.test_receive_webhook import Context
+from tests.component.conftest import Context
 from tests.conftest import REGION
 from tests.refresh_world import a_product
 

@@ -12,8 +12,7 @@ from codat_hub.domain.product_event import ProductEvent
 from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import Unavailable
 from tests.builders import an_event
-from tests.component.conftest import create_table
-from tests.component.test_receive_webhook import Context
+from tests.component.conftest import Context, create_table
 from tests.conftest import REGION
 from tests.histories import a_read, as_webhook, at, entry
 from tests.template import ROOT

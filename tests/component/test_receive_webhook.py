@@ -5,7 +5,6 @@ import importlib
 import json
 import string
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
@@ -15,19 +14,12 @@ from hypothesis import strategies as st
 
 from codat_hub.usecases.receive_webhook import Outcome
 from tests.builders import SECRET, a_read_completed, signed_headers
+from tests.component.conftest import Context
 from tests.template import RESOURCES, ROOT, resources
 from tools.sign_event import EXAMPLE_SECRET, sign_event
 
 MODULE = "codat_hub.handlers.receive_webhook"
 BODY = a_read_completed()
-
-
-@dataclass
-class Context:
-    function_name: str = "receive-webhook"
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:eu-west-2:000000000000:function:receive-webhook"
-    aws_request_id: str = "request-1"
 
 
 @pytest.fixture

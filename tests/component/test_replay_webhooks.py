@@ -19,8 +19,7 @@ from codat_hub.domain.replay import Parked, Received, Replay, Status, WebhookIds
 from codat_hub.domain.webhook_event import Delivery, place
 from codat_hub.errors import Unavailable
 from codat_hub.usecases.replay_webhooks import StartReplay
-from tests.component.conftest import create_table
-from tests.component.test_receive_webhook import Context
+from tests.component.conftest import Context, create_table
 from tests.conftest import REGION
 from tests.fakes import FakeReplays
 from tests.histories import PRODUCT, a_read, a_removal, as_webhook, at

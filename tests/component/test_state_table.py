@@ -37,6 +37,7 @@ from tests.component.conftest import create_table
 from tests.fakes import FakeCompanies, FakeRateLimits, FakeReadStates
 from tests.histories import PRODUCT, Ledger, a_read, at, entry, histories
 from tests.interleaving import NOW
+from tests.item_size import size_of
 
 
 @pytest.fixture
@@ -163,16 +164,6 @@ def test_whatever_dynamodb_says_no_with_the_caller_may_try_later(
 def test_an_item_over_400_kb_is_never_tried_again(table):
     with pytest.raises(NeverProjected):
         table.put(ItemKey("a", "b"), {"x": "x" * 500_000}, 0)
-
-
-def size_of(item) -> int:
-    """The bytes that DynamoDB bills, by its documented rules; near enough for a budget."""
-    kind, value = next(iter(item.items()))
-    if kind == "M":
-        return 3 + sum(len(name) + 1 + size_of(one) for name, one in value.items())
-    if kind == "L":
-        return 3 + sum(1 + size_of(one) for one in value)
-    return len(value) // 2 + 2 if kind == "N" else len(str(value))
 
 
 @pytest.mark.parametrize(

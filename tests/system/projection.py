@@ -9,12 +9,15 @@ from datetime import datetime
 from pathlib import Path
 
 import boto3
+import pytest
 
 from codat_hub.adapters.read_states import ReadStates
 from codat_hub.adapters.state_table import StateTable
 from codat_hub.domain.read_event import ReadEvent
 from tests.histories import PRODUCT, as_webhook
 from tests.waiting import eventually
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds processes in /proc")
 
 
 def of(event, company):

@@ -6,8 +6,8 @@ from datetime import datetime
 import jsonschema
 
 from codat_hub.adapters.companies import Companies
-from tests.component.test_state_table import size_of
 from tests.histories import PRODUCT, a_read, entry
+from tests.item_size import size_of
 from tests.system.projection import covered_until
 from tests.template import ROOT
 from tests.waiting import eventually

@@ -4,7 +4,6 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,7 @@ from tests.system.projection import (
     covered_until,
     function_of,
     kill_workers,
+    needs_proc,
     of,
     windows,
 )
@@ -56,9 +56,6 @@ def test_without_a_permission_nothing_is_lost_and_nothing_counts_twice(
     assert len(projection.details(company)) == 2
     assert windows(projection.details(company), "invoices")[1] == (at(1), at(2))
     assert projection.given_up() == 0
-
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds processes in /proc")
 
 
 @needs_proc

@@ -11,8 +11,14 @@ from codat_hub.adapters.replays import Replays
 from codat_hub.domain.webhook_event import Delivery, place
 from codat_hub.usecases.replay_webhooks import StartReplay
 from tests.histories import PRODUCT, Ledger, a_read, as_webhook
-from tests.system.projection import client_as, covered_until, function_of, kill_workers, of
-from tests.system.test_projection_faults import needs_proc
+from tests.system.projection import (
+    client_as,
+    covered_until,
+    function_of,
+    kill_workers,
+    needs_proc,
+    of,
+)
 from tests.waiting import eventually
 
 

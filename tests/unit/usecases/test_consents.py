@@ -13,7 +13,7 @@ from codat_hub.errors import Absent, Conflict, Invalid, OutcomeUnknown, WrongCli
 from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.remove_product import RemoveProduct
 from tests.fakes import FakeCompanies, FakeProductRegistry
-from tests.unit.usecases.test_assign_product import BY, COMPANY, LENDING, OTHER, PRODUCT, World
+from tests.unit.usecases.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
 
 WIDE = Grant("J. Baker", "1", ("invoices", "payments"))
 NARROW = Grant("J. Baker", "1", ("invoices",))

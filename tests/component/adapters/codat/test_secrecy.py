@@ -145,7 +145,7 @@ def test_no_repr_shows_the_key(make):
 
 @pytest.mark.parametrize("key", [f"{RAW}\n", f"  {RAW}\r\n", f"{RAW}\n{RAW}", f"{RAW}\0é\u2028"])
 def test_a_key_with_odd_characters_is_sent_encoded_and_never_as_a_broken_header(wire, logged, key):
-    codat = CodatClient(Transport(new_http(), GivenKey(key), base_url=wire.url, timeouts=QUICK))
+    codat = CodatClient(Transport(new_http(), GivenKey(key), base_url=wire.url))
     wire.script = reply(401, {"error": "Unauthorized"})
     with pytest.raises(errors.Unauthorized) as caught:
         codat.company("c1")

@@ -20,14 +20,8 @@ from codat_hub.domain.consent import Consent
 from codat_hub.domain.product import Kind, Product
 from codat_hub.domain.ticket import LONGEST, Trouble, Waits
 from codat_hub.domain.ticket import Status as TicketStatus
+from tests.component.api.conftest import CALLER
 from tests.component.refreshing import LongContext, imported
-from tests.component.test_control_api import (  # noqa: F401  # fixtures
-    CALLER,
-    call,
-    group,
-    module,
-    refresh_queue,
-)
 from tests.conftest import REGION
 from tests.refresh_world import a_product
 
@@ -45,7 +39,7 @@ def codat():
 
 
 @pytest.fixture
-def table(module, dynamodb):  # noqa: F811
+def table(module, dynamodb):
     made = StateTable(dynamodb, "StateTable")
     products = [
         a_product(PRODUCT, data_types=("invoices", "payments")),
@@ -82,7 +76,7 @@ def queued(url):
 
 
 class TestOneProductOfACompany:
-    def test_it_is_on_its_way_before_the_answer(self, call, ready, refresh_queue):  # noqa: F811
+    def test_it_is_on_its_way_before_the_answer(self, call, ready, refresh_queue):
         status, asked = call("POST", PATH)
         assert (status, asked["status"], asked["attempts"]) == (202, "sent", 0)
         assert (asked["company_id"], asked["product"]) == ("c1", PRODUCT)
@@ -92,19 +86,19 @@ class TestOneProductOfACompany:
         assert queued(refresh_queue) == [{"company_id": "c1", "product": PRODUCT, "generation": 1}]
         assert call("GET", PATH) == (200, asked)
 
-    def test_asked_again_it_is_the_same_refresh(self, call, ready, refresh_queue):  # noqa: F811
+    def test_asked_again_it_is_the_same_refresh(self, call, ready, refresh_queue):
         first = call("POST", PATH)
         assert call("POST", PATH) == first
         assert len(queued(refresh_queue)) == 1
 
-    def test_some_data_types_and_then_all_of_them(self, call, ready, refresh_queue):  # noqa: F811
+    def test_some_data_types_and_then_all_of_them(self, call, ready, refresh_queue):
         status, asked = call("POST", PATH, {"data_types": ["payments"]})
         assert (status, asked["data_types"]) == (202, ["payments"])
         assert call("POST", PATH, {"data_types": ["payments"]})[1] == asked
         assert call("POST", PATH)[1]["data_types"] is None
         assert {one["generation"] for one in queued(refresh_queue)} == {1, 2}
 
-    def test_what_went_wrong_and_what_keeps_it_back_is_shown(self, call, ready):  # noqa: F811
+    def test_what_went_wrong_and_what_keeps_it_back_is_shown(self, call, ready):
         call("POST", PATH)
         tickets = Tickets(ready)
         ticket, version = tickets.get("c1", PRODUCT)
@@ -121,7 +115,7 @@ class TestOneProductOfACompany:
             "correlation_id": "corr-1",
         }
 
-    def test_cancelled_it_is_over_and_a_repeat_changes_nothing(self, call, ready):  # noqa: F811
+    def test_cancelled_it_is_over_and_a_repeat_changes_nothing(self, call, ready):
         call("POST", PATH)
         status, stopped = call("DELETE", PATH)
         assert (status, stopped["status"], stopped["next_attempt_at"]) == (200, "cancelled", None)
@@ -130,7 +124,7 @@ class TestOneProductOfACompany:
         assert call("GET", PATH) == (200, stopped)
         assert call("POST", PATH)[1]["status"] == "sent"
 
-    def test_before_anybody_asked_there_is_nothing_to_show(self, call, ready):  # noqa: F811
+    def test_before_anybody_asked_there_is_nothing_to_show(self, call, ready):
         for method in ("GET", "DELETE"):
             status, body = call(method, PATH)
             assert (status, body["type"]) == (404, NOT_FOUND)
@@ -141,11 +135,11 @@ class TestRefusals:
     """Each says why, and nothing is queued."""
 
     @pytest.fixture(autouse=True)
-    def nothing_is_queued(self, refresh_queue):  # noqa: F811
+    def nothing_is_queued(self, refresh_queue):
         yield
         assert queued(refresh_queue) == []
 
-    def test_of_what_nobody_knows(self, call, table):  # noqa: F811
+    def test_of_what_nobody_knows(self, call, table):
         status, body = call("POST", PATH)
         assert (status, body["type"]) == (404, NOT_FOUND)
         assert body["detail"] == "No company c1 is known."
@@ -153,20 +147,20 @@ class TestRefusals:
         assert (status, body["type"]) == (404, NOT_FOUND)
         assert "No product nope is registered" in body["detail"]
 
-    def test_of_a_standard_product(self, call, ready):  # noqa: F811
+    def test_of_a_standard_product(self, call, ready):
         for path in ("/companies/c1/products/lending/refresh", "/products/lending/refresh"):
             status, body = call("POST", path)
             assert (status, body["type"]) == (409, CONFLICT)
             assert "lending is a standard product" in body["detail"]
 
-    def test_without_a_linked_connection(self, call, table):  # noqa: F811
+    def test_without_a_linked_connection(self, call, table):
         assign(table, a_company(table, linked=False))
         status, body = call("POST", PATH)
         assert (status, body["type"]) == (409, CONFLICT)
         assert "no linked connection" in body["detail"]
 
     @pytest.mark.parametrize("status", [Status.ADDING, Status.REMOVING, Status.STALE])
-    def test_of_a_product_that_the_company_does_not_have(self, call, table, status):  # noqa: F811
+    def test_of_a_product_that_the_company_does_not_have(self, call, table, status):
         assign(table, a_company(table), status=status)
         answered, body = call("POST", PATH)
         assert (answered, body["type"]) == (409, CONFLICT)
@@ -174,14 +168,14 @@ class TestRefusals:
         assert f"PUT /companies/c1/products/{PRODUCT} first" in body["detail"]
 
     @pytest.mark.parametrize("agreed", [None, ("invoices",)])
-    def test_without_a_consent_that_covers_it(self, call, table, agreed):  # noqa: F811
+    def test_without_a_consent_that_covers_it(self, call, table, agreed):
         assign(table, a_company(table), agreed=agreed)
         status, body = call("POST", PATH)
         assert (status, body["type"]) == (409, CONFLICT)
         assert "No active consent covers all data types" in body["detail"]
         assert f"PUT /companies/c1/consents/{PRODUCT} first" in body["detail"]
 
-    def test_of_data_types_that_the_product_has_not(self, call, ready):  # noqa: F811
+    def test_of_data_types_that_the_product_has_not(self, call, ready):
         status, body = call("POST", PATH, {"data_types": ["invoices", "bills", "nope"]})
         assert status == 400
         assert [(one["field"], one["value"], one["allowed"]) for one in body["errors"]] == [
@@ -192,7 +186,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "body", [{"data_types": []}, {"data_types": "invoices"}, {"types": ["invoices"]}]
     )
-    def test_of_a_body_that_says_nothing(self, call, ready, body):  # noqa: F811
+    def test_of_a_body_that_says_nothing(self, call, ready, body):
         status, told = call("POST", PATH, body)
         assert (status, told["type"]) == (400, "urn:codat-hub:problem:invalid")
         assert call("GET", PATH)[0] == 404
@@ -200,7 +194,7 @@ class TestRefusals:
 
 class TestAllCompaniesOfAProduct:
     @pytest.fixture
-    def planned(self, module, monkeypatch):  # noqa: F811
+    def planned(self, module, monkeypatch):
         """The events that the planner's function is invoked with."""
         events = []
         client = SimpleNamespace(invoke=lambda **given: events.append(given))
@@ -210,10 +204,10 @@ class TestAllCompaniesOfAProduct:
 
     def test_the_planner_opens_them(
         self,
-        call,  # noqa: F811
+        call,
         ready,
         planned,
-        refresh_queue,  # noqa: F811
+        refresh_queue,
         monkeypatch,
     ):
         assign(ready, a_company(ready, "c2"))
@@ -233,12 +227,12 @@ class TestAllCompaniesOfAProduct:
             assert (shown["slot"], shown["requested_by"]) == (body["run"], CALLER)
         assert call("GET", f"/companies/c3/products/{PRODUCT}/refresh")[0] == 404
 
-    def test_one_that_is_not_registered_is_refused(self, call, ready, planned):  # noqa: F811
+    def test_one_that_is_not_registered_is_refused(self, call, ready, planned):
         status, body = call("POST", "/products/nope/refresh")
         assert (status, body["type"]) == (404, NOT_FOUND)
         assert planned == []
 
-    def test_a_planner_that_cannot_be_started_is_told(self, call, ready):  # noqa: F811
+    def test_a_planner_that_cannot_be_started_is_told(self, call, ready):
         answer = call("POST", f"/products/{PRODUCT}/refresh")
         assert (answer[0], answer[1]["type"]) == (503, "urn:codat-hub:problem:unavailable")
         assert "Retry-After" in answer.headers
@@ -247,7 +241,7 @@ class TestAllCompaniesOfAProduct:
 class TestByClientLevelSettings:
     PATH = "/companies/c1/refresh"
 
-    def test_all_or_some_of_codats_data_types(self, call, table, refresh_queue):  # noqa: F811
+    def test_all_or_some_of_codats_data_types(self, call, table, refresh_queue):
         a_company(table)
         status, asked = call("POST", self.PATH, {"data_types": ["bills", "invoices"]})
         assert (status, asked["status"], asked["product"]) == (202, "sent", None)
@@ -256,14 +250,14 @@ class TestByClientLevelSettings:
         assert queued(refresh_queue) == [{"company_id": "c1", "product": None, "generation": 1}]
         assert call("GET", PATH)[0] == 404  # that is another ticket
 
-    def test_refused_once_the_company_has_a_product(self, call, ready, refresh_queue):  # noqa: F811
+    def test_refused_once_the_company_has_a_product(self, call, ready, refresh_queue):
         status, body = call("POST", self.PATH)
         assert (status, body["type"]) == (409, CONFLICT)
         assert "on product-level settings" in body["detail"]
         assert PRODUCT in body["detail"]
         assert queued(refresh_queue) == []
 
-    def test_refused_for_unknown_data_types_companies_and_links(self, call, table):  # noqa: F811
+    def test_refused_for_unknown_data_types_companies_and_links(self, call, table):
         assert call("POST", self.PATH)[0] == 404
         a_company(table, linked=False)
         status, body = call("POST", self.PATH)
@@ -272,6 +266,6 @@ class TestByClientLevelSettings:
         assert (status, body["errors"][0]["field"]) == (400, "data_types[0]")
         assert "none of the data types that Codat knows" in body["errors"][0]["message"]
 
-    def test_before_anybody_asked_there_is_nothing_to_show(self, call, table):  # noqa: F811
+    def test_before_anybody_asked_there_is_nothing_to_show(self, call, table):
         status, body = call("GET", self.PATH)
         assert (status, "by client-level settings" in body["detail"]) == (404, True)

@@ -22,12 +22,6 @@ from codat_hub.domain.drift import Drift, Kind
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
 from tests.component.reconciling import PRODUCTS
-from tests.component.test_control_api import (  # noqa: F401  # fixtures
-    call,
-    group,
-    module,
-    refresh_queue,
-)
 from tests.conftest import REGION
 
 NOW = datetime.now(UTC)
@@ -42,7 +36,7 @@ def codat():
 
 
 @pytest.fixture
-def table(module, dynamodb):  # noqa: F811
+def table(module, dynamodb):
     made = StateTable(dynamodb, "StateTable")
     assert ProductRegistry(made).replace(PRODUCTS, 0)
     return made
@@ -55,7 +49,7 @@ def queued(name):
     return [one["Body"] for one in answer.get("Messages", [])]
 
 
-def pages(call, path, name, **query):  # noqa: F811
+def pages(call, path, name, **query):
     """Walk all pages; return the items and how many pages there were."""
     found, count, cursor = [], 0, None
     while True:
@@ -69,7 +63,7 @@ def pages(call, path, name, **query):  # noqa: F811
 
 
 class TestReconciles:
-    def test_one_that_is_asked_for_is_queued_and_a_second_request_joins_it(self, call, table):  # noqa: F811
+    def test_one_that_is_asked_for_is_queued_and_a_second_request_joins_it(self, call, table):
         status, body = call("POST", "/reconciles")
         assert (status, body["status"]) == (202, "queued")
         assert body["requested_by"].endswith("/ann")
@@ -81,7 +75,7 @@ class TestReconciles:
         _, listed = call("GET", "/reconciles")
         assert [one["reconcile_id"] for one in listed["reconciles"]] == [body["reconcile_id"]]
 
-    def test_runs_are_paged_the_newest_first(self, call, table):  # noqa: F811
+    def test_runs_are_paged_the_newest_first(self, call, table):
         runs = ReconcileRuns(table)
         for number in range(5):
             assert runs.put(Run(f"2026112{number}", "ann", NOW), 0)
@@ -89,7 +83,7 @@ class TestReconciles:
         assert [one["reconcile_id"] for one in found] == [f"2026112{n}" for n in (4, 3, 2, 1, 0)]
         assert count == 3
 
-    def test_drift_is_explained_filtered_and_paged(self, call, table):  # noqa: F811
+    def test_drift_is_explained_filtered_and_paged(self, call, table):
         runs = ReconcileRuns(table)
         run = Run("r1", "ann", NOW)
         for step in range(130):
@@ -120,7 +114,7 @@ class TestReconciles:
         found, _ = pages(call, "/reconciles/r1", "items", kind="webhook_missing", limit="2")
         assert [one["severity"] for one in found] == ["unsafe"] * 3
 
-    def test_one_that_is_not_there_is_a_404_and_nonsense_a_400(self, call, table):  # noqa: F811
+    def test_one_that_is_not_there_is_a_404_and_nonsense_a_400(self, call, table):
         assert call("GET", "/reconciles/none")[0] == 404
         assert call("GET", "/reconciles", query={"cursor": "x"})[0] == 400
         assert call("GET", "/reconciles", query={"limit": "0"})[0] == 400
@@ -153,12 +147,12 @@ class TestFreshness:
 
     @pytest.mark.parametrize("limit", ["1", "7", "200"])
     @pytest.mark.parametrize("product", [None, "invoice-finance"])
-    def test_every_assignment_comes_once_whatever_the_page(self, call, companies, limit, product):  # noqa: F811
+    def test_every_assignment_comes_once_whatever_the_page(self, call, companies, limit, product):
         query = {"limit": limit} | ({"product": product} if product else {})
         found, _ = pages(call, "/freshness", "freshness", **query)
         assert sorted(one["company_id"] for one in found) == companies
 
-    def test_only_what_can_be_read_is_overdue(self, call, companies):  # noqa: F811
+    def test_only_what_can_be_read_is_overdue(self, call, companies):
         found, _ = pages(call, "/freshness", "freshness", overdue="true", limit="5")
         linked = [one for number, one in enumerate(companies) if number % 3]
         assert sorted(one["company_id"] for one in found) == linked
@@ -170,7 +164,7 @@ class TestFreshness:
 
     def test_one_company_is_shown_with_all_its_products_and_nothing_for_an_unknown(
         self,
-        call,  # noqa: F811
+        call,
         companies,
     ):
         _, body = call("GET", "/freshness", query={"company": "c01"})
@@ -186,7 +180,7 @@ class TestFreshness:
 
 
 class TestStatus:
-    def test_a_new_hub_says_what_it_does_not_know(self, call, table):  # noqa: F811
+    def test_a_new_hub_says_what_it_does_not_know(self, call, table):
         status, body = call("GET", "/status")
         assert status == 200
         assert body["environment"] == "dev"
@@ -203,7 +197,7 @@ class TestStatus:
             "lending",
         ]
 
-    def test_it_shows_what_the_last_whole_reconcile_found(self, call, table):  # noqa: F811
+    def test_it_shows_what_the_last_whole_reconcile_found(self, call, table):
         runs = ReconcileRuns(table)
         consumers = {"platform": {"at_codat": True, "enabled": True, "secret": False}}
         stepped = Stepped(
@@ -227,19 +221,19 @@ class TestStatus:
         assert body["last_reconcile"]["status"] == "failed"
         assert body["calls_barred_until"] is not None
 
-    def test_a_limit_that_is_over_bars_nothing(self, call, table):  # noqa: F811
+    def test_a_limit_that_is_over_bars_nothing(self, call, table):
         assert RateLimits(table).put(RateLimit(Stamp(NOW, "e"), NOW - timedelta(seconds=1)), 0)
         assert call("GET", "/status")[1]["calls_barred_until"] is None
 
 
 class TestReplays:
-    def test_one_is_queued_and_can_be_looked_at(self, call, table):  # noqa: F811
+    def test_one_is_queued_and_can_be_looked_at(self, call, table):
         status, body = call("POST", "/replays", {"webhook_ids": ["msg_1"]})
         assert (status, body["status"]) == (202, "queued")
         assert queued("replays") == [body["replay_id"]]
         assert call("GET", f"/replays/{body['replay_id']}") == (200, body)
 
-    def test_the_same_key_is_the_same_replay_and_never_another_one(self, call, table):  # noqa: F811
+    def test_the_same_key_is_the_same_replay_and_never_another_one(self, call, table):
         _, body = call("POST", "/replays", {"parked": True}, key="k1")
         status, again = call("POST", "/replays", {"parked": True}, key="k1")
         assert (status, again) == (202, body)
@@ -259,11 +253,11 @@ class TestReplays:
             {"anything": 1},
         ],
     )
-    def test_what_is_to_be_replayed_must_be_said_well(self, call, table, selection):  # noqa: F811
+    def test_what_is_to_be_replayed_must_be_said_well(self, call, table, selection):
         status, body = call("POST", "/replays", selection)
         assert status == 400
         assert body["errors"]
         assert queued("replays") == []
 
-    def test_one_that_is_not_there_is_a_404(self, call, table):  # noqa: F811
+    def test_one_that_is_not_there_is_a_404(self, call, table):
         assert call("GET", "/replays/none")[0] == 404
