@@ -184,6 +184,9 @@ class FakeClientChecks:
         self.kept = check
 
 
+_LAST = ItemKey("\U0010ffff", "")  # behind every key of one rank
+
+
 class FakeStateTable:
     """The State table in memory: versions, index and all; counts what DynamoDB would bill.
 
@@ -217,9 +220,15 @@ class FakeStateTable:
     def listed(self, group, *, after=None, up_to=None, limit=100):
         self.reads += 1
         ranks = self.index.get(group, [])
-        first = 0 if after is None else bisect_right(ranks, (after, ItemKey("\U0010ffff", "")))
-        last = len(ranks) if up_to is None else bisect_right(ranks, (up_to, ItemKey("", "")))
+        first = 0 if after is None else bisect_right(ranks, (after, _LAST))
+        last = len(ranks) if up_to is None else bisect_right(ranks, (up_to, _LAST))
         return ranks[first : min(last, first + limit)]
+
+    def latest(self, group, *, before=None, limit=100):
+        self.reads += 1
+        ranks = self.index.get(group, [])
+        last = len(ranks) if before is None else bisect_left(ranks, (before, ItemKey("", "")))
+        return ranks[:last][: -limit - 1 : -1]
 
     def put(self, key, attributes, version, listed=None):
         self.before_put()

@@ -1,4 +1,4 @@
-"""A hub that reconciles with a sandbox of this process: real adapters, moto's State table."""
+"""A hub that reconciles with a sandbox of this process: real adapters, whichever State table."""
 
 import warnings
 from collections import Counter
@@ -13,7 +13,6 @@ from codat_hub.adapters.codat.observer import Observer
 from codat_hub.adapters.codat.transport import Transport
 from codat_hub.adapters.codat_companies import CodatCompanies
 from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.read_states import ReadStates
 from codat_hub.adapters.reconcile_runs import ReconcileRuns
@@ -32,7 +31,7 @@ from codat_hub.usecases.reconcile_account import CheckAccount
 from codat_hub.usecases.reconcile_companies import CheckCompanies
 from codat_hub.usecases.reconcile_directory import CheckDirectory
 from codat_hub.usecases.remove_product import RemoveProduct
-from tests.fakes import FakeMigrations
+from tests.fakes import FakeConsentLedger, FakeMigrations, FakeStateTable
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox
@@ -99,8 +98,8 @@ def _kind(path):
     return "/".join("*" if len(part) == 36 else part for part in path.split("/"))
 
 
-class CountingTable(StateTable):
-    """Counts puts by the kind of their item."""
+class Counting:
+    """A State table that counts puts by the kind of their item."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -109,6 +108,14 @@ class CountingTable(StateTable):
     def put(self, key, *args, **kwargs):
         self.puts[f"{key.pk.partition('#')[0]}/{key.sk.partition('#')[0]}"] += 1
         return super().put(key, *args, **kwargs)
+
+
+class InMemory(Counting, FakeStateTable):
+    """Fifty times as fast as moto's."""
+
+
+class OnDynamoDB(Counting, StateTable):
+    """moto's, where this is about DynamoDB itself."""
 
 
 @dataclass
@@ -132,11 +139,10 @@ class Secrets:
 class Hub:
     """`restarted()` is the same hub in another process."""
 
-    def __init__(self, dynamodb, table_name, codat, clock=None, client_id=None):
-        self._dynamodb, self._table_name = dynamodb, table_name
+    def __init__(self, codat, table=None, ledger=None, clock=None, client_id=None):
         self.codat, self.clock = codat, clock or Clock()
         self.client_id = codat.client_id if client_id is None else client_id
-        self.table = CountingTable(dynamodb, table_name)
+        self.table, self.ledger = table or InMemory(), ledger or FakeConsentLedger()
         self.companies, self.assignments = Companies(self.table), Assignments(self.table)
         self.registry, self.runs = ProductRegistry(self.table), ReconcileRuns(self.table)
         self.read_states = ReadStates(self.table)
@@ -146,7 +152,6 @@ class Hub:
         self.binding = ClientBinding(
             codat.client, ClientChecks(self.table), self.client_id, now=self.clock
         )
-        self.ledger = ConsentLedger(dynamodb, "ConsentsTable")
         pairs = Pairs(
             CodatCompanies(codat.client),
             self.assignments,
@@ -194,7 +199,7 @@ class Hub:
         }
 
     def restarted(self):
-        return Hub(self._dynamodb, self._table_name, self.codat, self.clock, self.client_id)
+        return Hub(self.codat, self.table, self.ledger, self.clock, self.client_id)
 
     def register(self, *products):
         _, version = self.registry.read()

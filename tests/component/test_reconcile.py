@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.domain.assignment import Status
 from codat_hub.domain.company import DELETED
 from codat_hub.domain.consent import ConsentEntry
@@ -16,7 +17,7 @@ from codat_hub.domain.reconcile_run import MOST_TROUBLES
 from codat_hub.domain.reconcile_run import Status as RunStatus
 from codat_hub.errors import WrongClient
 from tests.component.conftest import create_table
-from tests.component.reconciling import API, PRODUCTS, Codats, Hub
+from tests.component.reconciling import API, PRODUCTS, Codats, Hub, OnDynamoDB
 
 URL = f"https://{API}.execute-api.eu-west-2.amazonaws.com/dev/webhooks/codat"
 
@@ -27,9 +28,16 @@ def codat():
 
 
 @pytest.fixture
-def hub(dynamodb, codat):
-    create_table(dynamodb, "ConsentsTable")
-    made = Hub(dynamodb, create_table(dynamodb, "StateTable"), codat)
+def hub(codat):
+    made = Hub(codat)
+    made.register()
+    return made
+
+
+@pytest.fixture
+def on_dynamodb(dynamodb, codat):
+    table = OnDynamoDB(dynamodb, create_table(dynamodb, "StateTable"))
+    made = Hub(codat, table, ConsentLedger(dynamodb, create_table(dynamodb, "ConsentsTable")))
     made.register()
     return made
 
@@ -72,6 +80,26 @@ def test_an_empty_directory_is_imported_whole(hub):
         assert {name: one.status for name, one in entry.connections.items()} == statuses
     unknown = [one for one in hub.drift(run) if one.kind is Kind.COMPANY_UNKNOWN]
     assert all(one.mended for one in unknown)
+
+
+def test_on_dynamodb_a_killed_run_goes_on_and_the_next_writes_nothing(on_dynamodb):
+    hub = on_dynamodb
+    run = hub.begin("test")
+    with pytest.raises(KeyboardInterrupt):
+        hub.go_on(run, killed_after(2))
+    hub.clock.ahead += timedelta(minutes=6)
+    assert hub.restarted().go_on(run) is True
+    kept, _ = hub.runs.get(run.reconcile_id)
+    assert kinds(hub, kept)[Kind.COMPANY_UNKNOWN] == 20
+    for product in PRODUCTS:
+        hub.consent(first(hub, product.identifier).id, product.identifier)
+
+    hub.clock.ahead += timedelta(minutes=2)
+    hub.table.puts.clear()
+    again = hub.run()
+    assert again.status is RunStatus.COMPLETE
+    assert not [name for name in hub.table.puts if name.startswith("COMPANY")]
+    assert hub.runs.latest() == [again, kept]
 
 
 def test_products_without_consent_are_listed_and_never_removed(hub):
@@ -369,9 +397,9 @@ def a_state(keys, at):
 
 class TestTheBoundClient:
     @pytest.fixture
-    def bound(self, dynamodb, codat):
+    def bound(self, codat):
         def made(client_id):
-            hub = Hub(dynamodb, create_table(dynamodb, "StateTable"), codat, client_id=client_id)
+            hub = Hub(codat, client_id=client_id)
             hub.register()
             return hub
 

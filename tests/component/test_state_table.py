@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from codat_hub.adapters.assignments import Assignments
 from codat_hub.adapters.companies import Companies
@@ -34,7 +35,7 @@ from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
 from codat_hub.errors import NeverProjected, Unavailable
 from tests.builders import COMPANY
 from tests.component.conftest import create_table
-from tests.fakes import FakeCompanies, FakeRateLimits, FakeReadStates
+from tests.fakes import FakeCompanies, FakeRateLimits, FakeReadStates, FakeStateTable
 from tests.histories import PRODUCT, Ledger, a_read, at, entry, histories
 from tests.interleaving import NOW
 from tests.item_size import size_of
@@ -159,6 +160,56 @@ def test_whatever_dynamodb_says_no_with_the_caller_may_try_later(
         table.put(ItemKey("a", "b"), {}, 0)
     with pytest.raises(Unavailable):
         table.get(ItemKey("a", "b"))
+
+
+KEYS = st.builds(ItemKey, st.sampled_from(["a", "b"]), st.sampled_from(["x#1", "x#2", "y"]))
+RANKS = st.none() | st.sampled_from(["1", "2", "3"])
+VERSIONS = st.integers(0, 2)
+LISTED = st.none() | st.builds(Listed, st.sampled_from(["g", "h"]), st.sampled_from(["1", "2"]))
+PUTS = st.tuples(KEYS, st.just({"n": "v"}), VERSIONS, LISTED)
+GUARD = ItemKey("guard", "x")
+CALLS = st.one_of(
+    st.tuples(st.just("put"), PUTS, st.just({})),
+    st.tuples(
+        st.just("put_while"),
+        st.tuples(
+            st.just(GUARD),
+            st.integers(0, 1),
+            st.lists(PUTS.map(lambda put: put[:3]), max_size=2, unique_by=lambda put: put[0]),
+        ),
+        st.just({}),
+    ),
+    st.tuples(st.just("get"), st.tuples(KEYS), st.just({})),
+    st.tuples(st.just("get_many"), st.tuples(st.lists(KEYS, max_size=3)), st.just({})),
+    st.tuples(st.just("under"), st.just((ItemKey("a", "x#"),)), st.just({})),
+    st.tuples(
+        st.just("listed"),
+        st.just(("g",)),
+        st.fixed_dictionaries({"after": RANKS, "up_to": RANKS, "limit": st.integers(1, 3)}),
+    ),
+    st.tuples(
+        st.just("latest"),
+        st.just(("g",)),
+        st.fixed_dictionaries({"before": RANKS, "limit": st.integers(1, 3)}),
+    ),
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(calls=st.lists(CALLS, min_size=5, max_size=20))
+def test_the_tests_table_in_memory_answers_as_dynamodb_does(dynamodb, calls):
+    name = create_table(dynamodb, "StateTable")
+    try:
+        tables = FakeStateTable(), StateTable(dynamodb, name)
+        for call, given_, options in calls:
+            fake, real = (getattr(table, call)(*given_, **options) for table in tables)
+            if call in {"listed", "latest"}:  # which of the same rank comes first is open
+                fake, real = ([rank for rank, _ in found] for found in (fake, real))
+            assert fake == real
+    finally:
+        dynamodb.delete_table(TableName=name)
 
 
 def test_an_item_over_400_kb_is_never_tried_again(table):

@@ -1,13 +1,12 @@
 """A reconcile of many companies, with and without drift; run by hand.
 
-    python -m tools.bench.reconcile [companies]
-
-Starts the sandbox with that many companies (10,000) and the State table on moto, in this process,
+Starts the sandbox with that many companies and the State table on moto, in this process,
 and prints what each run took: calls to Codat, items written, seconds. Calls are as fast as the
 sandbox answers; in Lambda they are ten a second at most. One of the runs is killed half-way. Exits
 with 1 if the calls are not the fewest possible.
 """
 
+import argparse
 import os
 import sys
 import time
@@ -38,10 +37,10 @@ def main(companies: int) -> int:
     made = import_module("tests.component.reconciling")
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
-        create_table(dynamodb, "ConsentsTable")
+        table = made.OnDynamoDB(dynamodb, create_table(dynamodb, "StateTable"))
         began = time.perf_counter()
         codat = made.Codats(companies)
-        hub = made.Hub(dynamodb, create_table(dynamodb, "StateTable"), codat)
+        hub = made.Hub(codat, table)
         hub.register()
         print(f"{companies} companies seeded in {time.perf_counter() - began:.0f} s")
         return Bench(hub, companies).run()
@@ -136,4 +135,6 @@ class Bench:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int((sys.argv[1:] or ["10000"])[0])))
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.reconcile", description=__doc__)
+    parser.add_argument("--companies", type=int, default=10_000, help="(default 10,000)")
+    sys.exit(main(parser.parse_args().companies))

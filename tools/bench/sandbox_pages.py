@@ -1,11 +1,10 @@
 """How long the sandbox takes for a page of companies; run by hand, asserts nothing.
 
-    python tools/bench/sandbox_pages.py [companies] [requests]
-
 Starts the real process with that many companies, gives every company three products, and times
 GET /companies over HTTP from one client, in milliseconds.
 """
 
+import argparse
 import base64
 import json
 import statistics
@@ -90,5 +89,10 @@ def _time(client: httpx.Client, params: dict[str, int | str]) -> float:
 
 
 if __name__ == "__main__":
-    given = [int(one) for one in sys.argv[1:]]
-    main(*(given + [1000, 200][len(given) :]))
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench.sandbox_pages", description=__doc__
+    )
+    parser.add_argument("--companies", type=int, default=1000, help="(default 1,000)")
+    parser.add_argument("--requests", type=int, default=200, help="(default 200)")
+    given = parser.parse_args()
+    main(given.companies, given.requests)
