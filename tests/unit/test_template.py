@@ -567,6 +567,13 @@ class TestRefreshes:
         }
         assert any("ScheduleFailures" in one for one in watched)
 
+    def test_a_dispatcher_that_nobody_starts_alarms(self):
+        silent = RESOURCES["DispatcherSilent"]["Properties"]
+        # counted in every run that ends well, be it 0
+        assert (silent["MetricName"], silent["Statistic"]) == ("refresh_sent", "SampleCount")
+        assert silent["ComparisonOperator"] == "LessThanThreshold"
+        assert silent["Period"] * silent["EvaluationPeriods"] == LOST_AFTER.total_seconds()
+
     @pytest.mark.parametrize("name", ["RefreshQueue", "RefreshDlq"])
     def test_the_queues_are_encrypted(self, name):
         assert RESOURCES[name]["Properties"]["SqsManagedSseEnabled"] is True
