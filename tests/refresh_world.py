@@ -259,6 +259,8 @@ class World:
             self.assignments,
             self.companies,
             self.registry,
+            self.gates,
+            self.rate_limits,
             next_after,
             SHARDS,
             self.window,

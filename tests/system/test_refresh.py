@@ -28,6 +28,7 @@ from codat_hub.domain.ticket import LOST_AFTER, Status, Ticket
 from tests.system.projection import function_of
 from tests.waiting import eventually
 from tools.local.codat import codat_client
+from tools.local.emulator import STACK_NAME
 
 PRODUCT = "invoice-finance"
 DATA_TYPES = ("customers", "invoices", "payments")
@@ -405,6 +406,21 @@ def test_a_dispatcher_that_may_not_send_leaves_the_ticket_to_be_sent_again(fleet
     fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
     assert fleet.calls([company])[company] == [202]
     assert fleet.dead() == 0
+
+
+def test_a_slot_that_the_planner_fails_at_is_noted(fleet):
+    sqs, planner = fleet.hub.client("sqs"), fleet.hub.described["plan_refreshes"]
+    notes = sqs.get_queue_url(QueueName=f"{STACK_NAME}-schedule-failures")["QueueUrl"]
+    slot = {"product": PRODUCT, "scheduled_time": datetime.now(UTC).isoformat()}
+    with fleet.hub.stack.emulator.denied(planner, "dynamodb:PutItem"):
+        fleet.hub.client("lambda").invoke(
+            FunctionName=planner,
+            InvocationType="Event",  # as EventBridge Scheduler starts it
+            Payload=json.dumps(slot),
+        )
+        found = eventually(lambda: sqs.receive_message(QueueUrl=notes).get("Messages"), seconds=30)
+    sqs.purge_queue(QueueUrl=notes)
+    assert [json.loads(one["Body"])["requestPayload"] for one in found] == [slot]
 
 
 def test_only_what_the_code_cannot_handle_comes_to_the_dead_letters(fleet):

@@ -46,6 +46,7 @@ PERMISSIONS = {
         ("dynamodb:PutItem", "StateTable"),
         ("dynamodb:Query", "StateTable/index/gsi1"),
         ("sqs:SendMessage", "RefreshQueue"),
+        ("sqs:SendMessage", "ScheduleFailures"),
     },
     "DispatchRefreshesFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),
@@ -552,6 +553,26 @@ class TestRefreshes:
         function = RESOURCES["RefreshProductFunction"]["Properties"]
         batch = RESOURCES["RefreshSource"]["Properties"]["BatchSize"]
         assert batch * 10 < function["Timeout"]  # seconds that a call may take at the most
+
+    def test_a_slot_that_the_planner_fails_at_is_noted_where_an_alarm_looks(self):
+        # EventBridge Scheduler starts it asynchronously: it never hears of a failure itself
+        planner = RESOURCES["PlanRefreshesFunction"]["Properties"]["EventInvokeConfig"]
+        assert planner["MaximumRetryAttempts"] == 2
+        noted = planner["DestinationConfig"]["OnFailure"]["Destination"]
+        assert noted == {"Fn::GetAtt": ["ScheduleFailures", "Arn"]}
+        watched = {
+            json.dumps(one["Properties"].get("Dimensions"))
+            for one in RESOURCES.values()
+            if one["Type"] == "AWS::CloudWatch::Alarm"
+        }
+        assert any("ScheduleFailures" in one for one in watched)
+
+    def test_a_dispatcher_that_nobody_starts_alarms(self):
+        silent = RESOURCES["DispatcherSilent"]["Properties"]
+        # counted in every run that ends well, be it 0
+        assert (silent["MetricName"], silent["Statistic"]) == ("refresh_sent", "SampleCount")
+        assert silent["ComparisonOperator"] == "LessThanThreshold"
+        assert silent["Period"] * silent["EvaluationPeriods"] == LOST_AFTER.total_seconds()
 
     @pytest.mark.parametrize("name", ["RefreshQueue", "RefreshDlq"])
     def test_the_queues_are_encrypted(self, name):

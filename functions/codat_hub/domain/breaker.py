@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from codat_hub.domain.rate_limit import RateLimit
 
 PROBE_EVERY: Final = timedelta(minutes=5)
+# After "retry at once", or at a time that is over by our clock, all on its way would call in turn.
+LEAST_PAUSE: Final = timedelta(seconds=10)
 REFUSED_IN_A_ROW: Final = 3  # companies: fewer are those companies' own trouble
 
 
@@ -67,7 +69,7 @@ class Breaker:
         return replace(self, probe_at=now + PROBE_EVERY)
 
     def probing(self, notice: RateLimit | None) -> bool:
-        """Tell whether the next call would be a probe: then one is enough."""
+        """Tell whether the next call would be a probe: then no other one may follow it."""
         return self.cause is not None and not self._freed_by(notice)
 
     def _freed_by(self, notice: RateLimit | None) -> bool:
@@ -90,7 +92,7 @@ class Breaker:
             case Unauthorized():
                 return _opened(self, Cause.UNAUTHORIZED, now, now + PROBE_EVERY)
             case RateLimited():
-                probe_at = failure.retry_at or now + PROBE_EVERY
+                probe_at = max(failure.retry_at or now + PROBE_EVERY, now + LEAST_PAUSE)
                 return _opened(self, Cause.RATE_LIMITED, now, probe_at)
             case Forbidden():
                 return self._refused(company_id, now)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from codat_hub.domain.breaker import Breaker
 from codat_hub.domain.pace import PER_SECOND, REFRESH_LIMIT, Pace
-from codat_hub.domain.quota import next_reset
+from codat_hub.domain.quota import LONGEST, next_reset
 from codat_hub.domain.ticket import Waits
 
 if TYPE_CHECKING:
@@ -66,6 +66,11 @@ class Gate:
             return Wait(Waits.PACE, until)
         return None
 
+    def barring(self, now: datetime, notice: RateLimit | None) -> Waits | None:
+        """What keeps every refresh back now, of whatever company; None: nothing does."""
+        barred = self.breaker.barred_until(now, notice) is not None
+        return self.breaker.waits_for() if barred or self.breaker.probing(notice) else None
+
     def ceiling(self, now: datetime) -> int:
         """How many calls refreshes may make in any 60 seconds."""
         if self.reservation is None or now >= self.reservation.until:
@@ -94,7 +99,10 @@ class Gate:
         """Remember an answer's quota, unless what is known is near enough."""
         if quota is None or quota.limit is None or quota.remaining is None:
             return self
-        heard = KnownQuota(quota.limit, quota.remaining, quota.resets_at or next_reset(now), now)
+        said = quota.resets_at
+        # an absurd date would keep the reserve, and nobody would call who could hear another
+        resets_at = said if said is not None and said <= now + LONGEST else next_reset(now)
+        heard = KnownQuota(quota.limit, quota.remaining, resets_at, now)
         return (
             self
             if self.quota is not None and _near(self.quota, heard)

@@ -45,6 +45,11 @@ def taken(lease: Lease, product: str | None, now: datetime) -> Lease:
     return replace(lease, holder=name(product), taken_at=now, until=now + HELD_FOR)
 
 
+def untaken(lease: Lease, now: datetime) -> Lease:
+    """What to put back for a lease that was taken at `now` in vain; it may have been held."""
+    return lease if lease.held(now) else released(lease)
+
+
 def released(lease: Lease) -> Lease:
     return replace(lease, holder=None, taken_at=None, until=None)
 

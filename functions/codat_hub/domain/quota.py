@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import Final
+
+# The quota starts anew every day: a reset that is further off is none.
+LONGEST: Final = timedelta(hours=25)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from codat_hub.domain.quota import next_reset
+from codat_hub.domain.quota import LONGEST, next_reset
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from codat_hub.domain.company import Stamp
-
-_LONGEST: Final = timedelta(hours=25)  # the quota resets daily; what is further off is no expiry
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ class RateLimit:
 
 def reached(stamp: Stamp, expiry: datetime | None) -> RateLimit:
     """Read a `reached` event. Its expiry may be nonsense (D26): then it is the next 00:00 UTC."""
-    believable = expiry is not None and stamp.at < expiry <= stamp.at + _LONGEST
+    believable = expiry is not None and stamp.at < expiry <= stamp.at + LONGEST
     return RateLimit(stamp, expiry if believable else next_reset(stamp.at))
 
 

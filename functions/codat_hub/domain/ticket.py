@@ -151,8 +151,13 @@ def closed(ticket: Ticket, status: Status, trouble: Trouble | None, now: datetim
     return replace(ticket, status=status, trouble=trouble, due_at=now, key=None, waits_for=None)
 
 
-def expired(ticket: Ticket, now: datetime) -> Ticket:
-    """Its deadline has come: closed by what it was waiting for at the last."""
+def expired(ticket: Ticket, now: datetime, barring: Waits | None = None) -> Ticket:
+    """Its deadline has come: closed by what it was waiting for at the last.
+
+    barring: what keeps all back now (domain/gate.py), and so also one that nobody has sent
+    """
+    if ticket.status is Status.QUEUED and ticket.waits_for is None:
+        ticket = replace(ticket, waits_for=barring)
     quota = ticket.waits_for in {Waits.RATE_LIMIT, Waits.RESERVE, Waits.PACE}
     if quota or (ticket.trouble is not None and ticket.trouble.kind == "rate_limited"):
         return closed(ticket, Status.RATE_LIMITED, ticket.trouble, now)

@@ -44,6 +44,8 @@ plan = PlanRefreshes(
     assignments=Assignments(_table),
     companies=Companies(_table),
     registry=_registry,
+    gates=Gates(_table),
+    rate_limits=RateLimits(_table),
     next_slot=next_after,
     shards=SHARDS,
     window=timedelta(seconds=settings.refresh_jitter_seconds),

@@ -66,7 +66,13 @@ class DispatchRefreshes:
         products = self._products(before)
         queues = [self._due(product, now, max(capacity, _LOOKED_AT)) for product in products]
         report = Dispatch(barred=capacity == 0)
-        chosen = self._chosen(in_turn(queues, sum(map(len, queues))), capacity, gate, report, now)
+        if gate.breaker.probing(notice):
+            # one of each product: the first of one may be cancelled, as all of it may, and call
+            # nobody; of those that would call the gate lets one
+            capacity = min(capacity, sum(map(bool, queues)))
+        pairs = in_turn(queues, sum(map(len, queues)))
+        barring = gate.barring(now, notice)
+        chosen = self._chosen(pairs, capacity, gate, report, now=now, barring=barring)
         after = Dispatched(before.busy_until, self._still_known(products, queues))
         if chosen:
             after = Dispatched(before.busy_after(now, len(chosen), per_second), after.products)
@@ -96,14 +102,21 @@ class DispatchRefreshes:
         )
 
     def _chosen(
-        self, pairs: list[ports.Pair], capacity: int, gate: Gate, report: Dispatch, now: datetime
+        self,
+        pairs: list[ports.Pair],
+        capacity: int,
+        gate: Gate,
+        report: Dispatch,
+        *,
+        now: datetime,
+        barring: Waits | None,
     ) -> list[tuple[Ticket, int]]:
         """Read the tickets in turn until the capacity is used; close and keep back on the way."""
         chosen: list[tuple[Ticket, int]] = []
         left = gate.scheduled_left(now)
         for ticket, version in self._read(pairs, now):
             if now >= ticket.deadline:
-                self._close(ticket, version, report, now)
+                self._close(ticket_rules.expired(ticket, now, barring), version, report)
             elif len(chosen) >= capacity:
                 continue
             elif ticket.requested_by is None and left == 0:
@@ -124,8 +137,7 @@ class DispatchRefreshes:
                 if ticket is not None and ticket.open and ticket.due_at <= now:
                     yield ticket, version
 
-    def _close(self, ticket: Ticket, version: int, report: Dispatch, now: datetime) -> None:
-        done = ticket_rules.expired(ticket, now)
+    def _close(self, done: Ticket, version: int, report: Dispatch) -> None:
         if self.tickets.put(done, version):
             report.closed[done.status.value] += 1
 
@@ -156,8 +168,7 @@ class DispatchRefreshes:
 def _capacity(before: Dispatched, gate: Gate, notice: RateLimit | None, now: datetime) -> int:
     if gate.breaker.barred_until(now, notice) is not None:
         return 0
-    capacity = before.capacity(now, gate.per_second(now))
-    return min(capacity, 1) if gate.breaker.probing(notice) else capacity
+    return before.capacity(now, gate.per_second(now))
 
 
 def _never(now: datetime) -> datetime:

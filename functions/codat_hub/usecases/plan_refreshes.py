@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from codat_hub.domain.product import Product, Schedule
+    from codat_hub.domain.ticket import Waits
     from codat_hub.usecases import refresh_ports as ports
 
     class Runs(Protocol):
@@ -56,6 +57,8 @@ class PlanRefreshes:
     assignments: ports.Assignments
     companies: ports.Companies
     registry: ports.Registry
+    gates: ports.Gates
+    rate_limits: ports.RateLimits
     next_slot: Callable[[Schedule, datetime], datetime | None]
     shards: int
     window: timedelta
@@ -130,6 +133,7 @@ class PlanRefreshes:
         assigned = self.assignments.get_many(pairs)
         known = self.companies.get_many(ids)
         tickets = self.tickets.get_many(pairs)
+        barring = self._barring()
         opened = 0
         for pair in pairs:
             company = known.get(pair[0])
@@ -137,11 +141,12 @@ class PlanRefreshes:
             if not allowed or company is None or not company.linked:
                 continue
             old, version = tickets.get(pair, (None, 0))
-            ticket = self._ticket(pair[0], old, run, deadline)
+            ticket = self._ticket(pair[0], old, run, deadline, barring)
             if ticket is not None and self.tickets.put(ticket, version):
                 opened += 1
                 if old is not None and old.open and ticket.opened_at != old.opened_at:
-                    closed[ticket_rules.expired(old, self.now()).status.value] += 1
+                    done = ticket_rules.expired(old, self.now(), barring)
+                    closed[done.status.value] += 1
         last = len(ids) < PAGE
         run = replace(
             owned(run, self.now()),
@@ -152,8 +157,18 @@ class PlanRefreshes:
         )
         return replace(run, done=run.shard >= self.shards), opened
 
+    def _barring(self) -> Waits | None:
+        gate, _ = self.gates.get()
+        notice, _ = self.rate_limits.get()
+        return gate.barring(self.now(), notice)
+
     def _ticket(
-        self, company_id: str, old: Ticket | None, run: Run, deadline: datetime
+        self,
+        company_id: str,
+        old: Ticket | None,
+        run: Run,
+        deadline: datetime,
+        barring: Waits | None,
     ) -> Ticket | None:
         """The pair's ticket for this slot; None when it had one already."""
         if old is not None and old.slot is not None and old.slot >= run.slot:
@@ -173,4 +188,5 @@ class PlanRefreshes:
             slot=run.slot,
             requested_by=run.requested_by,
             generation=old.generation if old else 0,
+            waits_for=barring,  # until it is sent
         )

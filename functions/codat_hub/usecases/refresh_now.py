@@ -121,8 +121,8 @@ class RefreshNow:
     ) -> Ticket:
         for _ in range(TRIES):
             old, version = self.tickets.get(company_id, product)
-            if old is not None and old.status is Status.SENT and _covers(old, data_types):
-                return old  # on its way already
+            if old is not None and self._on_its_way(old, data_types):
+                return old
             ticket = ticket_rules.sent(
                 self._asked(old, company_id, product, data_types, by), self.now()
             )
@@ -131,6 +131,11 @@ class RefreshNow:
                 logger.info("refresh asked for", company_id=company_id, product=product, by=by)
                 return ticket
         raise Unavailable(f"{company_id}: others kept changing its ticket")
+
+    def _on_its_way(self, ticket: Ticket, data_types: tuple[str, ...] | None) -> bool:
+        """A schedule's is not: it may have to wait its turn, or for a quota kept for people."""
+        persons = ticket.status is Status.SENT and ticket.requested_by is not None
+        return persons and _covers(ticket, data_types) and self.now() < ticket.deadline
 
     def _asked(
         self,
@@ -141,9 +146,13 @@ class RefreshNow:
         by: str,
     ) -> Ticket:
         """The open ticket, hurried and widened, or a new one."""
-        if old is not None and old.open:
-            return replace(old, requested_by=by, data_types=_union(old, data_types))
         now = self.now()
+        if old is not None and old.open and now < old.deadline:
+            wanted = _union(old, data_types)
+            # Codat refuses a key that comes with another body than the first time
+            key = old.key if wanted == old.data_types else None
+            deadline = now + LONGEST
+            return replace(old, requested_by=by, data_types=wanted, key=key, deadline=deadline)
         return Ticket(
             company_id=company_id,
             product=product,

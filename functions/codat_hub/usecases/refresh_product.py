@@ -9,7 +9,7 @@ with the same key, so that Codat repeats its first answer instead of reading twi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from codat_hub.domain import call_outcome
 from codat_hub.domain import lease as lease_rules
@@ -156,7 +156,8 @@ class RefreshProduct:
                 return self._wait_for_lease(ticket, version, until)
             taken = lease_rules.taken(lease, product, now)
             if self.leases.put(company_id, product, taken, lease_version):
-                return self._through_gate(ticket, version, (taken, lease_version + 1))
+                held = HeldLease(taken, lease_version + 1, lease_rules.untaken(lease, now))
+                return self._through_gate(ticket, version, held)
         raise Unavailable(f"{company_id}: others kept changing its lease")
 
     def _wait_for_lease(self, ticket: Ticket, version: int, until: datetime) -> Result:
@@ -169,17 +170,19 @@ class RefreshProduct:
     def _through_gate(self, ticket: Ticket, version: int, lease: HeldLease) -> Result:
         passed = self._pass_gate(ticket)
         if isinstance(passed, Wait):
-            self._give_back(ticket, lease)
+            self._give_back(ticket, lease, called=False)
             return self._keep_back(ticket, version, passed)
         now = self.now()
         plan = plan_key(ticket.key, now, self.new_id)
         if plan.unresolved_since is not None and self._was_read(ticket, plan.unresolved_since):
-            done = replace(ticket_rules.accepted(ticket, now), status=Status.COMPLETED)
+            done = call_outcome.after_call(ticket, None, None, now, 0)
+            if not done.open:
+                done = replace(done, status=Status.COMPLETED)
             self._give_back(ticket, lease)
             return self._written("already_read", done, version)
         calling = ticket_rules.called(ticket, plan.key, now)
         if not self.tickets.put(calling, version):  # cancelled, or this message came twice
-            self._give_back(ticket, lease)
+            self._give_back(ticket, lease, called=False)
             return Result(STALE)
         return self._call(calling, plan, passed, lease)
 
@@ -200,6 +203,12 @@ class RefreshProduct:
         """An earlier call's answer was lost: has a read ended since that shows it was accepted?"""
         state, _ = self.read_states.get(ticket.company_id, ticket.product)
         return state.last_read_at is not None and state.last_read_at >= since
+
+    def _read_before_answer(self, ticket: Ticket, plan: KeyPlan) -> bool:
+        """An earlier call's answer came only now: has the read that it began ended meanwhile?"""
+        since = plan.key.open_since
+        repeated = since is not None and since < _left_at(ticket)
+        return since is not None and repeated and self._was_read(ticket, since)
 
     def _call(self, ticket: Ticket, plan: KeyPlan, gate: Gate, lease: HeldLease) -> Result:
         try:
@@ -230,6 +239,9 @@ class RefreshProduct:
             woken = after.status is Status.BUSY and self._send_again(after)
         elif after is not None and not after.open and not row.read_follows:
             woken = self.wake.wake_next(ticket.company_id) is not None
+        elif failure is None and self._read_before_answer(ticket, plan):
+            # the event that ends this read is over: nobody else would do what it would have
+            woken = self.wake(ticket.company_id, ticket.product, self.now()).woken is not None
         return Result(row.kind, after, called=True, opened=opened, woken=woken)
 
     def _answer(self, ticket: Ticket, key: str) -> Answer:
@@ -326,13 +338,15 @@ class RefreshProduct:
                 return after
         raise Unavailable(f"{ticket.company_id}: others kept changing its ticket")
 
-    def _give_back(self, ticket: Ticket, lease: HeldLease) -> bool:
-        """Tells whether nobody touched the lease meanwhile; a read's end does."""
-        held, version = lease
-        back = lease_rules.released(held)
-        if self.leases.put(ticket.company_id, ticket.product, back, version):
+    def _give_back(self, ticket: Ticket, lease: HeldLease, *, called: bool = True) -> bool:
+        """Tells whether nobody touched the lease meanwhile; a read's end does.
+
+        called: False leaves it to the product's other call, if one was under way before
+        """
+        back = lease_rules.released(lease.taken) if called else lease.before
+        if self.leases.put(ticket.company_id, ticket.product, back, lease.version):
             return True
-        self._drop_lease(ticket, held)
+        self._drop_lease(ticket, lease.taken)
         return False
 
     def _drop_lease(self, ticket: Ticket, held: lease_rules.Lease) -> None:
@@ -358,7 +372,12 @@ class RefreshProduct:
         return True
 
 
-type HeldLease = tuple[lease_rules.Lease, int]  # as it was taken, with its version since
+class HeldLease(NamedTuple):
+    """A lease as it was taken, with its version since, and as it was before."""
+
+    taken: lease_rules.Lease
+    version: int
+    before: lease_rules.Lease
 
 
 def _left_at(ticket: Ticket) -> datetime:

@@ -11,7 +11,7 @@ from codat_hub.domain.gate import Gate, Reservation
 from codat_hub.domain.ticket import LOST_AFTER, Status
 from codat_hub.usecases.reserve_calls import ReserveCalls
 from tests.refresh_histories import a_backlog
-from tests.refresh_world import MINUTE, START, Died, World, a_product, busiest_minute
+from tests.refresh_world import DAILY, MINUTE, START, Died, World, a_product, busiest_minute
 
 HOUR = timedelta(hours=1)
 
@@ -217,3 +217,39 @@ def test_a_persons_refresh_is_not_hidden_behind_a_reserve_that_is_used_up(world)
     world.tickets.put(replace(ticket, requested_by="arn"), version)
     world.run_until(START + 5 * MINUTE)
     assert [company for company, _, _ in world.codat.accepted] == ["a00000", "b00299"]
+
+
+def limited(world, retry_at):
+    def refuse(*_):
+        raise errors.RateLimited("quota", status=429, retry_at=retry_at(world.now()))
+
+    world.codat.fault = refuse
+
+
+def test_what_was_never_sent_for_the_quota_is_closed_as_rate_limited_and_alarms_nobody(world):
+    limited(world, lambda now: now + 20 * HOUR)
+    waiting(world, 1)
+    world.dispatching().run_until(START + 2 * MINUTE)
+    waiting(world, 1, "b", deadline=START + HOUR)
+    world.run_until(START + 2 * HOUR)
+    assert world.ticket("b00000", "b").status is Status.RATE_LIMITED
+    assert len(world.codat.calls) == 1
+
+
+def test_retry_at_once_does_not_let_every_message_on_its_way_call_in_turn(world):
+    limited(world, lambda now: now)
+    waiting(world, 200)
+    world.dispatching().run_until(START + 2 * MINUTE - timedelta(seconds=1))
+    assert len(world.codat.calls) == 2  # they come over 15 seconds
+
+
+def test_a_product_whose_tickets_are_all_cancelled_does_not_keep_the_probe_from_the_others(world):
+    waiting(world, 50, "a")
+    waiting(world, 1, "b")
+    world.gates.put(Gate(Breaker(Cause.UNAUTHORIZED, START, START + 2 * MINUTE)), 0)
+    _, version = world.registry.read()
+    disabled = a_product("a", replace(DAILY, enabled=False))
+    assert world.registry.replace([disabled, a_product("b")], version)
+    world.dispatching().run_until(START + 3 * MINUTE)
+    assert len(world.codat.accepted) == 1
+    assert world.gates.get()[0].breaker.cause is None

@@ -5,13 +5,15 @@ from datetime import timedelta
 
 import pytest
 
+from codat_hub import errors
 from codat_hub.domain.product import Schedule
 from codat_hub.domain.refresh_run import OWNED_FOR
-from codat_hub.domain.ticket import Status
+from codat_hub.domain.ticket import Status, Waits
 from tests.refresh_world import DAILY, MINUTE, START, Died, World, a_product
 
 SLOT = START
 HOUR = timedelta(hours=1)
+HOURLY = Schedule("cron(0 * * * ? *)")
 PERSON = "arn:aws:iam::1:user/p"
 
 
@@ -188,3 +190,21 @@ def test_100_000_companies_are_planned_by_the_cursor_across_invocations():
 def pages_of(count):
     left = iter(range(count))
     return lambda: next(left, None) is not None
+
+
+def test_slots_that_the_quota_keeps_back_end_as_rate_limited_even_when_none_was_ever_sent(world):
+    def refuse(*_):
+        raise errors.RateLimited("quota", status=429, retry_at=START + 20 * HOUR)
+
+    _, version = world.registry.read()
+    assert world.registry.replace([a_product("a", HOURLY)], version)
+    with_companies(world, 4)
+    world.codat.fault = refuse
+    world.planner("a", START, always)
+    world.dispatching().run_until(START + 59 * MINUTE)
+    for hour in (1, 2):
+        world.run_until(START + hour * HOUR - timedelta(seconds=1))
+        slot = START + hour * HOUR
+        assert world.planner("a", slot, always).closed == {"rate_limited": 4}
+        assert world.ticket("c0000").waits_for is Waits.RATE_LIMIT  # what a person is shown
+    assert len(world.codat.calls) == 1
