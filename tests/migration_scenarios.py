@@ -21,7 +21,6 @@ NOBODY = Says(leaves_waiting=True)
 MIGRATED = ON_DEMAND = "SUCCEEDED"
 ROLLED_BACK = "FAILED RolledBack"
 BEFORE_ANY_CHANGE = "FAILED FailedBeforeAnyChange"
-INCOMPLETE = "FAILED RollbackIncomplete"
 
 # What fails before the products are added rolls back from here.
 ENTERED_AT = {
@@ -45,13 +44,24 @@ VERIFYING = {
     "judge_reads": MIGRATED,
     "complete": "FAILED CompletionNotNoted",
 }
-UNDOING = (
-    "begin_removals", "judge_products", "configure_new_webhooks", "disable_old_webhooks",
-    "disable_client_sync", "judge_company_sync", "finish",
+# The seed's undo; by where it is entered, what is asked from there on.
+UNDO = (
+    "begin_removals", "add_products", "judge_products", "configure_new_webhooks",
+    "disable_old_webhooks", "disable_client_sync", "disable_company_sync", "judge_company_sync",
+    "finish",
 )  # fmt: skip
+UNDO_FROM = {
+    "remove_products": UNDO,
+    "unsubscribe_new_webhooks": UNDO[UNDO.index("configure_new_webhooks") :],
+    "resubscribe_old_webhooks": UNDO[UNDO.index("disable_old_webhooks") :],
+    "reenable_client_sync": UNDO[UNDO.index("disable_client_sync") :],
+    "nothing": ("nothing",),
+    "differs": (),
+}
 # Steps on chunks. Products are added by two Maps, that of the late companies too.
 CHUNKS = ("survey", "snapshot_companies", "disable_company_sync", "wait_for_quiet", "verify_reads")
 CHUNKS_BACK = ("add_products", "disable_company_sync")
+UNDOING = tuple(step for step in UNDO if step not in CHUNKS_BACK)
 # Steps after which a Map reads a manifest.
 BEFORE_MAPS = ("plan", "snapshot", "disable_client_sync", "begin_quiet", "begin_products")
 BEFORE_MAPS_BACK = ("begin_removals", "disable_client_sync")
@@ -61,19 +71,32 @@ def every(steps, *says):
     return {step: list(says) for step in steps}
 
 
+def asked(entered_at, stops_at=None):
+    """Return the undo's steps from there on; behind the one it stops at, a person is called."""
+    steps = ("begin_rollback", *UNDO_FROM[entered_at])
+    return (*steps[: steps.index(stops_at) + 1], "incomplete") if stops_at else steps
+
+
 def undone(name, entered_at, forward, waits=()):
     """A failure that rolls back by itself."""
     end = BEFORE_ANY_CHANGE if entered_at == "nothing" else ROLLED_BACK
     back = {"begin_rollback": [Says(entered_at)]}
     if end == ROLLED_BACK:
         back["finish"] = [Says("failed")]
-    return Scenario(name, end, forward, back, dict(waits))
+    return Scenario(name, end, forward, back, dict(waits), asked(entered_at))
 
 
-def rollback(name, end, back, entered_at="remove_products", waits=()):
+def rollback(name, end, back, entered_at="remove_products"):
     """A rollback on demand."""
     back = {"begin_rollback": [Says(entered_at)], **back}
-    return Scenario(name, end, {}, back, dict(waits), entry="rollback")
+    return Scenario(name, end, {}, back, undo=asked(entered_at), entry="rollback")
+
+
+def incomplete(name, stops_at, back, entered_at="remove_products", waits=()):
+    """A rollback on demand that cannot be finished."""
+    back = {"begin_rollback": [Says(entered_at)], **back}
+    undo = asked(entered_at, stops_at)
+    return Scenario(name, "FAILED RollbackIncomplete", {}, back, dict(waits), undo, "rollback")
 
 
 SCENARIOS = [
@@ -171,23 +194,27 @@ SCENARIOS = [
         {**every(CHUNKS_BACK, FAILS), "note_chunk_failure": [FAILS, FAILS]},
     ),
     # and not even back
-    *(rollback(f"rollback-{step}-fails", INCOMPLETE, {step: [FAILS]}) for step in UNDOING),
+    *(incomplete(f"rollback-{step}-fails", step, {step: [FAILS]}) for step in UNDOING),
     *(
-        rollback(f"rollback-no-manifest-behind-{step}", INCOMPLETE, {step: [LOSES_MANIFEST]})
+        incomplete(f"rollback-no-manifest-behind-{step}", step, {step: [LOSES_MANIFEST]})
         for step in BEFORE_MAPS_BACK
     ),
-    rollback("rollback-does-not-begin", INCOMPLETE, {"begin_rollback": [FAILS]}),
-    rollback("rollback-of-nothing-fails", INCOMPLETE, {"nothing": [FAILS]}, "nothing"),
-    rollback("rollback-is-busy-for-too-long", INCOMPLETE, {"configure_new_webhooks": [BUSY] * 13}),
-    rollback(
+    incomplete("rollback-does-not-begin", "begin_rollback", {"begin_rollback": [FAILS]}),
+    incomplete("rollback-of-nothing-fails", "nothing", {"nothing": [FAILS]}, "nothing"),
+    incomplete(
+        "rollback-is-busy-for-too-long",
+        "configure_new_webhooks",
+        {"configure_new_webhooks": [BUSY] * 13},
+    ),
+    incomplete(
         "nobody-restores-old-webhooks",
-        INCOMPLETE,
+        "disable_old_webhooks",
         {"disable_old_webhooks": [ASK]},
         waits={"webhooks_restored": [NOBODY]},
     ),
-    rollback(
+    incomplete(
         "rollback-fails-and-that-is-not-noted",
-        INCOMPLETE,
+        "finish",
         {"finish": [FAILS], "incomplete": [FAILS]},
     ),
 ]

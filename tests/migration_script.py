@@ -27,7 +27,8 @@ class Says:
 class Scenario:
     """`forward`, `back`: what each step says in turn; behind that, `done`.
 
-    end: status of the execution, and its error; waits: what people say; behind that, an answer
+    end: status of the execution, and its error; waits: what people say; behind that, an answer;
+    undo: the steps of the undo that are asked, each once
     """
 
     name: str
@@ -35,6 +36,7 @@ class Scenario:
     forward: Mapping[str, list[Says]] = field(default_factory=dict)
     back: Mapping[str, list[Says]] = field(default_factory=dict)
     waits: Mapping[str, list[Says]] = field(default_factory=dict)
+    undo: tuple[str, ...] = ()
     entry: str = "start"
     chunks: int = 1
 
@@ -61,6 +63,12 @@ class Way:
     cause: str | None
     states: list[str]
     calls: list[dict]
+
+    @property
+    def undo(self):
+        """The steps of the undo that were asked, in the order of the first time."""
+        steps = [call["step"] for call in self.calls if call["direction"] == "compensate"]
+        return tuple(dict.fromkeys(step for step in steps if step != "note_chunk_failure"))
 
 
 class Script:

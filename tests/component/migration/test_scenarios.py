@@ -12,15 +12,15 @@ from tests.migrations import DEFINITION, deployed
 BUCKET = "manifests"
 
 
-def test_together_they_visit_every_state_and_take_every_transition():
+def test_together_they_end_as_they_should_and_take_every_transition():
     names = [scenario.name for scenario in SCENARIOS]
     assert len(names) == len(set(names))
     visited, taken = set(), set()
     for scenario in SCENARIOS:
-        way, transitions_taken = walk(scenario)
-        assert way.end == scenario.end, scenario.name
+        way, on_the_way = walk(scenario)
+        assert (way.end, way.undo) == (scenario.end, scenario.undo), scenario.name
         visited |= set(way.states)
-        taken |= transitions_taken
+        taken |= on_the_way
     assert visited == set(DEFINITION["States"])
     assert taken == transitions()
 
