@@ -10,6 +10,25 @@ on waiting; nobody's answer leads to the same Catch.
 """
 
 from tests.migration_script import Says, Scenario
+from tests.migration_steps import (
+    ALL_ASKED_AGAIN,
+    ALL_ASKED_AGAIN_BACK,
+    BACK,
+    BACK_FROM,
+    BEFORE_MAPS,
+    BEFORE_MAPS_BACK,
+    CHUNKS,
+    CHUNKS_BACK,
+    ENTERED_AT,
+    THERE,
+    UNDOING,
+    UNVERIFIED,
+    VERIFYING,
+    WITH_LATE_ONES,
+    instead,
+    noted,
+    up_to,
+)
 
 DONE = Says()
 AGAIN, ASK, LATE, DIFFERS = Says("again"), Says("ask"), Says("late"), Says("differs")
@@ -21,91 +40,52 @@ NOBODY = Says(leaves_waiting=True)
 MIGRATED = ON_DEMAND = "SUCCEEDED"
 ROLLED_BACK = "FAILED RolledBack"
 BEFORE_ANY_CHANGE = "FAILED FailedBeforeAnyChange"
-
-# What fails before the products are added rolls back from here.
-ENTERED_AT = {
-    "plan": "nothing",
-    "finish_plan": "nothing",
-    "snapshot": "nothing",
-    "compare_snapshot": "nothing",
-    "disable_client_sync": "reenable_client_sync",
-    "judge_company_sync": "reenable_client_sync",
-    "begin_quiet": "reenable_client_sync",
-    "judge_quiet": "reenable_client_sync",
-    "disable_old_webhooks": "resubscribe_old_webhooks",
-    "configure_new_webhooks": "unsubscribe_new_webhooks",
-    "begin_products": "remove_products",
-    "judge_products": "remove_products",
-}
-# What fails behind that does not.
-VERIFYING = {
-    "find_late_companies": MIGRATED,
-    "begin_reads": MIGRATED,
-    "judge_reads": MIGRATED,
-    "complete": "FAILED CompletionNotNoted",
-}
-# The seed's undo; by where it is entered, what is asked from there on.
-UNDO = (
-    "begin_removals", "add_products", "judge_products", "configure_new_webhooks",
-    "disable_old_webhooks", "disable_client_sync", "disable_company_sync", "judge_company_sync",
-    "finish",
-)  # fmt: skip
-UNDO_FROM = {
-    "remove_products": UNDO,
-    "unsubscribe_new_webhooks": UNDO[UNDO.index("configure_new_webhooks") :],
-    "resubscribe_old_webhooks": UNDO[UNDO.index("disable_old_webhooks") :],
-    "reenable_client_sync": UNDO[UNDO.index("disable_client_sync") :],
-    "nothing": ("nothing",),
-    "differs": (),
-}
-# Steps on chunks. Products are added by two Maps, that of the late companies too.
-CHUNKS = ("survey", "snapshot_companies", "disable_company_sync", "wait_for_quiet", "verify_reads")
-CHUNKS_BACK = ("add_products", "disable_company_sync")
-UNDOING = tuple(step for step in UNDO if step not in CHUNKS_BACK)
-# Steps after which a Map reads a manifest.
-BEFORE_MAPS = ("plan", "snapshot", "disable_client_sync", "begin_quiet", "begin_products")
-BEFORE_MAPS_BACK = ("begin_removals", "disable_client_sync")
+INCOMPLETE = "FAILED RollbackIncomplete"
 
 
 def every(steps, *says):
     return {step: list(says) for step in steps}
 
 
-def asked(entered_at, stops_at=None):
-    """Return the undo's steps from there on; behind the one it stops at, a person is called."""
-    steps = ("begin_rollback", *UNDO_FROM[entered_at])
-    return (*steps[: steps.index(stops_at) + 1], "incomplete") if stops_at else steps
+def migrated(name, steps, forward=None, end=MIGRATED, **options):
+    return Scenario(name, end, steps, forward or {}, **options)
 
 
-def undone(name, entered_at, forward, waits=()):
+def undone(name, entered_at, steps, forward, waits=()):
     """A failure that rolls back by itself."""
-    end = BEFORE_ANY_CHANGE if entered_at == "nothing" else ROLLED_BACK
-    back = {"begin_rollback": [Says(entered_at)]}
-    if end == ROLLED_BACK:
-        back["finish"] = [Says("failed")]
-    return Scenario(name, end, forward, back, dict(waits), asked(entered_at))
+    back = {"begin_rollback": [Says(entered_at)], "finish": [Says("failed")]}
+    end, steps_back = ROLLED_BACK, ["wait", *BACK_FROM.get(entered_at, ())]
+    if entered_at == "nothing":
+        del back["finish"]
+        end, steps_back = BEFORE_ANY_CHANGE, ["nothing"]
+    steps = [*steps, "begin_rollback", *steps_back]
+    return Scenario(name, end, steps, forward, back, dict(waits))
 
 
-def rollback(name, end, back, entered_at="remove_products"):
-    """A rollback on demand."""
-    back = {"begin_rollback": [Says(entered_at)], **back}
-    return Scenario(name, end, {}, back, undo=asked(entered_at), entry="rollback")
+def rollback(name, end, steps, back=None, entered_at="remove_products", waits=()):
+    """A rollback on demand. `steps`: behind the first."""
+    back = {"begin_rollback": [Says(entered_at)], **(back or {})}
+    steps = ["begin_rollback", *steps]
+    return Scenario(name, end, steps, {}, back, dict(waits), entry="rollback")
 
 
-def incomplete(name, stops_at, back, entered_at="remove_products", waits=()):
-    """A rollback on demand that cannot be finished."""
-    back = {"begin_rollback": [Says(entered_at)], **back}
-    undo = asked(entered_at, stops_at)
-    return Scenario(name, "FAILED RollbackIncomplete", {}, back, dict(waits), undo, "rollback")
+def incomplete(name, stops_at, back, more=(), waits=()):
+    """A rollback that cannot be finished: a person is called."""
+    steps = ["wait", *up_to(stops_at, BACK), *more, "incomplete"]
+    return rollback(name, INCOMPLETE, steps, back, waits=waits)
 
 
 SCENARIOS = [
     # there
-    Scenario("in-api-mode", MIGRATED, chunks=3),
-    Scenario("dry-run", MIGRATED, {"finish_plan": [Says("planned")]}),
-    Scenario(
-        "in-portal-mode-and-everything-is-asked-again",
-        MIGRATED,
+    migrated(
+        "in-api-mode",
+        instead(THERE, **{step: f"{step} " * 3 for step in (*CHUNKS, "add_products")}),
+        chunks=3,
+    ),
+    migrated("dry-run", up_to("finish_plan", THERE), {"finish_plan": [Says("planned")]}),
+    migrated(
+        "in-portal-mode-and-all-asked-again",
+        ALL_ASKED_AGAIN,
         {
             **every((*ENTERED_AT, *VERIFYING, *CHUNKS), AGAIN),
             "compare_snapshot": [AGAIN, DIFFERS],
@@ -116,20 +96,28 @@ SCENARIOS = [
             "add_products": [AGAIN, DONE, AGAIN],
         },
     ),
-    Scenario("a-step-is-busy", MIGRATED, {"disable_client_sync": [BUSY] * 6}),
-    Scenario("a-chunk-is-busy", MIGRATED, {"add_products": [BUSY] * 6}),
-    Scenario(
+    migrated(
+        "a-step-is-busy",
+        instead(THERE, disable_client_sync="disable_client_sync " * 7),
+        {"disable_client_sync": [BUSY] * 6},
+    ),
+    migrated(
+        "a-chunk-is-busy",
+        instead(THERE, add_products="add_products " * 7),
+        {"add_products": [BUSY] * 6},
+    ),
+    migrated(
         "every-chunk-fails",
-        MIGRATED,
+        noted(WITH_LATE_ONES),
         {
             **every(CHUNKS, FAILS),
             "add_products": [FAILS, FAILS],
             "find_late_companies": [LATE],
         },
     ),
-    Scenario(
+    migrated(
         "every-chunk-fails-and-that-is-not-noted",
-        MIGRATED,
+        noted(WITH_LATE_ONES),
         {
             **every(CHUNKS, FAILS),
             "add_products": [FAILS, FAILS],
@@ -137,45 +125,65 @@ SCENARIOS = [
             "note_chunk_failure": [FAILS] * 7,
         },
     ),
-    *(Scenario(f"{step}-fails", end, {step: [FAILS]}) for step, end in VERIFYING.items()),
-    Scenario(
-        "no-manifest-of-late-companies",
-        MIGRATED,
+    migrated("late-companies-are-not-found", THERE, {"find_late_companies": [FAILS]}),
+    migrated(
+        "no-manifest-of-late-companies",  # it is that of the reads as well
+        UNVERIFIED,
         {"find_late_companies": [Says("late", loses_manifest=True)]},
     ),
-    Scenario("no-manifest-behind-begin_reads", MIGRATED, {"begin_reads": [LOSES_MANIFEST]}),
+    migrated("reads-are-not-begun", UNVERIFIED, {"begin_reads": [FAILS]}),
+    migrated("no-manifest-behind-begin_reads", UNVERIFIED, {"begin_reads": [LOSES_MANIFEST]}),
+    migrated("reads-are-not-judged", THERE, {"judge_reads": [FAILS]}),
+    migrated("completion-not-noted", THERE, {"complete": [FAILS]}, "FAILED CompletionNotNoted"),
     # there, and back by itself
-    *(undone(f"{step}-fails", undo, {step: [FAILS]}) for step, undo in ENTERED_AT.items()),
     *(
-        undone(f"no-manifest-behind-{step}", ENTERED_AT[step], {step: [LOSES_MANIFEST]})
+        undone(f"{step}-fails", entered_at, up_to(step, THERE), {step: [FAILS]})
+        for step, entered_at in ENTERED_AT.items()
+    ),
+    *(
+        undone(
+            f"no-manifest-behind-{step}",
+            ENTERED_AT[step],
+            [*up_to(step, THERE), *(["wait"] if step == "begin_quiet" else [])],
+            {step: [LOSES_MANIFEST]},
+        )
         for step in BEFORE_MAPS
     ),
-    undone("a-step-is-busy-for-too-long", "nothing", {"snapshot": [BUSY] * 7}),
-    undone("nobody-approves", "nothing", {}, {"approval": [NOBODY]}),
+    undone(
+        "a-step-is-busy-for-too-long",
+        "nothing",
+        [*up_to("snapshot", THERE), *["snapshot"] * 6],
+        {"snapshot": [BUSY] * 7},
+    ),
+    undone("nobody-approves", "nothing", up_to("approval", THERE), {}, {"approval": [NOBODY]}),
     undone(
         "nobody-says-to-go-on",
         "reenable_client_sync",
+        [*up_to("judge_quiet", THERE), "approval"],
         {"judge_quiet": [ASK]},
         {"approval": [DONE, NOBODY]},
     ),
     undone(
         "nobody-disables-old-webhooks",
         "resubscribe_old_webhooks",
+        [*up_to("disable_old_webhooks", THERE), "webhooks_disabled"],
         {"disable_old_webhooks": [ASK]},
         {"webhooks_disabled": [NOBODY]},
     ),
     undone(
         "nobody-gives-the-secret",
         "unsubscribe_new_webhooks",
+        [*up_to("configure_new_webhooks", THERE), "signing_secret"],
         {"configure_new_webhooks": [ASK]},
         {"signing_secret": [NOBODY]},
     ),
     # back on demand
-    rollback("rollback", ON_DEMAND, {}),
-    rollback("rollback-of-what-others-changed", "FAILED ChangedSince", {}, "differs"),
+    rollback("rollback", ON_DEMAND, ["wait", *BACK]),
+    rollback("rollback-of-what-others-changed", "FAILED ChangedSince", [], entered_at="differs"),
     rollback(
-        "rollback-in-portal-mode-and-everything-is-asked-again",
+        "rollback-in-portal-mode-and-all-asked-again",
         ROLLED_BACK,
+        ALL_ASKED_AGAIN_BACK,
         {
             **every((*UNDOING, *CHUNKS_BACK), AGAIN),
             "begin_rollback": [AGAIN, Says("remove_products")],
@@ -184,13 +192,28 @@ SCENARIOS = [
         },
     ),
     rollback(
-        "rollback-of-nothing-is-asked-again", BEFORE_ANY_CHANGE, {"nothing": [AGAIN]}, "nothing"
+        "rollback-of-nothing-is-asked-again",
+        BEFORE_ANY_CHANGE,
+        ["nothing", "wait", "nothing"],
+        {"nothing": [AGAIN]},
+        "nothing",
     ),
-    rollback("rollback-with-a-busy-chunk", ON_DEMAND, {"disable_company_sync": [BUSY] * 12}),
-    rollback("rollback-where-every-chunk-fails", ON_DEMAND, every(CHUNKS_BACK, FAILS)),
+    rollback(
+        "rollback-with-a-busy-chunk",
+        ON_DEMAND,
+        ["wait", *instead(BACK, disable_company_sync="disable_company_sync " * 13)],
+        {"disable_company_sync": [BUSY] * 12},
+    ),
+    rollback(
+        "rollback-where-every-chunk-fails",
+        ON_DEMAND,
+        ["wait", *noted(BACK)],
+        every(CHUNKS_BACK, FAILS),
+    ),
     rollback(
         "rollback-where-every-chunk-fails-and-that-is-not-noted",
         ON_DEMAND,
+        ["wait", *noted(BACK)],
         {**every(CHUNKS_BACK, FAILS), "note_chunk_failure": [FAILS, FAILS]},
     ),
     # and not even back
@@ -199,17 +222,25 @@ SCENARIOS = [
         incomplete(f"rollback-no-manifest-behind-{step}", step, {step: [LOSES_MANIFEST]})
         for step in BEFORE_MAPS_BACK
     ),
-    incomplete("rollback-does-not-begin", "begin_rollback", {"begin_rollback": [FAILS]}),
-    incomplete("rollback-of-nothing-fails", "nothing", {"nothing": [FAILS]}, "nothing"),
+    rollback("rollback-does-not-begin", INCOMPLETE, ["incomplete"], {"begin_rollback": [FAILS]}),
+    rollback(
+        "rollback-of-nothing-fails",
+        INCOMPLETE,
+        ["nothing", "incomplete"],
+        {"nothing": [FAILS]},
+        "nothing",
+    ),
     incomplete(
         "rollback-is-busy-for-too-long",
         "configure_new_webhooks",
         {"configure_new_webhooks": [BUSY] * 13},
+        more=["configure_new_webhooks"] * 12,
     ),
     incomplete(
         "nobody-restores-old-webhooks",
         "disable_old_webhooks",
         {"disable_old_webhooks": [ASK]},
+        more=["webhooks_restored"],
         waits={"webhooks_restored": [NOBODY]},
     ),
     incomplete(

@@ -25,18 +25,20 @@ class Says:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`forward`, `back`: what each step says in turn; behind that, `done`.
+    """What is expected is written down, not read from the definition.
 
-    end: status of the execution, and its error; waits: what people say; behind that, an answer;
-    undo: the steps of the undo that are asked, each once
+    end: status of the execution, and its error
+    steps: what is asked for, in order: steps, people by what they are waited for, and `wait`
+    forward, back: what each step says in turn; behind that, `done`
+    waits: what people say in turn; behind that, an answer
     """
 
     name: str
     end: str
+    steps: list[str]
     forward: Mapping[str, list[Says]] = field(default_factory=dict)
     back: Mapping[str, list[Says]] = field(default_factory=dict)
     waits: Mapping[str, list[Says]] = field(default_factory=dict)
-    undo: tuple[str, ...] = ()
     entry: str = "start"
     chunks: int = 1
 
@@ -63,12 +65,6 @@ class Way:
     cause: str | None
     states: list[str]
     calls: list[dict]
-
-    @property
-    def undo(self):
-        """The steps of the undo that were asked, in the order of the first time."""
-        steps = [call["step"] for call in self.calls if call["direction"] == "compensate"]
-        return tuple(dict.fromkeys(step for step in steps if step != "note_chunk_failure"))
 
 
 class Script:
@@ -106,7 +102,7 @@ class Script:
     def way(self, ended, visited):
         """Return the way that was taken. `ended`: the execution as Step Functions describes it."""
         unsaid = [asked for asked, left in self.left.items() if left]
-        assert not unsaid, "asked less often than scripted"
+        assert not unsaid, f"{self.scenario.name}: asked less often than scripted"
         return Way(
             end=" ".join(filter(None, (ended["status"], ended.get("error")))),
             cause=ended.get("cause"),
@@ -127,14 +123,19 @@ def on_aws(scenario, s3, bucket, states):
 
 
 def walk(scenario):
-    """Return the way that the walker takes, and its transitions, within Maps too."""
-    manifests, tokens = scenario.manifests, set()
+    """Return the walker's way, which is the expected one, and its transitions, in Maps too."""
+    manifests, tokens, steps = scenario.manifests, set(), []
     script = Script(scenario, lose=manifests.pop, resume=tokens.add)
+
+    def invoke(payload):
+        steps.append(payload.get("waiting_for") or payload["step"])
+        return script(payload)
+
     walker = Walker(
         DEFINITION,
-        script,
+        invoke,
         manifests.get,
-        wait=lambda seconds: None,
+        wait=lambda seconds: steps.append("wait"),
         on_token=lambda waiting_for, token: token in tokens,
     )
     try:
@@ -142,7 +143,9 @@ def walk(scenario):
         ended = {"status": "SUCCEEDED"}
     except Failed as failure:
         ended = {"status": "FAILED", "error": failure.error, "cause": failure.cause}
-    return script.way(ended, walker.visited), walker.taken
+    way = script.way(ended, walker.visited)
+    assert (way.end, steps) == (scenario.end, scenario.steps), scenario.name
+    return way, walker.taken
 
 
 def transitions(states=DEFINITION["States"]):
@@ -167,9 +170,9 @@ def _comparable(payload):
 
 
 def _in_order(calls):
-    """Sort the calls of each Map: its chunks are worked on at once."""
+    """Put the calls of each Map into the order of its chunks, which are worked on at once."""
     ordered = []
     for of_a_map, group in itertools.groupby(calls, key=lambda call: "chunk" in call):
         some = list(group)
-        ordered += sorted(some, key=json.dumps) if of_a_map else some
+        ordered += sorted(some, key=lambda call: call["chunk"]["name"]) if of_a_map else some
     return ordered

@@ -1,8 +1,8 @@
 """moto's interpreter of state machines: each Lambda a Python callable, no Docker, no sleeping.
 
 Corrected in one place: a Map whose manifest is missing fails as AWS says, with an error that can be
-caught. A definition is parsed once, and one client reads all manifests: moto would do either anew
-in every execution, which takes most of its time.
+caught. Definitions and paths are parsed once, and one client reads all manifests: moto would do
+each anew whenever it needs it, which takes most of its time.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
     WaitFunction,
 )
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import json_path
 
 from tests.asl_walker import Failed
 from tests.conftest import REGION
@@ -31,6 +32,7 @@ from tests.conftest import REGION
 ROLE = "arn:aws:iam::123456789012:role/machine"
 FUNCTION = f"arn:aws:lambda:{REGION}:123456789012:function:step"
 parsed = functools.cache(AmazonStateLanguageParser.parse)
+parsed_path = functools.cache(json_path.parse)
 
 
 @contextlib.contextmanager
@@ -65,6 +67,7 @@ def interpreter(invoke, pauses):
         mock.patch.object(retrier_decl, "time", clock),
         mock.patch.object(WaitFunction, "_wait_interval", wait),
         mock.patch.object(AmazonStateLanguageParser, "parse", parsed),
+        mock.patch.object(json_path, "parse", parsed_path),
         mock.patch.object(
             resource_eval_s3.ResourceEvalS3, "_handle_get_object", staticmethod(read)
         ),
