@@ -128,6 +128,8 @@ class Walker:
         return False
 
     def _caught(self, name, state, failure, data):
+        if failure.error == "States.Runtime":  # not even States.ALL is that
+            raise failure
         for catcher in state.get("Catch", []):
             if catcher["ErrorEquals"] == ["States.ALL"] or failure.error in catcher["ErrorEquals"]:
                 error = {"Error": failure.error, "Cause": failure.cause}
@@ -150,11 +152,17 @@ class Walker:
             for index, item in enumerate(items):
                 inner = {**context, "Map": {"Item": {"Index": index, "Value": item}}}
                 given = fill(state["ItemSelector"], data, inner)
-                results.append(self._walk(processor["States"], processor["StartAt"], given, inner))
+                results.append(self._child(processor, given, inner))
         except Failed as failure:
             return self._caught(name, state, failure, data)
         data = put(state.get("ResultPath", "$"), data, results)
         return data, self._take(name, "Next", state["Next"])
+
+    def _child(self, processor, data, context):
+        try:
+            return self._walk(processor["States"], processor["StartAt"], data, context)
+        except Failed as failure:  # whatever it was: none is tolerated
+            raise Failed("States.ExceedToleratedFailureThreshold", str(failure)) from failure
 
 
 def look(path, data, context):
