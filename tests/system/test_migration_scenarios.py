@@ -67,8 +67,8 @@ def answering(scripts):
 def emulator(tmp_path_factory):
     """The emulator, in which no time passes for waits and retries."""
     emulator = Emulator(tmp_path_factory.mktemp("emulator"))
-    emulator.start()
     try:
+        emulator.start()
         config = {"stepfunctions._SFN_WAIT_SCALE": 0}
         answer = httpx.post(f"{emulator.url}/_ministack/config", json=config)
         assert answer.json()["applied"] == config
@@ -112,7 +112,7 @@ def ways(emulator):
             found = states.describe_execution(executionArn=arn)
             return found["status"] != "RUNNING" and found
 
-        found = [eventually(functools.partial(ended, arn), seconds=60) for arn in running]
+        found = [eventually(functools.partial(ended, arn), seconds=90) for arn in running]
         return {
             one["name"]: scripts[one["name"]].way(one, asl.visited(states, one)) for one in found
         }

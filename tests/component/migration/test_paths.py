@@ -1,4 +1,7 @@
-"""Every path of the definition under moto's interpreter, next to that of the fault matrix."""
+"""Runs of the real steps under moto's interpreter; what no interpreter notices of the definition.
+
+Its single ways are the scenarios of tests/migration_scenarios.py.
+"""
 
 import copy
 import json
@@ -217,7 +220,7 @@ def test_used_up_quota_is_waited_for(on_moto):
 
 
 class TestDefinition:
-    """What neither interpreter would notice."""
+    """What no interpreter would notice."""
 
     def test_every_task_has_a_timeout_a_retry_with_jitter_and_a_catch(self):
         seen = 0
