@@ -2,7 +2,8 @@
 
 It knows the fields that our definition uses and fails on any other. Lambdas are one callable; a
 wait is told to the clock; whoever a task token waits for is asked through `on_token`. What it has
-in common with AWS's interpreter is held against moto's and the emulator's by the tests of paths.
+in common with AWS's interpreter is held against moto's and the emulator's by the tests of the
+scenarios (tests/migration_scenarios.py).
 """
 
 import json
@@ -44,6 +45,7 @@ class Walker:
         self.invoke, self.read, self.wait = invoke, read, wait
         self.on_token, self.stopped = on_token, stopped
         self.visited = []
+        self.taken = set()  # every transition: from, how ("Next", "Choice", "Default", "Catch"), to
 
     def run(self, state):
         """Return the output. Raises Failed, Aborted."""
@@ -67,22 +69,28 @@ class Walker:
             if name is None:
                 return data
 
-    def _pass(self, _, state, data, context):
-        result = state.get("Result", look(state.get("InputPath", "$"), data, context))
-        return put(state.get("ResultPath", "$"), data, result), state.get("Next")
+    def _take(self, name, how, to):
+        if to is not None:
+            self.taken.add((name, how, to))
+        return to
 
-    def _choice(self, _, state, data, context):
+    def _pass(self, name, state, data, context):
+        result = state.get("Result", look(state.get("InputPath", "$"), data, context))
+        data = put(state.get("ResultPath", "$"), data, result)
+        return data, self._take(name, "Next", state.get("Next"))
+
+    def _choice(self, name, state, data, context):
         for choice in state["Choices"]:
             if look(choice["Variable"], data, context) == choice["StringEquals"]:
-                return data, choice["Next"]
-        return data, state["Default"]
+                return data, self._take(name, "Choice", choice["Next"])
+        return data, self._take(name, "Default", state["Default"])
 
     def _wait(self, name, state, data, context):
         seconds = look(state["SecondsPath"], data, context)
         assert isinstance(seconds, int)
         assert seconds >= 0
         self.wait(seconds)
-        return data, state["Next"]
+        return data, self._take(name, "Next", state["Next"])
 
     def _task(self, name, state, data, context):
         tries = {}
@@ -93,10 +101,11 @@ class Walker:
             except Failed as failure:
                 if self._again(state, failure, tries):
                     continue
-                return self._caught(state, failure, data)
+                return self._caught(name, state, failure, data)
         if "ResultSelector" in state:
             result = fill(state["ResultSelector"], result, context)
-        return put(state.get("ResultPath", "$"), data, result), state["Next"]
+        data = put(state.get("ResultPath", "$"), data, result)
+        return data, self._take(name, "Next", state["Next"])
 
     def _attempt(self, state, data, context):
         token = str(uuid.uuid4())
@@ -118,12 +127,14 @@ class Walker:
                 return tries[number] <= retrier["MaxAttempts"]
         return False
 
-    @staticmethod
-    def _caught(state, failure, data):
+    def _caught(self, name, state, failure, data):
+        if failure.error == "States.Runtime":  # not even States.ALL is that
+            raise failure
         for catcher in state.get("Catch", []):
             if catcher["ErrorEquals"] == ["States.ALL"] or failure.error in catcher["ErrorEquals"]:
                 error = {"Error": failure.error, "Cause": failure.cause}
-                return put(catcher.get("ResultPath", "$"), data, error), catcher["Next"]
+                data = put(catcher.get("ResultPath", "$"), data, error)
+                return data, self._take(name, "Catch", catcher["Next"])
         raise failure
 
     def _items(self, key):
@@ -141,10 +152,17 @@ class Walker:
             for index, item in enumerate(items):
                 inner = {**context, "Map": {"Item": {"Index": index, "Value": item}}}
                 given = fill(state["ItemSelector"], data, inner)
-                results.append(self._walk(processor["States"], processor["StartAt"], given, inner))
+                results.append(self._child(processor, given, inner))
         except Failed as failure:
-            return self._caught(state, failure, data)
-        return put(state.get("ResultPath", "$"), data, results), state["Next"]
+            return self._caught(name, state, failure, data)
+        data = put(state.get("ResultPath", "$"), data, results)
+        return data, self._take(name, "Next", state["Next"])
+
+    def _child(self, processor, data, context):
+        try:
+            return self._walk(processor["States"], processor["StartAt"], data, context)
+        except Failed as failure:  # whatever it was: none is tolerated
+            raise Failed("States.ExceedToleratedFailureThreshold", str(failure)) from failure
 
 
 def look(path, data, context):

@@ -39,6 +39,17 @@ OPERATOR, OTHER = "arn:aws:iam::1:user/olive", "arn:aws:iam::1:user/otto"
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 
+def deployed(function, bucket, token_seconds=None):
+    """Return the definition with its substitutions; `token_seconds`: how long people have."""
+    text = json.dumps(DEFINITION)
+    text = text.replace("${RunMigrationStep}", function).replace("${ManifestBucket}", bucket)
+    definition = json.loads(text)
+    for state in definition["States"].values():
+        if token_seconds and state.get("Resource", "").endswith(".waitForTaskToken"):
+            state["TimeoutSeconds"] = token_seconds
+    return definition
+
+
 class InProcess(httpx.BaseTransport):
     """Requests go to an ASGI application without a socket."""
 

@@ -1,4 +1,7 @@
-"""Every path of the definition under moto's interpreter, next to that of the fault matrix."""
+"""Runs of the real steps under moto's interpreter; what no interpreter notices of the definition.
+
+Its single ways are the scenarios of tests/migration_scenarios.py.
+"""
 
 import copy
 import json
@@ -10,7 +13,7 @@ from codat_hub.usecases.migration.steps import STEPS
 from tests.asl_walker import Failed
 from tests.component import asl
 from tests.conftest import REGION
-from tests.migrations import DEFINITION, OPERATOR, World
+from tests.migrations import DEFINITION, OPERATOR, World, deployed
 
 BUCKET = "manifests"
 
@@ -28,7 +31,7 @@ class OnMoto(World):
         where = {"LocationConstraint": REGION}
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
         self.manifests.put = self._put
-        self.machine = asl.create(client, substituted())
+        self.machine = asl.create(client, deployed(asl.FUNCTION, BUCKET))
 
     def _put(self, key, value):
         type(self.manifests).put(self.manifests, key, value)
@@ -54,17 +57,6 @@ class OnMoto(World):
     def _resume(self, token):
         self.client.send_task_success(taskToken=token, output="{}")
         return True
-
-
-def substituted(token_seconds=None):
-    text = json.dumps(DEFINITION)
-    text = text.replace("${RunMigrationStep}", asl.FUNCTION).replace("${ManifestBucket}", BUCKET)
-    definition = json.loads(text)
-    if token_seconds:
-        for state in definition["States"].values():
-            if state.get("Resource", "").endswith(".waitForTaskToken"):
-                state["TimeoutSeconds"] = token_seconds
-    return definition
 
 
 @pytest.fixture
@@ -176,8 +168,9 @@ def test_an_undo_that_fails_ends_incomplete_and_a_rerun_finishes(on_moto):
 def test_an_operator_who_never_answers(on_moto):
     world = on_moto()
     before = world.codat_now()
+    impatient = deployed(asl.FUNCTION, BUCKET, token_seconds=1)
     world.client.update_state_machine(
-        stateMachineArn=world.machine, definition=json.dumps(substituted(token_seconds=1))
+        stateMachineArn=world.machine, definition=json.dumps(impatient)
     )
     world.operator = lambda what: what == "signing_secret" or world.willing(what)
     run = world.migrate()
@@ -227,7 +220,7 @@ def test_used_up_quota_is_waited_for(on_moto):
 
 
 class TestDefinition:
-    """What neither interpreter would notice."""
+    """What no interpreter would notice."""
 
     def test_every_task_has_a_timeout_a_retry_with_jitter_and_a_catch(self):
         seen = 0

@@ -1,0 +1,40 @@
+"""The migration's scenarios under moto's interpreter, next to the walker; what they cover."""
+
+import boto3
+import pytest
+
+from tests.component import asl
+from tests.conftest import REGION
+from tests.migration_scenarios import SCENARIOS
+from tests.migration_script import on_aws, transitions, walk
+from tests.migrations import DEFINITION, deployed
+
+BUCKET = "manifests"
+
+
+def test_together_they_end_as_they_should_and_take_every_transition():
+    names = [scenario.name for scenario in SCENARIOS]
+    assert len(names) == len(set(names))
+    visited, taken = set(), set()
+    for scenario in SCENARIOS:
+        way, on_the_way = walk(scenario)
+        visited |= set(way.states)
+        taken |= on_the_way
+    assert visited == set(DEFINITION["States"])
+    assert taken == transitions()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_moto_goes_the_same_way_as_the_walker(scenario):
+    def invoke(payload):
+        return script(payload)
+
+    with asl.interpreter(invoke, []) as states:
+        s3 = boto3.client("s3", region_name=REGION)
+        where = {"LocationConstraint": REGION}
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+        script = on_aws(scenario, s3, BUCKET, states)
+        machine = asl.create(states, deployed(asl.FUNCTION, BUCKET, token_seconds=1))
+        found = asl.run(states, machine, scenario.name, scenario.state)
+        way = script.way(found, asl.visited(states, found))
+    assert way == walk(scenario)[0]
