@@ -52,9 +52,15 @@ def test_a_failed_step_stops_what_it_started_and_the_next_up_succeeds(tmp_path, 
     assert stack.down() == []
 
 
-def test_a_killed_sandbox_is_started_again(local_stack):
+def test_a_killed_sandbox_is_started_again_and_every_function_knows_where(local_stack, hub):
     local_stack.sandbox.stop()
     before = json.loads(local_stack.description.read_text())
     after = local_stack.up()
     assert local_stack.sandbox.pid()
     assert after["webhook_url"] == before["webhook_url"]
+    # the migration runs by an alias: what it calls has to be published anew, too
+    function = after["migration_logs"].rpartition("/")[2]
+    aliased = hub.client("lambda").get_function_configuration(
+        FunctionName=function, Qualifier="live"
+    )
+    assert aliased["Environment"]["Variables"]["CODAT_BASE_URL"] == after["sandbox_url"]

@@ -500,6 +500,22 @@ class TestMigration:
         assert substitutions["RunMigrationStep"] == {"Ref": "RunMigrationStepFunction.Alias"}
         assert "AutoPublishAlias" in RESOURCES["RunMigrationStepFunction"]["Properties"]
 
+    def test_another_parameter_or_layer_publishes_its_function_anew(self):
+        """The alias has what was published; SAM publishes by itself only for other code."""
+        names = [
+            name
+            for name, body in transformed().items()
+            if body["Type"] in {"AWS::Lambda::Version", "AWS::Lambda::LayerVersion"}
+        ]
+        version, layer = sorted(names, key=lambda name: name.startswith("Dependencies"))
+        said = set(named(transformed()[version]["Properties"]["Description"]))
+        function = transformed()["RunMigrationStepFunction"]["Properties"]
+        changing = {*TEMPLATE["Parameters"], layer, "WebhooksApi"}
+        configured = {
+            one for name, value in function.items() if name != "Tags" for one in named(value)
+        }
+        assert said == configured & changing
+
     def test_a_functions_timeout_is_shorter_than_its_states(self):
         definition = json.loads((ROOT / "statemachines" / "migration.asl.json").read_text())
         timeout = RESOURCES["RunMigrationStepFunction"]["Properties"]["Timeout"]
@@ -510,6 +526,21 @@ class TestMigration:
         detail = ended["Pattern"]["detail"]
         assert set(detail["status"]) == {"ABORTED", "FAILED", "TIMED_OUT"}
         assert detail["stateMachineArn"] == [{"Ref": "MigrationStateMachine"}]
+
+
+def named(value):
+    """Return the parameters and resources that a part of the template refers to."""
+    match value:
+        case {"Ref": name}:
+            yield name
+        case {"Fn::Sub": str(text)}:
+            yield from re.findall(r"\$\{(\w+)\}", text)
+        case dict():
+            for each in value.values():
+                yield from named(each)
+        case list():
+            for each in value:
+                yield from named(each)
 
 
 def tasks(states):

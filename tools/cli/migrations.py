@@ -1,6 +1,7 @@
 """`hub migrations`: from client-level to product-level settings; plan, watch, approve, go back."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,9 +10,11 @@ from tools.cli.api import ControlApi, segment
 from tools.cli.confirmation import Leave, hidden
 from tools.cli.environments import Name, control_api
 from tools.cli.failures import Failure, Misused
-from tools.cli.moments import lasting, readable
-from tools.cli.options import EnvOption, JsonOption, YesOption, YesProdOption
-from tools.cli.output import Column, Output, print_json
+from tools.cli.migration_plan import draw_plan
+from tools.cli.migration_progress import Progress, counted
+from tools.cli.moments import readable
+from tools.cli.options import EnvOption, JsonOption, StayOption, YesOption, YesProdOption
+from tools.cli.output import Column, Output, print_json, words
 from tools.cli.watching import watch as watch_until
 
 type Json = dict[str, Any]
@@ -58,12 +61,6 @@ _NEXT: Final = {
     "signing_secret": "confirm-secret {id} CONSUMER",
     "webhooks_restored": "confirm-webhooks-restored {id}",
 }
-# Which phase's counts tell how far a step is.
-_PHASES: Final = {
-    "plan": "survey",
-    "disable_client_sync": "disable_company_sync",
-    "reenable_client_sync": "reenable_company_sync",
-}
 
 
 @app.command()
@@ -88,7 +85,7 @@ def plan(
     if as_json:
         print_json(found["plan"])
     else:
-        _draw_plan(output, found)
+        draw_plan(output, found["plan"])
     if found["plan"]["refusals"]:
         raise Failure("Such a migration would be refused.", " ".join(found["plan"]["refusals"]))
 
@@ -104,9 +101,7 @@ def start(
     off_value: OffValueOption = None,
     stragglers: StragglersOption = "go_on",
     tolerated_failures: ToleratedOption = 0,
-    stay: Annotated[
-        bool, typer.Option("--watch/--no-watch", help="Stay with it, or only start it.")
-    ] = True,
+    stay: StayOption = True,
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
@@ -166,32 +161,35 @@ def approve(
     with control_api(env) as api:
         found = _read(api, migration)
         if found.get("plan") and not as_json:
-            _draw_plan(output, found)
+            draw_plan(output, found["plan"])
         Leave(env, yes=yes, yes_prod=yes_prod).to_remove(f"Approve this plan of {migration}?")
         answer = api.post(f"migrations/{segment(migration)}/approve")
     output.result(answer, f"Approved. Watch it: {_again(migration, env)}")
 
 
-@app.command("confirm-webhooks-disabled")
-def confirm_webhooks_disabled(
-    migration: MigrationArgument,
-    env: EnvOption,
-    as_json: JsonOption = False,
-    yes_prod: YesProdOption = False,
-) -> None:
-    """Say that the old consumers are disabled in the Portal; it is looked up."""
-    _confirm(migration, env, "confirm-webhooks-disabled", as_json=as_json, yes_prod=yes_prod)
+def _confirming(what: str) -> Callable[..., None]:
+    """Return the command that says that a person has done what was asked."""
+
+    def confirm(
+        migration: MigrationArgument,
+        env: EnvOption,
+        as_json: JsonOption = False,
+        yes_prod: YesProdOption = False,
+    ) -> None:
+        output = Output(as_json=as_json)
+        Leave(env, yes_prod=yes_prod).to_change(f"Confirm for {migration}?")
+        with control_api(env) as api:
+            answer = api.post(f"migrations/{segment(migration)}/{what}")
+        output.result(answer, f"Confirmed. Watch it: {_again(migration, env)}")
+
+    return confirm
 
 
-@app.command("confirm-webhooks-restored")
-def confirm_webhooks_restored(
-    migration: MigrationArgument,
-    env: EnvOption,
-    as_json: JsonOption = False,
-    yes_prod: YesProdOption = False,
-) -> None:
-    """Say that the old consumers are enabled again in the Portal; it is looked up."""
-    _confirm(migration, env, "confirm-webhooks-restored", as_json=as_json, yes_prod=yes_prod)
+for _what, _how in (("disabled", "disabled"), ("restored", "enabled again")):
+    app.command(
+        f"confirm-webhooks-{_what}",
+        help=f"Say that the old consumers are {_how} in the Portal; it is looked up.",
+    )(_confirming(f"confirm-webhooks-{_what}"))
 
 
 @app.command("confirm-secret")
@@ -219,9 +217,7 @@ def rollback(
     forced: Annotated[
         bool, typer.Option("--forced", help="Also where others have changed Codat since.")
     ] = False,
-    stay: Annotated[
-        bool, typer.Option("--watch/--no-watch", help="Stay with it, or only start it.")
-    ] = True,
+    stay: StayOption = True,
     as_json: JsonOption = False,
     yes: YesOption = False,
     yes_prod: YesProdOption = False,
@@ -259,7 +255,7 @@ def report(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = F
             ("client settings", _fate(found["client_settings"])),
             *(("old consumer", f"{one['url']}: {_fate(one)}") for one in found["old_consumers"]),
             *(("new consumer", f"{one['url']}: {_fate(one)}") for one in found["new_consumers"]),
-            *((f"{phase}", _counted(one)) for phase, one in found["counts"].items()),
+            *((f"{phase}", counted(one)) for phase, one in found["counts"].items()),
             *(("note", one) for one in found["notes"]),
         ]
     )
@@ -268,14 +264,6 @@ def report(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = F
             f"Events from {gap['from']} to {gap['to'] or 'now'} met no consumer. In the Portal, on "
             "each new consumer, replay what was missed since then (Codat keeps two weeks)."
         )
-
-
-def _confirm(migration: str, env: Name, what: str, *, as_json: bool, yes_prod: bool) -> None:
-    output = Output(as_json=as_json)
-    Leave(env, yes_prod=yes_prod).to_change(f"Confirm for {migration}?")
-    with control_api(env) as api:
-        answer = api.post(f"migrations/{segment(migration)}/{what}")
-    output.result(answer, f"Confirmed. Watch it: {_again(migration, env)}")
 
 
 def _body(
@@ -320,6 +308,7 @@ def _follow(
 ) -> Json:
     """Watch to the end. Whoever is awaited is told once what to do and with which command."""
     told: list[str] = []
+    going = Progress()
 
     def progress(found: Json) -> str:
         waiting = found.get("waiting_for")
@@ -329,7 +318,7 @@ def _follow(
                 output.note(line)
             command = _NEXT[waiting].format(id=migration)
             output.note(f"    tools/hub migrations {command} --env {env}")
-        return _progress(found)
+        return going.line(found)
 
     return watch_until(
         output,
@@ -340,34 +329,6 @@ def _follow(
     )
 
 
-def _progress(found: Json) -> str:
-    said = f"{found['status']}, {found['step'].replace('_', ' ')}"
-    if waiting := found.get("waiting_for"):
-        since = readable(found["waiting_since"])
-        return f"{said}: waits for {waiting.replace('_', ' ')} since {since}"
-    counts = found["counts"].get(_PHASES.get(found["step"], found["step"]))
-    if not counts:
-        return said
-    line = f"{said}: {_counted(counts)}"
-    plan = found.get("plan") or {}
-    left = counts["of_chunks"] - counts["chunks"]
-    if left > 0 and plan.get("calls") and counts["of_chunks"]:
-        share = next(
-            (one["calls"] for one in plan["steps"] if one["step"] == found["step"]), plan["calls"]
-        )
-        rate = plan["calls"] / max(1, plan["calls_seconds"])
-        seconds = share * left / counts["of_chunks"] / rate
-        line += f"; about {lasting(seconds)} left at {rate:.0f} calls a second"
-    return line
-
-
-def _counted(one: Json) -> str:
-    said = f"{one['done']} done, {one['skipped']} skipped, {one['failed']} failed"
-    if one["open"]:
-        said += f", {one['open']} open"
-    return f"{said} ({one['chunks']} of {one['of_chunks']} chunks)"
-
-
 def _fate(one: Json) -> str:
     if not one["changed"]:
         return "not touched"
@@ -375,47 +336,15 @@ def _fate(one: Json) -> str:
     return f"{came}, then {one['undone']}" if one["undone"] else came
 
 
-def _draw_plan(output: Output, found: Json) -> None:
-    plan = found["plan"]
-    output.table(
-        [plan["steps"]],
-        [
-            Column("step", lambda one: one["step"], whole=True),
-            Column("what", lambda one: one["summary"]),
-            Column("changes", lambda one: one["changes"], right=True),
-            Column("calls", lambda one: one["calls"], right=True),
-            Column("undo", lambda one: one["undo"]),
-        ],
-        "nothing to do",
-    )
-    output.out.print()
-    for step in plan["steps"]:
-        for row in step["rows"]:
-            output.result(None, f"  {step['step']}: {row}")
-    output.facts(
-        [
-            ("companies", f"{plan['companies']}, {plan['linked']} of them linked"),
-            ("leaves behind", "nobody" if plan["everyone"] else "companies: client level stays on"),
-            ("Codat calls", f"{plan['calls']}, at least {lasting(plan['calls_seconds'])}"),
-            ("first wait", lasting(plan["wait_seconds"])),
-            ("plan", plan["hash"]),
-        ]
-    )
-    for one in plan["warnings"]:
-        output.note(f"! {one}")
-    for one in plan["refusals"]:
-        output.note(f"✗ {one}")
-
-
 def _show(output: Output, found: Json, env: Name, *, asked_back: bool = False) -> None:
     migration, status = found["migration_id"], found["status"]
-    output.result(found, f"Migration {migration} is {status.replace('_', ' ')}.")
+    output.result(found, f"Migration {migration} is {words(status)}.")
     for one in found["notes"]:
         output.note(f"! {one}")
     wrong = status in _BAD - ({"rolled_back"} if asked_back else set())
     if wrong or (asked_back and status == "complete"):
         hint = f"What it changed and took back: tools/hub migrations report {migration} --env {env}"
-        raise Failure(f"{status.replace('_', ' ')}: {found['error']}", hint)
+        raise Failure(f"{words(status)}: {found['error']}", hint)
 
 
 def _again(migration: str, env: Name) -> str:

@@ -24,3 +24,7 @@ ProductArgument = Annotated[
     str,
     typer.Argument(metavar="PRODUCT", help="The product's identifier, as `products list` has it."),
 ]
+StayOption = Annotated[
+    bool, typer.Option("--watch/--no-watch", help="Stay until it is over, or only start it.")
+]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Stay until it is over.")]

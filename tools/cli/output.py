@@ -141,6 +141,11 @@ def plain(value: Any) -> Text:
     return Text("".join(one if one.isprintable() or one == "\n" else "�" for one in str(value)))
 
 
+def words(name: str) -> str:
+    """Return a name of the API as people write it."""
+    return name.replace("_", " ")
+
+
 def show_failure(failure: Failure) -> None:
     """Say on standard error what is wrong, each field of it, and what to do next."""
     err = console(stderr=True)

@@ -11,8 +11,8 @@ from tools.cli.confirmation import Leave
 from tools.cli.environments import Name, control_api
 from tools.cli.failures import Failure
 from tools.cli.moments import readable
-from tools.cli.options import EnvOption, JsonOption, YesProdOption
-from tools.cli.output import Column, Output, print_json
+from tools.cli.options import EnvOption, JsonOption, StayOption, WatchOption, YesProdOption
+from tools.cli.output import Column, Output, print_json, words
 from tools.cli.watching import watch
 
 type Json = dict[str, Any]
@@ -30,9 +30,7 @@ _LISTED: Final = ("items", "next_cursor")  # of an answer: the page, not the run
 @app.command()
 def start(
     env: EnvOption,
-    stay: Annotated[
-        bool, typer.Option("--watch/--no-watch", help="Stay until it is over, or only start it.")
-    ] = True,
+    stay: StayOption = True,
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
@@ -77,7 +75,7 @@ def show(
         typer.Argument(metavar="RUN", help="As `list` has it; the newest if left out."),
     ] = None,
     kind: Annotated[str | None, typer.Option(help="Only drift of this kind.")] = None,
-    stay: Annotated[bool, typer.Option("--watch", help="Stay until it is over.")] = False,
+    stay: WatchOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a run and what it found."""
@@ -163,7 +161,7 @@ def _draw(output: Output, pages: Iterator[list[Json]], empty: str) -> None:
         noting(),
         [
             Column("severity", _severity, whole=True),
-            Column("what", lambda one: _words(one["kind"]), whole=True),
+            Column("what", lambda one: words(one["kind"]), whole=True),
             Column("company", lambda one: one.get("company_id"), whole=True),
             Column("product", lambda one: one.get("product")),
             Column("about", lambda one: one.get("subject")),
@@ -174,7 +172,7 @@ def _draw(output: Output, pages: Iterator[list[Json]], empty: str) -> None:
     )
     if to_do:
         output.out.print("\nWhat to do", style="bold")
-        output.facts((_words(kind), text) for kind, text in to_do.items())
+        output.facts((words(kind), text) for kind, text in to_do.items())
 
 
 def _for_a_person(drift: Json) -> bool:
@@ -182,7 +180,7 @@ def _for_a_person(drift: Json) -> bool:
 
 
 def _facts(run: Json) -> list[tuple[str, Any]]:
-    counts = ", ".join(f"{count} {_words(name)}" for name, count in sorted(run["counts"].items()))
+    counts = ", ".join(f"{count} {words(name)}" for name, count in sorted(run["counts"].items()))
     return [
         ("reconcile", run["reconcile_id"]),
         ("status", run["status"]),
@@ -199,7 +197,3 @@ def _facts(run: Json) -> list[tuple[str, Any]]:
 def _severity(drift: Json) -> Text:
     severity = str(drift["severity"])
     return Text(severity, style=_STYLES.get(severity, ""))
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -14,10 +14,11 @@ from tools.cli.options import (
     EnvOption,
     JsonOption,
     ProductArgument,
+    WatchOption,
     YesOption,
     YesProdOption,
 )
-from tools.cli.output import Output
+from tools.cli.output import Output, words
 from tools.cli.watching import watch
 
 type Json = dict[str, Any]
@@ -31,7 +32,6 @@ DataTypeOption = Annotated[
 OptionalProduct = Annotated[
     str | None, typer.Argument(metavar="[PRODUCT]", help="As `products list` has it.")
 ]
-WatchOption = Annotated[bool, typer.Option("--watch", help="Stay until it is over.")]
 
 # A ticket in one of these goes no further; all others are on their way.
 _ENDED_BADLY: Final = frozenset({"still_syncing", "rate_limited", "failed", "cancelled"})
@@ -118,7 +118,7 @@ def cancel(
     if ticket["status"] == "cancelled":
         said = f"The refresh of {product} of {company} is cancelled."
     else:
-        said = f"There is nothing left to cancel: it is {_words(ticket['status'])}."
+        said = f"There is nothing left to cancel: it is {words(ticket['status'])}."
     output.result(ticket, said)
 
 
@@ -144,9 +144,9 @@ def _watch(output: Output, api: ControlApi, company: str, product: str | None, e
 def _progress(ticket: Json) -> str:
     calls = ticket["attempts"]
     tried = f", {calls} call{'s' if calls > 1 else ''} so far" if calls else ""
-    kept = f", kept back by {_words(ticket['waits_for'])}" if ticket["waits_for"] else ""
+    kept = f", kept back by {words(ticket['waits_for'])}" if ticket["waits_for"] else ""
     due = ticket["next_attempt_at"] if ticket["status"] != _SENT else None
-    return f"{_words(ticket['status'])}{tried}{kept}" + (f", next {readable(due)}" if due else "")
+    return f"{words(ticket['status'])}{tried}{kept}" + (f", next {readable(due)}" if due else "")
 
 
 def _show(output: Output, ticket: Json) -> None:
@@ -160,19 +160,15 @@ def _show(output: Output, ticket: Json) -> None:
 
 
 def _facts(ticket: Json) -> Iterator[tuple[str, Any]]:
-    yield "status", _words(ticket["status"])
+    yield "status", words(ticket["status"])
     yield "calls", ticket["attempts"]
     for name in ("slot", "opened_at", "accepted_at", "next_attempt_at", "deadline"):
         if ticket[name] and (name, ticket["status"]) != ("next_attempt_at", _SENT):
-            yield _words(name.removesuffix("_at")), readable(ticket[name])
+            yield words(name.removesuffix("_at")), readable(ticket[name])
     for name in ("data_types", "requested_by"):
         if ticket[name]:
-            yield _words(name), ticket[name]
+            yield words(name), ticket[name]
     if ticket["waits_for"]:
-        yield "kept back by", _words(ticket["waits_for"])
+        yield "kept back by", words(ticket["waits_for"])
     if ticket["error"]:
-        yield "last error", f"{_words(ticket['error']['kind'])}: {ticket['error']['message']}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+        yield "last error", f"{words(ticket['error']['kind'])}: {ticket['error']['message']}"

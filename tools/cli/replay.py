@@ -9,7 +9,7 @@ from tools.cli.confirmation import Leave
 from tools.cli.environments import Name, control_api
 from tools.cli.failures import Failure, Misused
 from tools.cli.moments import moment_of, readable
-from tools.cli.options import EnvOption, JsonOption, YesProdOption
+from tools.cli.options import EnvOption, JsonOption, StayOption, WatchOption, YesProdOption
 from tools.cli.output import Output
 from tools.cli.watching import watch
 
@@ -21,9 +21,6 @@ app = typer.Typer(
 )
 
 _OVER: Final = frozenset({"complete", "failed"})
-WatchOption = Annotated[
-    bool, typer.Option("--watch/--no-watch", help="Stay until it is over, or only start it.")
-]
 
 
 @app.command()
@@ -42,7 +39,7 @@ def start(
     ] = None,
     company: Annotated[str | None, typer.Option(help="With --from: only this company's.")] = None,
     product: Annotated[str | None, typer.Option(help="With --from: only this product's.")] = None,
-    stay: WatchOption = True,
+    stay: StayOption = True,
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
@@ -63,7 +60,7 @@ def start(
 def show(
     replay_id: Annotated[str, typer.Argument(metavar="REPLAY", help="As `start` named it.")],
     env: EnvOption,
-    stay: Annotated[bool, typer.Option("--watch", help="Stay until it is over.")] = False,
+    stay: WatchOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show how far a replay is."""

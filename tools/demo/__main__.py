@@ -4,17 +4,21 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
-from tools.demo import control, products, refresh, webhooks
+from tools.demo import control, migration, products, refresh, webhooks
 from tools.demo.hub import Hub
 from tools.demo.story import Story
 from tools.local.interruption import interrupt_once
 from tools.local.processes import StepFailed
 from tools.local.report import ConsoleReporter, show_failure
 from tools.local.stack import LocalStack, Options
+
+_COMPANIES: Final = 8  # a migration calls for each of them, at Codat's pace
 
 
 def main() -> None:
@@ -24,7 +28,8 @@ def main() -> None:
         console = Console(width=120)  # a log has no edge to wrap at
     state = Path(tempfile.mkdtemp(prefix="codat-hub-demo-"))
     begun, exit_code = time.monotonic(), 1
-    local = LocalStack(state, ConsoleReporter(console), Options.from_env())
+    options = replace(Options.from_env(), companies=_COMPANIES)
+    local = LocalStack(state, ConsoleReporter(console), options)
     try:
         console.print(
             "[bold]Codat Hub[/] on this machine: no AWS account, no Docker, no Codat key."
@@ -37,6 +42,7 @@ def main() -> None:
             products.tell(story, hub)
             control.tell(story, hub)
             refresh.tell(story, hub)
+            migration.tell(story, hub)
         exit_code = _summary(console, story, time.monotonic() - begun)
     except StepFailed as error:
         show_failure(console, error)

@@ -19,6 +19,11 @@ CONTEXT = types.SimpleNamespace(aws_request_id="r")
 
 
 @pytest.fixture
+def world(request, worlds):
+    return worlds(**getattr(request, "param", {}))
+
+
+@pytest.fixture
 def hub(world, monkeypatch):
     """Run `hub migrations …`; while somebody watches, time passes and executions run."""
     nothing = dict.fromkeys(set(Hub.__dataclass_fields__) - {"migrations"})
@@ -121,30 +126,50 @@ def test_whoever_watches_is_told_what_to_do_with_which_command(hub, world):
     assert "failed" in shown.stderr
 
 
-def test_the_instructions_name_the_command(hub, world):
-    hub("start", *PRODUCT, "--no-watch")
-    seen = []
-
-    def operator(waiting_for):
-        seen.append(hub_once("watch"))
-        world.willing(waiting_for)
-
-    def hub_once(verb):
-        watching.pause, kept = stop, watching.pause
-        try:
-            return hub(verb, world.migration_id)
-        finally:
-            watching.pause = kept
+@pytest.fixture
+def looks_once(hub, world, monkeypatch):
+    """Open a watch and close it again after its first look."""
 
     def stop(_seconds):
         raise KeyboardInterrupt
 
+    def look():
+        with monkeypatch.context() as closing:
+            closing.setattr(watching, "pause", stop)
+            answer = hub("watch", world.migration_id)
+        assert answer.exit_code == 130
+        return answer
+
+    return look
+
+
+def test_the_instructions_name_the_command(hub, world, looks_once):
+    hub("start", *PRODUCT, "--no-watch")
+    seen = []
+
+    def operator(waiting_for):
+        seen.append(looks_once())
+        world.willing(waiting_for)
+
     world.operator = operator
     world.go()
     first = seen[0]
-    assert first.exit_code == 130
     assert f"tools/hub migrations approve {world.migration_id} --env local" in first.stderr
     assert "Come back to it: tools/hub migrations watch" in first.stderr
+
+
+@pytest.mark.parametrize("world", [{"companies": 60}], indirect=True)
+def test_a_watch_opened_in_mid_step_says_how_far_that_is(hub, world, looks_once):
+    seen = []
+
+    def around(call, payload):
+        if (payload["step"], payload["direction"]) == ("add_products", "apply"):
+            seen.append(looks_once().stderr.splitlines()[0])
+        return call(payload)
+
+    world.around = around
+    hub("start", *PRODUCT)
+    assert "(1 of 3 chunks); by the plan about" in seen[1]
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,11 @@ def _warnings(request: Request, client: Client, survey: Survey) -> Iterable[str]
                 f"{name}: {one.without_consent} companies are skipped, no consent that covers it "
                 "is recorded"
             )
+        if one.adds and not one.had:  # Codat lists no products: the first company shows it
+            yield (
+                f"{name}: no company has it at Codat yet, so nothing shows that Codat knows it by "
+                "this name; a run over one company first would"
+            )
     for name in client.standard:
         yield f"{name} is a standard product: Codat refreshes it, the hub cannot"
     for consumer in client.old:

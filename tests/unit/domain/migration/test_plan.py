@@ -32,6 +32,7 @@ SURVEY = Survey(
     products={"a": ProductCount(adds=180, had=60, without_consent=10)},
     digests=("d1", "d2"),
 )
+NOBODY_HAS_IT = replace(SURVEY, products={"a": ProductCount(adds=180)})
 REQUEST = Request(("a",))
 
 
@@ -55,6 +56,7 @@ def test_calls_and_time_are_the_arithmetic_of_the_steps():
         (REQUEST, CLIENT, SURVEY, "40 companies have sync settings of their own"),
         (REQUEST, CLIENT, SURVEY, "50 companies have no linked connection"),
         (REQUEST, CLIENT, SURVEY, "a: 10 companies are skipped"),
+        (REQUEST, CLIENT, NOBODY_HAS_IT, "a: no company has it at Codat yet"),
         (REQUEST, CLIENT, SURVEY, "consumer 1 also carries company.created"),
         (replace(REQUEST, mode=Mode.API), CLIENT, SURVEY, "custom headers, mTLS"),
         (REQUEST, replace(CLIENT, standard=("lending",)), SURVEY, "lending is a standard product"),
@@ -64,6 +66,12 @@ def test_calls_and_time_are_the_arithmetic_of_the_steps():
 )
 def test_warnings(request_, client, survey, said):
     assert any(said in one for one in make_plan(request_, client, survey, 5).warnings)
+
+
+@pytest.mark.parametrize("count", [ProductCount(adds=180, had=1), ProductCount(without_consent=9)])
+def test_a_product_that_a_company_has_or_none_gets_needs_no_trial(count):
+    plan = make_plan(REQUEST, CLIENT, replace(SURVEY, products={"a": count}), 5)
+    assert not any("nothing shows" in one for one in plan.warnings)
 
 
 def test_portal_mode_keeps_old_consumers_so_they_need_room():
