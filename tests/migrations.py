@@ -113,6 +113,9 @@ class FakeExecutions:
     def runs(self, name):
         return self.status.get(name) == "RUNNING"
 
+    def is_over(self, name):
+        return self.status.get(name, "RUNNING") != "RUNNING"
+
     def stop(self, name, cause):
         self.status[name] = "ABORTED"
 
@@ -153,7 +156,7 @@ class World:
             self.ledger, self.executions, self.secrets, self.registry, now=self.now
         )
         self.reserved = []
-        self.lock = MigrationLock(self.ledger, self.executions)
+        self.lock = MigrationLock(self.ledger, self.executions, self.now)
         self.watch = WatchMigrations(self.migrations, now=self.now)
         self.operator = self.willing
         self.around = lambda call, payload: call(payload)

@@ -168,7 +168,8 @@ def approve(
         if found.get("plan") and not as_json:
             _draw_plan(output, found)
         Leave(env, yes=yes, yes_prod=yes_prod).to_remove(f"Approve this plan of {migration}?")
-        answer = api.post(f"migrations/{segment(migration)}/approve")
+        seen = {"plan": found["plan"]["hash"]} if found.get("plan") else {}
+        answer = api.post(f"migrations/{segment(migration)}/approve", seen)
     output.result(answer, f"Approved. Watch it: {_again(migration, env)}")
 
 

@@ -78,11 +78,7 @@ def snapshot(parts: Parts, command: Command) -> Answer:
     run = parts.ledger.change(
         command.migration_id,
         lambda one: replace(
-            one,
-            status=Status.RUNNING,
-            step="snapshot",
-            pause=None,
-            listing=f"snapshot-{(one.approved_hash or '')[:8]}",
+            one.forward("snapshot"), listing=f"snapshot-{(one.approved_hash or '')[:8]}"
         ),
     )
     if parts.ledger.entry(run.migration_id, CLIENT).before is None:

@@ -24,8 +24,9 @@ def wait_for_person(parts: Parts, command: Command) -> Answer:
     pause = Pause(what, parts.now(), token, _instructions(parts, command.migration_id, what))
 
     def begin(run: Run) -> Run:
-        going_back = run.status is Status.ROLLING_BACK
-        return replace(run, pause=pause, status=run.status if going_back else Status.WAITING)
+        if what is WaitingFor.WEBHOOKS_RESTORED:
+            return replace(run, pause=pause)
+        return replace(run.forward(run.step), pause=pause, status=Status.WAITING)
 
     parts.ledger.change(command.migration_id, begin)
     logger.info("migration waits", migration_id=command.migration_id, waiting_for=what.value)
