@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
+from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.adapters.state_table import CODAT, ItemKey, Listed, spell
@@ -33,7 +34,7 @@ from codat_hub.domain.migration.run import (
 from codat_hub.errors import Superseded, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from codat_hub.adapters.state_table import StateTable
 
@@ -86,16 +87,19 @@ class Migrations:
 
     def newest(self, limit: int = 100) -> list[Run]:
         """Return migrations, the newest first."""
-        ranks = self._table.listed(_GROUP, limit=10_000)
-        keys = [key for _, key in ranks][-limit:]
-        found = self._table.get_many(keys)
-        return [_run(found[key].attributes) for key in reversed(keys) if key in found]
+        return list(self._newest(limit))
+
+    def _newest(self, limit: int) -> Iterator[Run]:
+        keys = [key for _, key in self._table.listed(_GROUP, limit=10_000)][::-1][:limit]
+        for some in batched(keys, 20, strict=False):  # a head is some tens of KB
+            found = self._table.get_many(some)
+            yield from (_run(found[key].attributes) for key in some if key in found)
 
     def migrated(self, company_ids: Sequence[str]) -> set[str]:
         """Return those that a complete migration has taken along."""
         left = list(company_ids)
         found: set[str] = set()
-        for run in self.newest():
+        for run in self._newest(10_000):  # dry runs may be many
             if not left:
                 break
             if run.status is Status.COMPLETE and not run.request.dry_run:

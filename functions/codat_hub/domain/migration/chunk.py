@@ -57,8 +57,8 @@ class Tally:
     reasons: tuple[str, ...] = ()
     survey: Survey | None = None
 
-    def did(self) -> Tally:
-        return replace(self, done=self.done + 1)
+    def did(self, reason: str | None = None) -> Tally:
+        return replace(self, done=self.done + 1, reasons=self._with(reason))
 
     def skip(self, reason: str | None = None) -> Tally:
         return replace(self, skipped=self.skipped + 1, reasons=self._with(reason))

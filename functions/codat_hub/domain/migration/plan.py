@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.domain.migration import sync_settings
-from codat_hub.domain.migration.consumers import MOST_CONSUMERS, carried
+from codat_hub.domain.migration.consumers import MOST_CONSUMERS, carried, shown
 from codat_hub.domain.migration.run import Activity, FirstLink, Mode
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _quiet(survey: Survey, wait: timedelta) -> StepPlan:
 
 def _old_webhooks(request: Request, client: Client) -> StepPlan:
     by_hand = request.mode is Mode.PORTAL
-    rows = [f"{one.url}: {', '.join(one.event_types)}" for one in client.old]
+    rows = [f"{shown(one.url)}: {', '.join(one.event_types)}" for one in client.old]
     return StepPlan(
         Activity.DISABLE_OLD_WEBHOOKS.value,
         "a person disables them in the Portal" if by_hand else "delete them by the API",
@@ -233,7 +233,7 @@ def _old_webhooks(request: Request, client: Client) -> StepPlan:
 
 
 def _new_webhooks(client: Client) -> StepPlan:
-    rows = [f"{one.url}: {', '.join(one.event_types)}" for one in client.wanted]
+    rows = [f"{shown(one.url)}: {', '.join(one.event_types)}" for one in client.wanted]
     return StepPlan(
         Activity.CONFIGURE_NEW_WEBHOOKS.value,
         "create them, then wait (20 h at most) for their signing secrets from the Portal",
@@ -275,7 +275,7 @@ def _warnings(request: Request, client: Client, survey: Survey) -> Iterable[str]
         if one.without_consent:
             yield (
                 f"{name}: {one.without_consent} companies are skipped, no consent that covers it "
-                "is recorded"
+                "is recorded: nothing reads them any more once their schedules are off"
             )
     for name in client.standard:
         yield f"{name} is a standard product: Codat refreshes it, the hub cannot"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from codat_hub.domain.migration.consumers import shown
 from codat_hub.domain.migration.entry import Entry
 from codat_hub.domain.migration.run import (
     CONTRACT,
@@ -337,8 +338,12 @@ class Migrations:
             "ended_at": run.ended_at,
             "error": run.error,
             "client_settings": _fate(client),
-            "old_consumers": [{"url": one.before["url"], **_fate(one)} for one in old.values()],
-            "new_consumers": [{"url": one.before["url"], **_fate(one)} for one in new.values()],
+            "old_consumers": [
+                {"url": shown(one.before["url"]), **_fate(one)} for one in old.values()
+            ],
+            "new_consumers": [
+                {"url": shown(one.before["url"]), **_fate(one)} for one in new.values()
+            ],
             # events of this time were sent to nobody: the Portal replays them for two weeks
             "replay_missed": gap,
             "counts": self.counts(run),

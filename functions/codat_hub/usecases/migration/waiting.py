@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from codat_hub.domain.migration.run import Pause, Status, WaitingFor
+from codat_hub.domain.migration.consumers import shown
+from codat_hub.domain.migration.run import Activity, Pause, Status, WaitingFor
 from codat_hub.errors import StepFailed
 from codat_hub.telemetry import logger
-from codat_hub.usecases.migration import new_webhooks, old_webhooks
+from codat_hub.usecases.migration import new_webhooks, old_webhooks, quiet
 from codat_hub.usecases.migration.parts import Answer
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ def wait_for_person(parts: Parts, command: Command) -> Answer:
 def _instructions(parts: Parts, migration_id: str, what: WaitingFor) -> tuple[str, ...]:
     match what:
         case WaitingFor.APPROVAL:
-            return ("Read the plan, then approve it or roll back.",)
+            return _to_approve(parts.run(migration_id))
         case WaitingFor.WEBHOOKS_DISABLED:
             return (
                 "In the Codat Portal, Developers > Webhooks, disable:",
                 *(
-                    f"{one.consumer_id}  {one.url}"
+                    f"{one.consumer_id}  {shown(one.url)}"
                     for one in old_webhooks.still_on(parts, migration_id)
                 ),
                 "Then confirm that they are disabled.",
@@ -50,7 +51,7 @@ def _instructions(parts: Parts, migration_id: str, what: WaitingFor) -> tuple[st
             return (
                 "In the Codat Portal, Developers > Webhooks, reveal the signing secret of:",
                 *(
-                    f"{one['consumer_id']}  {one['url']}"
+                    f"{one['consumer_id']}  {shown(one['url'])}"
                     for one in new_webhooks.without_secret(parts, migration_id)
                 ),
                 "Then confirm each secret.",
@@ -60,9 +61,16 @@ def _instructions(parts: Parts, migration_id: str, what: WaitingFor) -> tuple[st
                 "In the Codat Portal, Developers > Webhooks, enable again:",
                 *(
                     f"{old_webhooks.consumer_of(entry).consumer_id}  "
-                    f"{old_webhooks.consumer_of(entry).url}"
+                    f"{shown(old_webhooks.consumer_of(entry).url)}"
                     for entry in parts.ledger.under(migration_id, old_webhooks.PREFIX).values()
                     if entry.ours
                 ),
                 "Then confirm that they are enabled.",
             )
+
+
+def _to_approve(run: Run) -> tuple[str, ...]:
+    if run.reached is Activity.WAIT_FOR_QUIET:
+        stragglers = (one for one in run.notes if one.startswith(quiet.NOT_QUIET))
+        return (*stragglers, "Approve to go on without waiting for these reads, or roll back.")
+    return ("Read the plan, then approve it or roll back.",)
