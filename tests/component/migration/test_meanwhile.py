@@ -7,8 +7,7 @@ import pytest
 from codat_hub.domain.migration.run import Status
 from codat_hub.errors import OutcomeUnknown, Permanent
 from tests.asl_walker import Failed
-from tests.component.migration.test_races import in_the_middle
-from tests.migrations import OLD_URL, OPERATOR, PRODUCTS
+from tests.migrations import OLD_URL, OPERATOR, PRODUCTS, in_the_middle
 
 
 class Calls:
@@ -273,3 +272,31 @@ def test_credentials_in_a_consumers_url_are_shown_to_nobody(worlds):
         assert run.status == "rolled_back"
         assert "https://old.example/hook" in "\n".join(shown)
         assert "hunter" not in "\n".join(shown)
+
+
+class TestCounts:
+    """What is shown to whoever watches."""
+
+    def test_of_a_finished_phase_they_are_read_from_the_head(self, worlds):
+        world = worlds(companies=30)
+        world.migrate()
+        read = []
+        inner = world.ledger.tallies
+        world.ledger.tallies = lambda *args: read.append(args) or inner(*args)
+        counts = world.migrations.counts(world.run)
+        assert not read
+        assert counts["add_products"]["chunks"] == counts["add_products"]["of_chunks"] == 2
+        assert counts["survey"]["done"] == 30
+        assert counts["verify_reads"]["open"] == 0
+
+    def test_a_snapshot_that_was_taken_twice_counts_once(self, world):
+        def operator(waiting_for):
+            first = world.pauses.count("approval") == 1
+            world.willing(waiting_for)
+            if waiting_for == "approval" and first:
+                world.state.client_settings.settings[0].sync_schedule = 12
+
+        world.operator = operator
+        world.migrate()
+        assert world.pauses.count("approval") == 2
+        assert world.migrations.counts(world.run)["snapshot"]["done"] == 6

@@ -6,7 +6,7 @@ import pytest
 
 from codat_hub.domain.migration.run import Request, Status
 from codat_hub.errors import Conflict, Superseded, Unavailable
-from tests.migrations import OPERATOR, OTHER, PRODUCTS
+from tests.migrations import OPERATOR, OTHER, PRODUCTS, in_the_middle
 
 REQUEST = Request(PRODUCTS)
 
@@ -27,18 +27,6 @@ def meanwhile(port, name, act):
 def active(world):
     """Which migrations have an execution that goes forward."""
     return [name for name, _ in world.executions.queue if world.executions.runs(name)]
-
-
-def in_the_middle(world, step, act):
-    done = []
-
-    def around(call, payload):
-        if payload["step"] == step and not done:
-            done.append(step)
-            act()
-        return call(payload)
-
-    world.around = around
 
 
 def rollbacks(world):

@@ -85,6 +85,17 @@ class Verdict:
     open: int
     reasons: tuple[str, ...]
 
+    def counts(self) -> dict[str, int]:
+        """Return what people are shown of it."""
+        return {
+            "chunks": self.chunks - self.missing,
+            "of_chunks": self.chunks,
+            "done": self.done,
+            "skipped": self.skipped,
+            "failed": self.failed,
+            "open": self.open,
+        }
+
     def bad(self, tolerated: int) -> bool:
         return self.missing > 0 or self.failed > tolerated
 

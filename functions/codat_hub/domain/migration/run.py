@@ -149,6 +149,7 @@ class Run:
     migrated: all five activities are done; from then on nothing rolls back by itself
     everyone: the run leaves nobody behind, so it switches the client level off as well
     listing: of which companies the run is; chunks: how many there are of each listing
+    counted: by phase and listing, what became of it, once all its chunks were judged
     """
 
     migration_id: str
@@ -171,6 +172,7 @@ class Run:
     migrated: bool = False
     listing: str = "plan"
     chunks: Mapping[str, int] = field(default_factory=dict)
+    counted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     off_value: int | None = None
     disabled_at: datetime | None = None
     gap_from: datetime | None = None

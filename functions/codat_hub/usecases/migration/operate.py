@@ -28,6 +28,7 @@ from codat_hub.usecases.migration import (
     verify_reads,
 )
 from codat_hub.usecases.migration.lock import MigrationLock
+from codat_hub.usecases.migration.parts import counted_as
 from codat_hub.usecases.migration.planning import CLIENT
 
 if TYPE_CHECKING:
@@ -310,17 +311,23 @@ class Migrations:
         }
         counts = {}
         for phase in (*_PHASES, *(_UNDO_PHASES if going_back else ())):
-            tallies = self.ledger.tallies(run.migration_id, phase)
-            if tallies:
-                counts[phase] = {
-                    "chunks": sum(one.finished for one in tallies),
-                    "of_chunks": _expected(run, phase),
-                    "done": sum(one.done for one in tallies),
-                    "skipped": sum(one.skipped for one in tallies),
-                    "failed": sum(one.failed for one in tallies),
-                    "open": sum(one.open for one in tallies),
-                }
+            found = [self._counts(run, phase, one) for one in _listings(run, phase)]
+            if any(one["chunks"] for one in found):
+                counts[phase] = {name: sum(one[name] for one in found) for name in found[0]}
         return counts
+
+    def _counts(self, run: Run, phase: str, listing: str) -> Mapping[str, int]:
+        if known := run.counted.get(counted_as(phase, listing)):
+            return known
+        tallies = self.ledger.tallies(run.migration_id, phase, f"{listing}-")
+        return {
+            "chunks": sum(one.finished for one in tallies),
+            "of_chunks": run.chunks.get(listing, 0),
+            "done": sum(one.done for one in tallies),
+            "skipped": sum(one.skipped for one in tallies),
+            "failed": sum(one.failed for one in tallies),
+            "open": sum(one.open for one in tallies),
+        }
 
     def report(self, migration_id: str) -> dict[str, Any]:
         """Return what the run changed and what it took back, with all that was noted on the way."""
@@ -360,17 +367,13 @@ def _already(run: Run) -> Conflict:
     return Conflict(f"migration {run.migration_id} is rolling back already")
 
 
-def _expected(run: Run, phase: str) -> int:
+def _listings(run: Run, phase: str) -> list[str]:
     if phase == "survey":
-        return run.chunks.get("plan", 0)
+        return ["plan"]
     if phase in {*_UNDO_PHASES, verify_reads.PHASE}:
-        return run.chunks.get("undo", 0)
-    late = sum(
-        count
-        for name, count in run.chunks.items()
-        if name.startswith("late-") and phase == products.PHASE
-    )
-    return run.chunks.get(run.listing, 0) + late
+        return ["undo"]
+    late = [one for one in run.chunks if one.startswith("late-") and run.chunks[one]]
+    return [run.listing, *(late if phase == products.PHASE else ())]
 
 
 def _fate(entry: Entry) -> dict[str, Any]:
