@@ -124,6 +124,22 @@ class TestTwoRollbacks:
         assert world.go().status == "rolled_back"
         assert world.codat_now() == before
 
+    @pytest.mark.parametrize("step", ["judge_products", "complete"])
+    def test_a_run_is_not_called_done_while_it_goes_back(self, world, step):
+        before = world.codat_now()
+
+        def roll_back():
+            world.migrations.rollback(world.migration_id, OPERATOR)
+            if step == "judge_products":
+                world.codat.delete_consumer(world.codat.consumers()[-1].consumer_id)
+
+        in_the_middle(world, step, roll_back)
+        world.start()
+        world.walk(*world.executions.queue.pop(0))
+        assert world.run.status == "rolling_back"
+        assert world.go().status == "rolled_back"
+        assert world.codat_now() == before
+
     def test_a_rollback_begun_anew_stops_every_execution_before_it(self, world):
         in_the_middle(
             world, "begin_quiet", lambda: world.migrations.rollback(world.migration_id, OPERATOR)

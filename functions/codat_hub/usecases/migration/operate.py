@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from codat_hub.domain.migration.consumers import shown
 from codat_hub.domain.migration.entry import Entry
 from codat_hub.domain.migration.run import (
     CONTRACT,
@@ -19,17 +18,8 @@ from codat_hub.domain.migration.run import (
 from codat_hub.domain.signing_secret import signing_key
 from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.telemetry import logger
-from codat_hub.usecases.migration import (
-    client_sync,
-    new_webhooks,
-    old_webhooks,
-    products,
-    quiet,
-    verify_reads,
-)
+from codat_hub.usecases.migration import new_webhooks, reports
 from codat_hub.usecases.migration.lock import MigrationLock
-from codat_hub.usecases.migration.parts import counted_as
-from codat_hub.usecases.migration.planning import CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,8 +28,6 @@ if TYPE_CHECKING:
     from codat_hub.domain.migration.run import Request
     from codat_hub.domain.product import Product
 
-_PHASES = ("survey", "snapshot", client_sync.PHASE, quiet.PHASE, products.PHASE, verify_reads.PHASE)
-_UNDO_PHASES = (products.UNDO_PHASE, client_sync.UNDO_PHASE)
 _UNDOING = frozenset({Status.ROLLING_BACK, Status.ROLLBACK_INCOMPLETE})
 _TOO_LATE = "another migration was started at this moment"
 
@@ -303,59 +291,10 @@ class Migrations:
         return run
 
     def counts(self, run: Run) -> dict[str, dict[str, int]]:
-        """Return per phase how many chunks there are and what became of companies and pairs."""
-        going_back = run.status in {
-            Status.ROLLING_BACK,
-            Status.ROLLED_BACK,
-            Status.ROLLBACK_INCOMPLETE,
-        }
-        counts = {}
-        for phase in (*_PHASES, *(_UNDO_PHASES if going_back else ())):
-            found = [self._counts(run, phase, one) for one in _listings(run, phase)]
-            if any(one["chunks"] for one in found):
-                counts[phase] = {name: sum(one[name] for one in found) for name in found[0]}
-        return counts
-
-    def _counts(self, run: Run, phase: str, listing: str) -> Mapping[str, int]:
-        if known := run.counted.get(counted_as(phase, listing)):
-            return known
-        tallies = self.ledger.tallies(run.migration_id, phase, f"{listing}-")
-        return {
-            "chunks": sum(one.finished for one in tallies),
-            "of_chunks": run.chunks.get(listing, 0),
-            "done": sum(one.done for one in tallies),
-            "skipped": sum(one.skipped for one in tallies),
-            "failed": sum(one.failed for one in tallies),
-            "open": sum(one.open for one in tallies),
-        }
+        return reports.counts(self.ledger, run)
 
     def report(self, migration_id: str) -> dict[str, Any]:
-        """Return what the run changed and what it took back, with all that was noted on the way."""
-        run = self.get(migration_id)
-        old = self.ledger.under(migration_id, old_webhooks.PREFIX)
-        new = self.ledger.under(migration_id, new_webhooks.PREFIX)
-        client = self.ledger.under(migration_id, CLIENT).get(CLIENT, Entry())
-        gap = {"from": run.gap_from, "to": run.gap_to} if run.gap_from else None
-        return {
-            "migration_id": migration_id,
-            "status": run.status.value,
-            "started_by": run.started_by,
-            "approved_by": run.approved_by,
-            "started_at": run.started_at,
-            "ended_at": run.ended_at,
-            "error": run.error,
-            "client_settings": _fate(client),
-            "old_consumers": [
-                {"url": shown(one.before["url"]), **_fate(one)} for one in old.values()
-            ],
-            "new_consumers": [
-                {"url": shown(one.before["url"]), **_fate(one)} for one in new.values()
-            ],
-            # events of this time were sent to nobody: the Portal replays them for two weeks
-            "replay_missed": gap,
-            "counts": self.counts(run),
-            "notes": list(run.notes),
-        }
+        return reports.report(self.ledger, self.get(migration_id))
 
 
 def _refuse_ended(run: Run) -> None:
@@ -365,20 +304,3 @@ def _refuse_ended(run: Run) -> None:
 
 def _already(run: Run) -> Conflict:
     return Conflict(f"migration {run.migration_id} is rolling back already")
-
-
-def _listings(run: Run, phase: str) -> list[str]:
-    if phase == "survey":
-        return ["plan"]
-    if phase in {*_UNDO_PHASES, verify_reads.PHASE}:
-        return ["undo"]
-    late = [one for one in run.chunks if one.startswith("late-") and run.chunks[one]]
-    return [run.listing, *(late if phase == products.PHASE else ())]
-
-
-def _fate(entry: Entry) -> dict[str, Any]:
-    return {
-        "changed": entry.intended is not None,
-        "outcome": entry.outcome,
-        "undone": entry.undone,
-    }

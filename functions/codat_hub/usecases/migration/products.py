@@ -135,7 +135,10 @@ def judge(parts: Parts, command: Command) -> Answer:
     if seen.bad(run.request.tolerated_failures):
         raise StepFailed(f"adding products: {seen}")
     notes = [f"adding products: {seen.skipped} skipped, {seen}"] if seen.reasons else []
-    parts.ledger.change(run.migration_id, lambda one: replace(one.noting(*notes), migrated=True))
+    parts.ledger.change(
+        run.migration_id,
+        lambda one: replace(one.forward(one.step).noting(*notes), migrated=True),
+    )
     return Answer()
 
 

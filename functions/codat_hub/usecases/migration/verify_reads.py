@@ -91,7 +91,9 @@ def complete(parts: Parts, command: Command) -> Answer:
     parts.ledger.change(
         command.migration_id,
         lambda one: (
-            one if one.status is Status.COMPLETE else one.ended(Status.COMPLETE, parts.now())
+            one
+            if one.status.given_up or one.status is Status.COMPLETE
+            else one.ended(Status.COMPLETE, parts.now())
         ),
     )
     return Answer()
