@@ -251,7 +251,10 @@ def _run_item(run: Run) -> dict[str, Any]:
 def _run(item: Mapping[str, Any]) -> Run:
     body: dict[str, Any] = json.loads(item["body"])
     asked, pause = body["request"], body["pause"]
-    times = {name: body[name] and datetime.fromisoformat(body[name]) for name in _TIMES}
+    # a head that was written before a deployment lacks what came with it
+    times = {
+        name: body[name] and datetime.fromisoformat(body[name]) for name in _TIMES if name in body
+    }
     return Run(
         **{
             **body,
