@@ -252,7 +252,7 @@ def _run(item: Mapping[str, Any]) -> Run:
     body: dict[str, Any] = json.loads(item["body"])
     asked, pause = body["request"], body["pause"]
     # a head that was written before a deployment lacks what came with it
-    times = {
+    times: dict[str, Any] = {
         name: body[name] and datetime.fromisoformat(body[name]) for name in _TIMES if name in body
     }
     return Run(
