@@ -265,9 +265,10 @@ def report(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = F
         ]
     )
     if gap:
+        which = "old" if found["status"] == "rolled_back" else "new"
         output.note(
             f"Events from {gap['from']} to {gap['to'] or 'now'} met no consumer. In the Portal, on "
-            "each new consumer, replay what was missed since then (Codat keeps two weeks)."
+            f"each {which} consumer, replay what was missed since then (Codat keeps two weeks)."
         )
 
 
@@ -410,10 +411,12 @@ def _draw_plan(output: Output, found: Json) -> None:
 
 def _show(output: Output, found: Json, env: Name, *, asked_back: bool = False) -> None:
     migration, status = found["migration_id"], found["status"]
-    output.result(found, f"Migration {migration} is {status.replace('_', ' ')}.")
+    cancelled = asked_back and status == "failed"
+    said = "is over; it had changed nothing" if cancelled else f"is {status.replace('_', ' ')}"
+    output.result(found, f"Migration {migration} {said}.")
     for one in found["notes"]:
         output.note(f"! {one}")
-    wrong = status in _BAD - ({"rolled_back"} if asked_back else set())
+    wrong = status in _BAD - ({"rolled_back", "failed"} if asked_back else set())
     if wrong or (asked_back and status == "complete"):
         hint = f"What it changed and took back: tools/hub migrations report {migration} --env {env}"
         raise Failure(f"{status.replace('_', ' ')}: {found['error']}", hint)

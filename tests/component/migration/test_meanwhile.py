@@ -300,3 +300,23 @@ class TestCounts:
         world.migrate()
         assert world.pauses.count("approval") == 2
         assert world.migrations.counts(world.run)["snapshot"]["done"] == 6
+
+
+def test_the_plan_of_a_subset_counts_every_company_that_it_switches_off(worlds):
+    world = worlds(companies=8)
+    run = world.migrate(company_ids=tuple(world.companies[:3]))
+    step = run.plan["steps"][0]
+    assert step["changes"] == 3
+    assert "switch off 3 companies by settings of their own" in step["summary"]
+    posts = [one for one in world.writes() if one.endswith("/syncSettings")]
+    assert len(posts) == 3
+
+
+@pytest.mark.parametrize("mode", ["portal", "api"])
+def test_behind_a_rollback_all_that_the_old_consumers_missed_is_to_be_replayed(worlds, mode):
+    world = worlds()
+    gap = world.migrate(mode=mode).gap_to
+    world.pass_time(3600)
+    world.migrations.rollback(world.migration_id, OPERATOR)
+    back = world.go()
+    assert back.gap_from < gap < back.gap_to

@@ -45,6 +45,7 @@ class Survey:
     """What was found of some companies. `digests` stand for all that the plan rests on.
 
     overriding: companies with settings of their own that are not off yet
+    reading: companies that are read by a schedule, their own or the client's
     intervals: positive hours of schedules that count
     """
 
@@ -56,6 +57,7 @@ class Survey:
     products: Mapping[str, ProductCount] = field(default_factory=dict)
     shortest_hours: int | None = None
     digests: tuple[str, ...] = ()
+    reading: int = 0
 
     def plus(self, other: Survey) -> Survey:
         hours = [one for one in (self.shortest_hours, other.shortest_hours) if one]
@@ -73,6 +75,7 @@ class Survey:
             },
             min(hours, default=None),
             (*self.digests, *other.digests),
+            self.reading + other.reading,
         )
 
 
@@ -193,12 +196,16 @@ def _client_sync(request: Request, client: Client, survey: Survey) -> StepPlan:
             if one["syncSchedule"] > 0
         ]
     rows += [f"company {one}: its own settings -> off" for one in survey.overriding]
-    changes = client.everyone + survey.overriding_count
     kept = "kept" if request.fetch_on_first_link is FirstLink.KEEP else "switched off too"
-    whose = "the client's settings and" if client.everyone else "no client settings,"
+    if client.everyone:
+        changes = 1 + survey.overriding_count
+        what = f"the client's settings and {survey.overriding_count} companies' own"
+    else:
+        changes = survey.reading
+        what = f"{changes} companies by settings of their own, not the client's"
     return StepPlan(
         Activity.DISABLE_CLIENT_SYNC.value,
-        f"switch off {whose} {survey.overriding_count} companies' own; fetchOnFirstLink is {kept}",
+        f"switch off {what}; fetchOnFirstLink is {kept}",
         "post the snapshot, the client's first",
         changes,
         3 * changes,

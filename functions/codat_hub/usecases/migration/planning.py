@@ -166,6 +166,7 @@ def _surveyed(
         linked=int(member.linked),
         overriding=(member.company_id,) if overriding else (),
         overriding_count=int(overriding),
+        reading=int(not sync_settings.is_off(settings)),
         unlinked=() if member.linked else (member.company_id,),
         products=counts,
         shortest_hours=min(hours, default=None) if own else None,

@@ -54,7 +54,8 @@ def _instructions(parts: Parts, migration_id: str, what: WaitingFor) -> tuple[st
                     f"{one['consumer_id']}  {shown(one['url'])}"
                     for one in new_webhooks.without_secret(parts, migration_id)
                 ),
-                "Then confirm each secret.",
+                "Then confirm each secret. Only a delivery tells whether it was the right one:",
+                "send an example from the Portal's testing tab, it must succeed.",
             )
         case WaitingFor.WEBHOOKS_RESTORED:
             return (
