@@ -92,14 +92,7 @@ def compensate(parts: Parts, command: Command) -> Answer:
             asks = True
         else:
             parts.ledger.note(command.migration_id, name, lambda one: one.undo("enabled"))
-    if asks:
-        return Answer("ask")
-    # what the new consumers were to bring went with them: the old ones have to make up for it all
-    parts.ledger.change(
-        command.migration_id,
-        lambda one: replace(one, gap_to=parts.now()) if one.gap_from else one,
-    )
-    return Answer()
+    return Answer("ask" if asks else "done")
 
 
 def _make_again(

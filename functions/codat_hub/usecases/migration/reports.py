@@ -20,6 +20,7 @@ from codat_hub.usecases.migration.planning import CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from codat_hub.domain.migration.chunk import Tally
     from codat_hub.domain.migration.run import Run
@@ -67,7 +68,7 @@ def report(ledger: Ledger, run: Run) -> dict[str, Any]:
     old = ledger.under(run.migration_id, old_webhooks.PREFIX)
     new = ledger.under(run.migration_id, new_webhooks.PREFIX)
     client = ledger.under(run.migration_id, CLIENT).get(CLIENT, Entry())
-    gap = {"from": run.gap_from, "to": run.gap_to} if run.gap_from else None
+    gap = {"from": run.gap_from, "to": _gap_to(run)} if run.gap_from else None
     return {
         "migration_id": run.migration_id,
         "status": run.status.value,
@@ -79,11 +80,21 @@ def report(ledger: Ledger, run: Run) -> dict[str, Any]:
         "client_settings": _fate(client),
         "old_consumers": [{"url": shown(one.before["url"]), **_fate(one)} for one in old.values()],
         "new_consumers": [{"url": shown(one.before["url"]), **_fate(one)} for one in new.values()],
-        # events of this time were sent to nobody: the Portal replays them for two weeks
+        # events of this time missed consumers that are there now: the Portal replays them
         "replay_missed": gap,
         "counts": counts(ledger, run),
         "notes": list(run.notes),
     }
+
+
+def _gap_to(run: Run) -> datetime | None:
+    """Return when all that listens now listened again; None: not yet."""
+    match run.status:
+        case Status.ROLLED_BACK:  # old consumers missed everything until then
+            return run.ended_at
+        case Status.ROLLING_BACK | Status.ROLLBACK_INCOMPLETE:
+            return None
+    return run.gap_to
 
 
 def _listings(run: Run, phase: str) -> list[str]:
