@@ -124,6 +124,9 @@ class FakeExecutions:
     def runs(self, name):
         return self.status.get(name) == "RUNNING"
 
+    def is_over(self, name):
+        return self.status.get(name, "RUNNING") != "RUNNING"
+
     def stop(self, name, cause):
         self.status[name] = "ABORTED"
 
@@ -164,7 +167,7 @@ class World:
             self.ledger, self.executions, self.secrets, self.registry, now=self.now
         )
         self.reserved = []
-        self.lock = MigrationLock(self.ledger, self.executions)
+        self.lock = MigrationLock(self.ledger, self.executions, self.now)
         self.watch = WatchMigrations(self.migrations, now=self.now)
         self.operator = self.willing
         self.around = lambda call, payload: call(payload)
@@ -357,3 +360,16 @@ class World:
 
     def close(self):
         self.transport.close()
+
+
+def in_the_middle(world, step, act):
+    """Do something just before a step is run for the first time."""
+    done = []
+
+    def around(call, payload):
+        if payload["step"] == step and not done:
+            done.append(step)
+            act()
+        return call(payload)
+
+    world.around = around

@@ -163,7 +163,8 @@ def approve(
         if found.get("plan") and not as_json:
             draw_plan(output, found["plan"])
         Leave(env, yes=yes, yes_prod=yes_prod).to_remove(f"Approve this plan of {migration}?")
-        answer = api.post(f"migrations/{segment(migration)}/approve")
+        seen = {"plan": found["plan"]["hash"]} if found.get("plan") else {}
+        answer = api.post(f"migrations/{segment(migration)}/approve", seen)
     output.result(answer, f"Approved. Watch it: {_again(migration, env)}")
 
 
@@ -261,8 +262,8 @@ def report(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = F
     )
     if gap:
         output.note(
-            f"Events from {gap['from']} to {gap['to'] or 'now'} met no consumer. In the Portal, on "
-            "each new consumer, replay what was missed since then (Codat keeps two weeks)."
+            f"Consumers missed events from {gap['from']} to {gap['to'] or 'now'}. In the Portal, "
+            "on each that is enabled, replay what was missed since then (Codat keeps two weeks)."
         )
 
 
@@ -338,10 +339,12 @@ def _fate(one: Json) -> str:
 
 def _show(output: Output, found: Json, env: Name, *, asked_back: bool = False) -> None:
     migration, status = found["migration_id"], found["status"]
-    output.result(found, f"Migration {migration} is {words(status)}.")
+    cancelled = asked_back and status == "failed"
+    said = "is over; it had changed nothing" if cancelled else f"is {words(status)}"
+    output.result(found, f"Migration {migration} {said}.")
     for one in found["notes"]:
         output.note(f"! {one}")
-    wrong = status in _BAD - ({"rolled_back"} if asked_back else set())
+    wrong = status in _BAD - ({"rolled_back", "failed"} if asked_back else set())
     if wrong or (asked_back and status == "complete"):
         hint = f"What it changed and took back: tools/hub migrations report {migration} --env {env}"
         raise Failure(f"{words(status)}: {found['error']}", hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_stepfunctions import SFNClient
+
+_RUNNING: Final = frozenset({"RUNNING", "PENDING_REDRIVE"})
 
 
 class Executions:
@@ -34,13 +36,20 @@ class Executions:
             raise Unavailable(f"execution {name} was not started: {error}") from error
 
     def runs(self, name: str) -> bool:
+        return self._status(name) in _RUNNING
+
+    def is_over(self, name: str) -> bool:
+        """Tell whether it has ended; of one that was never started, or just now, it is not said."""
+        return self._status(name) not in {None, *_RUNNING}
+
+    def _status(self, name: str) -> str | None:
         try:
             answer = self._client.describe_execution(executionArn=self._execution(name))
         except self._client.exceptions.ExecutionDoesNotExist:
-            return False
+            return None
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(f"execution {name} was not looked up: {error}") from error
-        return answer["status"] in {"RUNNING", "PENDING_REDRIVE"}
+        return answer["status"]
 
     def stop(self, name: str, cause: str) -> None:
         try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
+from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.adapters.state_table import CODAT, ItemKey, Listed, spell
@@ -33,7 +34,7 @@ from codat_hub.domain.migration.run import (
 from codat_hub.errors import Superseded, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from codat_hub.adapters.state_table import StateTable
 
@@ -41,7 +42,15 @@ _GROUP: Final = "MIGRATIONS"
 _LATEST: Final = ItemKey(CODAT, "MIGRATION")
 _TRIES: Final = 10  # at a head that others keep changing
 _AT_ONCE: Final = 90  # entries in one transaction
-_TIMES: Final = ("started_at", "disabled_at", "gap_from", "gap_to", "products_from", "ended_at")
+_TIMES: Final = (
+    "started_at",
+    "execution_at",
+    "disabled_at",
+    "gap_from",
+    "gap_to",
+    "products_from",
+    "ended_at",
+)
 
 
 class Migrations:
@@ -78,16 +87,19 @@ class Migrations:
 
     def newest(self, limit: int = 100) -> list[Run]:
         """Return migrations, the newest first."""
-        ranks = self._table.listed(_GROUP, limit=10_000)
-        keys = [key for _, key in ranks][-limit:]
-        found = self._table.get_many(keys)
-        return [_run(found[key].attributes) for key in reversed(keys) if key in found]
+        return list(self._newest(limit))
+
+    def _newest(self, limit: int) -> Iterator[Run]:
+        keys = [key for _, key in self._table.listed(_GROUP, limit=10_000)][::-1][:limit]
+        for some in batched(keys, 20, strict=False):  # a head is some tens of KB
+            found = self._table.get_many(some)
+            yield from (_run(found[key].attributes) for key in some if key in found)
 
     def migrated(self, company_ids: Sequence[str]) -> set[str]:
         """Return those that a complete migration has taken along."""
         left = list(company_ids)
         found: set[str] = set()
-        for run in self.newest():
+        for run in self._newest(10_000):  # dry runs may be many
             if not left:
                 break
             if run.status is Status.COMPLETE and not run.request.dry_run:
@@ -239,7 +251,10 @@ def _run_item(run: Run) -> dict[str, Any]:
 def _run(item: Mapping[str, Any]) -> Run:
     body: dict[str, Any] = json.loads(item["body"])
     asked, pause = body["request"], body["pause"]
-    times = {name: body[name] and datetime.fromisoformat(body[name]) for name in _TIMES}
+    # a head that was written before a deployment lacks what came with it
+    times: dict[str, Any] = {
+        name: body[name] and datetime.fromisoformat(body[name]) for name in _TIMES if name in body
+    }
     return Run(
         **{
             **body,

@@ -74,6 +74,12 @@ class MigrationFields(Request):
         )
 
 
+class ApprovalFields(Request):
+    """`plan`: hash of the plan that was read, so that no newer one is approved unseen."""
+
+    plan: Text | None = None
+
+
 class SecretFields(Request):
     """A new consumer's signing secret, as the Portal shows it. It is stored, and nowhere shown."""
 
@@ -224,8 +230,12 @@ def report_migration(migration_id: MigrationId) -> ReportAnswer:
     responses=answers(404, 409),
     operation_id="approve_migration",
 )
-def approve_migration(migration_id: MigrationId) -> MigrationAnswer:
-    return MigrationAnswer.of(hub_of(router).migrations.approve(migration_id, caller_of(router)))
+def approve_migration(
+    migration_id: MigrationId,
+    body: Annotated[ApprovalFields, Body()] = ApprovalFields(),  # noqa: B008  # frozen by use
+) -> MigrationAnswer:
+    migrations = hub_of(router).migrations
+    return MigrationAnswer.of(migrations.approve(migration_id, caller_of(router), body.plan))
 
 
 @router.post(

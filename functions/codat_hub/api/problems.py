@@ -214,7 +214,12 @@ def _wait(error: errors.CallFailed) -> int:
 
 def _fields(problems: Iterable[errors.Problem]) -> list[FieldProblem]:
     return [
-        FieldProblem(field=one.field, message=one.message, value=one.value, allowed=one.allowed)
+        FieldProblem(
+            field=one.field,
+            message=one.message,
+            value=None if one.value is None or _is_secret(one.field, one.value) else one.value,
+            allowed=one.allowed,
+        )
         for one in problems
     ]
 
@@ -235,7 +240,14 @@ def _shown(error: Mapping[str, Any]) -> str | None:
     if error["type"] == "missing" or not isinstance(value, str | int | float | bool):
         return None
     text = str(value)
+    if _is_secret(_path(error["loc"]), text):
+        return None
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def _is_secret(field: str, text: str) -> bool:
+    """Tell whether a value must not be quoted: by its field, or given in the wrong one."""
+    return "secret" in field.lower() or text.startswith("whsec_")
 
 
 _HANDLERS: Final[Mapping[type[Exception], Any]] = {

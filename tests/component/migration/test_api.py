@@ -54,7 +54,9 @@ def test_a_run_from_start_to_report_over_the_api(world, call):
             case "approval":
                 assert shown["plan"]["steps"]
                 assert shown["warnings"] == shown["plan"]["warnings"]
-                assert call("POST", f"{path}/approve", by=OTHER)[0] == 200
+                seen = {"plan": shown["plan"]["hash"]}
+                assert call("POST", f"{path}/approve", {"plan": "another"}, by=OTHER)[0] == 409
+                assert call("POST", f"{path}/approve", seen, by=OTHER)[0] == 200
             case "webhooks_disabled":
                 for one in told:
                     world.portal_call(f"/webhooks/{one}/disable", {})
@@ -169,3 +171,34 @@ def test_products_of_companies_under_migration_are_held(world, call):
     assert not world.lock.holds(company, "payables")
     world.go()
     assert not world.lock.holds(company, "lending")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"consumer_id": "c", "secret": SECRET + "x" * 3000},
+        {"consumer_id": SECRET + "x" * 3000, "secret": "s"},
+        {"consumer_id": "c", "secrets": SECRET},
+        {"consumer_id": "c", "secret": [SECRET]},
+    ],
+)
+def test_a_secret_in_a_body_that_is_refused_is_not_quoted(world, call, body):
+    path = started(world, call)
+    status, said = call("POST", f"{path}/confirm-secret", body)
+    assert status == 400
+    assert "whsec_" not in json.dumps(said)
+
+
+def test_nor_is_one_that_was_given_for_the_consumers_id(world, call):
+    started(world, call)
+    path = f"/migrations/{world.migration_id}/confirm-secret"
+
+    def operator(waiting_for):
+        if waiting_for == "signing_secret":
+            status, said = call("POST", path, {"consumer_id": SECRET, "secret": SECRET})
+            assert status == 400
+            assert "whsec_" not in json.dumps(said)
+        world.willing(waiting_for)
+
+    world.operator = operator
+    assert world.go().status == "complete"

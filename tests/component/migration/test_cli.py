@@ -119,6 +119,14 @@ def test_a_run_from_start_to_rollback(hub, world):
     assert (back.exit_code, world.codat_now()) == (0, before), back.output
 
 
+def test_a_run_that_is_cancelled_before_it_has_changed_anything_is_no_failure(hub, world):
+    hub("start", *PRODUCT, "--no-watch")
+    world.executions.queue.clear()
+    shown = hub("rollback", world.migration_id, "--yes")
+    assert shown.exit_code == 0, shown.output
+    assert "it had changed nothing" in shown.stdout
+
+
 def test_whoever_watches_is_told_what_to_do_with_which_command(hub, world):
     world.operator = lambda what: None if what == "approval" else world.willing(what)
     shown = hub("start", *PRODUCT)

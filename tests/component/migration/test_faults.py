@@ -306,7 +306,7 @@ def test_the_intent_of_a_put_whose_answer_died_with_its_function_makes_it_ours(w
     """PUT succeeds, the function dies before writing the outcome; then a rollback."""
     before = world.codat_now()
     world.codat = Faulty(
-        world.codat, ("add_product",), 2, "after", OutcomeUnknown("died"), until=rolling_back(world)
+        world.codat, ("add_product",), 2, "after", RuntimeError("died"), until=rolling_back(world)
     )
     run = world.migrate()
     check(world, before, run, "PUT done, function died")

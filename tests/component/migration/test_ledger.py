@@ -73,6 +73,17 @@ def test_a_head_comes_out_as_it_went_in_and_is_created_once(ledger):
         ledger.change("m-nobody", lambda run: run)
 
 
+def test_a_head_that_was_written_before_a_deployment_is_read(table):
+    ledger = Migrations(table)
+    ledger.create(FULL)
+    key = ItemKey(f"MIGRATION#{ID}", "RUN")
+    stored = table.get(key)
+    body = json.loads(stored.attributes["body"])
+    del body["execution_at"], body["counted"]
+    table.put(key, {**stored.attributes, "body": json.dumps(body)}, stored.version)
+    assert ledger.get(ID) == FULL
+
+
 def test_the_newest_come_first(ledger):
     for hour in (1, 3, 2):
         at = NOW.replace(hour=hour)

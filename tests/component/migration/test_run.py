@@ -9,7 +9,7 @@ import pytest
 
 from codat_hub.domain.assignment import Status as Assigned
 from codat_hub.errors import Conflict, Invalid
-from tests.migrations import HUB_URL, OLD_URL, OPERATOR, PRODUCTS
+from tests.migrations import HUB_URL, OLD_URL, OPERATOR, PRODUCTS, in_the_middle
 
 READ = "read.completed"
 
@@ -166,19 +166,6 @@ def test_companies_without_consent_are_skipped_and_named(world):
     assert "invoice-finance" not in world.state.companies[refusing].products
     assert any(refusing in one and "no consent" in one for one in run.notes)
     assert any("1 companies are skipped" in one for one in run.plan["warnings"])
-
-
-def in_the_middle(world, step, act):
-    """Do something just before a step is run for the first time."""
-    done = []
-
-    def around(call, payload):
-        if payload["step"] == step and not done:
-            done.append(step)
-            act()
-        return call(payload)
-
-    world.around = around
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ class Tally:
     reasons: tuple[str, ...] = ()
     survey: Survey | None = None
 
-    def did(self) -> Tally:
-        return replace(self, done=self.done + 1)
+    def did(self, reason: str | None = None) -> Tally:
+        return replace(self, done=self.done + 1, reasons=self._with(reason))
 
     def skip(self, reason: str | None = None) -> Tally:
         return replace(self, skipped=self.skipped + 1, reasons=self._with(reason))
@@ -84,6 +84,17 @@ class Verdict:
     failed: int
     open: int
     reasons: tuple[str, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Return what people are shown of it."""
+        return {
+            "chunks": self.chunks - self.missing,
+            "of_chunks": self.chunks,
+            "done": self.done,
+            "skipped": self.skipped,
+            "failed": self.failed,
+            "open": self.open,
+        }
 
     def bad(self, tolerated: int) -> bool:
         return self.missing > 0 or self.failed > tolerated

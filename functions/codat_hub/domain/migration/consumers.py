@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from codat_hub.domain.signing_secret import is_consumer
 
@@ -136,6 +136,15 @@ def hub_consumer_of(url: str, hub_url: str) -> str | None:
     path = url.partition("?")[0]
     name = path.removeprefix(f"{hub_url}/")
     return name if name != path and is_consumer(name) else None
+
+
+def shown(url: str) -> str:
+    """Return a URL without what may be a credential: user, password, the query but our mark."""
+    parts = urlsplit(url)
+    mark = migration_in(url)
+    query = f"migration={mark}" if mark else "…" if parts.query else ""
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))
 
 
 def _brings(consumer: Consumer, event_type: str, hub_url: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.domain.migration import sync_settings
-from codat_hub.domain.migration.consumers import MOST_CONSUMERS, carried
+from codat_hub.domain.migration.consumers import MOST_CONSUMERS, carried, shown
 from codat_hub.domain.migration.run import Activity, FirstLink, Mode
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Survey:
     """What was found of some companies. `digests` stand for all that the plan rests on.
 
     overriding: companies with settings of their own that are not off yet
+    reading: companies that are read by a schedule, their own or the client's
     intervals: positive hours of schedules that count
     """
 
@@ -56,6 +57,7 @@ class Survey:
     products: Mapping[str, ProductCount] = field(default_factory=dict)
     shortest_hours: int | None = None
     digests: tuple[str, ...] = ()
+    reading: int = 0
 
     def plus(self, other: Survey) -> Survey:
         hours = [one for one in (self.shortest_hours, other.shortest_hours) if one]
@@ -73,6 +75,7 @@ class Survey:
             },
             min(hours, default=None),
             (*self.digests, *other.digests),
+            self.reading + other.reading,
         )
 
 
@@ -193,12 +196,16 @@ def _client_sync(request: Request, client: Client, survey: Survey) -> StepPlan:
             if one["syncSchedule"] > 0
         ]
     rows += [f"company {one}: its own settings -> off" for one in survey.overriding]
-    changes = client.everyone + survey.overriding_count
     kept = "kept" if request.fetch_on_first_link is FirstLink.KEEP else "switched off too"
-    whose = "the client's settings and" if client.everyone else "no client settings,"
+    if client.everyone:
+        changes = 1 + survey.overriding_count
+        what = f"the client's settings and {survey.overriding_count} companies' own"
+    else:
+        changes = survey.reading
+        what = f"{changes} companies by settings of their own, not the client's"
     return StepPlan(
         Activity.DISABLE_CLIENT_SYNC.value,
-        f"switch off {whose} {survey.overriding_count} companies' own; fetchOnFirstLink is {kept}",
+        f"switch off {what}; fetchOnFirstLink is {kept}",
         "post the snapshot, the client's first",
         changes,
         3 * changes,
@@ -219,7 +226,7 @@ def _quiet(survey: Survey, wait: timedelta) -> StepPlan:
 
 def _old_webhooks(request: Request, client: Client) -> StepPlan:
     by_hand = request.mode is Mode.PORTAL
-    rows = [f"{one.url}: {', '.join(one.event_types)}" for one in client.old]
+    rows = [f"{shown(one.url)}: {', '.join(one.event_types)}" for one in client.old]
     return StepPlan(
         Activity.DISABLE_OLD_WEBHOOKS.value,
         "a person disables them in the Portal" if by_hand else "delete them by the API",
@@ -233,7 +240,7 @@ def _old_webhooks(request: Request, client: Client) -> StepPlan:
 
 
 def _new_webhooks(client: Client) -> StepPlan:
-    rows = [f"{one.url}: {', '.join(one.event_types)}" for one in client.wanted]
+    rows = [f"{shown(one.url)}: {', '.join(one.event_types)}" for one in client.wanted]
     return StepPlan(
         Activity.CONFIGURE_NEW_WEBHOOKS.value,
         "create them, then wait (20 h at most) for their signing secrets from the Portal",
@@ -275,7 +282,7 @@ def _warnings(request: Request, client: Client, survey: Survey) -> Iterable[str]
         if one.without_consent:
             yield (
                 f"{name}: {one.without_consent} companies are skipped, no consent that covers it "
-                "is recorded"
+                "is recorded: nothing reads them any more once their schedules are off"
             )
         if one.adds and not one.had:  # Codat lists no products: the first company shows it
             yield (

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.errors import Superseded
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -29,6 +31,12 @@ class Status(StrEnum):
     def final(self) -> bool:
         """Tell whether nothing is left to do: the next migration may begin."""
         return self in {Status.PLANNED, Status.COMPLETE, Status.ROLLED_BACK, Status.FAILED}
+
+    @property
+    def given_up(self) -> bool:
+        """Tell whether there is no way forward any more."""
+        back = {Status.ROLLING_BACK, Status.ROLLED_BACK, Status.ROLLBACK_INCOMPLETE}
+        return self in {*back, Status.FAILED}
 
 
 class WaitingFor(StrEnum):
@@ -136,10 +144,12 @@ class Run:
 
     reached: the last activity that was begun, so that may have had an effect
     execution: name of the newest execution; attempts: how many were started for a rollback
+    execution_at: when it was named; it is started a moment later, or never
     plan, plan_hash: of the newest plan; approved_hash: of the plan that was approved
     migrated: all five activities are done; from then on nothing rolls back by itself
     everyone: the run leaves nobody behind, so it switches the client level off as well
     listing: of which companies the run is; chunks: how many there are of each listing
+    counted: by phase and listing, what became of it, once all its chunks were judged
     """
 
     migration_id: str
@@ -147,6 +157,7 @@ class Run:
     started_at: datetime
     started_by: str
     execution: str
+    execution_at: datetime | None = None
     status: Status = Status.PLANNING
     step: str = "plan"
     reached: Activity | None = None
@@ -161,6 +172,7 @@ class Run:
     migrated: bool = False
     listing: str = "plan"
     chunks: Mapping[str, int] = field(default_factory=dict)
+    counted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     off_value: int | None = None
     disabled_at: datetime | None = None
     gap_from: datetime | None = None
@@ -174,13 +186,13 @@ class Run:
         """Note that an activity has begun. Never a step back: an earlier one may be repeated."""
         order = list(Activity)
         later = self.reached is None or order.index(activity) > order.index(self.reached)
-        return replace(
-            self,
-            status=Status.RUNNING,
-            step=activity.value,
-            reached=activity if later else self.reached,
-            pause=None,
-        )
+        return replace(self.forward(activity.value), reached=activity if later else self.reached)
+
+    def forward(self, step: str) -> Run:
+        """Note a step forward. Raises Superseded once the run goes back, or was called dead."""
+        if self.status.given_up:
+            raise Superseded(f"{self.migration_id} is {self.status.value}: it goes no step forward")
+        return replace(self, status=Status.RUNNING, step=step, pause=None)
 
     def noting(self, *notes: str) -> Run:
         """Add what the operator must know, each once."""

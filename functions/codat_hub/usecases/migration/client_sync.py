@@ -36,9 +36,6 @@ def apply(parts: Parts, command: Command) -> Answer:
     entry = parts.ledger.entry(run.migration_id, CLIENT)
     if run.everyone and entry.outcome is None:
         _switch_client_off(parts, command, run, entry)
-    parts.ledger.change(
-        run.migration_id, lambda one: replace(one, disabled_at=one.disabled_at or parts.now())
-    )
     return Answer()
 
 
@@ -108,8 +105,12 @@ def judge(parts: Parts, command: Command) -> Answer:
     seen = verdict(parts, command, PHASE, run.listing)
     if seen.bad(run.request.tolerated_failures):
         raise StepFailed(f"company settings: {seen}")
-    if seen.failed:
-        parts.ledger.change(run.migration_id, lambda one: one.noting(f"company settings: {seen}"))
+    notes = [f"company settings: {seen}"] if seen.failed else []
+    # only now: a company that is still on may have begun a read a moment ago
+    parts.ledger.change(
+        run.migration_id,
+        lambda one: replace(one.noting(*notes), disabled_at=one.disabled_at or parts.now()),
+    )
     wait = timedelta(seconds=(run.plan or {})["wait_seconds"])
     return Answer(wait_seconds=parts.limits.seconds(wait))
 
@@ -127,6 +128,7 @@ def compensate(parts: Parts, command: Command) -> Answer:
 
 def compensate_chunk(parts: Parts, command: Command) -> Answer:
     """Post the snapshots of a chunk's companies again, where this run has changed them."""
+    run = parts.run(command.migration_id)
     tally = Tally(command.epoch)
     names = [company_entry(one.company_id) for one in command.its_chunk.members]
     known = parts.ledger.entries(command.migration_id, names)
@@ -137,35 +139,44 @@ def compensate_chunk(parts: Parts, command: Command) -> Answer:
             tally = tally.skip()
             continue
         try:
-            how = _restore(parts, command, member.company_id, known[name])
+            how, lost = _restore(parts, command, run, member.company_id, known[name])
         except (StepFailed, Permanent) as refusal:
             tally = tally.fail(f"{member.company_id}: {refusal}")
             continue
         parts.ledger.note(command.migration_id, name, lambda one, how=how: one.undo(how))  # type: ignore[misc]
-        tally = tally.did()
+        tally = tally.did(lost)
     parts.ledger.put_tally(
         command.migration_id, UNDO_PHASE, command.its_chunk.name, replace(tally, finished=True)
     )
     return Answer()
 
 
-def _restore(parts: Parts, command: Command, company_id: str, entry: Entry) -> str:
+def _restore(
+    parts: Parts, command: Command, run: Run, company_id: str, entry: Entry
+) -> tuple[str, str | None]:
+    """Return how, and what somebody had changed since, which the snapshot has overwritten."""
     before = entry.before["settings"]
-    if parts.codat.company_settings(company_id) is None:
-        return "company gone"
+    there = parts.codat.company_settings(company_id)
+    if there is None:
+        return "company gone", None
+    changed = sync_settings.differences(_off(run, before), there)
+    lost = None
+    if changed and sync_settings.differences(before, there):  # the POST may never have arrived
+        lost = f"{company_id}: what was changed since is overwritten: {'; '.join(changed[:5])}"
     key = call_key(command, f"undo {company_entry(company_id)}")
     parts.codat.set_company_settings(before, key)
     found = parts.codat.company_settings(company_id)
     if found is None:
-        return "company gone"
+        return "company gone", lost
     _compare(before, found, f"settings of {company_id}")
-    return "restored"
+    return "restored", lost
 
 
 def judge_undo(parts: Parts, command: Command) -> Answer:
     seen = verdict(parts, command, UNDO_PHASE, "undo")
     if seen.bad(0):
         raise StepFailed(f"company settings were not all restored: {seen}")
+    parts.ledger.change(command.migration_id, lambda one: one.noting(*seen.reasons))
     return Answer()
 
 

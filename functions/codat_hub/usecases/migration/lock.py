@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Protocol
 
 from codat_hub.domain.migration.run import is_active
 from codat_hub.usecases.migration.parts import company_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from codat_hub.domain.migration.entry import Entry
     from codat_hub.domain.migration.run import Run
+
+# Longer than a function that has named an execution lives (28 s), so than it takes to start it.
+STARTS_WITHIN: Final = timedelta(minutes=1)
 
 
 class Ledger(Protocol):
@@ -21,6 +27,7 @@ class Ledger(Protocol):
 
 class Executions(Protocol):
     def runs(self, name: str) -> bool: ...
+    def is_over(self, name: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class MigrationLock:
 
     ledger: Ledger
     executions: Executions
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def active(self) -> Run | None:
         """Return the migration under way, None if there is none."""
@@ -36,9 +44,16 @@ class MigrationLock:
 
     def still_active(self, migration_id: str | None) -> Run | None:
         run = self.ledger.get(migration_id) if migration_id else None
-        if run is None or not is_active(run, self.executions.runs(run.execution)):
+        if run is None or not is_active(run, self.lives(run)):
             return None
         return run
+
+    def lives(self, run: Run) -> bool:
+        """Tell whether its execution runs, or was named a moment ago and is just being started."""
+        if self.executions.runs(run.execution):
+            return True
+        young = self.now() - (run.execution_at or run.started_at) < STARTS_WITHIN
+        return young and not self.executions.is_over(run.execution)
 
     def holds(self, company_id: str, product: str) -> bool:
         """Tell whether a run works on this pair now, so that nobody else may change it."""

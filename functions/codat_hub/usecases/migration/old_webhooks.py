@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from codat_hub.domain.migration.consumers import Consumer
+from codat_hub.domain.migration.consumers import Consumer, shown
 from codat_hub.domain.migration.entry import Entry
 from codat_hub.domain.migration.run import Activity, Mode
+from codat_hub.errors import StepFailed
 from codat_hub.usecases.migration.parts import Answer, call_key
 from codat_hub.usecases.migration.planning import CLIENT, old_consumers
 
@@ -42,25 +43,33 @@ def apply(parts: Parts, command: Command) -> Answer:
     on = [
         one for one in old if one.consumer_id in present and not present[one.consumer_id].disabled
     ]
-    if on and run.request.mode is Mode.PORTAL:
-        return Answer("ask")
-    for one in on:
-        _still_meant(parts, command, one)
-        parts.codat.delete_consumer(one.consumer_id)
+    if run.request.mode is Mode.API:
+        for one in on:
+            _still_meant(parts, command, one, present[one.consumer_id])
+            parts.codat.delete_consumer(one.consumer_id)
+        on = []
     for one in old:
-        parts.ledger.note(run.migration_id, _name(one), lambda entry: entry.came_to("off"))
-    return Answer()
+        outcome = None if one in on else "off"
+        parts.ledger.note(
+            run.migration_id,
+            _name(one),
+            lambda entry, outcome=outcome: replace(entry, outcome=outcome),  # type: ignore[misc]
+        )
+    return Answer("ask" if on else "done")
 
 
-def _still_meant(parts: Parts, command: Command, one: Consumer) -> None:
+def _still_meant(parts: Parts, command: Command, one: Consumer, found: Consumer) -> None:
     """Before each deletion: an empty intent is refused once a rollback has begun."""
+    if not found.same_as(one):
+        raise StepFailed(f"consumer {one.consumer_id} was changed since the snapshot")
     name = _name(one)
     parts.ledger.intend(command.migration_id, command.epoch, {name: Entry(asdict(one))})
 
 
 def still_on(parts: Parts, migration_id: str) -> list[Consumer]:
-    """Return the old consumers that the operator has to disable."""
-    return old_consumers(parts, migration_id)
+    """Return the old consumers that the operator has to disable, as the last look found them."""
+    entries = parts.ledger.under(migration_id, PREFIX).values()
+    return [consumer_of(one) for one in entries if one.outcome is None]
 
 
 def compensate(parts: Parts, command: Command) -> Answer:
@@ -96,14 +105,18 @@ def _make_again(
     # one that a try before this made, without living to write it down, is taken over
     made = next(
         (one for one in present if one.same_as(before) and one.consumer_id not in taken), None
-    ) or parts.codat.create_consumer(
-        before.url, before.event_types, before.tags, call_key(command, f"undo {name}")
     )
+    if made is None:
+        # refused once another rollback has begun: that one would make it a second time
+        parts.ledger.intend(command.migration_id, command.epoch, {})
+        made = parts.codat.create_consumer(
+            before.url, before.event_types, before.tags, call_key(command, f"undo {name}")
+        )
     new_id = made.consumer_id
     parts.ledger.note(command.migration_id, name, lambda one: one.undo("made again", new_id))
     difference = (
-        f"consumer {before.consumer_id} ({before.url}) was made again as {new_id}: it has another "
-        "signing secret and no custom headers, mTLS, throttle or transformation"
+        f"consumer {before.consumer_id} ({shown(before.url)}) was made again as {new_id}: it has "
+        "another signing secret and no custom headers, mTLS, throttle or transformation"
     )
     parts.ledger.change(command.migration_id, lambda one: one.noting(difference))
 

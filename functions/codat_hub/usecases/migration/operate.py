@@ -18,16 +18,8 @@ from codat_hub.domain.migration.run import (
 from codat_hub.domain.signing_secret import signing_key
 from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.telemetry import logger
-from codat_hub.usecases.migration import (
-    client_sync,
-    new_webhooks,
-    old_webhooks,
-    products,
-    quiet,
-    verify_reads,
-)
+from codat_hub.usecases.migration import new_webhooks, reports
 from codat_hub.usecases.migration.lock import MigrationLock
-from codat_hub.usecases.migration.planning import CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,8 +28,8 @@ if TYPE_CHECKING:
     from codat_hub.domain.migration.run import Request
     from codat_hub.domain.product import Product
 
-_PHASES = ("survey", "snapshot", client_sync.PHASE, quiet.PHASE, products.PHASE, verify_reads.PHASE)
-_UNDO_PHASES = (products.UNDO_PHASE, client_sync.UNDO_PHASE)
+_UNDOING = frozenset({Status.ROLLING_BACK, Status.ROLLBACK_INCOMPLETE})
+_TOO_LATE = "another migration was started at this moment"
 
 
 class Ledger(Protocol):
@@ -57,6 +49,7 @@ class Executions(Protocol):
 
     def start(self, name: str, state: Mapping[str, Any]) -> None: ...
     def runs(self, name: str) -> bool: ...
+    def is_over(self, name: str) -> bool: ...
     def stop(self, name: str, cause: str) -> None: ...
     def resume(self, token: str) -> bool: ...
 
@@ -91,10 +84,12 @@ class Migrations:
             started_at=now,
             started_by=by,
             execution=execution_name(migration_id),
+            execution_at=now,
         )
-        if not request.dry_run:
-            self._take(run)
-        self.ledger.create(run)
+        if request.dry_run:
+            self.ledger.create(run)
+        else:
+            self._create_alone(run)
         state = {"contract": CONTRACT, "entry": "start", "migration_id": migration_id, "epoch": 1}
         self.executions.start(run.execution, state)
         logger.info("migration started", migration_id=migration_id, by=by, dry_run=request.dry_run)
@@ -113,20 +108,24 @@ class Migrations:
         if problems:
             raise Invalid(*problems)
 
-    def _take(self, run: Run) -> None:
-        """Become the one that was started last, if the one before is over."""
+    def _create_alone(self, run: Run) -> None:
+        """Create it, and become the one that was started last, if the one before is over."""
         before, version = self.ledger.latest()
-        if other := self._lock.still_active(before):
+        if other := self.lock.still_active(before):
             raise Conflict(
                 f"migration {other.migration_id} is {other.status.value}: only one runs at a time. "
                 "Watch it, or roll it back."
             )
+        self.ledger.create(run)  # first: what is named as the latest can be looked up
         if not self.ledger.take(run.migration_id, version):
-            raise Conflict("another migration was started at this moment")
+            self.ledger.change(
+                run.migration_id, lambda one: one.ended(Status.FAILED, self.now(), _TOO_LATE)
+            )
+            raise Conflict(_TOO_LATE)
 
     @property
-    def _lock(self) -> MigrationLock:
-        return MigrationLock(self.ledger, self.executions)
+    def lock(self) -> MigrationLock:
+        return MigrationLock(self.ledger, self.executions, self.now)
 
     def get(self, migration_id: str) -> Run:
         run = self.ledger.get(migration_id)
@@ -137,13 +136,18 @@ class Migrations:
     def newest(self) -> list[Run]:
         return self.ledger.newest()
 
-    def approve(self, migration_id: str, by: str) -> Run:
-        """Approve the newest plan. Raises Conflict when none is awaited, or by the wrong person."""
+    def approve(self, migration_id: str, by: str, seen: str | None = None) -> Run:
+        """Approve the newest plan. Raises Conflict when none is awaited, or by the wrong person.
+
+        seen: hash of the plan that was read; one that has been replaced meanwhile is refused
+        """
         run = self._waiting(migration_id, WaitingFor.APPROVAL)
         if self.needs_another and by == run.started_by:
             raise Conflict("the approver must be someone else than who started the migration")
+        if seen is not None and seen != run.plan_hash:
+            raise Conflict(f"by now there is another plan, {run.plan_hash}: read and approve that")
         self.ledger.change(
-            migration_id, lambda one: replace(one, approved_hash=one.plan_hash, approved_by=by)
+            migration_id, lambda one: replace(one, approved_hash=run.plan_hash, approved_by=by)
         )
         return self._go_on(run)
 
@@ -210,35 +214,71 @@ class Migrations:
     def rollback(self, migration_id: str, by: str, *, forced: bool = False) -> Run:
         """Go back, from wherever the run is. Raises Conflict when nothing is there to undo."""
         run = self.get(migration_id)
-        if run.status in {Status.PLANNED, Status.FAILED, Status.ROLLED_BACK}:
-            raise Conflict(f"migration {migration_id} is {run.status.value}: nothing to roll back")
-        if run.status is Status.ROLLING_BACK and self.executions.runs(run.execution):
-            raise Conflict(f"migration {migration_id} is rolling back already")
+        _refuse_ended(run)
+        if run.status is Status.ROLLING_BACK and self.lock.lives(run):
+            raise _already(run)
         before, version = self.ledger.latest()
-        if before != migration_id and run.status is Status.COMPLETE:
-            if other := self._lock.still_active(before):
-                raise Conflict(
-                    f"migration {other.migration_id} is {other.status.value}: wait for it"
-                )
-            self.ledger.take(migration_id, version)
-        return self.begin_rollback(run, f"asked for by {by}", on_demand=True, forced=forced)
+        if before != migration_id and (other := self.lock.still_active(before)):
+            raise Conflict(f"migration {other.migration_id} is {other.status.value}: wait for it")
+        if run.status is Status.COMPLETE and not forced:
+            self._refuse_if_built_on(run)
+        decided = self._decide(run, f"asked for by {by}", on_demand=True)
+        # in this order, a start at this moment either meets the decision or is met here
+        if not (run.request.dry_run or self.ledger.take(migration_id, version)):
+            self._take_back(run, decided)
+            raise Conflict(_TOO_LATE)
+        return self._launch(decided, forced=forced)
 
-    def begin_rollback(self, run: Run, why: str, *, on_demand: bool, forced: bool = False) -> Run:
-        """Start an execution that goes back, and stop the one that may still go forward."""
-        old = run.execution
-        changed = self.ledger.change(
-            run.migration_id,
-            lambda one: replace(
+    def begin_rollback(self, run: Run, why: str) -> Run:
+        """Go back without being asked. Raises Conflict when somebody else was faster."""
+        return self._launch(self._decide(run, why, on_demand=False), forced=False)
+
+    def _refuse_if_built_on(self, run: Run) -> None:
+        """A later run may use its consumers, and may have switched the client's level off."""
+        for later in self.ledger.newest():
+            done = later.status is Status.COMPLETE and not later.request.dry_run
+            if done and later.started_at > run.started_at:
+                raise Conflict(
+                    f"migration {later.migration_id} came later and builds on it: roll that back "
+                    "first, or force it"
+                )
+
+    def _decide(self, run: Run, why: str, *, on_demand: bool) -> Run:
+        """Name the execution that goes back; from then on no step forward begins."""
+
+        def decide(one: Run) -> Run:
+            _refuse_ended(one)
+            changed = one.status is not run.status and one.status is Status.ROLLING_BACK
+            if changed or one.execution != run.execution:
+                raise _already(one)
+            kept = one.error if one.status in _UNDOING else None
+            return replace(
                 one,
                 attempts=one.attempts + 1,
                 execution=execution_name(one.migration_id, one.attempts + 1),
+                execution_at=self.now(),
                 on_demand=one.on_demand or on_demand,
                 status=Status.ROLLING_BACK,
-                error=why if one.status is not Status.ROLLING_BACK else one.error,
-            ),
-        )
-        if self.executions.runs(old):
-            self.executions.stop(old, why)
+                pause=None,
+                error=kept or why,
+            )
+
+        return self.ledger.change(run.migration_id, decide)
+
+    def _take_back(self, run: Run, decided: Run) -> None:
+        def as_before(one: Run) -> Run:
+            if one.execution != decided.execution:
+                return one
+            return replace(run, attempts=one.attempts)
+
+        self.ledger.change(run.migration_id, as_before)
+
+    def _launch(self, run: Run, *, forced: bool) -> Run:
+        """Stop every execution before this one, and start it."""
+        for number in range(run.attempts):
+            name = execution_name(run.migration_id, number)
+            if self.executions.runs(name):
+                self.executions.stop(name, run.error or "a rollback begins")
         state = {
             "contract": CONTRACT,
             "entry": "rollback",
@@ -246,72 +286,21 @@ class Migrations:
             "epoch": 0,
             "forced": forced,
         }
-        self.executions.start(changed.execution, state)
-        logger.warning("rollback started", migration_id=run.migration_id, why=why)
-        return changed
+        self.executions.start(run.execution, state)
+        logger.warning("rollback started", migration_id=run.migration_id, why=run.error)
+        return run
 
     def counts(self, run: Run) -> dict[str, dict[str, int]]:
-        """Return per phase how many chunks there are and what became of companies and pairs."""
-        going_back = run.status in {
-            Status.ROLLING_BACK,
-            Status.ROLLED_BACK,
-            Status.ROLLBACK_INCOMPLETE,
-        }
-        counts = {}
-        for phase in (*_PHASES, *(_UNDO_PHASES if going_back else ())):
-            tallies = self.ledger.tallies(run.migration_id, phase)
-            if tallies:
-                counts[phase] = {
-                    "chunks": sum(one.finished for one in tallies),
-                    "of_chunks": _expected(run, phase),
-                    "done": sum(one.done for one in tallies),
-                    "skipped": sum(one.skipped for one in tallies),
-                    "failed": sum(one.failed for one in tallies),
-                    "open": sum(one.open for one in tallies),
-                }
-        return counts
+        return reports.counts(self.ledger, run)
 
     def report(self, migration_id: str) -> dict[str, Any]:
-        """Return what the run changed and what it took back, with all that was noted on the way."""
-        run = self.get(migration_id)
-        old = self.ledger.under(migration_id, old_webhooks.PREFIX)
-        new = self.ledger.under(migration_id, new_webhooks.PREFIX)
-        client = self.ledger.under(migration_id, CLIENT).get(CLIENT, Entry())
-        gap = {"from": run.gap_from, "to": run.gap_to} if run.gap_from else None
-        return {
-            "migration_id": migration_id,
-            "status": run.status.value,
-            "started_by": run.started_by,
-            "approved_by": run.approved_by,
-            "started_at": run.started_at,
-            "ended_at": run.ended_at,
-            "error": run.error,
-            "client_settings": _fate(client),
-            "old_consumers": [{"url": one.before["url"], **_fate(one)} for one in old.values()],
-            "new_consumers": [{"url": one.before["url"], **_fate(one)} for one in new.values()],
-            # events of this time were sent to nobody: the Portal replays them for two weeks
-            "replay_missed": gap,
-            "counts": self.counts(run),
-            "notes": list(run.notes),
-        }
+        return reports.report(self.ledger, self.get(migration_id))
 
 
-def _expected(run: Run, phase: str) -> int:
-    if phase == "survey":
-        return run.chunks.get("plan", 0)
-    if phase in {*_UNDO_PHASES, verify_reads.PHASE}:
-        return run.chunks.get("undo", 0)
-    late = sum(
-        count
-        for name, count in run.chunks.items()
-        if name.startswith("late-") and phase == products.PHASE
-    )
-    return run.chunks.get(run.listing, 0) + late
+def _refuse_ended(run: Run) -> None:
+    if run.status in {Status.PLANNED, Status.FAILED, Status.ROLLED_BACK}:
+        raise Conflict(f"migration {run.migration_id} is {run.status.value}: nothing to roll back")
 
 
-def _fate(entry: Entry) -> dict[str, Any]:
-    return {
-        "changed": entry.intended is not None,
-        "outcome": entry.outcome,
-        "undone": entry.undone,
-    }
+def _already(run: Run) -> Conflict:
+    return Conflict(f"migration {run.migration_id} is rolling back already")

@@ -78,11 +78,7 @@ def snapshot(parts: Parts, command: Command) -> Answer:
     run = parts.ledger.change(
         command.migration_id,
         lambda one: replace(
-            one,
-            status=Status.RUNNING,
-            step="snapshot",
-            pause=None,
-            listing=f"snapshot-{(one.approved_hash or '')[:8]}",
+            one.forward("snapshot"), listing=f"snapshot-{(one.approved_hash or '')[:8]}"
         ),
     )
     if parts.ledger.entry(run.migration_id, CLIENT).before is None:
@@ -170,6 +166,7 @@ def _surveyed(
         linked=int(member.linked),
         overriding=(member.company_id,) if overriding else (),
         overriding_count=int(overriding),
+        reading=int(not sync_settings.is_off(settings)),
         unlinked=() if member.linked else (member.company_id,),
         products=counts,
         shortest_hours=min(hours, default=None) if own else None,

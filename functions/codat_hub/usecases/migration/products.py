@@ -73,12 +73,19 @@ def _add_to(parts: Parts, command: Command, run: Run, member: Member, tally: Tal
         if entry.before is None:
             had = product in member.products or product in found.products
             entry = parts.ledger.first(run.migration_id, name, Entry({"had": had}))
-        tally = _add(parts, command, (member.company_id, product), entry, tally)
+        there = product in found.products
+        tally = _add(parts, command, (member.company_id, product), entry, tally, there=there)
     return tally
 
 
 def _add(  # noqa: PLR0911  # each way out is one sentence of the rule
-    parts: Parts, command: Command, pair: tuple[str, str], entry: Entry, tally: Tally
+    parts: Parts,
+    command: Command,
+    pair: tuple[str, str],
+    entry: Entry,
+    tally: Tally,
+    *,
+    there: bool,
 ) -> Tally:
     company_id, product = pair
     name = product_entry(company_id, product)
@@ -88,25 +95,37 @@ def _add(  # noqa: PLR0911  # each way out is one sentence of the rule
     if entry.outcome == "added":
         return tally.did()
     # asked again at the last moment: consent may have been withdrawn since the plan
-    newest = parts.consents.newest(*pair)
-    if not consented(parts.registry.products().get(product), newest.consent if newest else None):
+    refused = f"{company_id}: no consent to {product}"
+    if not _agreed(parts, pair):
         parts.ledger.note(command.migration_id, name, lambda one: one.came_to("no consent"))
-        return tally.skip(f"{company_id}: no consent to {product}")
+        return tally.skip(refused)
     parts.ledger.intend(command.migration_id, command.epoch, {name: entry})
     _set_status(parts, pair, Status.ADDING, command)
     try:
-        parts.codat.add_product(company_id, product)
+        if not (there and entry.intended):  # a try before this one has added it
+            parts.codat.add_product(company_id, product)
     except NotFound as refusal:
         if parts.codat.company(company_id) is None:
             return tally.skip(f"{company_id} was deleted meanwhile")
         return tally.fail(f"{company_id}: {refusal}")
     except (Permanent, Forbidden) as refusal:
         return tally.fail(f"{company_id}: {refusal}")
+    _set_status(parts, pair, Status.ASSIGNED, command)
+    if not _agreed(parts, pair):  # withdrawn while the call was on its way: it is not kept
+        how = _remove(parts, command, pair, (product,))
+        parts.ledger.note(
+            command.migration_id, name, lambda one: one.came_to("no consent").undo(how)
+        )
+        return tally.skip(refused)
     parts.ledger.note(
         command.migration_id, name, lambda one: one.came_to("added", parts.now().isoformat())
     )
-    _set_status(parts, pair, Status.ASSIGNED, command)
     return tally.did()
+
+
+def _agreed(parts: Parts, pair: tuple[str, str]) -> bool:
+    newest = parts.consents.newest(*pair)
+    return consented(parts.registry.products().get(pair[1]), newest.consent if newest else None)
 
 
 def judge(parts: Parts, command: Command) -> Answer:
@@ -116,7 +135,10 @@ def judge(parts: Parts, command: Command) -> Answer:
     if seen.bad(run.request.tolerated_failures):
         raise StepFailed(f"adding products: {seen}")
     notes = [f"adding products: {seen.skipped} skipped, {seen}"] if seen.reasons else []
-    parts.ledger.change(run.migration_id, lambda one: replace(one.noting(*notes), migrated=True))
+    parts.ledger.change(
+        run.migration_id,
+        lambda one: replace(one.forward(one.step).noting(*notes), migrated=True),
+    )
     return Answer()
 
 

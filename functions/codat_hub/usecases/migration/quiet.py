@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from codat_hub.usecases.migration.parts import Command, Parts
 
 PHASE = "wait_for_quiet"
+NOT_QUIET = "not quiet after the limit"
 
 
 def begin(parts: Parts, command: Command) -> Answer:
@@ -58,7 +59,7 @@ def judge(parts: Parts, command: Command) -> Answer:
         run.disabled_at, parts.limits.quiet_for, parts.now()
     ):
         return Answer("again", wait_seconds=parts.limits.seconds(parts.limits.quiet_poll))
-    note = f"not quiet after the limit: {'; '.join(seen.reasons)}"
+    note = f"{NOT_QUIET}: {'; '.join(seen.reasons)}"
     if note in run.notes:  # somebody was asked and said to go on
         return Answer()
     parts.ledger.change(run.migration_id, lambda one: one.noting(note))

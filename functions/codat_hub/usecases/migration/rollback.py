@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from codat_hub.domain.migration import sync_settings
+from codat_hub.domain.migration.consumers import shown
 from codat_hub.domain.migration.run import Run, Status, Undo, undo_of
 from codat_hub.telemetry import logger
 from codat_hub.usecases.migration import new_webhooks
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     type Step = Callable[[Parts, Command], Answer]
 
 _LONGEST_CAUSE = 1000
+_THEN = "; then "
 
 
 def begin(parts: Parts, command: Command) -> Answer:
@@ -71,16 +73,19 @@ def changed_since(parts: Parts, run: Run) -> list[str]:
     """Return in what Codat is not as the run left it, as far as the undo would touch it."""
     found: list[str] = []
     client = parts.ledger.entry(run.migration_id, CLIENT)
+    left = client.before["settings"]
     if client.ours and run.off_value is not None:
-        left = sync_settings.switched_off(
-            client.before["settings"], run.off_value, run.request.fetch_on_first_link
-        )
-        found += sync_settings.differences(left, parts.codat.client_settings())
+        left = sync_settings.switched_off(left, run.off_value, run.request.fetch_on_first_link)
+    # of a subset too: its companies go back to the client's level
+    found += [
+        f"the client's settings, {one}"
+        for one in sync_settings.differences(left, parts.codat.client_settings())
+    ]
     created = parts.ledger.under(run.migration_id, new_webhooks.PREFIX)
     if created:
         urls = {one.url for one in parts.codat.consumers()}
         found += [
-            f"consumer {entry.before['url']} is gone"
+            f"consumer {shown(entry.before['url'])} is gone"
             for entry in created.values()
             if entry.ours and entry.before["url"] not in urls
         ]
@@ -131,7 +136,11 @@ def incomplete(parts: Parts, command: Command) -> Answer:
     parts.ledger.change(
         command.migration_id,
         lambda one: replace(
-            one, status=Status.ROLLBACK_INCOMPLETE, pause=None, error=f"{one.error}; then {why}"
+            one,
+            status=Status.ROLLBACK_INCOMPLETE,
+            pause=None,
+            # the first cause and the last: it may be run again and again
+            error=f"{(one.error or '').partition(_THEN)[0]}{_THEN}{why}",
         ),
     )
     logger.error("migration rollback incomplete", migration_id=command.migration_id, cause=why)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from codat_hub.domain.data_types import is_unsuccessful
-from codat_hub.domain.migration.chunk import Tally, judge
+from codat_hub.domain.migration.chunk import Tally
 from codat_hub.domain.migration.run import Status
 from codat_hub.domain.product import Kind
 from codat_hub.usecases.migration import products
@@ -76,8 +76,7 @@ def _failed(state: ReadState) -> str:
 def judge_reads(parts: Parts, command: Command) -> Answer:
     """`again` until all have come or the limit is reached; then note what has not."""
     run = parts.run(command.migration_id)
-    tallies = parts.ledger.tallies(run.migration_id, PHASE, "undo-")
-    seen = judge(tallies, run.chunks.get("undo", 0), command.epoch)
+    seen = verdict(parts, command, PHASE, "undo")
     begun = run.products_from or parts.now()
     waiting = seen.open or seen.missing
     if waiting and not parts.limits.over(begun, parts.limits.reads_for, parts.now()):
@@ -92,7 +91,9 @@ def complete(parts: Parts, command: Command) -> Answer:
     parts.ledger.change(
         command.migration_id,
         lambda one: (
-            one if one.status is Status.COMPLETE else one.ended(Status.COMPLETE, parts.now())
+            one
+            if one.status.given_up or one.status is Status.COMPLETE
+            else one.ended(Status.COMPLETE, parts.now())
         ),
     )
     return Answer()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from codat_hub.domain.migration.run import Pause, Status, WaitingFor
+from codat_hub.domain.migration.consumers import shown
+from codat_hub.domain.migration.run import Activity, Pause, Status, WaitingFor
 from codat_hub.errors import StepFailed
 from codat_hub.telemetry import logger
-from codat_hub.usecases.migration import new_webhooks, old_webhooks
+from codat_hub.usecases.migration import new_webhooks, old_webhooks, quiet
 from codat_hub.usecases.migration.parts import Answer
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def wait_for_person(parts: Parts, command: Command) -> Answer:
     pause = Pause(what, parts.now(), token, _instructions(parts, command.migration_id, what))
 
     def begin(run: Run) -> Run:
-        going_back = run.status is Status.ROLLING_BACK
-        return replace(run, pause=pause, status=run.status if going_back else Status.WAITING)
+        if what is WaitingFor.WEBHOOKS_RESTORED:
+            return replace(run, pause=pause)
+        return replace(run.forward(run.step), pause=pause, status=Status.WAITING)
 
     parts.ledger.change(command.migration_id, begin)
     logger.info("migration waits", migration_id=command.migration_id, waiting_for=what.value)
@@ -35,12 +37,12 @@ def wait_for_person(parts: Parts, command: Command) -> Answer:
 def _instructions(parts: Parts, migration_id: str, what: WaitingFor) -> tuple[str, ...]:
     match what:
         case WaitingFor.APPROVAL:
-            return ("Read the plan, then approve it or roll back.",)
+            return _to_approve(parts.run(migration_id))
         case WaitingFor.WEBHOOKS_DISABLED:
             return (
                 "In the Codat Portal, Developers > Webhooks, disable:",
                 *(
-                    f"{one.consumer_id}  {one.url}"
+                    f"{one.consumer_id}  {shown(one.url)}"
                     for one in old_webhooks.still_on(parts, migration_id)
                 ),
                 "Then confirm that they are disabled.",
@@ -49,19 +51,27 @@ def _instructions(parts: Parts, migration_id: str, what: WaitingFor) -> tuple[st
             return (
                 "In the Codat Portal, Developers > Webhooks, reveal the signing secret of:",
                 *(
-                    f"{one['consumer_id']}  {one['url']}"
+                    f"{one['consumer_id']}  {shown(one['url'])}"
                     for one in new_webhooks.without_secret(parts, migration_id)
                 ),
-                "Then confirm each secret.",
+                "Then confirm each secret. Only a delivery tells whether it was the right one:",
+                "send an example from the Portal's testing tab, it must succeed.",
             )
         case WaitingFor.WEBHOOKS_RESTORED:
             return (
                 "In the Codat Portal, Developers > Webhooks, enable again:",
                 *(
                     f"{old_webhooks.consumer_of(entry).consumer_id}  "
-                    f"{old_webhooks.consumer_of(entry).url}"
+                    f"{shown(old_webhooks.consumer_of(entry).url)}"
                     for entry in parts.ledger.under(migration_id, old_webhooks.PREFIX).values()
                     if entry.ours
                 ),
                 "Then confirm that they are enabled.",
             )
+
+
+def _to_approve(run: Run) -> tuple[str, ...]:
+    if run.reached is Activity.WAIT_FOR_QUIET:
+        stragglers = (one for one in run.notes if one.startswith(quiet.NOT_QUIET))
+        return (*stragglers, "Approve to go on without waiting for these reads, or roll back.")
+    return ("Read the plan, then approve it or roll back.",)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.domain.migration.run import Status, WaitingFor, migration_of
+from codat_hub.errors import Conflict
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class WatchMigrations:
 
     def _mend(self, run: Run) -> str:
         done = run.status.final or run.status is Status.ROLLBACK_INCOMPLETE
-        if done or self.migrations.executions.runs(run.execution):
+        if done or self.migrations.lock.lives(run):
             return "nothing"
         why = f"execution {run.execution} ended without a word"
         if run.reached is None:
@@ -77,5 +78,8 @@ class WatchMigrations:
             )
             logger.error("migration rollback incomplete", migration_id=run.migration_id, cause=why)
             return "incomplete"
-        self.migrations.begin_rollback(run, why, on_demand=False)
+        try:
+            self.migrations.begin_rollback(run, why)
+        except Conflict:  # somebody was faster
+            return "nothing"
         return "rollback"

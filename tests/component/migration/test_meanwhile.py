@@ -1,0 +1,325 @@
+"""What others do at Codat, in the Portal and in the hub while a migration runs, or after it."""
+
+from dataclasses import replace
+
+import pytest
+
+from codat_hub.domain.migration.run import Status
+from codat_hub.errors import OutcomeUnknown, Permanent
+from tests.asl_walker import Failed
+from tests.migrations import OLD_URL, OPERATOR, PRODUCTS, in_the_middle
+
+
+class Calls:
+    """The calls to Codat, some of them replaced."""
+
+    def __init__(self, inner, **replaced):
+        self.inner = inner
+        self.__dict__.update(replaced)
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+def linked(world):
+    return next(
+        one
+        for one in world.state.companies.values()
+        if any(connection.linked for connection in one.connections.values())
+    )
+
+
+def test_a_read_that_began_before_the_last_company_was_switched_off_is_waited_for(world):
+    company, looked = linked(world), []
+
+    def around(call, payload):
+        if payload["step"] == "disable_company_sync" and not looked:
+            world.pass_time(60)
+            world.portal_call(
+                "/reads/start", {"companyId": company.id, "productIdentifier": "lending"}
+            )
+            world.pass_time(60)
+        if payload["step"] == "judge_quiet":
+            looked.append(payload)
+            if len(looked) == 3:
+                world.portal_call("/reads/complete", {"companyId": company.id})
+        return call(payload)
+
+    world.around = around
+    assert world.migrate().status == "complete"
+    assert len(looked) == 4
+
+
+class TestConsents:
+    def test_one_that_is_withdrawn_while_the_product_is_added_takes_it_away_again(self, world):
+        company = world.companies[3]
+        inner = world.codat
+
+        def add_product(company_id, product):
+            if (company_id, product) == (company, "cashflow-insights"):
+                world.consent(company, "cashflow-insights", revoked=True)
+            inner.add_product(company_id, product)
+
+        world.codat = Calls(inner, add_product=add_product)
+        run = world.migrate()
+        assert run.status == "complete"
+        assert "cashflow-insights" not in world.state.companies[company].products
+        assert world.assignments.get(company, "cashflow-insights")[0].status == "absent"
+        assert any(f"{company}: no consent to cashflow-insights" in one for one in run.notes)
+
+    def test_the_plan_says_what_becomes_of_companies_that_are_skipped(self, world):
+        world.consent(world.companies[1], "cashflow-insights", revoked=True)
+        run = world.migrate(dry_run=True)
+        assert any("nothing reads them any more" in one for one in run.plan["warnings"])
+
+
+def test_a_product_that_is_there_after_a_lost_answer_is_not_asked_for_again(world):
+    """What a second PUT answers is not documented (D9)."""
+    inner, added = world.codat, set()
+
+    def add_product(company_id, product):
+        if (company_id, product) in added:
+            raise Permanent("it has this product")
+        added.add((company_id, product))
+        inner.add_product(company_id, product)
+        if len(added) == 2:
+            raise OutcomeUnknown("died")
+
+    world.codat = Calls(inner, add_product=add_product)
+    assert world.migrate().status == "complete"
+
+
+def test_a_company_that_comes_late_is_not_taken_along_by_a_subset(worlds):
+    """Its client level stays on, and would read it besides the product."""
+    world = worlds(companies=8)
+
+    def appear():
+        made = world.codat_client.create_company("Late Ltd").value
+        world.state.companies[made.id].tags["region"] = "uk"
+        for product in PRODUCTS:
+            world.consent(made.id, product)
+
+    in_the_middle(world, "add_products", appear)
+    run = world.migrate(tags={"region": "uk"})
+    assert (run.status, run.everyone) == ("complete", False)
+    (late,) = [one for one in world.state.companies.values() if one.name == "Late Ltd"]
+    assert late.products == []
+    assert world.migrate(tags={"region": "uk"}, dry_run=True).plan["companies"] > 1
+
+
+class TestOldConsumers:
+    def test_work_half_done_is_asked_for_by_what_is_left(self, world):
+        asked = []
+
+        def operator(waiting_for):
+            if waiting_for == "webhooks_disabled":
+                told = [one for one in world.run.pause.instructions if "http" in one]
+                asked.append([one.split()[0] for one in told])
+                assert len(asked) < 3
+                world.sandbox.office.state.consumers[asked[-1][0]].disabled = True
+                world.migrations.confirm_webhooks_disabled(world.migration_id)
+            else:
+                world.willing(waiting_for)
+
+        world.operator = operator
+        assert world.migrate(mode="portal").status == "complete"
+        assert asked == [asked[0], asked[0][1:]]
+        assert len(asked[0]) == 2
+
+    def test_one_that_was_changed_since_the_snapshot_is_not_deleted(self, world):
+        def change():
+            for one in world.sandbox.office.state.consumers.values():
+                if one.url == OLD_URL:
+                    one.event_types = [*one.event_types, "connection.deleted"]
+
+        in_the_middle(world, "disable_old_webhooks", change)
+        run = world.migrate(mode="api")
+        assert run.status == "rolled_back"
+        assert "changed since the snapshot" in run.error
+        assert sum(one.url == OLD_URL for one in world.codat.consumers()) == 2
+
+    def test_one_that_was_deleted_by_hand_is_made_again_by_the_rollback(self, world):
+        before = world.codat_now()
+
+        def operator(waiting_for):
+            if waiting_for == "webhooks_disabled":
+                told = "\n".join(world.run.pause.instructions)
+                consumers = world.sandbox.office.state.consumers
+                for one in [one for one in consumers if one in told]:
+                    del consumers[one]
+                world.migrations.confirm_webhooks_disabled(world.migration_id)
+            else:
+                world.willing(waiting_for)
+
+        world.operator = operator
+        assert world.migrate(mode="portal").status == "complete"
+        world.migrations.rollback(world.migration_id, OPERATOR)
+        assert world.go().status == "rolled_back"
+        assert world.codat_now() == before
+
+    def test_a_rollback_that_was_overtaken_makes_none_again(self, world):
+        """Two undo chains that both found it missing would leave it twice."""
+        world.migrate(mode="api")
+        world.ledger.change(
+            world.migration_id, lambda one: replace(one, status=Status.ROLLING_BACK)
+        )
+        epoch = world.ledger.raise_epoch(world.migration_id)
+        world.ledger.raise_epoch(world.migration_id)
+        payload = {"contract": 1, "step": "disable_old_webhooks", "direction": "compensate"}
+        with pytest.raises(Failed, match="Superseded"):
+            world.step(payload | {"migration_id": world.migration_id, "epoch": epoch})
+        assert not [one for one in world.codat.consumers() if one.url == OLD_URL]
+
+
+def test_whoever_is_asked_about_stragglers_is_told_which(world):
+    told = []
+
+    def operator(waiting_for):
+        told.append(world.run.pause.instructions)
+        world.willing(waiting_for)
+
+    world.operator = operator
+    company = linked(world)
+    world.portal_call("/reads/start", {"companyId": company.id, "productIdentifier": "lending"})
+    assert world.migrate(stragglers="ask").status == "complete"
+    plan, stragglers = [one for one in told if "approve" in one[-1].lower()]
+    assert "plan" in plan[0]
+    assert any(company.id in one for one in stragglers)
+    assert not any("plan" in one for one in stragglers)
+
+
+class TestRollback:
+    def test_what_a_company_changed_since_is_named_when_it_is_overwritten(self, worlds):
+        world = worlds(companies=8)
+        before = world.codat_now()
+        run = world.migrate(company_ids=tuple(world.companies[:3]))
+        company = world.state.companies[world.companies[1]]
+        company.override.settings[0].sync_schedule = 12
+        world.migrations.rollback(run.migration_id, OPERATOR)
+        run = world.go()
+        assert run.status == "rolled_back"
+        assert world.codat_now() == before
+        (note,) = [one for one in run.notes if company.id in one]
+        assert "syncSchedule 12" in note
+
+    def test_of_a_subset_stops_if_the_clients_level_is_not_what_it_was(self, worlds):
+        """Its companies would go back to a level that reads nothing."""
+        world = worlds(companies=8)
+        run = world.migrate(company_ids=tuple(world.companies[:3]))
+        for one in world.state.client_settings.settings:
+            one.sync_schedule = 0
+        world.migrations.rollback(run.migration_id, OPERATOR)
+        run = world.go()
+        assert run.status == "complete"
+        assert "the client's settings" in run.error
+
+    def test_run_again_keeps_the_first_cause(self, world):
+        def around(call, payload):
+            what = (payload["step"], payload["direction"])
+            if what == ("judge_products", "apply"):
+                raise Failed("Permanent", "the first cause")
+            if what == ("configure_new_webhooks", "compensate"):
+                raise Failed("Permanent", "x" * 900)
+            return call(payload)
+
+        world.around = around
+        assert world.migrate().status == "rollback_incomplete"
+        for _ in range(3):
+            world.migrations.rollback(world.migration_id, OPERATOR)
+            run = world.go()
+            assert run.status == "rollback_incomplete"
+            assert run.error.startswith("Permanent: the first cause; then Permanent: xxx")
+            assert len(run.error) < 2000
+        world.around = lambda call, payload: call(payload)
+        world.migrations.rollback(world.migration_id, OPERATOR)
+        assert world.go().error.startswith("Permanent: the first cause")
+
+
+def test_companies_of_the_first_run_count_as_migrated_behind_a_hundred_dry_runs(worlds):
+    world = worlds(companies=8)
+    first, rest = world.companies[:3], world.companies[3:]
+    run = world.migrate(company_ids=tuple(first))
+    for number in range(100):
+        world.ledger.create(
+            replace(
+                run,
+                migration_id=f"m-dry-{number}",
+                request=replace(run.request, dry_run=True),
+                status=Status.PLANNED,
+            )
+        )
+    world.pass_time(60)
+    assert world.migrate(company_ids=tuple(rest)).everyone
+
+
+def test_credentials_in_a_consumers_url_are_shown_to_nobody(worlds):
+    world = worlds()
+    for one in world.sandbox.office.state.consumers.values():
+        one.url = "https://user:hunter2@old.example/hook?code=hunter3"
+    shown = []
+
+    def operator(waiting_for):
+        shown.extend(world.run.pause.instructions)
+        world.willing(waiting_for)
+
+    world.operator = operator
+    for mode in ("portal", "api"):
+        assert world.migrate(mode=mode).status == "complete"
+        world.migrations.rollback(world.migration_id, OPERATOR)
+        run = world.go()
+        shown += [*run.notes, str(run.plan["steps"]), *run.plan["warnings"]]
+        shown.append(str(world.migrations.report(run.migration_id)))
+        assert run.status == "rolled_back"
+        assert "https://old.example/hook" in "\n".join(shown)
+        assert "hunter" not in "\n".join(shown)
+
+
+class TestCounts:
+    """What is shown to whoever watches."""
+
+    def test_of_a_finished_phase_they_are_read_from_the_head(self, worlds):
+        world = worlds(companies=30)
+        world.migrate()
+        read = []
+        inner = world.ledger.tallies
+        world.ledger.tallies = lambda *args: read.append(args) or inner(*args)
+        counts = world.migrations.counts(world.run)
+        assert not read
+        assert counts["add_products"]["chunks"] == counts["add_products"]["of_chunks"] == 2
+        assert counts["survey"]["done"] == 30
+        assert counts["verify_reads"]["open"] == 0
+
+    def test_a_snapshot_that_was_taken_twice_counts_once(self, world):
+        def operator(waiting_for):
+            first = world.pauses.count("approval") == 1
+            world.willing(waiting_for)
+            if waiting_for == "approval" and first:
+                world.state.client_settings.settings[0].sync_schedule = 12
+
+        world.operator = operator
+        world.migrate()
+        assert world.pauses.count("approval") == 2
+        assert world.migrations.counts(world.run)["snapshot"]["done"] == 6
+
+
+def test_the_plan_of_a_subset_counts_every_company_that_it_switches_off(worlds):
+    world = worlds(companies=8)
+    run = world.migrate(company_ids=tuple(world.companies[:3]))
+    step = run.plan["steps"][0]
+    assert step["changes"] == 3
+    assert "switch off 3 companies by settings of their own" in step["summary"]
+    posts = [one for one in world.writes() if one.endswith("/syncSettings")]
+    assert len(posts) == 3
+
+
+@pytest.mark.parametrize("mode", ["portal", "api"])
+def test_behind_a_rollback_all_that_the_old_consumers_missed_is_to_be_replayed(worlds, mode):
+    world = worlds()
+    world.migrate(mode=mode)
+    gap = world.migrations.report(world.migration_id)["replay_missed"]
+    world.pass_time(3600)
+    world.migrations.rollback(world.migration_id, OPERATOR)
+    world.go()
+    back = world.migrations.report(world.migration_id)["replay_missed"]
+    assert back["from"] == gap["from"]
+    assert back["to"] > gap["to"]
