@@ -41,7 +41,7 @@ _GROUP: Final = "MIGRATIONS"
 _LATEST: Final = ItemKey(CODAT, "MIGRATION")
 _TRIES: Final = 10  # at a head that others keep changing
 _AT_ONCE: Final = 90  # entries in one transaction
-_TIMES: Final = ("started_at", "disabled_at", "gap_from", "gap_to", "products_from", "ended_at")
+_TIMES: Final = ("started_at", "disabled_at", "gap_from", "gap_to", "reads_from", "ended_at")
 
 
 class Migrations:
