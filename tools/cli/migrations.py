@@ -265,8 +265,8 @@ def report(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = F
     )
     if gap:
         output.note(
-            f"Events from {gap['from']} to {gap['to'] or 'now'} met no consumer. In the Portal, on "
-            "each new consumer, replay what was missed since then (Codat keeps two weeks)."
+            f"Consumers missed events from {gap['from']} to {gap['to'] or 'now'}. In the Portal, "
+            "on each that is enabled, replay what was missed since then (Codat keeps two weeks)."
         )
 
 

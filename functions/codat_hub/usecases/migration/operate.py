@@ -277,7 +277,7 @@ class Migrations:
         old = self.ledger.under(migration_id, old_webhooks.PREFIX)
         new = self.ledger.under(migration_id, new_webhooks.PREFIX)
         client = self.ledger.under(migration_id, CLIENT).get(CLIENT, Entry())
-        gap = {"from": run.gap_from, "to": run.gap_to} if run.gap_from else None
+        gap = {"from": run.gap_from, "to": _gap_to(run)} if run.gap_from else None
         return {
             "migration_id": migration_id,
             "status": run.status.value,
@@ -289,11 +289,21 @@ class Migrations:
             "client_settings": _fate(client),
             "old_consumers": [{"url": one.before["url"], **_fate(one)} for one in old.values()],
             "new_consumers": [{"url": one.before["url"], **_fate(one)} for one in new.values()],
-            # events of this time were sent to nobody: the Portal replays them for two weeks
+            # events of this time missed consumers that are there now: the Portal replays them
             "replay_missed": gap,
             "counts": self.counts(run),
             "notes": list(run.notes),
         }
+
+
+def _gap_to(run: Run) -> datetime | None:
+    """Return when all that listens now listened again; None: not yet."""
+    match run.status:
+        case Status.ROLLED_BACK:  # old consumers missed everything until then
+            return run.ended_at
+        case Status.ROLLING_BACK | Status.ROLLBACK_INCOMPLETE:
+            return None
+    return run.gap_to
 
 
 def _expected(run: Run, phase: str) -> int:
