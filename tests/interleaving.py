@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from codat_hub.adapters.assignments import Assignments
 from codat_hub.domain.read_state import ReadState
 from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import Unavailable
@@ -15,6 +16,7 @@ from tests.fakes import (
     FakeRateLimits,
     FakeReadStates,
     FakeRegistry,
+    FakeStateTable,
 )
 from tests.histories import PRODUCT
 
@@ -27,6 +29,7 @@ class World:
 
     read_states: FakeReadStates = field(default_factory=FakeReadStates)
     companies: FakeCompanies = field(default_factory=FakeCompanies)
+    assignments: Assignments = field(default_factory=lambda: Assignments(FakeStateTable()))
     rate_limits: FakeRateLimits = field(default_factory=FakeRateLimits)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     bus: FakeBus = field(default_factory=FakeBus)

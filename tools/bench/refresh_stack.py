@@ -6,17 +6,14 @@ own: planner, dispatcher by its minute, queue, worker, the sandbox, its webhooks
 
 import json
 import re
-import shutil
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from math import ceil
-from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -33,9 +30,8 @@ from codat_hub.domain.consent import Consent
 from codat_hub.domain.pace import LIMIT
 from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.domain.ticket import Ticket
+from tools.bench.own_stack import companies, most, own_stack
 from tools.local.codat import codat_client
-from tools.local.processes import StepFailed
-from tools.local.report import ConsoleReporter, show_failure
 from tools.local.stack import Description, LocalStack, Options
 
 PRODUCT: Final = "invoice-finance"
@@ -45,13 +41,6 @@ _BUCKET: Final = 5  # seconds: the burst is shown in such steps
 _POLL: Final = 3.0
 _AT_ONCE: Final = 8
 _REFRESH: Final = re.compile(r"/companies/([^/]+)/products/[^/]+/refresh")
-
-
-class _Unfilled(LocalStack):
-    """A hub that knows no company yet: what it knows is seeded here."""
-
-    def _fill(self, stack: Description) -> None:  # noqa: ARG002  # as its caller has it
-        return None
 
 
 @dataclass(frozen=True)
@@ -72,7 +61,7 @@ class Burst:
     @property
     def busiest(self) -> int:
         """The most calls in any 60 seconds."""
-        return _most(self.calls, timedelta(seconds=60))
+        return most(self.calls, timedelta(seconds=60))
 
     @property
     def shape(self) -> list[int]:
@@ -96,20 +85,12 @@ class Burst:
 
 def run(console: Console, count: int, seconds: float) -> int:
     """Play one slot of `count` companies; return the exit code."""
-    state = Path(tempfile.mkdtemp(prefix="codat-hub-bench-"))
     seeded = 20 * ceil(count / _LINKED_OF_20)
-    local = _Unfilled(state, ConsoleReporter(console), Options(companies=seeded))
-    try:
-        bench = Bench(local, local.up())
+    with own_stack(console, Options(companies=seeded)) as local:
+        bench = Bench(local, local.described)
         company_ids = bench.seed(count)
         console.print(f"  {count} of the sandbox's {seeded} companies are in the State table")
         burst = bench.play(company_ids, seconds, lambda line: console.print(f"  {line}"))
-    except StepFailed as error:
-        show_failure(console, error)
-        return 1
-    finally:
-        local.down()
-        shutil.rmtree(state, ignore_errors=True)
     if burst.calls:
         _show(console, burst)
     for what in burst.wrong:
@@ -129,17 +110,11 @@ class Bench:
         product = Product(PRODUCT, Kind.CUSTOM, data_types=DATA_TYPES, schedule=schedule)
         registry = ProductRegistry(self.table)
         registry.replace([product], registry.read()[1], "bench")
-        chosen = [one["id"] for one in self._companies() if _may_be_read(one)][:count]
+        with self._codat() as codat:
+            chosen = [one["id"] for one in companies(codat) if _may_be_read(one)][:count]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(self._know, chosen))
         return chosen
-
-    def _companies(self) -> Iterator[dict[str, Any]]:
-        page = 1
-        with self._codat() as codat:
-            while found := codat.get(f"/companies?pageSize=100&page={page}").json()["results"]:
-                yield from found
-                page += 1
 
     def _know(self, company_id: str) -> None:
         now = datetime.now(UTC)
@@ -217,16 +192,6 @@ def _may_be_read(company: dict[str, Any]) -> bool:
     return PRODUCT in company["products"] and linked
 
 
-def _most(moments: list[datetime], window: timedelta) -> int:
-    """Return the most of these, which are in order, in any window of that length."""
-    first, most = 0, 0
-    for last, at in enumerate(moments):
-        while at - moments[first] >= window:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
-
-
 def _show(console: Console, burst: Burst) -> None:
     calls, ended = burst.calls, Counter(one.status.value for one in burst.tickets)
     table = Table(title=f"{len(burst.tickets)} tickets of one slot on the deployed local stack")
@@ -238,7 +203,7 @@ def _show(console: Console, burst: Burst) -> None:
         **{f"answered {status}": str(n) for status, n in sorted(burst.refused.items())},
         "calls to Codat": str(len(calls)),
         "most calls in 60 s": str(burst.busiest),
-        "most calls in one second": str(_most(calls, timedelta(seconds=1))),
+        "most calls in one second": str(most(calls, timedelta(seconds=1))),
         "slot to first call, s": f"{(calls[0] - burst.slot).total_seconds():.0f}",
         "first to last call, s": f"{(calls[-1] - calls[0]).total_seconds():.0f}",
         "dead letters": str(burst.dead),

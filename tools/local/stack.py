@@ -5,8 +5,8 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, TypedDict
 
@@ -26,7 +26,7 @@ DEFAULT_STATE: Final = ROOT / ".local"
 # Outside Codat: for curl, demos and tests. The sandbox does not know it, so nothing else sends
 # to it and no rotation touches its secret.
 PLAYGROUND: Final = "playground"
-_EVENTS_OF_ALL_TEAMS: Final = [
+EVENTS_OF_ALL_TEAMS: Final = (
     "read.completed",
     "company.created",
     "company.deleted",
@@ -40,7 +40,7 @@ _EVENTS_OF_ALL_TEAMS: Final = [
     "connection.deleted",
     "client.rateLimit.reached",
     "client.rateLimit.reset",
-]
+)
 _PRODUCTS: Final = ROOT / "products.yaml"
 _SANDBOX_START_SECONDS: Final = 30.0
 
@@ -91,12 +91,16 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """Ports of 0 are chosen freely; `retry_scale` multiplies Codat's webhook retry delays."""
+    """Ports of 0 are chosen freely; `retry_scale` multiplies Codat's webhook retry delays.
+
+    sandbox: more of its command line, by name
+    """
 
     aws_port: int = 0
     sandbox_port: int = 0
     retry_scale: float = 0.01
     companies: int = 20
+    sandbox: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_env(cls) -> "Options":
@@ -117,6 +121,12 @@ class LocalStack:
     @property
     def description(self) -> Path:
         return self.state / "stack.json"
+
+    @property
+    def described(self) -> Description:
+        """What stack.json says."""
+        described: Description = json.loads(self.description.read_text())
+        return described
 
     @property
     def _processes(self) -> tuple[Process, Process]:
@@ -208,6 +218,8 @@ class LocalStack:
         command += ["--port", str(self._options.sandbox_port)]
         command += ["--retry-scale", str(self._options.retry_scale)]
         command += ["--companies", str(self._options.companies)]
+        for name, value in self._options.sandbox.items():
+            command += [f"--{name}", value]
         self.sandbox.start(command, {"PATH": os.environ["PATH"]}, ROOT)
         started = self.sandbox.wait_until(self._sandbox_ready, _SANDBOX_START_SECONDS)
         ready.write_text(json.dumps(started | {"code": code}))
@@ -225,9 +237,7 @@ class LocalStack:
         """Subscribe the hub at the sandbox, hand over the signing secrets, describe it all."""
         apis = f"{self.emulator.url}/_aws/execute-api"
         webhooks_url = f"{apis}/{outputs['WebhooksApiId']}/local/webhooks/codat"
-        subscriptions = {name: [f"{name}.read.completed"] for name in codat["custom_products"]}
-        subscriptions["platform"] = _EVENTS_OF_ALL_TEAMS
-        accepted = subscribe(codat, webhooks_url, subscriptions)
+        accepted = subscribe(codat, webhooks_url, self._subscriptions(codat))
         accepted[PLAYGROUND] = [self._playground_secret()]
         manager = self.emulator.client("secretsmanager")
         try:
@@ -270,6 +280,11 @@ class LocalStack:
             "reconcile_queue": outputs["ReconcileQueue"],
             "reconcile_logs": outputs["ReconcileLogs"],
         }
+
+    def _subscriptions(self, codat: dict[str, Any]) -> dict[str, list[str]]:
+        """Return the event types of each of the hub's consumers at the sandbox."""
+        of_products = {name: [f"{name}.read.completed"] for name in codat["custom_products"]}
+        return of_products | {"platform": list(EVENTS_OF_ALL_TEAMS)}
 
     def _fill(self, stack: Description) -> None:
         """Fill the hub, unless this one was filled with this file: what people did since stays."""

@@ -48,7 +48,7 @@ _TIMES: Final = (
     "disabled_at",
     "gap_from",
     "gap_to",
-    "products_from",
+    "reads_from",
     "ended_at",
 )
 

@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from botocore.config import Config
 
+from codat_hub.adapters.assignments import Assignments
 from codat_hub.adapters.companies import Companies
 from codat_hub.adapters.inbox_stream import stored_webhook
 from codat_hub.adapters.parking import Parking
@@ -43,6 +44,7 @@ _table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
 project = ProjectReads(
     read_states=ReadStates(_table),
     companies=Companies(_table),
+    assignments=Assignments(_table),
     rate_limits=RateLimits(_table),
     registry=ProductRegistry(_table),
     bus=ProductBus(boto3.client("events", config=_AWS), settings.product_bus),

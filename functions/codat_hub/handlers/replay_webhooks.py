@@ -9,6 +9,7 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
+from codat_hub.adapters.assignments import Assignments
 from codat_hub.adapters.companies import Companies
 from codat_hub.adapters.inbox_archive import InboxArchive
 from codat_hub.adapters.parking import Parking
@@ -41,6 +42,7 @@ replay = ReplayWebhooks(
     project=ProjectReads(
         read_states=ReadStates(_table),
         companies=Companies(_table),
+        assignments=Assignments(_table),
         rate_limits=RateLimits(_table),
         registry=ProductRegistry(_table),
         bus=ProductBus(boto3.client("events", config=_AWS), settings.product_bus),

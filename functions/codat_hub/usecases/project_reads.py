@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from codat_hub.domain import company as directory
 from codat_hub.domain import rate_limit
+from codat_hub.domain.assignment import Status
 from codat_hub.domain.company import Company, CompanyChange
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_event import ReadEvent
@@ -22,10 +23,13 @@ from codat_hub.usecases.wake_company import Woken
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from codat_hub.domain.assignment import Assignment
     from codat_hub.domain.product_event import ProductEvent
     from codat_hub.domain.read_state import Projection, ReadState
     from codat_hub.domain.stored_webhook import StoredWebhook
 
+_CUSTOM: Final = "custom"
+_ADDED: Final = frozenset({Status.ADDING, Status.ASSIGNED})
 _TRIES: Final = 10  # at an item that others keep changing, before the stream brings it again
 
 
@@ -37,6 +41,10 @@ class ReadStates(Protocol):
 class Companies(Protocol):
     def get(self, company_id: str) -> tuple[Company, int]: ...
     def put(self, company: Company, version: int) -> bool: ...
+
+
+class Assignments(Protocol):
+    def get(self, company_id: str, product: str) -> tuple[Assignment, int]: ...
 
 
 class RateLimits(Protocol):
@@ -92,6 +100,7 @@ class ProjectReads:
 
     read_states: ReadStates
     companies: Companies
+    assignments: Assignments
     rate_limits: RateLimits
     registry: ProductRegistry
     bus: ProductBus
@@ -140,7 +149,7 @@ class ProjectReads:
             company = self._known_company(event.company_id)
             state, version = self.read_states.get(event.company_id, event.product)
             removed_at = partial(company.removed_at, event.product)
-            result = project(state, event, removed_at, _standard_products(event, company, kinds))
+            result = project(state, event, removed_at, self._standard(event, company, kinds))
             if result.published and not (out and out.covers(result.published)):
                 out = result.published
                 self.bus.publish(out)
@@ -149,6 +158,19 @@ class ProjectReads:
             ):
                 return _report(result, company, kinds, out)
         raise Unavailable(f"{event.company_id}: others kept changing its state")
+
+    def _standard(
+        self, event: ReadEvent, company: Company, kinds: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Return the standard products that a plain read may have been for."""
+        if event.product is not None:
+            return ()
+        # one that nobody registered may be standard: better told once too often than never
+        listed = {one for one in company.products if kinds.get(one) != _CUSTOM}
+        # what the hub has added it knows before Codat's news of it, which may come late (D6)
+        others = [one for one, kind in kinds.items() if kind != _CUSTOM and one not in listed]
+        statuses = {one: self.assignments.get(event.company_id, one)[0].status for one in others}
+        return tuple(sorted(listed | {one for one in others if statuses[one] in _ADDED}))
 
     def _known_company(self, company_id: str) -> Company:
         """Return the directory's entry; a company that is unknown to us is learned."""
@@ -181,16 +203,6 @@ class ProjectReads:
         logger.error("webhook parked", webhook_id=webhook.webhook_id, reason=reason)
         self.parking.park(webhook.webhook_id, reason, self.now())
         return Report("parked")
-
-
-def _standard_products(
-    event: ReadEvent, company: Company, kinds: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the standard products that a plain read may have been for."""
-    if event.product is not None:
-        return ()
-    # one that nobody registered may be standard: better told once too often than never
-    return tuple(one for one in company.products if kinds.get(one) != "custom")
 
 
 def _report(

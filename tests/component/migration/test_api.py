@@ -92,6 +92,10 @@ def test_a_run_from_start_to_report_over_the_api(world, call):
     world.go()
     shown = call("GET", path)[1]
     assert (shown["status"], shown["error"]) == ("rolled_back", f"asked for by {OPERATOR}")
+    # old consumers were off all the while, and longer than new ones took to be proven
+    after = call("GET", f"{path}/report")[1]
+    missed = {"from": report["replay_missed"]["from"], "to": after["ended_at"]}
+    assert after["replay_missed"] == missed
 
 
 def test_the_token_is_never_shown(world, call):

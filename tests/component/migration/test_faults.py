@@ -12,7 +12,7 @@ import pytest
 
 from codat_hub.errors import OutcomeUnknown, Permanent, Superseded, Unavailable
 from tests.asl_walker import Failed
-from tests.migrations import OPERATOR, PRODUCTS, World
+from tests.migrations import HUB_URL, OPERATOR, PRODUCTS, World
 
 CASES = collections.defaultdict(collections.Counter)
 MODES = ("api", "portal")
@@ -483,6 +483,14 @@ def test_what_the_api_cannot_give_back_is_listed(world):
     notes = [one for one in run.notes if "was made again as" in one]
     assert len(notes) == 2
     assert all("another signing secret" in one for one in notes)
+    assert not any("secrets add" in one for one in notes)  # neither posts to the hub
+
+
+def test_the_hub_is_to_be_given_the_new_secret_of_what_posts_to_it(world):
+    world.codat.create_consumer(f"{HUB_URL}/platform", ["read.completed"], [], "key")
+    world.migrate(mode="api")
+    world.migrations.rollback(world.migration_id, OPERATOR)
+    assert "tools/hub secrets add platform" in " ".join(world.go().notes)
 
 
 class TestOnDemand:

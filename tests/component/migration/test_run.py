@@ -225,6 +225,15 @@ def test_reads_that_do_not_come_are_listed_after_14_hours_and_nothing_is_rolled_
     assert sum(world.waited) >= 14 * 3600
 
 
+def test_the_14_hours_for_reads_begin_when_all_products_are_added(world):
+    """Adding takes longer than that for a large client: its last companies are waited for too."""
+    world.reads.silent = {"cashflow-insights"}
+    in_the_middle(world, "judge_products", lambda: world.pass_time(20 * 3600))
+    in_the_middle(world, "judge_reads", world.reads.silent.clear)
+    run = world.migrate()
+    assert (run.status, run.notes) == ("complete", ())
+
+
 class TestSubsets:
     def test_a_subset_switches_its_own_companies_off_and_leaves_the_client_on(self, worlds):
         world = worlds(companies=8)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from codat_hub.domain.assignment import Assignment, Status
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import NeverProjected, Unavailable
@@ -70,6 +71,20 @@ def test_a_plain_read_names_the_companys_standard_products(world):
     detail = world.bus.published[0].detail()
     assert detail["product"] == "standard"
     assert detail["standard_products"] == ["lending", "nobody-registered"]
+
+
+@pytest.mark.parametrize("status", [Status.ADDING, Status.ASSIGNED])
+def test_a_plain_read_names_what_the_hub_has_added_before_codat_tells_of_it(world, status):
+    world.assignments.put(Assignment(COMPANY, "lending", status), 0)
+    project(world, StoredWebhook("msg-r", a_read_completed(product=None)))
+    assert world.bus.published[0].detail()["standard_products"] == ["lending"]
+
+
+@pytest.mark.parametrize("status", [Status.ABSENT, Status.REMOVING, Status.STALE])
+def test_a_plain_read_does_not_name_what_is_being_removed(world, status):
+    world.assignments.put(Assignment(COMPANY, "lending", status), 0)
+    project(world, StoredWebhook("msg-r", a_read_completed(product=None)))
+    assert not world.bus.published[0].detail()["standard_products"]
 
 
 def test_plain_reads_and_a_product_called_standard_do_not_meet(world):

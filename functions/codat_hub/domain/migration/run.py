@@ -148,6 +148,7 @@ class Run:
     plan, plan_hash: of the newest plan; approved_hash: of the plan that was approved
     migrated: all five activities are done; from then on nothing rolls back by itself
     everyone: the run leaves nobody behind, so it switches the client level off as well
+    reads_from: when all products were added, so that first reads began to be waited for
     listing: of which companies the run is; chunks: how many there are of each listing
     counted: by phase and listing, what became of it, once all its chunks were judged
     """
@@ -177,7 +178,7 @@ class Run:
     disabled_at: datetime | None = None
     gap_from: datetime | None = None
     gap_to: datetime | None = None
-    products_from: datetime | None = None
+    reads_from: datetime | None = None
     ended_at: datetime | None = None
     error: str | None = None
     notes: tuple[str, ...] = ()

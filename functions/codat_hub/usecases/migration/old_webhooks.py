@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from codat_hub.domain.migration.consumers import Consumer, shown
+from codat_hub.domain.migration.consumers import Consumer, hub_consumer_of, shown
 from codat_hub.domain.migration.entry import Entry
 from codat_hub.domain.migration.run import Activity, Mode
 from codat_hub.errors import StepFailed
@@ -118,6 +118,11 @@ def _make_again(
         f"consumer {before.consumer_id} ({shown(before.url)}) was made again as {new_id}: it has "
         "another signing secret and no custom headers, mTLS, throttle or transformation"
     )
+    if name_at_hub := hub_consumer_of(before.url, parts.limits.hub_url):
+        difference += (
+            "; the hub takes nothing of it before it has that secret: reveal it in the Portal, "
+            f"then tools/hub secrets add {name_at_hub}"
+        )
     parts.ledger.change(command.migration_id, lambda one: one.noting(difference))
 
 

@@ -31,12 +31,7 @@ _TRIES = 5  # at an assignment that others keep changing
 
 def begin(parts: Parts, command: Command) -> Answer:
     parts.check_client()
-    parts.ledger.change(
-        command.migration_id,
-        lambda one: replace(
-            one.began(Activity.ADD_PRODUCTS), products_from=one.products_from or parts.now()
-        ),
-    )
+    parts.ledger.change(command.migration_id, lambda one: one.began(Activity.ADD_PRODUCTS))
     return Answer()
 
 

@@ -27,8 +27,12 @@ def begin(parts: Parts, command: Command) -> Answer:
     late = [one for one in run.chunks if one.startswith("late-") and run.chunks[one]]
     seen = [verdict(parts, command, products.PHASE, one) for one in late]
     notes = [f"companies that came late: {one}" for one in seen if one.bad(0)]
+    # from the end of adding: with many companies that alone takes longer than a read may
     parts.ledger.change(
-        run.migration_id, lambda one: replace(one.noting(*notes), step=PHASE, pause=None)
+        run.migration_id,
+        lambda one: replace(
+            one.noting(*notes), step=PHASE, pause=None, reads_from=one.reads_from or parts.now()
+        ),
     )
     return replace(all_chunks(parts, command.migration_id), epoch=command.epoch)
 
@@ -77,7 +81,7 @@ def judge_reads(parts: Parts, command: Command) -> Answer:
     """`again` until all have come or the limit is reached; then note what has not."""
     run = parts.run(command.migration_id)
     seen = verdict(parts, command, PHASE, "undo")
-    begun = run.products_from or parts.now()
+    begun = run.reads_from or parts.now()
     waiting = seen.open or seen.missing
     if waiting and not parts.limits.over(begun, parts.limits.reads_for, parts.now()):
         return Answer("again", wait_seconds=parts.limits.seconds(parts.limits.reads_poll))
