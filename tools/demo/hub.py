@@ -102,11 +102,11 @@ class Hub:
         return self.local.emulator.denied(function, action)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60, *, every: float = _POLL) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
     """Poll until the condition holds; tell whether it did in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(every)
+        time.sleep(_POLL)
     return True

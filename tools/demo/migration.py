@@ -1,23 +1,35 @@
 """The move to product-level settings, a person at the Portal: planned, done, and undone again."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
 
-from tools.cli.api import ControlApi, connected
+from tools.cli.api import connected
+from tools.cli.output import words
 from tools.demo.hub import Hub, wait_until
-from tools.demo.operator import Operator
 from tools.demo.products import Team
 from tools.demo.story import Scene, Story
 from tools.example_consumer.consumer import Consumer
 from tools.local.codat import codat_client
+from tools.local.migrating import Operator
 
 type Json = dict[str, Any]
 
 _PRODUCT: Final = "cashflow-insights"
 _EVENT: Final = f"{_PRODUCT}.read.completed"
+_LONGEST: Final = 180.0  # seconds, of one run: far more than it takes
+_BETWEEN: Final = 0.3  # seconds: looking more often would only slow the stack down
+_IN_THE_GAP: Final[Json] = {
+    "referenceCompany": {"id": "5b0f9c1e-7a54-4d0c-9f35-2f7d3f7c1a10", "name": "Missed Ltd"},
+    "connection": {
+        "id": "d3c1a6f2-0b7e-4e3a-8a4f-6c2e9b5d7f01",
+        "status": "PendingAuth",
+        "integrationKey": "gbol",
+        "sourceType": "Accounting",
+    },
+}
 _SEEDED: Final = "internal ref"  # how the sandbox describes the companies that it begins with
 
 
@@ -48,13 +60,28 @@ class _Client:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Whom and what the scenes need."""
+    """Whom and what the scenes need. `in_the_gap`: webhook-ids of what came in it, oldest first."""
 
     hub: Hub
-    api: ControlApi
     codat: httpx.Client
     operator: Operator
     team: Team
+    in_the_gap: list[str] = field(default_factory=list)
+
+    def see_through(self, scene: Scene, migration: str) -> Json:
+        """Answer every wait until it is over, with the step behind the scene's title."""
+        title = scene.title
+
+        def look(found: Json) -> None:
+            scene.title = f"{title}: {words(found['step'])}"
+
+        try:
+            return self.operator.see_through(migration, _LONGEST, look)
+        finally:
+            scene.title = title
+
+    def something_happens(self) -> None:
+        self.in_the_gap.append(self.hub.emit("connection.created", _IN_THE_GAP))
 
     def client(self) -> _Client:
         """Look at Codat's side as it is now."""
@@ -83,7 +110,9 @@ def tell(story: Story, hub: Hub) -> None:
         codat_client(about) as codat,
     ):
         team = Team(hub, _PRODUCT, Consumer(codat))
-        stage = _Stage(hub, api, codat, Operator(hub, api), team)
+        operator = Operator(api, codat, poll=_BETWEEN)
+        stage = _Stage(hub, codat, operator, team)
+        operator.in_the_gap = stage.something_happens
         done: tuple[str, _Client] | None = None
         with story.scene("a client migrates, by hand in the Portal") as scene:
             done = _there(scene, stage)
@@ -104,7 +133,8 @@ def _there(scene: Scene, stage: _Stage) -> tuple[str, _Client]:
 
 
 def _back(scene: Scene, stage: _Stage, migration: str, before: _Client) -> None:
-    back = stage.operator.go_back(scene, migration)
+    stage.operator.rollback(migration)
+    back = stage.see_through(scene, migration)
     scene.expect("it is rolled back", back["status"] == "rolled_back")
     scene.expect("Codat's side is as it was, to the byte", stage.client() == before)
 
@@ -117,13 +147,13 @@ def _as_before_a_migration(stage: _Stage) -> None:
 
 
 def _plan(scene: Scene, stage: _Stage, before: _Client) -> None:
-    planned = stage.operator.migrate(scene, products=[_PRODUCT], dry_run=True)
+    planned = stage.see_through(scene, stage.operator.start([_PRODUCT], "portal", dry_run=True))
     scene.expect("a dry run ends with its plan", planned["status"] == "planned")
     scene.expect("and changes nothing at Codat", stage.client() == before)
 
 
 def _migrate(scene: Scene, stage: _Stage, before: _Client) -> str:
-    done = stage.operator.migrate(scene, products=[_PRODUCT])
+    done = stage.see_through(scene, stage.operator.start([_PRODUCT], "portal"))
     scene.expect("the migration is complete", done["status"] == "complete")
     now = stage.client()
     scene.expect("every schedule is off", {*before.schedules} != {0} == {*now.schedules})
@@ -159,7 +189,10 @@ def _events_arrive(scene: Scene, stage: _Stage, before: _Client) -> None:
 
 
 def _nothing_is_lost(scene: Scene, stage: _Stage, migration: str) -> None:
-    missed = stage.operator.missed or ""
-    scene.expect("what came in the gap met nobody", bool(missed) and not stage.hub.item(missed))
-    stage.operator.replay_missed(migration)
+    missed = stage.in_the_gap[0]
+    scene.expect("what came in the gap met nobody", not stage.hub.item(missed))
+    since = stage.operator.report(migration)["replay_missed"]["from"]
+    for one in stage.client().consumers.values():
+        if migration in one["url"]:
+            stage.operator.replay_missed(one["id"], since)
     scene.expect("the replay brings it", wait_until(lambda: bool(stage.hub.item(missed))))
