@@ -7,6 +7,7 @@ replay of the gap and the rollback: all of it checked, by the sandbox's own list
 import argparse
 import json
 import sys
+import textwrap
 from importlib import import_module
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from tools.samconfig import ROOT
 MODES: Final = ("portal", "api")
 _LONGEST_HISTORY: Final = 25_000  # events of a standard execution. (AWS: Step Functions quotas)
 _BIGGEST_ITEM: Final = 400 * 1024  # bytes. (AWS: DynamoDB quotas)
+_LONGEST_NOTE: Final = 200  # characters shown; --json has all
 _DEPLOYED_PACE: Final = 14  # MigrationCallsPerSecond at most
 
 
@@ -66,25 +68,36 @@ def _play(console: Console, mode: str, given: argparse.Namespace) -> Any:
         options = Options(companies=given.stack, sandbox=sandbox)
         with own_stack(console, options, world.OldWorld) as local:
             _set_pace(local, given.pace)
+            scale = _wait_scale(local)
             bench = stack.Bench(local, outside, mode, lambda line: console.print(f"  {line}"))
             result = bench.run()
-    _show(console, result, given.pace)
+    _show(console, result, given.pace, scale)
     return result
+
+
+def _wait_scale(local: LocalStack) -> float:
+    _, variables = _step_function(local)
+    return float(variables["WAIT_SCALE"])
+
+
+def _step_function(local: LocalStack) -> tuple[str, dict[str, str]]:
+    """Return its name and its variables."""
+    name = local.described["migration_logs"].rpartition("/")[2]
+    function = local.emulator.client("lambda").get_function_configuration(FunctionName=name)
+    return name, dict(function["Environment"]["Variables"])
 
 
 def _set_pace(local: LocalStack, calls_a_second: int) -> None:
     """Deploy the step function once more with another pace: the template refuses so high a one."""
     functions = local.emulator.client("lambda")
-    name = local.described["migration_logs"].rpartition("/")[2]
-    function = functions.get_function_configuration(FunctionName=name)
-    variables = function["Environment"]["Variables"]
+    name, variables = _step_function(local)
     variables["CODAT_CALLS_A_SECOND"] = str(calls_a_second)
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
     version = functions.publish_version(FunctionName=name)["Version"]
     functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
 
 
-def _show(console: Console, result: Any, pace: int) -> None:
+def _show(console: Console, result: Any, pace: int, scale: float) -> None:
     table = Table(title=f"{result.mode} mode, {result.companies} companies")
     for heading in ("", "step", "seconds", "calls", "a second"):
         table.add_column(heading, justify="left" if heading in {"", "step"} else "right")
@@ -98,6 +111,7 @@ def _show(console: Console, result: Any, pace: int) -> None:
     facts = {
         "pace asked for, calls a second": pace,
         "most calls in 60 s": result.busiest,
+        "the 14 hours for first reads": f"{14 * 3600 * scale:.0f} s, as all waits are scaled",
         "calls by the plan, made": f"{result.planned}, {there}",
         "answers of 400 and above": dict(result.refused) or "none",
         **{f"events of {n}": f"{v} of {_LONGEST_HISTORY}" for n, v in result.history.items()},
@@ -107,7 +121,7 @@ def _show(console: Console, result: Any, pace: int) -> None:
     for name, value in facts.items():
         console.print(f"  {name}: {value}", highlight=False)
     for note in result.notes:
-        console.print(f"  noted: {note}", highlight=False)
+        console.print(f"  noted: {textwrap.shorten(note, _LONGEST_NOTE)}", highlight=False)
     for one in result.checks:
         mark = "[green]✓[/]" if one.holds else "[red]✗[/]"
         console.print(f"  {mark} {one.what} {one.detail}", highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -61,16 +62,18 @@ class Tally:
         return replace(self, done=self.done + 1, reasons=self._with(reason))
 
     def skip(self, reason: str | None = None) -> Tally:
-        return replace(self, skipped=self.skipped + 1, reasons=self._with(reason))
+        reasons = self.reasons if reason is None else (*self.reasons, reason)
+        return replace(self, skipped=self.skipped + 1, reasons=reasons[:REASONS])
 
     def fail(self, reason: str) -> Tally:
-        return replace(self, failed=self.failed + 1, reasons=self._with(reason))
+        return replace(self, failed=self.failed + 1, reasons=self._first(reason))
 
     def leave_open(self, reason: str) -> Tally:
-        return replace(self, open=self.open + 1, reasons=self._with(reason))
+        return replace(self, open=self.open + 1, reasons=self._first(reason))
 
-    def _with(self, reason: str | None) -> tuple[str, ...]:
-        return self.reasons if reason is None else (*self.reasons, reason)[:REASONS]
+    def _first(self, reason: str) -> tuple[str, ...]:
+        """What somebody has to look into goes before what was skipped."""
+        return (reason, *self.reasons)[:REASONS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,13 @@ def judge(tallies: Iterable[Tally], chunks: int, epoch: int) -> Verdict:
     """Take together what counts: finished under this epoch. What is not there was not done."""
     said = list(tallies)
     counted = [one for one in said if one.finished and one.epoch == epoch]
-    reasons = [reason for one in said if one.epoch == epoch for reason in one.reasons]
+    # the worst chunks first, and of each chunk one reason in turn: only a few can be told
+    worst = sorted(
+        (one for one in said if one.epoch == epoch),
+        key=lambda one: (one.finished, not one.failed, not one.open),
+    )
+    turns = zip_longest(*(one.reasons for one in worst))
+    reasons = (reason for turn in turns for reason in turn if reason is not None)
     return Verdict(
         chunks=chunks,
         missing=max(0, chunks - len(counted)),

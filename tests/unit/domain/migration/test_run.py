@@ -97,3 +97,14 @@ class TestChunks:
         assert judge([one], 1, 1).bad(0)
         assert not judge([one], 1, 1).bad(1)
         assert "1 of 2 failed: c1: refused" in str(judge([one], 1, 1))
+
+    def test_what_was_skipped_does_not_crowd_out_why_something_failed_or_is_awaited(self):
+        skipped = Tally(1, finished=True)
+        for number in range(30):
+            skipped = skipped.skip(f"c{number}: no consent")
+        worst = skipped.leave_open("c31: no read yet").fail("c32: refused")
+        unfinished = Tally(1, reasons=("chunk 9: Sandbox.Timedout",))
+        said = judge([skipped] * 20 + [worst, skipped, unfinished], 23, 1).reasons
+        assert said[:2] == ("chunk 9: Sandbox.Timedout", "c32: refused")
+        assert "c31: no read yet" in said
+        assert len(said) == 10
