@@ -99,7 +99,7 @@ def to_the_end(world):
     raise AssertionError(f"it does not end: {world.run}")
 
 
-# the last three once ended as neither: called complete while an undo had removed its products
+# the last three once ended as neither
 @pytest.mark.parametrize("seed", [*range(20), 295, 457, 712])
 def test_it_ends_migrated_or_restored(worlds, seed):
     drawn = random.Random(seed)
