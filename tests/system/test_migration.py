@@ -30,7 +30,7 @@ CONNECTION = {
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     """A stack of its own: a migration takes in everything that other tests left behind."""
-    stack = LocalStack(tmp_path_factory.mktemp("migrated"), Silent(), Options())
+    stack = LocalStack(tmp_path_factory.mktemp("migrated"), Silent(), Options(companies=8))
     try:
         stack.up()
         yield Hub(stack)
