@@ -95,8 +95,8 @@ def create_function(functions, role, port):
 
 
 @pytest.fixture(scope="module")
-def ways(emulator):
-    """The way of every scenario, by its name."""
+def ran(emulator):
+    """Every scenario's script, its execution as it ended, the states that it visited; by name."""
     states, s3 = emulator.client("stepfunctions"), emulator.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     # without rights: the function needs none, and the machine's are not checked here
@@ -113,11 +113,10 @@ def ways(emulator):
             return found["status"] != "RUNNING" and found
 
         found = [eventually(functools.partial(ended, arn), seconds=90) for arn in running]
-        return {
-            one["name"]: scripts[one["name"]].way(one, asl.visited(states, one)) for one in found
-        }
+        return {one["name"]: (scripts[one["name"]], one, asl.visited(states, one)) for one in found}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_the_emulator_goes_the_same_way_as_the_walker(ways, scenario):
-    assert ways[scenario.name] == walk(scenario)[0]
+def test_the_emulator_goes_the_same_way_as_the_walker(ran, scenario):
+    script, ended, visited = ran[scenario.name]
+    assert script.way(ended, visited) == walk(scenario)[0]
