@@ -110,7 +110,8 @@ class Bench:
             if one not in before.consumers:
                 replayed.update(self.operator.replay_missed(one, since))
         self.result.counts["webhooks replayed after the gap"] = len(replayed)
-        self.result.expect("something happened in the gap", replayed)
+        if self.mode == "portal":  # by the API the gap is over within seconds
+            self.result.expect("something happened in the gap", replayed)
         self._check_inbox("migrated", {*EVENTS_OF_ALL_TEAMS, *map(event_type_of, PRODUCTS)})
         carried = [one for one in self._subscribed(before) if not one.startswith("read.")]
         self._check_outside("migrated", carried)
