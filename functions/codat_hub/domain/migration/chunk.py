@@ -59,7 +59,8 @@ class Tally:
     survey: Survey | None = None
 
     def did(self, reason: str | None = None) -> Tally:
-        return replace(self, done=self.done + 1, reasons=self._with(reason))
+        reasons = self.reasons if reason is None else self._first(reason)
+        return replace(self, done=self.done + 1, reasons=reasons)
 
     def skip(self, reason: str | None = None) -> Tally:
         reasons = self.reasons if reason is None else (*self.reasons, reason)
