@@ -234,6 +234,8 @@ class TestDefinition:
             assert retrier["MaxDelaySeconds"] <= 300, name
             assert "States.ALL" not in retrier["ErrorEquals"], name
             assert {"TryLater", "Unavailable", "OutcomeUnknown"} <= set(retrier["ErrorEquals"])
+            # a function that is killed, such as for its memory, says so by this name
+            assert "Runtime.ExitError" in retrier["ErrorEquals"]
             assert not {"Superseded", "StepFailed", "Permanent"} & set(retrier["ErrorEquals"])
             (catcher,) = state["Catch"]
             assert catcher["ErrorEquals"] == ["States.ALL"], name

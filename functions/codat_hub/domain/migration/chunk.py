@@ -59,10 +59,12 @@ class Tally:
     survey: Survey | None = None
 
     def did(self, reason: str | None = None) -> Tally:
-        return replace(self, done=self.done + 1, reasons=self._last(reason))
+        reasons = self.reasons if reason is None else self._first(reason)
+        return replace(self, done=self.done + 1, reasons=reasons)
 
     def skip(self, reason: str | None = None) -> Tally:
-        return replace(self, skipped=self.skipped + 1, reasons=self._last(reason))
+        reasons = self.reasons if reason is None else (*self.reasons, reason)
+        return replace(self, skipped=self.skipped + 1, reasons=reasons[:REASONS])
 
     def fail(self, reason: str) -> Tally:
         return replace(self, failed=self.failed + 1, reasons=self._first(reason))
@@ -73,9 +75,6 @@ class Tally:
     def _first(self, reason: str) -> tuple[str, ...]:
         """What somebody has to look into goes before what was skipped."""
         return (reason, *self.reasons)[:REASONS]
-
-    def _last(self, reason: str | None) -> tuple[str, ...]:
-        return self.reasons if reason is None else (*self.reasons, reason)[:REASONS]
 
 
 @dataclass(frozen=True, slots=True)
