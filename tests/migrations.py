@@ -373,3 +373,15 @@ def in_the_middle(world, step, act):
         return call(payload)
 
     world.around = around
+
+
+def change_after_first_approval(world):
+    """Change the client's settings at Codat once the plan is approved, before the snapshot."""
+
+    def operator(waiting_for):
+        first = world.pauses.count("approval") == 1
+        world.willing(waiting_for)
+        if waiting_for == "approval" and first:
+            world.state.client_settings.settings[0].sync_schedule = 12
+
+    world.operator = operator

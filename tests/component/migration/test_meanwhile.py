@@ -7,7 +7,7 @@ import pytest
 from codat_hub.domain.migration.run import Status
 from codat_hub.errors import OutcomeUnknown, Permanent
 from tests.asl_walker import Failed
-from tests.migrations import OLD_URL, OPERATOR, PRODUCTS, in_the_middle
+from tests.migrations import OLD_URL, OPERATOR, PRODUCTS, change_after_first_approval, in_the_middle
 
 
 class Calls:
@@ -290,13 +290,7 @@ class TestCounts:
         assert counts["verify_reads"]["open"] == 0
 
     def test_a_snapshot_that_was_taken_twice_counts_once(self, world):
-        def operator(waiting_for):
-            first = world.pauses.count("approval") == 1
-            world.willing(waiting_for)
-            if waiting_for == "approval" and first:
-                world.state.client_settings.settings[0].sync_schedule = 12
-
-        world.operator = operator
+        change_after_first_approval(world)
         world.migrate()
         assert world.pauses.count("approval") == 2
         assert world.migrations.counts(world.run)["snapshot"]["done"] == 6

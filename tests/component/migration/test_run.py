@@ -9,7 +9,14 @@ import pytest
 
 from codat_hub.domain.assignment import Status as Assigned
 from codat_hub.errors import Conflict, Invalid
-from tests.migrations import HUB_URL, OLD_URL, OPERATOR, PRODUCTS, in_the_middle
+from tests.migrations import (
+    HUB_URL,
+    OLD_URL,
+    OPERATOR,
+    PRODUCTS,
+    change_after_first_approval,
+    in_the_middle,
+)
 
 READ = "read.completed"
 
@@ -358,13 +365,7 @@ def dry(world):
 
 class TestApproval:
     def test_a_plan_that_no_longer_holds_is_asked_again(self, world):
-        def operator(waiting_for):
-            first = world.pauses.count("approval") == 1
-            world.willing(waiting_for)
-            if waiting_for == "approval" and first:
-                world.state.client_settings.settings[0].sync_schedule = 12
-
-        world.operator = operator
+        change_after_first_approval(world)
         run = world.migrate()
         assert run.status == "complete"
         assert world.pauses.count("approval") == 2
