@@ -30,8 +30,7 @@ down: $(INSTALLED) ## stop the local stack
 
 .PHONY: test
 test: lint validate ## everything that CI runs
-	pytest -n 2 tests/unit tests/component
-	pytest tests/system
+	pytest -n 2
 
 .PHONY: lint
 lint: $(INSTALLED) ## ruff, mypy

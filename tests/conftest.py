@@ -4,6 +4,7 @@ import os
 from unittest import mock
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 REGION = "eu-west-2"
 SERVICE = "codat-hub"
@@ -26,3 +27,14 @@ def no_real_account():
     }
     with mock.patch.dict(os.environ, kept | fake, clear=True):
         yield
+
+
+class SystemTogether(LoadScopeScheduling):
+    """System tests, which mostly wait, on one worker with one stack; the others file by file."""
+
+    def _split_scope(self, nodeid):
+        return "tests/system" if nodeid.startswith("tests/system/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return SystemTogether(config, log)
