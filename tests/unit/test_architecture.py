@@ -20,7 +20,7 @@ ALLOWED = {
     "api": {"api", "usecases", "domain", "errors", "telemetry"},
     "handlers": {"api", "usecases", "adapters", "domain", "errors", "settings", "telemetry"},
     "errors": {"domain"},  # for typing only
-    "settings": set(),
+    "settings": {"settings"},
     "telemetry": set(),
     "__init__": set(),
 }

@@ -34,7 +34,7 @@ from codat_hub.adapters.state_table import SHARDS, StateTable
 from codat_hub.adapters.tickets import Tickets
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
-from codat_hub.settings import ControlApiSettings
+from codat_hub.settings.control_api import ControlApiSettings
 from codat_hub.telemetry import logger
 from codat_hub.usecases.assign_product import AssignProduct
 from codat_hub.usecases.cancel_refresh import CancelRefresh

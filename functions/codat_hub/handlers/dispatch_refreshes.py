@@ -16,7 +16,7 @@ from codat_hub.adapters.rate_limits import RateLimits
 from codat_hub.adapters.refresh_queue import RefreshQueue
 from codat_hub.adapters.state_table import StateTable
 from codat_hub.adapters.tickets import Tickets
-from codat_hub.settings import DispatchRefreshesSettings
+from codat_hub.settings.dispatch_refreshes import DispatchRefreshesSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.dispatch_refreshes import DispatchRefreshes
 

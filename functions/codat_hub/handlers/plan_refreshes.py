@@ -24,7 +24,7 @@ from codat_hub.adapters.refresh_runs import RefreshRuns
 from codat_hub.adapters.state_table import SHARDS, StateTable
 from codat_hub.adapters.tickets import Tickets
 from codat_hub.domain.schedule_expression import next_after
-from codat_hub.settings import PlanRefreshesSettings
+from codat_hub.settings.plan_refreshes import PlanRefreshesSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.dispatch_refreshes import DispatchRefreshes
 from codat_hub.usecases.plan_refreshes import Planned, PlanRefreshes

@@ -26,7 +26,8 @@ from codat_hub.adapters.refresh_queue import RefreshQueue
 from codat_hub.adapters.state_table import StateTable
 from codat_hub.adapters.tickets import Leases, Tickets
 from codat_hub.errors import Unavailable
-from codat_hub.settings import PRODUCT_SCOPE, ProjectReadsSettings
+from codat_hub.settings import PRODUCT_SCOPE
+from codat_hub.settings.project_reads import ProjectReadsSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.project_reads import FailedType, ProjectReads
 from codat_hub.usecases.wake_company import WakeCompany

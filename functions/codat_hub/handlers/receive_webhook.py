@@ -15,7 +15,7 @@ from codat_hub.adapters.inbox import Inbox
 from codat_hub.adapters.signing_secrets import SigningSecrets
 from codat_hub.domain.signing_secret import is_consumer
 from codat_hub.errors import Refused, TooLarge, Unavailable
-from codat_hub.settings import ReceiveWebhookSettings
+from codat_hub.settings.receive_webhook import ReceiveWebhookSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
 

@@ -32,7 +32,7 @@ from codat_hub.adapters.tickets import Tickets
 from codat_hub.domain.consumers import HubAddress
 from codat_hub.domain.reconcile_run import Phase, Run, Status
 from codat_hub.errors import Unavailable
-from codat_hub.settings import ReconcileSettings
+from codat_hub.settings.reconcile import ReconcileSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.cancel_refresh import CancelRefresh
 from codat_hub.usecases.client_binding import ClientBinding

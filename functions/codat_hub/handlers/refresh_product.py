@@ -30,7 +30,8 @@ from codat_hub.adapters.state_table import StateTable
 from codat_hub.adapters.tickets import Leases, Tickets
 from codat_hub.domain.ticket import Status
 from codat_hub.errors import Unavailable
-from codat_hub.settings import PRODUCT_SCOPE, RefreshProductSettings
+from codat_hub.settings import PRODUCT_SCOPE
+from codat_hub.settings.refresh_product import RefreshProductSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.client_binding import ClientBinding
 from codat_hub.usecases.refresh_product import RefreshProduct, Result

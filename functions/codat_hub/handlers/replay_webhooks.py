@@ -20,7 +20,7 @@ from codat_hub.adapters.read_states import ReadStates
 from codat_hub.adapters.replays import Replays
 from codat_hub.adapters.state_table import StateTable
 from codat_hub.errors import Unavailable
-from codat_hub.settings import ReplayWebhooksSettings
+from codat_hub.settings.replay_webhooks import ReplayWebhooksSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.project_reads import ProjectReads
 from codat_hub.usecases.replay_webhooks import ReplayWebhooks

@@ -26,7 +26,7 @@ from codat_hub.adapters.state_table import StateTable
 from codat_hub.domain.migration.chunk import Chunk, Member
 from codat_hub.domain.migration.run import ACCEPTED_CONTRACTS
 from codat_hub.errors import StepFailed
-from codat_hub.settings import RunMigrationStepSettings
+from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.client_binding import ClientBinding
 from codat_hub.usecases.migration.parts import Command, Limits, Parts

@@ -12,7 +12,7 @@ from codat_hub.adapters.executions import Executions
 from codat_hub.adapters.migrations import Migrations as Ledger
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.state_table import StateTable
-from codat_hub.settings import WatchMigrationsSettings
+from codat_hub.settings.watch_migrations import WatchMigrationsSettings
 from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.migration.operate import Migrations
 from codat_hub.usecases.migration.watch import WatchMigrations

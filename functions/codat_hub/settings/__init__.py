@@ -1,9 +1,12 @@
-"""Environment variables: one frozen class per Lambda, in the order of its template entry."""
+"""Environment variables: a module per Lambda with one frozen class, in its template's order.
+
+Each Lambda imports its own only: to make these classes is a part of a cold start.
+"""
 
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Final, Self
 
 # What one refresh at a time holds for. (DESIGN.md §5)
@@ -86,7 +89,7 @@ def one_of(*allowed: str) -> Any:
     return field(metadata={"read": read})
 
 
-class _Settings:
+class Settings:
     """Reads each field from the variable of the same name in capitals."""
 
     @classmethod
@@ -105,104 +108,3 @@ class _Settings:
         if problems:
             raise SettingsError("; ".join(problems))
         return cls(**values)
-
-
-@dataclass(frozen=True)
-class ReceiveWebhookSettings(_Settings):
-    inbox_table: str = text()
-    signing_secrets_arn: str = text()
-    inbox_retention_days: int = count()
-    secret_reload_seconds: int = count()
-
-
-@dataclass(frozen=True)
-class ProjectReadsSettings(_Settings):
-    state_table: str = text()
-    product_bus: str = text()
-    refresh_queue_url: str = text()
-    lease_scope: str = one_of(COMPANY_SCOPE, PRODUCT_SCOPE)
-
-
-@dataclass(frozen=True)
-class RunMigrationStepSettings(_Settings):
-    """`wait_scale`: 1 but on the local stack; `webhooks_url`: up to the consumer's name."""
-
-    state_table: str = text()
-    consents_table: str = text()
-    manifest_bucket: str = text()
-    codat_api_key_arn: str = text()
-    codat_base_url: str = text()
-    codat_client_id: str = text_or_nothing()
-    codat_calls_a_second: float = number()
-    wait_scale: float = number()
-    webhooks_url: str = text()
-
-
-@dataclass(frozen=True)
-class WatchMigrationsSettings(_Settings):
-    state_table: str = text()
-    migration_state_machine_arn: str = text()
-
-
-@dataclass(frozen=True)
-class ReplayWebhooksSettings(_Settings):
-    inbox_table: str = text()
-    state_table: str = text()
-    product_bus: str = text()
-
-
-@dataclass(frozen=True)
-class ReconcileSettings(_Settings):
-    state_table: str = text()
-    consents_table: str = text()
-    codat_api_key_arn: str = text()
-    codat_base_url: str = text()
-    codat_client_id: str = text_or_nothing()
-    signing_secrets_arn: str = text()
-    webhooks_api_id: str = text()
-    webhook_domain: str = text_or_nothing()
-    migration_state_machine_arn: str = text()
-
-
-@dataclass(frozen=True)
-class ControlApiSettings(_Settings):
-    environment: str = text()
-    state_table: str = text()
-    consents_table: str = text()
-    codat_api_key_arn: str = text()
-    codat_base_url: str = text()
-    codat_client_id: str = text_or_nothing()
-    send_products_on_create: bool = flag()
-    schedule_group: str = text()
-    planner_arn: str = text()
-    scheduler_role_arn: str = text()
-    schedule_failures_arn: str = text()
-    reconcile_queue_url: str = text()
-    replay_queue_url: str = text()
-    refresh_queue_url: str = text()
-    migration_state_machine_arn: str = text()
-    migration_approver: str = text()
-    signing_secrets_arn: str = text()
-
-
-@dataclass(frozen=True)
-class PlanRefreshesSettings(_Settings):
-    state_table: str = text()
-    refresh_queue_url: str = text()
-    refresh_jitter_seconds: int = whole()
-
-
-@dataclass(frozen=True)
-class DispatchRefreshesSettings(_Settings):
-    state_table: str = text()
-    refresh_queue_url: str = text()
-
-
-@dataclass(frozen=True)
-class RefreshProductSettings(_Settings):
-    state_table: str = text()
-    refresh_queue_url: str = text()
-    lease_scope: str = one_of(COMPANY_SCOPE, PRODUCT_SCOPE)
-    codat_api_key_arn: str = text()
-    codat_base_url: str = text()
-    codat_client_id: str = text_or_nothing()

@@ -1,0 +1,11 @@
+"""What the Lambda dispatch_refreshes reads from its environment."""
+
+from dataclasses import dataclass
+
+from codat_hub.settings import Settings, text
+
+
+@dataclass(frozen=True)
+class DispatchRefreshesSettings(Settings):
+    state_table: str = text()
+    refresh_queue_url: str = text()

@@ -1,0 +1,18 @@
+"""What the Lambda reconcile reads from its environment."""
+
+from dataclasses import dataclass
+
+from codat_hub.settings import Settings, text, text_or_nothing
+
+
+@dataclass(frozen=True)
+class ReconcileSettings(Settings):
+    state_table: str = text()
+    consents_table: str = text()
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = text_or_nothing()
+    signing_secrets_arn: str = text()
+    webhooks_api_id: str = text()
+    webhook_domain: str = text_or_nothing()
+    migration_state_machine_arn: str = text()

@@ -1,0 +1,20 @@
+"""What the Lambda run_migration_step reads from its environment."""
+
+from dataclasses import dataclass
+
+from codat_hub.settings import Settings, number, text, text_or_nothing
+
+
+@dataclass(frozen=True)
+class RunMigrationStepSettings(Settings):
+    """`wait_scale`: 1 but on the local stack; `webhooks_url`: up to the consumer's name."""
+
+    state_table: str = text()
+    consents_table: str = text()
+    manifest_bucket: str = text()
+    codat_api_key_arn: str = text()
+    codat_base_url: str = text()
+    codat_client_id: str = text_or_nothing()
+    codat_calls_a_second: float = number()
+    wait_scale: float = number()
+    webhooks_url: str = text()
