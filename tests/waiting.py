@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable
 
 
-def eventually[Value](condition: Callable[[], Value], seconds: float = 30) -> Value:
+def eventually[Value](
+    condition: Callable[[], Value], seconds: float = 30, poll: float = 0.05
+) -> Value:
     """Return the first truthy value; fail with the last one after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s; last seen: {value!r}"
-        time.sleep(0.05)
+        time.sleep(poll)
     return value

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import json
 import logging
-import time
 import types
 from unittest import mock
 
@@ -28,6 +27,7 @@ from moto.stepfunctions.parser.asl.utils import json_path
 
 from tests.asl_walker import Failed
 from tests.conftest import REGION
+from tests.waiting import eventually
 
 ROLE = "arn:aws:iam::123456789012:role/machine"
 FUNCTION = f"arn:aws:lambda:{REGION}:123456789012:function:step"
@@ -92,13 +92,12 @@ def start(client, machine, name, state):
 def run(client, machine, name, state, seconds=30):
     """Start an execution, await its end; return its description."""
     arn = start(client, machine, name, state)
-    deadline = time.monotonic() + seconds
-    while True:
+
+    def ended():
         found = client.describe_execution(executionArn=arn)
-        if found["status"] != "RUNNING":
-            return found
-        assert time.monotonic() < deadline, "the execution did not end"
-        time.sleep(0.005)
+        return found["status"] != "RUNNING" and found
+
+    return eventually(ended, seconds, poll=0.005)
 
 
 def visited(client, execution):

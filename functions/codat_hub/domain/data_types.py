@@ -7,6 +7,18 @@ Sources: Codat OAS PullOperation (statuses) and DataStatus.dataType (data types)
 from typing import Final
 
 COMPLETE: Final = "Complete"
+# In which a read is not over. (Codat OAS: PullOperation; FACTS 4.5)
+IN_PROGRESS: Final = (
+    "Initial",
+    "Queued",
+    "Fetching",
+    "MapQueued",
+    "Mapping",
+    "ProcessingQueued",
+    "Processing",
+    "ValidationQueued",
+    "Validating",
+)
 _NEUTRAL: Final = frozenset({"NotSupported", "Cancelled"})
 # Whoever reads these cannot ask for "changed since": they are read whole.
 _WITHOUT_MODIFIED_DATE: Final = frozenset(

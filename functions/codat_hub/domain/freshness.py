@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.domain.consent import covers
-from codat_hub.domain.data_types import is_unsuccessful
+from codat_hub.domain.data_types import IN_PROGRESS, is_unsuccessful
 from codat_hub.domain.read_state import SAME_READ_WITHIN
 from codat_hub.domain.schedule_expression import NEVER, interval, problems
 
@@ -27,19 +27,6 @@ _MOST_GRACE: Final = timedelta(hours=14)  # a refresh is tried for so long (DESI
 # Codat delivers at once, and an endpoint that hesitates gets it again within 35 minutes.
 _DELIVERED_WITHIN: Final = timedelta(hours=1)
 _LONGEST_READ: Final = timedelta(hours=14)  # 12 h of Codat's own retries, and some
-IN_PROGRESS: Final = frozenset(
-    {
-        "Initial",
-        "Queued",
-        "Fetching",
-        "MapQueued",
-        "Mapping",
-        "ProcessingQueued",
-        "Processing",
-        "ValidationQueued",
-        "Validating",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.adapters.codat import models
 from codat_hub.domain.company import LINKED
+from codat_hub.domain.data_types import IN_PROGRESS
 from codat_hub.domain.migration.chunk import Found
 from codat_hub.domain.migration.consumers import Consumer
 from codat_hub.errors import Forbidden, NotFound, Permanent
@@ -17,19 +18,7 @@ if TYPE_CHECKING:
 
     from codat_hub.adapters.codat.client import CodatClient
 
-# In which a read is not over. (Codat OAS: PullOperation; FACTS 4.5)
-_RUNNING: Final = (
-    "Initial",
-    "Queued",
-    "Fetching",
-    "MapQueued",
-    "Mapping",
-    "ProcessingQueued",
-    "Processing",
-    "ValidationQueued",
-    "Validating",
-)
-_RUNNING_QUERY: Final = "||".join(f"status={one}" for one in _RUNNING)
+_RUNNING_QUERY: Final = "||".join(f"status={one}" for one in IN_PROGRESS)
 _PROBE: Final = "codat-hub-probe"  # no product is called so
 
 
@@ -104,7 +93,7 @@ class MigrationCalls:
             page = self._codat.history_page(company_id, query=_RUNNING_QUERY).value
         except NotFound:
             return 0
-        asked = (one.requested.moment for one in page.results if one.status in _RUNNING)
+        asked = (one.requested.moment for one in page.results if one.status in IN_PROGRESS)
         return sum(at is None or at < before for at in asked)
 
     def consumers(self) -> list[Consumer]:
