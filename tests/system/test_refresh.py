@@ -183,7 +183,21 @@ def _linked(directory, company_id, link):
 
 
 @pytest.fixture(scope="module")
-def fleet(hub):
+def dispatched_by_hand(hub):
+    """Stop the minute's clock, once it was seen to dispatch: from here the tests say when."""
+    logs = f"/aws/lambda/{hub.described['dispatch_refreshes']}"
+    eventually(lambda: hub.logged(logs), seconds=90)
+    scheduler = hub.client("scheduler")
+    held = scheduler.get_schedule(Name=f"{STACK_NAME}-dispatch")
+    names = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    schedule = {name: held[name] for name in names}
+    scheduler.update_schedule(**schedule, State="DISABLED")
+    yield
+    scheduler.update_schedule(**schedule, State="ENABLED")
+
+
+@pytest.fixture(scope="module")
+def fleet(hub, dispatched_by_hand):
     table = StateTable(hub.client("dynamodb"), hub.described["state_table"])
     registry = ProductRegistry(table)
     known, version = registry.read()
