@@ -67,6 +67,30 @@ class TestConsents:
         assert world.assignments.get(company, "cashflow-insights")[0].status == "absent"
         assert any(f"{company}: no consent to cashflow-insights" in one for one in run.notes)
 
+    @pytest.mark.parametrize("arrives", [True, False])
+    def test_one_that_is_withdrawn_while_the_answer_is_lost_takes_it_away_again(
+        self, world, arrives
+    ):
+        company, tries = world.companies[3], []
+        inner = world.codat
+
+        def add_product(company_id, product):
+            if (company_id, product) == (company, "cashflow-insights"):
+                tries.append(product)
+                world.consent(company, "cashflow-insights", revoked=True)
+                if arrives:
+                    inner.add_product(company_id, product)
+                raise OutcomeUnknown("died")
+            inner.add_product(company_id, product)
+
+        world.codat = Calls(inner, add_product=add_product)
+        run = world.migrate()
+        assert (run.status, len(tries)) == ("complete", 1)
+        assert "cashflow-insights" not in world.state.companies[company].products
+        assert any(f"{company}: no consent to cashflow-insights" in one for one in run.notes)
+        world.migrations.rollback(world.migration_id, OPERATOR)
+        assert world.go().status == "rolled_back"
+
     def test_the_plan_says_what_becomes_of_companies_that_are_skipped(self, world):
         world.consent(world.companies[1], "cashflow-insights", revoked=True)
         run = world.migrate(dry_run=True)

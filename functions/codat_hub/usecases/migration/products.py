@@ -91,13 +91,17 @@ def _add(  # noqa: PLR0911  # each way out is one sentence of the rule
         return tally.did()
     # asked again at the last moment: consent may have been withdrawn since the plan
     refused = f"{company_id}: no consent to {product}"
+    ours = there and entry.intended is not None  # a try before this one has added it
     if not _agreed(parts, pair):
-        parts.ledger.note(command.migration_id, name, lambda one: one.came_to("no consent"))
+        if ours:
+            _take_back(parts, command, pair)
+        else:
+            parts.ledger.note(command.migration_id, name, lambda one: one.came_to("no consent"))
         return tally.skip(refused)
     parts.ledger.intend(command.migration_id, command.epoch, {name: entry})
     _set_status(parts, pair, Status.ADDING, command)
     try:
-        if not (there and entry.intended):  # a try before this one has added it
+        if not ours:
             parts.codat.add_product(company_id, product)
     except NotFound as refusal:
         if parts.codat.company(company_id) is None:
@@ -107,15 +111,18 @@ def _add(  # noqa: PLR0911  # each way out is one sentence of the rule
         return tally.fail(f"{company_id}: {refusal}")
     _set_status(parts, pair, Status.ASSIGNED, command)
     if not _agreed(parts, pair):  # withdrawn while the call was on its way: it is not kept
-        how = _remove(parts, command, pair, (product,))
-        parts.ledger.note(
-            command.migration_id, name, lambda one: one.came_to("no consent").undo(how)
-        )
+        _take_back(parts, command, pair)
         return tally.skip(refused)
     parts.ledger.note(
         command.migration_id, name, lambda one: one.came_to("added", parts.now().isoformat())
     )
     return tally.did()
+
+
+def _take_back(parts: Parts, command: Command, pair: tuple[str, str]) -> None:
+    how = _remove(parts, command, pair, (pair[1],))
+    name = product_entry(*pair)
+    parts.ledger.note(command.migration_id, name, lambda one: one.came_to("no consent").undo(how))
 
 
 def _agreed(parts: Parts, pair: tuple[str, str]) -> bool:
