@@ -4,12 +4,18 @@ import os
 from unittest import mock
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 REGION = "eu-west-2"
 SERVICE = "codat-hub"
 # Powertools reads it once, when telemetry is imported, and that is while tests are collected.
 os.environ["POWERTOOLS_SERVICE_NAME"] = SERVICE
+# A busy machine stops a process for longer than Hypothesis gives an example, whatever the example.
+settings.register_profile(
+    "busy machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,7 @@ from tools.local.migrating import OVER, Operator
 from tools.local.stack import LocalStack, Options
 
 PRODUCTS = ["invoice-finance", "cashflow-insights", "lending"]
-SECONDS = 150
+SECONDS = 300
 CONNECTION = {
     "referenceCompany": {"id": "5b0f9c1e-7a54-4d0c-9f35-2f7d3f7c1a10", "name": "Missed Ltd"},
     "connection": {

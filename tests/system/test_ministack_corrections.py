@@ -82,7 +82,7 @@ def test_schedules_fire_within_seconds_with_their_attributes_filled_in(aws, role
             FlexibleTimeWindow={"Mode": "OFF"},
             Target={"Arn": queue.arn, "RoleArn": role, "Input": json.dumps(attributes)},
         )
-        (message,) = eventually(queue, seconds=5)
+        (message,) = eventually(queue, seconds=9)
         assert datetime.fromisoformat(message["at"])
         assert message["by"].endswith(f":schedule/default/{name}")
 

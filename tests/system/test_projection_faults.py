@@ -65,11 +65,13 @@ def test_a_projector_killed_in_mid_run_loses_nothing_and_applies_nothing_twice(
     function = function_of(hub.described["project_reads_logs"])
     reads = [a_read(hour, since=hour - 1) for hour in range(1, 31)]
     with ThreadPoolExecutor(4) as pool:
-        sending = [pool.submit(projection.send, read, company) for read in reads]
-        killed = 0
-        for version in (1, 8):
-            eventually(lambda: projection.state(company)[1] >= version)  # noqa: B023
+        sending, killed, known = [], 0, 0
+        for some in (reads[:15], reads[15:]):  # so that the second kill finds a worker, too
+            sending += [pool.submit(projection.send, read, company) for read in some]
+            eventually(lambda: projection.state(company)[1] > known)  # noqa: B023
             killed += kill_workers(hub, function)
+            projection.projected(*(one.result() for one in sending))
+            known = projection.state(company)[1]
         sent = [one.result() for one in sending]
     projection.projected(*sent)
     assert killed >= 2

@@ -97,8 +97,9 @@ class Fleet:
             eventually(lambda c=company_id, k=link: directory.put(*_linked(directory, c, k)))
         # the first reads' events would wake a ticket that a test has just made wait
         states, products = ReadStates(self.table), (PRODUCT, None)
-        begun = [(one, p) for one in found for p in products if self.complete_reads(one, p)]
-        eventually(lambda: all(states.get(*pair)[0].last_read_at for pair in begun))
+        for company_id, product in (pairs := [(one, p) for one in found for p in products]):
+            self.complete_reads(company_id, product)  # unless it has ended by itself meanwhile
+        eventually(lambda: all(states.get(*pair)[0].last_read_at for pair in pairs))
         return found
 
     def complete_reads(self, company_id, product=PRODUCT):

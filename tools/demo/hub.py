@@ -94,7 +94,7 @@ class Hub:
 
     def settle(self, scene: Scene, webhook_ids: set[str]) -> None:
         """Wait until all of these messages have arrived, showing them on their way."""
-        wait_until(lambda: self.follow(scene, webhook_ids))
+        wait_until(lambda: self.follow(scene, webhook_ids), seconds=150)
 
     def denied(self, action: str) -> AbstractContextManager[None]:
         """Take one permission away from the deployed webhook function for a while."""

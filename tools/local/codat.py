@@ -44,7 +44,7 @@ def codat_client(codat: dict[str, Any]) -> Iterator[httpx.Client]:
 
 def is_healthy(codat: dict[str, Any]) -> bool:
     try:
-        return httpx.get(f"{codat['url']}/_sandbox/health", timeout=5).is_success
+        return httpx.get(f"{codat['url']}/_sandbox/health", timeout=30).is_success
     except httpx.HTTPError:
         return False
 

@@ -48,16 +48,26 @@ class Emulator:
         """Start it unless it runs as it is now. Tells whether it started. Raises StepFailed."""
         code, stamp = fingerprint_of("tools/local/ministack.py"), self.state / "emulator.code"
         at_port = not self._port or _text(self._port_file) == str(self._port)
-        if self.process.pid() and self._healthy() and _text(stamp) == code and at_port:
+        as_now = at_port and _text(stamp) == code
+        # a busy machine may keep it from answering, and who starts it anew loses all that it holds
+        if as_now and self.process.pid() and self._healthy(_START_SECONDS):
             return False
         self.stop()
         self.state.mkdir(parents=True, exist_ok=True)
         stamp.write_text(code)
-        self._port_file.write_text(str(self._port or free_port()))
+        try:
+            self._start_at(self._port or free_port())
+        except StepFailed:
+            if self._port:
+                raise
+            self._start_at(free_port())  # another process may have taken the first meanwhile
+        return True
+
+    def _start_at(self, port: int) -> None:
+        self._port_file.write_text(str(port))
         command = [sys.executable, "-m", "tools.local.ministack"]
         self.process.start(command, self._env(), ROOT)
         self.process.wait_until(lambda: self._healthy() or None, _START_SECONDS)
-        return True
 
     def stop(self) -> bool:
         """Stop it and remove its copies of the functions. Tells whether it was running."""
@@ -80,9 +90,9 @@ class Emulator:
             "AWS_DEFAULT_REGION": REGION,
         }
 
-    def _healthy(self) -> bool:
+    def _healthy(self, seconds: float = 2) -> bool:
         try:
-            return httpx.get(f"{self.url}/_ministack/health", timeout=2).is_success
+            return httpx.get(f"{self.url}/_ministack/health", timeout=seconds).is_success
         except (httpx.HTTPError, OSError):
             return False
 

@@ -162,7 +162,7 @@ def test_a_connection_is_really_cut(sandbox):
 
 
 def test_latency_can_outlast_a_client_and_the_same_key_then_tells_the_outcome(sandbox):
-    sandbox.portal("/faults", method="POST", path="/companies", latencySeconds=0.3)
+    sandbox.portal("/faults", method="POST", path="/companies", latencySeconds=1.5)
     headers = {"Idempotency-Key": "k"}
     with pytest.raises(httpx.ReadTimeout):
         sandbox.client.post("/companies", json={"name": "Slow"}, headers=headers, timeout=0.1)

@@ -59,11 +59,13 @@ def test_companies(sdk):
     assert gone.value.status_code == 404
 
 
-def test_products(sdk, company):
+def test_products(sandbox, sdk, company):
     target = {"company_id": company.id, "product_identifier": "invoice-finance"}
+    sandbox.portal("/clock", speed=0.001)  # the first read is not over before it is asked for
     sdk.companies.add_product(request=target)
     with pytest.raises(errors.ErrorMessage) as busy:
         sdk.companies.refresh_product_data(request=target)
+    sandbox.portal("/clock", speed=1)
     assert busy.value.status_code == 400
     assert "read operation is in progress" in busy.value.data.error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -80,16 +79,18 @@ def test_a_certificate_that_nobody_vouches_for_is_not_trusted_and_nothing_is_sen
 def test_a_head_that_drips_over_tls_is_cut_off_by_the_deadline(wire, certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
+    dripped = []
+
     def drips(line):
         line.send(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-        for _ in range(100):
+        for _ in range(200):
             line.send(b"a")
             line.hold(0.05)
+        dripped.append("to the end")
 
     wire.script = drips
-    codat = client(wire, Timeouts(connect=1.0, read=1.0, total=1.0))
-    began = time.monotonic()
+    codat = client(wire, Timeouts(connect=5.0, read=5.0, total=2.0))
     with pytest.raises(errors.OutcomeUnknown, match="TooSlow"):
         codat.company("c1")
-    assert time.monotonic() - began < 2.5
+    assert not dripped
     assert wire.requests, "it was the answer that was slow"
