@@ -112,6 +112,7 @@ PERMISSIONS = {
         ("states:StopExecution", EXECUTIONS),
         ("secretsmanager:GetSecretValue", "SigningSecrets"),
         ("secretsmanager:PutSecretValue", "SigningSecrets"),
+        ("secretsmanager:UpdateSecretVersionStage", "SigningSecrets"),
         ("sqs:SendMessage", "ReconcileQueue"),
         ("sqs:SendMessage", "ReplayQueue"),
         ("lambda:InvokeFunction", "PlanRefreshesFunction"),
