@@ -121,6 +121,9 @@ class FakeExecutions:
             self.status[name] = "RUNNING"
             self.queue.append((name, dict(state)))
 
+    def has_begun(self, name):
+        return name in self.status
+
     def runs(self, name):
         return self.status.get(name) == "RUNNING"
 
