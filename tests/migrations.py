@@ -20,6 +20,7 @@ from codat_hub.domain.consent import Consent
 from codat_hub.domain.migration.run import Mode, Request
 from codat_hub.domain.product import Kind, Product
 from codat_hub.domain.read_state import ReadState
+from codat_hub.domain.signing_secret import fingerprint
 from codat_hub.usecases.migration.lock import MigrationLock
 from codat_hub.usecases.migration.operate import Migrations
 from codat_hub.usecases.migration.parts import Limits, Parts
@@ -107,7 +108,15 @@ class FakeSecrets:
         self.accepted = {}
 
     def accept(self, consumer, secret):
-        self.accepted.setdefault(consumer, []).append(secret)
+        known = self.accepted.setdefault(consumer, [])
+        new = secret not in known
+        if new:
+            known.insert(0, secret)
+        return new
+
+    def withdraw(self, consumer, fingerprints):
+        known = self.accepted.get(consumer, [])
+        self.accepted[consumer] = [one for one in known if fingerprint(one) not in fingerprints]
 
 
 class FakeExecutions:
@@ -286,6 +295,7 @@ class World:
             consents=types.SimpleNamespace(newest=self.newest_consent),
             registry=self.registry,
             read_states=self.reads,
+            signing_secrets=self.secrets,
             check_client=lambda: None,
             limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
             now=self.now,

@@ -1,6 +1,5 @@
 """`hub secrets`: the webhooks' signing secrets, per consumer, and the Codat API key."""
 
-import hashlib
 import re
 import sys
 from typing import Annotated, Final
@@ -8,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from codat_hub.adapters.signing_secret_store import Accepted, SigningSecretStore
-from codat_hub.domain.signing_secret import is_consumer, signing_key
+from codat_hub.domain.signing_secret import fingerprint, is_consumer, signing_key
 from tools.cli.confirmation import Leave, hidden
 from tools.cli.environments import Environment, Name, find
 from tools.cli.failures import Failure, Misused
@@ -165,11 +164,6 @@ def set_api_key(env: EnvOption, yes: YesOption = False, yes_prod: YesProdOption 
         "Running functions use it within ten minutes. Ask Codat now whose it is: "
         f"tools/hub reconcile start --env {env}"
     )
-
-
-def fingerprint(secret: str) -> str:
-    """Return eight characters that tell secrets apart and reveal nothing."""
-    return hashlib.sha256(secret.encode()).hexdigest()[:8]
 
 
 def check(secret: str) -> str:

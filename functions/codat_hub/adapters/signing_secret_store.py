@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from codat_hub.domain.signing_secret import fingerprint
 from codat_hub.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
@@ -103,22 +104,40 @@ class ConfirmedSecrets:
     def __init__(self, store: SigningSecretStore) -> None:
         self._store = store
 
-    def accept(self, consumer: str, secret: str) -> None:
-        """Accept a secret of a consumer from now on, as its newest."""
+    def accept(self, consumer: str, secret: str) -> bool:
+        """Accept a secret of a consumer from now on, as its newest. Tells whether it was not."""
+        new = False
 
         def with_it(accepted: Accepted) -> Accepted:
+            nonlocal new
             known = accepted.get(consumer, [])
             if secret in known:
                 return accepted
+            new = True
             return {**accepted, consumer: [secret, *known][:_KEPT]}
 
+        self._change(with_it)
+        return new
+
+    def withdraw(self, consumer: str, fingerprints: Collection[str]) -> None:
+        """Accept the consumer's secrets with these fingerprints no more."""
+
+        def without(accepted: Accepted) -> Accepted:
+            known = accepted.get(consumer, [])
+            kept = [one for one in known if fingerprint(one) not in fingerprints]
+            others = {name: secrets for name, secrets in accepted.items() if name != consumer}
+            return {**others, consumer: kept} if kept else others
+
+        self._change(without)
+
+    def _change(self, change: Callable[[Accepted], Accepted]) -> None:
         try:
-            self._store.change(with_it)
+            self._store.change(change)
         except MalformedSecret:
             raise Unavailable("the signing secrets' value is malformed: correct it first") from None
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(
-                f"the signing secret was not stored: {type(error).__name__}"
+                f"the signing secrets were not changed: {type(error).__name__}"
             ) from None
 
 

@@ -27,6 +27,7 @@ from codat_hub.domain.migration.run import (
     Stragglers,
     WaitingFor,
 )
+from codat_hub.domain.signing_secret import fingerprint
 from codat_hub.errors import Superseded, Unavailable
 from tests.component.conftest import create_table
 from tests.conftest import REGION
@@ -316,6 +317,20 @@ class TestSigningSecretStore:
         monkeypatch.setattr(secretsmanager, "update_secret_version_stage", twice)
         store.accept("a", "whsec_1")
         assert self.stored(secretsmanager, arn) == {"a": ["whsec_1", "whsec_0"]}
+
+    def test_a_secret_is_withdrawn_by_its_fingerprint_and_a_name_with_its_last(
+        self, secretsmanager, arn
+    ):
+        store = ConfirmedSecrets(SigningSecretStore(secretsmanager, arn))
+        told = [
+            store.accept(*one) for one in (("a", "whsec_1"), ("a", "whsec_1"), ("b", "whsec_1"))
+        ]
+        assert told == [True, False, True]
+        store.accept("a", "whsec_2")
+        for _ in range(2):
+            store.withdraw("a", [fingerprint("whsec_2"), fingerprint("whsec_9")])
+            store.withdraw("b", [fingerprint("whsec_1")])
+        assert self.stored(secretsmanager, arn) == {"a": ["whsec_1"]}
 
     def test_a_malformed_value_is_not_written_over(self, secretsmanager, arn):
         secretsmanager.put_secret_value(SecretId=arn, SecretString="whsec_alone")

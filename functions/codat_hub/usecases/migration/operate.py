@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from codat_hub.domain.migration.entry import Entry
 from codat_hub.domain.migration.run import (
     CONTRACT,
     Run,
@@ -14,7 +13,7 @@ from codat_hub.domain.migration.run import (
     WaitingFor,
     execution_name,
 )
-from codat_hub.domain.signing_secret import signing_key
+from codat_hub.domain.signing_secret import fingerprint, signing_key
 from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.telemetry import logger
 from codat_hub.usecases.migration import new_webhooks, reports
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from codat_hub.domain.migration.chunk import Tally
+    from codat_hub.domain.migration.entry import Entry
     from codat_hub.domain.migration.run import Request
 
 _UNDOING = frozenset({Status.ROLLING_BACK, Status.ROLLBACK_INCOMPLETE})
@@ -38,7 +38,7 @@ class Ledger(Protocol):
     def latest(self) -> tuple[str | None, int]: ...
     def take(self, migration_id: str, version: int) -> bool: ...
     def under(self, migration_id: str, prefix: str) -> dict[str, Entry]: ...
-    def first(self, migration_id: str, name: str, entry: Entry) -> Entry: ...
+    def note(self, migration_id: str, name: str, change: Callable[[Entry], Entry]) -> Entry: ...
     def tallies(self, migration_id: str, phase: str, listing: str = "") -> list[Tally]: ...
 
 
@@ -54,7 +54,7 @@ class Executions(Protocol):
 
 
 class SigningSecrets(Protocol):
-    def accept(self, consumer: str, secret: str) -> None: ...
+    def accept(self, consumer: str, secret: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,14 @@ class Migrations:
             signing_key(secret)
         except ValueError as wrong:
             raise Invalid(Problem("secret", str(wrong))) from None
-        self.signing_secrets.accept(created[consumer_id]["hub_consumer"], secret)
+        new = self.signing_secrets.accept(created[consumer_id]["hub_consumer"], secret)
         name = f"{new_webhooks.SECRET_PREFIX}{consumer_id}"
-        self.ledger.first(migration_id, name, Entry(outcome="stored"))
+        brought = {fingerprint(secret)} if new else set()
+        self.ledger.note(
+            migration_id,
+            name,
+            lambda one: one.came_to("stored", sorted({*brought, *(one.detail or ())})),
+        )
         stored = self.ledger.under(migration_id, new_webhooks.SECRET_PREFIX)
         if all(f"{new_webhooks.SECRET_PREFIX}{one}" in stored for one in created):
             return self._go_on(run)
