@@ -28,7 +28,6 @@ _CURRENT: Final = "AWSCURRENT"
 _CANDIDATE: Final = "HUB_CANDIDATE"  # always the same one: of all versions' labels 20 are allowed
 _TRIES: Final = 6  # at a value that others keep changing
 _FIRST_PAUSE: Final = 0.1  # seconds; doubled each time
-_KEPT: Final = 3  # of one consumer: the new one, and those that sign what is still on its way
 
 
 class MalformedSecret(Exception):
@@ -114,7 +113,7 @@ class ConfirmedSecrets:
             if secret in known:
                 return accepted
             new = True
-            return {**accepted, consumer: [secret, *known][:_KEPT]}
+            return {**accepted, consumer: [secret, *known]}
 
         self._change(with_it)
         return new
