@@ -10,6 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from codat_hub.adapters.executions import Executions
 from codat_hub.adapters.manifests import Manifests
 from codat_hub.adapters.migrations import Migrations
 from codat_hub.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
@@ -235,6 +236,19 @@ def test_manifests_come_out_as_they_went_in_and_a_missing_one_is_none(aws):
     assert manifests.get("m-1/plan.json") == [{"name": "plan-000000"}]
     with pytest.raises(Unavailable):
         Manifests(client, "no-such-bucket").put("a", 1)
+
+
+def test_an_execution_has_begun_once_it_was_started_and_a_repeat_is_the_same(aws):
+    client = boto3.client("stepfunctions", region_name=REGION)
+    machine = client.create_state_machine(
+        name="migration", definition="{}", roleArn="arn:aws:iam::123456789012:role/migration"
+    )
+    executions = Executions(client, machine["stateMachineArn"])
+    assert not executions.has_begun(ID)
+    for _ in range(2):
+        executions.start(ID, {"contract": 1})
+        assert executions.has_begun(ID)
+    assert executions.runs(ID)
 
 
 class TestSigningSecretStore:
