@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from codat_hub.adapters.signing_secret_store import MalformedSecret, SigningSecretStore
+from codat_hub.errors import Unavailable
 from tests.builders import OTHER_SECRET, SECRET
 from tools.cli import environments, secrets
 from tools.cli.__main__ import app
@@ -83,6 +84,16 @@ def test_a_malformed_value_is_explained_never_shown_and_not_overwritten(
     assert SECRET[6:] not in str(raised.value)
     found = secretsmanager.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")
     assert found["SecretString"] == value
+
+
+def test_where_others_keep_changing_them_a_person_is_told_so(hub, store, monkeypatch):
+    def refuse(*_):
+        raise Unavailable("others keep changing the signing secrets")
+
+    monkeypatch.setattr(SigningSecretStore, "change", refuse)
+    answer = hub("add", "lending", stdin=SECRET)
+    assert (answer.exit_code, "others keep changing" in answer.stderr) == (1, True)
+    assert store.read() == {}
 
 
 @pytest.mark.parametrize(
