@@ -17,10 +17,10 @@ from codat_hub.adapters.codat.transport import Transport
 from codat_hub.adapters.migrations import Migrations as Ledger
 from codat_hub.domain.assignment import Assignment, Status
 from codat_hub.domain.consent import Consent
+from codat_hub.domain.fingerprint import fingerprint
 from codat_hub.domain.migration.run import Mode, Request
 from codat_hub.domain.product import Kind, Product
 from codat_hub.domain.read_state import ReadState
-from codat_hub.domain.signing_secret import fingerprint
 from codat_hub.usecases.migration.lock import MigrationLock
 from codat_hub.usecases.migration.operate import Migrations
 from codat_hub.usecases.migration.parts import Limits, Parts

@@ -7,7 +7,8 @@ from typing import Annotated, Final
 import typer
 
 from codat_hub.adapters.signing_secret_store import Accepted, SigningSecretStore
-from codat_hub.domain.signing_secret import fingerprint, is_consumer, signing_key
+from codat_hub.domain.fingerprint import fingerprint
+from codat_hub.domain.signing_secret import is_consumer, signing_key
 from tools.cli.confirmation import Leave, hidden
 from tools.cli.environments import Environment, Name, find
 from tools.cli.failures import Failure, Misused

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from codat_hub.domain.signing_secret import fingerprint
+from codat_hub.domain.fingerprint import fingerprint
 from codat_hub.errors import Unavailable
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ Source: the Standard Webhooks specification: `whsec_` and the base64 of 24 to 64
 
 import base64
 import binascii
-import hashlib
 import re
 from typing import Final
 
@@ -17,11 +16,6 @@ _CONSUMER: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 def is_consumer(name: str) -> bool:
     """Tell whether a text can be the last part of a webhook URL: 1 to 63 of a-z, 0-9 and -."""
     return _CONSUMER.fullmatch(name) is not None
-
-
-def fingerprint(secret: str) -> str:
-    """Return eight characters that tell secrets apart and reveal nothing."""
-    return hashlib.sha256(secret.encode()).hexdigest()[:8]
 
 
 def signing_key(secret: object) -> bytes:

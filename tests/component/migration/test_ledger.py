@@ -15,6 +15,7 @@ from codat_hub.adapters.manifests import Manifests
 from codat_hub.adapters.migrations import Migrations
 from codat_hub.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 from codat_hub.adapters.state_table import ItemKey, StateTable
+from codat_hub.domain.fingerprint import fingerprint
 from codat_hub.domain.migration.chunk import Tally
 from codat_hub.domain.migration.entry import Entry
 from codat_hub.domain.migration.plan import ProductCount, Survey
@@ -28,7 +29,6 @@ from codat_hub.domain.migration.run import (
     Stragglers,
     WaitingFor,
 )
-from codat_hub.domain.signing_secret import fingerprint
 from codat_hub.errors import Superseded, Unavailable
 from tests.component.conftest import create_table
 from tests.conftest import REGION

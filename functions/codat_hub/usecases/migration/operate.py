@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from codat_hub.domain.fingerprint import fingerprint
 from codat_hub.domain.migration.run import (
     CONTRACT,
     Run,
@@ -13,7 +14,7 @@ from codat_hub.domain.migration.run import (
     WaitingFor,
     execution_name,
 )
-from codat_hub.domain.signing_secret import fingerprint, signing_key
+from codat_hub.domain.signing_secret import signing_key
 from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.telemetry import logger
 from codat_hub.usecases.migration import new_webhooks, reports
