@@ -17,6 +17,7 @@ from codat_hub.adapters.codat.transport import Transport
 from codat_hub.adapters.migrations import Migrations as Ledger
 from codat_hub.domain.assignment import Assignment, Status
 from codat_hub.domain.consent import Consent
+from codat_hub.domain.fingerprint import fingerprint
 from codat_hub.domain.migration.run import Mode, Request
 from codat_hub.domain.product import Kind, Product
 from codat_hub.domain.read_state import ReadState
@@ -107,7 +108,15 @@ class FakeSecrets:
         self.accepted = {}
 
     def accept(self, consumer, secret):
-        self.accepted.setdefault(consumer, []).append(secret)
+        known = self.accepted.setdefault(consumer, [])
+        new = secret not in known
+        if new:
+            known.insert(0, secret)
+        return new
+
+    def withdraw(self, consumer, fingerprints):
+        known = self.accepted.get(consumer, [])
+        self.accepted[consumer] = [one for one in known if fingerprint(one) not in fingerprints]
 
 
 class FakeExecutions:
@@ -120,6 +129,9 @@ class FakeExecutions:
         if name not in self.status:
             self.status[name] = "RUNNING"
             self.queue.append((name, dict(state)))
+
+    def has_begun(self, name):
+        return name in self.status
 
     def runs(self, name):
         return self.status.get(name) == "RUNNING"
@@ -283,6 +295,7 @@ class World:
             consents=types.SimpleNamespace(newest=self.newest_consent),
             registry=self.registry,
             read_states=self.reads,
+            signing_secrets=self.secrets,
             check_client=lambda: None,
             limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
             now=self.now,

@@ -34,6 +34,10 @@ class Unavailable(Exception):
     """
 
 
+class NotStarted(Exception):
+    """A migration's execution could not be started: the run is failed, start it again."""
+
+
 class NeverProjected(Exception):
     """A stored webhook that no retry can make sense of: park it, go on. The text is the reason."""
 

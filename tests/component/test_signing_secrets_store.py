@@ -6,11 +6,14 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
+from codat_hub.adapters.signing_secret_store import MalformedSecret, SigningSecretStore
+from codat_hub.errors import Unavailable
 from tests.builders import OTHER_SECRET, SECRET
 from tools.cli import environments, secrets
 from tools.cli.__main__ import app
 from tools.cli.environments import Environment, Name
-from tools.signing_secrets import MalformedSecret, SigningSecretsStore
+
+NEW, ADDED = f"{SECRET[:-4]}AAAA", f"{SECRET[:-4]}BBBB"
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def arn(secretsmanager):
 
 @pytest.fixture
 def store(secretsmanager, arn):
-    return SigningSecretsStore(secretsmanager, arn)
+    return SigningSecretStore(secretsmanager, arn)
 
 
 @pytest.fixture
@@ -79,7 +82,47 @@ def test_a_malformed_value_is_explained_never_shown_and_not_overwritten(
     with pytest.raises(MalformedSecret, match="put-secret-value") as raised:
         store.set({"lending": [OTHER_SECRET]})
     assert SECRET[6:] not in str(raised.value)
-    assert secretsmanager.get_secret_value(SecretId=arn)["SecretString"] == value
+    found = secretsmanager.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")
+    assert found["SecretString"] == value
+
+
+def test_where_others_keep_changing_them_a_person_is_told_so(hub, store, monkeypatch):
+    def refuse(*_):
+        raise Unavailable("others keep changing the signing secrets")
+
+    monkeypatch.setattr(SigningSecretStore, "change", refuse)
+    answer = hub("add", "lending", stdin=SECRET)
+    assert (answer.exit_code, "others keep changing" in answer.stderr) == (1, True)
+    assert store.read() == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["add", "lending"], {NEW, SECRET, OTHER_SECRET, ADDED}),
+        (["retire", "lending", "--yes"], {SECRET, ADDED}),
+        (["remove", "lending", secrets.fingerprint(SECRET), "--yes"], {OTHER_SECRET, ADDED}),
+    ],
+    ids=lambda one: one[0] if isinstance(one, list) else "",
+)
+def test_what_another_person_adds_at_the_same_instant_stays(
+    hub, store, secretsmanager, monkeypatch, words, left
+):
+    store.set({"lending": [SECRET, OTHER_SECRET]})
+    inner, added = secretsmanager.put_secret_value, []
+
+    def later(**given):
+        if not added:
+            added.append(ADDED)
+            store.set({"lending": [ADDED, SECRET, OTHER_SECRET], "expenses": [ADDED]})
+        return inner(**given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(secretsmanager, "put_secret_value", later)
+        patched.setattr(Environment, "client", lambda *_: secretsmanager)
+        assert hub(*words, stdin=NEW).exit_code == 0
+    assert set(store.read()["lending"]) == left
+    assert store.read()["expenses"] == [ADDED]
 
 
 def test_another_consumers_secrets_are_left_alone(hub, store):

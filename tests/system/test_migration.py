@@ -70,9 +70,16 @@ def missed(operator):
     return ids
 
 
+def accepted_by(hub):
+    """Return the signing secrets that the hub accepts."""
+    secret = hub.described["signing_secrets_arn"]
+    found = hub.client("secretsmanager").get_secret_value(SecretId=secret)
+    return json.loads(found["SecretString"])
+
+
 @pytest.mark.parametrize("mode", ["portal", "api"])
 def test_a_client_is_migrated_loses_nothing_and_is_rolled_back(hub, operator, missed, mode):
-    before = CodatNow.read(operator.codat)
+    before, accepted = CodatNow.read(operator.codat), accepted_by(hub)
     if mode == "portal":  # the mode is of no matter to a dry run
         dry = operator.see_through(operator.start(PRODUCTS, mode, dry_run=True), SECONDS)
         assert (dry["status"], CodatNow.read(operator.codat)) == ("planned", before), dry["error"]
@@ -92,6 +99,8 @@ def test_a_client_is_migrated_loses_nothing_and_is_rolled_back(hub, operator, mi
     # product events come in by the consumers that are left: the first reads were seen
     assert "no read of" not in str(done["notes"])
 
+    assert accepted_by(hub) != accepted
+
     # what happened in the gap is in the inbox once the Portal has replayed it
     report = operator.report(migration)
     if mode == "portal":
@@ -105,6 +114,7 @@ def test_a_client_is_migrated_loses_nothing_and_is_rolled_back(hub, operator, mi
     assert back["status"] == "rolled_back", back["error"]
     restored = CodatNow.read(operator.codat)
     assert not restored.differences(before)
+    assert accepted_by(hub) == accepted
     again = restored.consumers.keys() - before.consumers.keys()
     assert len(again) == (0 if mode == "portal" else 2)
     assert all(one in str(back["notes"]) for one in again)

@@ -112,6 +112,7 @@ PERMISSIONS = {
         ("states:StopExecution", EXECUTIONS),
         ("secretsmanager:GetSecretValue", "SigningSecrets"),
         ("secretsmanager:PutSecretValue", "SigningSecrets"),
+        ("secretsmanager:UpdateSecretVersionStage", "SigningSecrets"),
         ("sqs:SendMessage", "ReconcileQueue"),
         ("sqs:SendMessage", "ReplayQueue"),
         ("lambda:InvokeFunction", "PlanRefreshesFunction"),
@@ -129,6 +130,9 @@ PERMISSIONS = {
         ("s3:PutObject", "MigrationManifests/*"),
         ("s3:ListBucket", "MigrationManifests"),
         ("secretsmanager:GetSecretValue", "CodatApiKey"),
+        ("secretsmanager:GetSecretValue", "SigningSecrets"),
+        ("secretsmanager:PutSecretValue", "SigningSecrets"),
+        ("secretsmanager:UpdateSecretVersionStage", "SigningSecrets"),
     },
     "WatchMigrationsFunction": {
         ("dynamodb:GetItem", "StateTable"),

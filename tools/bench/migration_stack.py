@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import httpx
 
+from codat_hub.adapters.signing_secret_store import SigningSecretStore
 from tools.bench.migration_result import Result, Say, Timeline
 from tools.bench.migration_target import CodatNow, event_type_of, hub_consumer_of, target_of
 from tools.bench.migration_world import (
@@ -25,7 +26,6 @@ from tools.cli.api import connected
 from tools.local.migrating import Operator
 from tools.local.receiver import Receiver
 from tools.local.stack import EVENTS_OF_ALL_TEAMS, LocalStack
-from tools.signing_secrets import SigningSecretsStore
 
 type Json = dict[str, Any]
 
@@ -183,7 +183,7 @@ class Bench:
     def _store_secrets(self, now: CodatNow, again: Iterable[str]) -> None:
         """As `tools/hub secrets add` does for consumers that were made again."""
         manager = self.local.emulator.client("secretsmanager")
-        store = SigningSecretsStore(manager, self.stack["signing_secrets_arn"])
+        store = SigningSecretStore(manager, self.stack["signing_secrets_arn"])
         for one in again:
             name = now.consumers[one].url.removeprefix(f"{self.hub_url}/")
             if "/" not in name:

@@ -6,6 +6,8 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
+from codat_hub.adapters.signing_secret_store import MalformedSecret
+from codat_hub.errors import Unavailable
 from tools.cli import (
     companies,
     consents,
@@ -20,7 +22,6 @@ from tools.cli import (
 )
 from tools.cli.failures import INTERRUPTED, Failure
 from tools.cli.output import show_failure
-from tools.signing_secrets import MalformedSecret
 
 _ABOUT = (
     "Operate a Codat Hub: local, dev, test, staging or prod.\n\n"
@@ -40,7 +41,7 @@ class Hub(TyperGroup):
             raise typer.Exit(failure.code) from None
         except (ClientError, BotoCoreError) as error:
             show_failure(Failure(f"AWS says no: {error}"))
-        except MalformedSecret as error:
+        except (MalformedSecret, Unavailable) as error:
             show_failure(Failure(str(error)))
         except KeyboardInterrupt:
             again = "What the hub was asked for it finishes. Give the same command again to see."

@@ -1,19 +1,19 @@
 """`hub secrets`: the webhooks' signing secrets, per consumer, and the Codat API key."""
 
-import hashlib
 import re
 import sys
 from typing import Annotated, Final
 
 import typer
 
+from codat_hub.adapters.signing_secret_store import Accepted, SigningSecretStore
+from codat_hub.domain.fingerprint import fingerprint
 from codat_hub.domain.signing_secret import is_consumer, signing_key
 from tools.cli.confirmation import Leave, hidden
 from tools.cli.environments import Environment, Name, find
 from tools.cli.failures import Failure, Misused
 from tools.cli.options import EnvOption, JsonOption, YesOption, YesProdOption
 from tools.cli.output import Column, Output, print_json
-from tools.signing_secrets import Accepted, SigningSecretsStore
 
 app = typer.Typer(
     help="Webhook signing secrets and the Codat API key. Only fingerprints are ever shown.",
@@ -76,8 +76,8 @@ def retire(
         f"Deliveries to {consumer} signed with any but {fingerprint(newest)} "
         "will be refused within five minutes. Go on?"
     )
-    store.set({consumer: [newest]})
-    output.result(None, f"{consumer} accepts {fingerprint(newest)} only.")
+    kept = _without(store, consumer, older)
+    output.result(None, f"{consumer} accepts {_prints(kept)} only.")
 
 
 @app.command()
@@ -92,15 +92,15 @@ def remove(
     output = Output(as_json=False)
     store = _store(find(env))
     present = store.read().get(consumer, [])
-    kept = [secret for secret in present if fingerprint(secret) != print_]
-    if kept == present:
+    unwanted = [secret for secret in present if fingerprint(secret) == print_]
+    if not unwanted:
         known = ", ".join(map(fingerprint, present)) or "none"
         raise Failure(f"{consumer} accepts no secret {print_!r}. It accepts: {known}")
     Leave(env, yes, yes_prod).to_remove(
         f"Deliveries to {consumer} signed with {print_} will be refused within five minutes; "
-        f"{len(kept)} secrets remain. Go on?"
+        f"{len(present) - len(unwanted)} secrets remain. Go on?"
     )
-    store.set({consumer: kept})
+    _without(store, consumer, unwanted)
     output.result(None, f"{consumer} accepts {print_} no more.")
 
 
@@ -167,11 +167,6 @@ def set_api_key(env: EnvOption, yes: YesOption = False, yes_prod: YesProdOption 
     )
 
 
-def fingerprint(secret: str) -> str:
-    """Return eight characters that tell secrets apart and reveal nothing."""
-    return hashlib.sha256(secret.encode()).hexdigest()[:8]
-
-
 def check(secret: str) -> str:
     """Return the secret without surrounding space. Raises Misused, never quoting it."""
     secret = secret.strip()
@@ -182,17 +177,30 @@ def check(secret: str) -> str:
     return secret
 
 
-def _add(output: Output, store: SigningSecretsStore, consumer: str, secret: str) -> None:
-    present = store.read().get(consumer, [])
-    if present[:1] == [secret]:
+def _add(output: Output, store: SigningSecretStore, consumer: str, secret: str) -> None:
+    if store.read().get(consumer, [])[:1] == [secret]:
         output.result(None, f"{consumer} accepts {fingerprint(secret)} already; nothing changed.")
         return
-    # one that is given again is the newest again, so that `retire` keeps it
-    others = [each for each in present if each != secret]
-    store.set({consumer: [secret, *others]})
+
+    def with_it(accepted: Accepted) -> Accepted:
+        # one that is given again is the newest again, so that `retire` keeps it
+        others = [each for each in accepted.get(consumer, []) if each != secret]
+        return {**accepted, consumer: [secret, *others]}
+
+    others = store.change(with_it)[consumer][1:]
     older = f" and {len(others)} older" if others else ""
     output.result(None, f"{consumer} now accepts {fingerprint(secret)}{older}.")
     output.note("Running functions know within a minute of the first delivery that needs it.")
+
+
+def _without(store: SigningSecretStore, consumer: str, unwanted: list[str]) -> list[str]:
+    """Accept these no more, and go on accepting what others have added meanwhile."""
+
+    def without(accepted: Accepted) -> Accepted:
+        kept = [each for each in accepted.get(consumer, []) if each not in unwanted]
+        return {**accepted, consumer: kept}
+
+    return store.change(without)[consumer]
 
 
 def _check_name(consumer: str) -> None:
@@ -220,7 +228,7 @@ def _ask(question: str) -> str:
     return hidden(question) if sys.stdin.isatty() else sys.stdin.read()
 
 
-def _store(environment: Environment) -> SigningSecretsStore:
-    return SigningSecretsStore(
+def _store(environment: Environment) -> SigningSecretStore:
+    return SigningSecretStore(
         environment.client("secretsmanager"), environment.output("SigningSecretsArn")
     )

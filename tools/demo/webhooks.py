@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Final
 
+from codat_hub.adapters.signing_secret_store import SigningSecretStore
 from tools.demo.hub import Hub, wait_until
 from tools.demo.story import Story
-from tools.signing_secrets import SigningSecretsStore
 
 _COMPANY: Final = "5b0f9c1e-7a54-4d0c-9f35-2f7d3f7c1a10"
 _FORGERIES: Final[tuple[dict[str, Any], ...]] = (
@@ -107,7 +107,7 @@ def _rotation(story: Story, hub: Hub) -> None:
         sent |= {hub.emit("invoice-finance.read.completed", _read()) for _ in range(4)}
         secrets = hub.codat("GET", f"/_sandbox/webhooks/{consumer['id']}/secret")["secrets"]
         manager = hub.local.emulator.client("secretsmanager")
-        store = SigningSecretsStore(manager, hub.stack["signing_secrets_arn"])
+        store = SigningSecretStore(manager, hub.stack["signing_secrets_arn"])
         store.set({"invoice-finance": secrets})
         sent |= {hub.emit("invoice-finance.read.completed", _read()) for _ in range(4)}
         hub.settle(scene, sent)

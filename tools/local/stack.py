@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypedDict
 
 import httpx
 
+from codat_hub.adapters.signing_secret_store import MalformedSecret, SigningSecretStore
 from tools.build import SOURCES, BuildError, build, fingerprint_of
 from tools.cli.api import connected
 from tools.cli.failures import Failure
@@ -20,7 +21,6 @@ from tools.local.emulator import REGION, Emulator
 from tools.local.filling import fill
 from tools.local.processes import Process, StepFailed
 from tools.samconfig import ROOT
-from tools.signing_secrets import MalformedSecret, SigningSecretsStore
 
 DEFAULT_STATE: Final = ROOT / ".local"
 # Outside Codat: for curl, demos and tests. The sandbox does not know it, so nothing else sends
@@ -241,7 +241,7 @@ class LocalStack:
         accepted[PLAYGROUND] = [self._playground_secret()]
         manager = self.emulator.client("secretsmanager")
         try:
-            SigningSecretsStore(manager, outputs["SigningSecretsArn"]).set(accepted)
+            SigningSecretStore(manager, outputs["SigningSecretsArn"]).set(accepted)
         except MalformedSecret as error:
             raise StepFailed(str(error)) from None
         manager.put_secret_value(SecretId=outputs["CodatApiKeyArn"], SecretString=codat["api_key"])

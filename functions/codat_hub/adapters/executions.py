@@ -35,6 +35,9 @@ class Executions:
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(f"execution {name} was not started: {error}") from error
 
+    def has_begun(self, name: str) -> bool:
+        return self._status(name) is not None
+
     def runs(self, name: str) -> bool:
         return self._status(name) in _RUNNING
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel, Field
 
 from codat_hub.api.assignments import AssignmentAnswer
-from codat_hub.api.fields import LONGEST, CompanyId, GrantFields, Request, seal, unseal
+from codat_hub.api.fields import (
+    LONGEST,
+    CompanyId,
+    GrantFields,
+    IdempotencyKey,
+    Request,
+    seal,
+    unseal,
+)
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import CALLS_CODAT, answers
 from codat_hub.domain.assignment import Status
@@ -137,9 +145,7 @@ class CompanyDetails(CompanyAnswer):
 )
 def create_company(
     body: Annotated[NewCompanyFields, Body()],
-    idempotency_key: Annotated[
-        str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$")
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> CreatedCompanyAnswer:
     created = hub_of(router).create_company(body.company(), idempotency_key, caller_of(router))
     return CreatedCompanyAnswer.of(created)

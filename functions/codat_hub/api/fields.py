@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Annotated, Any, Final
 
-from aws_lambda_powertools.event_handler.openapi.params import Path
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from codat_hub.domain.data_types import DATA_TYPES
@@ -18,6 +18,7 @@ LONGEST: Final = 500
 
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 CompanyId = Annotated[str, Path(pattern=COMPANY_ID, description="Codat's id of the company")]
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$")]
 ProductId = Annotated[
     str, Path(min_length=1, max_length=200, description="the product's identifier")
 ]

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import BaseModel, Field, model_validator
 
-from codat_hub.api.fields import COMPANY_ID, Request, Text
+from codat_hub.api.fields import COMPANY_ID, IdempotencyKey, Request, Text
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.domain.migration import run as domain
@@ -191,11 +191,14 @@ def list_migrations() -> MigrationList:
     "/migrations",
     summary="Start a migration; with dry_run it ends with its plan",
     tags=_TAGS,
-    responses=answers(409, success={202: "Started."}),
+    responses=answers(409, 422, success={202: "Started."}),
     operation_id="start_migration",
 )
-def start_migration(body: Annotated[MigrationFields, Body()]) -> Response[StartedMigration]:
-    run = hub_of(router).migrations.start(body.request(), caller_of(router))
+def start_migration(
+    body: Annotated[MigrationFields, Body()], idempotency_key: IdempotencyKey = None
+) -> Response[StartedMigration]:
+    migrations = hub_of(router).migrations
+    run = migrations.start(body.request(), caller_of(router), idempotency_key)
     return Response(202, "application/json", StartedMigration(migration_id=run.migration_id))
 
 

@@ -174,6 +174,12 @@ def _unavailable(error: errors.Unavailable) -> Response[str]:
     return problem(503, "unavailable", detail, retry_after=_SOON)
 
 
+def _not_started(error: errors.NotStarted) -> Response[str]:
+    logger.error("migration not started", cause=str(error))
+    detail = "Step Functions did not start the migration, so nothing was changed. Start it again."
+    return problem(503, "not-started", detail, retry_after=_SOON)
+
+
 def call_failed(error: errors.CallFailed) -> Response[str]:
     """For a failed call to Codat: its words, its correlation id, and whether to repeat."""
     logger.warning("call to Codat failed", kind=type(error).__name__, cause=str(error))
@@ -257,5 +263,6 @@ _HANDLERS: Final[Mapping[type[Exception], Any]] = {
     errors.RequestReused: _request_reused,
     errors.WrongClient: _wrong_client,
     errors.Unavailable: _unavailable,
+    errors.NotStarted: _not_started,
     errors.CallFailed: call_failed,
 }

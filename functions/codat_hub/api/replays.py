@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import BaseModel, Field
 
-from codat_hub.api.fields import COMPANY_ID, Request, Text
+from codat_hub.api.fields import COMPANY_ID, IdempotencyKey, Request, Text
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.domain.replay import MAX_WEBHOOK_IDS, MalformedSelection, Status
@@ -71,9 +71,7 @@ class ReplayAnswer(BaseModel):
 )
 def start_replay(
     body: Annotated[SelectionFields, Body()],
-    idempotency_key: Annotated[
-        str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$")
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> ReplayAnswer:
     selection = body.model_dump(exclude_none=True)
     try:

@@ -29,7 +29,7 @@ from codat_hub.adapters.refresh_queue import RefreshQueue
 from codat_hub.adapters.replay_queue import ReplayQueue
 from codat_hub.adapters.replays import Replays
 from codat_hub.adapters.schedules import Planner, RefreshSchedules
-from codat_hub.adapters.signing_secret_store import SigningSecretStore
+from codat_hub.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 from codat_hub.adapters.state_table import SHARDS, StateTable
 from codat_hub.adapters.tickets import Tickets
 from codat_hub.api.app import answer
@@ -87,8 +87,10 @@ def _hub(settings: ControlApiSettings) -> Hub:
     migrations = Migrations(
         ledger=migration_ledger,
         executions=executions,
-        signing_secrets=SigningSecretStore(
-            boto3.client("secretsmanager", config=_AWS), settings.signing_secrets_arn
+        signing_secrets=ConfirmedSecrets(
+            SigningSecretStore(
+                boto3.client("secretsmanager", config=_AWS), settings.signing_secrets_arn
+            )
         ),
         registry=products,
         needs_another=settings.migration_approver == "another",

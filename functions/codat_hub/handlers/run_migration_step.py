@@ -22,6 +22,7 @@ from codat_hub.adapters.manifests import Manifests
 from codat_hub.adapters.migrations import Migrations
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 from codat_hub.adapters.state_table import StateTable
 from codat_hub.domain.migration.chunk import Chunk, Member
 from codat_hub.domain.migration.run import ACCEPTED_CONTRACTS
@@ -45,10 +46,11 @@ _LAST_CALL = 40_000  # milliseconds: one call to Codat and what follows it fit i
 settings = RunMigrationStepSettings.from_env()
 _dynamodb = boto3.client("dynamodb", config=_AWS)
 _table = StateTable(_dynamodb, settings.state_table)
+_secrets = boto3.client("secretsmanager", config=_AWS)
 _codat = CodatClient(
     Transport(
         new_http(),
-        SecretKey(boto3.client("secretsmanager", config=_AWS), settings.codat_api_key_arn),
+        SecretKey(_secrets, settings.codat_api_key_arn),
         base_url=settings.codat_base_url,
     )
 )
@@ -60,6 +62,7 @@ parts = Parts(
     consents=ConsentLedger(_dynamodb, settings.consents_table),
     registry=ProductRegistry(_table),
     read_states=ReadStates(_table),
+    signing_secrets=ConfirmedSecrets(SigningSecretStore(_secrets, settings.signing_secrets_arn)),
     check_client=ClientBinding(_codat, ClientChecks(_table), settings.codat_client_id),
     limits=Limits(
         wait_scale=settings.wait_scale,

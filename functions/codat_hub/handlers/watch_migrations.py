@@ -24,7 +24,7 @@ _AWS = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 
 
 
 class _NoSecrets:
-    def accept(self, consumer: str, secret: str) -> None:
+    def accept(self, consumer: str, secret: str) -> bool:
         raise NotImplementedError(f"nobody confirms a secret of {consumer} here")
 
 

@@ -13,6 +13,7 @@ class RunMigrationStepSettings(Settings):
     consents_table: str = text()
     manifest_bucket: str = text()
     codat_api_key_arn: str = text()
+    signing_secrets_arn: str = text()
     codat_base_url: str = text()
     codat_client_id: str = text_or_nothing()
     codat_calls_a_second: float = number()

@@ -9,6 +9,7 @@ ENVIRONMENT = {
     "CONSENTS_TABLE": "consents",
     "MANIFEST_BUCKET": "manifests",
     "CODAT_API_KEY_ARN": "arn:key",
+    "SIGNING_SECRETS_ARN": "arn:signing",
     "CODAT_BASE_URL": "https://codat.example",
     "CODAT_CLIENT_ID": "",
     "CODAT_CALLS_A_SECOND": "5",

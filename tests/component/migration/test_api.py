@@ -7,6 +7,7 @@ import pytest
 
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
+from codat_hub.errors import Unavailable
 from tests.migrations import OPERATOR, OTHER, SECRET
 
 CONTEXT = types.SimpleNamespace(aws_request_id="r")
@@ -17,12 +18,15 @@ def call(world):
     nothing = dict.fromkeys(set(Hub.__dataclass_fields__) - {"migrations"})
     hub = Hub(migrations=world.migrations, **nothing)
 
-    def send(method, path, body=None, by=OPERATOR, **query):
+    def send(method, path, body=None, by=OPERATOR, key=None, **query):
+        headers = {"content-type": "application/json"}
+        if key:
+            headers["idempotency-key"] = key
         event = {
             "httpMethod": method,
             "path": path,
-            "headers": {"content-type": "application/json"},
-            "multiValueHeaders": {"content-type": ["application/json"]},
+            "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
             "queryStringParameters": query or None,
             "multiValueQueryStringParameters": {k: [v] for k, v in query.items()} or None,
             "body": None if body is None else json.dumps(body),
@@ -135,6 +139,33 @@ def test_a_second_one_is_a_conflict_and_a_dry_run_is_not(world, call):
     status, problem = call("POST", "/migrations", {"products": ["lending"]})
     assert (status, problem["type"]) == (409, "urn:codat-hub:problem:conflict")
     assert call("POST", "/migrations", {"products": ["lending"], "dry_run": True})[0] == 202
+
+
+def test_the_same_key_and_body_are_the_same_migration(world, call):
+    body = {"products": ["lending"]}
+    first = call("POST", "/migrations", body, key="k")
+    assert first[0] == 202
+    assert call("POST", "/migrations", body, key="k") == first
+    assert len(call("GET", "/migrations")[1]["migrations"]) == 1
+    status, problem = call("POST", "/migrations", body | {"webhooks": "api"}, key="k")
+    assert (status, problem["type"]) == (422, "urn:codat-hub:problem:idempotency-key-reused")
+
+
+def test_what_step_functions_does_not_take_is_said_and_the_same_again_starts(
+    world, call, monkeypatch
+):
+    def refuse(name, state):
+        raise Unavailable("throttled")
+
+    body = {"products": ["lending"]}
+    with monkeypatch.context() as patched:
+        patched.setattr(world.executions, "start", refuse)
+        status, problem = call("POST", "/migrations", body, key="k")
+    assert (status, problem["type"]) == (503, "urn:codat-hub:problem:not-started")
+    assert "Start it again" in problem["detail"]
+    (shown,) = call("GET", "/migrations")[1]["migrations"]
+    assert (shown["status"], shown["error"]) == ("failed", "throttled")
+    assert call("POST", "/migrations", body, key="k")[0] == 202
 
 
 @pytest.mark.parametrize("verb", ["", "/report"])

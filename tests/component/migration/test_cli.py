@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
+from codat_hub.errors import Unavailable
 from tests.migrations import OPERATOR, SECRET
 from tools.cli import api as client
 from tools.cli import environments, watching
@@ -65,6 +66,22 @@ def hub(world, monkeypatch):
 
 
 PRODUCT = ("--product", "lending")
+
+
+def test_a_start_that_step_functions_did_not_take_is_repeated_by_itself(hub, world, monkeypatch):
+    inner, refused = world.executions.start, []
+
+    def start(name, state):
+        if not refused:
+            refused.append(name)
+            raise Unavailable("throttled")
+        inner(name, state)
+
+    monkeypatch.setattr(world.executions, "start", start)
+    shown = hub("start", *PRODUCT, "--no-watch")
+    assert shown.exit_code == 0, shown.output
+    assert [one.status for one in world.ledger.newest()].count("planning") == 1
+    assert world.migration_id in shown.stdout
 
 
 def test_a_plan_is_a_table_with_warnings_and_changes_nothing(hub, world):

@@ -1,5 +1,6 @@
 """The ledger and the small adapters around it, on moto's DynamoDB, S3 and Secrets Manager."""
 
+import itertools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,10 +10,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from codat_hub.adapters.executions import Executions
 from codat_hub.adapters.manifests import Manifests
 from codat_hub.adapters.migrations import Migrations
-from codat_hub.adapters.signing_secret_store import SigningSecretStore
+from codat_hub.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 from codat_hub.adapters.state_table import ItemKey, StateTable
+from codat_hub.domain.fingerprint import fingerprint
 from codat_hub.domain.migration.chunk import Tally
 from codat_hub.domain.migration.entry import Entry
 from codat_hub.domain.migration.plan import ProductCount, Survey
@@ -235,29 +238,118 @@ def test_manifests_come_out_as_they_went_in_and_a_missing_one_is_none(aws):
         Manifests(client, "no-such-bucket").put("a", 1)
 
 
+def test_an_execution_has_begun_once_it_was_started_and_a_repeat_is_the_same(aws):
+    client = boto3.client("stepfunctions", region_name=REGION)
+    machine = client.create_state_machine(
+        name="migration", definition="{}", roleArn="arn:aws:iam::123456789012:role/migration"
+    )
+    executions = Executions(client, machine["stateMachineArn"])
+    assert not executions.has_begun(ID)
+    for _ in range(2):
+        executions.start(ID, {"contract": 1})
+        assert executions.has_begun(ID)
+    assert executions.runs(ID)
+
+
 class TestSigningSecretStore:
     @pytest.fixture
     def arn(self, secretsmanager):
         return secretsmanager.create_secret(Name="signing")["ARN"]
 
     def stored(self, client, arn):
-        return json.loads(client.get_secret_value(SecretId=arn)["SecretString"])
+        found = client.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")
+        return json.loads(found["SecretString"])
 
     def test_a_new_secret_comes_first_and_others_stay(self, secretsmanager, arn):
-        store = SigningSecretStore(secretsmanager, arn)
+        store = ConfirmedSecrets(SigningSecretStore(secretsmanager, arn))
         store.accept("a", "whsec_1")
         store.accept("b", "whsec_9")
         for number in (2, 2, 3, 4):
             store.accept("a", f"whsec_{number}")
         assert self.stored(secretsmanager, arn) == {
-            "a": ["whsec_4", "whsec_3", "whsec_2"],
+            "a": ["whsec_4", "whsec_3", "whsec_2", "whsec_1"],  # what is enabled again may need it
             "b": ["whsec_9"],
         }
+
+    @pytest.mark.parametrize(
+        ("call", "held"),
+        [
+            ("put_secret_value", {}),
+            ("put_secret_value", {"a": ["whsec_0"]}),
+            ("update_secret_version_stage", {"a": ["whsec_0"]}),
+        ],
+    )
+    def test_of_some_at_once_none_is_lost(self, secretsmanager, arn, monkeypatch, call, held):
+        if held:
+            secretsmanager.put_secret_value(SecretId=arn, SecretString=json.dumps(held))
+        store = ConfirmedSecrets(SigningSecretStore(secretsmanager, arn, lambda _seconds: None))
+        inner, others = getattr(secretsmanager, call), [("b", "whsec_9"), ("a", "whsec_2")]
+
+        def later(**given):  # just before it somebody else is through with it
+            if others:
+                store.accept(*others.pop())
+            return inner(**given)
+
+        monkeypatch.setattr(secretsmanager, call, later)
+        store.accept("a", "whsec_1")
+        found = self.stored(secretsmanager, arn)
+        assert {name: set(secrets) for name, secrets in found.items()} == {
+            "a": {"whsec_1", "whsec_2", *held.get("a", ())},
+            "b": {"whsec_9"},
+        }
+
+    def test_where_others_keep_coming_first_it_is_said_and_nothing_is_lost(
+        self, secretsmanager, arn, monkeypatch
+    ):
+        store, pauses = SigningSecretStore(secretsmanager, arn), []
+        store.set({"a": ["whsec_0"]})
+        inner, count = secretsmanager.update_secret_version_stage, itertools.count()
+
+        def later(**given):
+            secretsmanager.put_secret_value(
+                SecretId=arn, SecretString=json.dumps({"b": [f"whsec_{next(count)}"]})
+            )
+            return inner(**given)
+
+        monkeypatch.setattr(secretsmanager, "update_secret_version_stage", later)
+        with pytest.raises(Unavailable, match="others keep changing"):
+            ConfirmedSecrets(SigningSecretStore(secretsmanager, arn, pauses.append)).accept(
+                "a", "whsec_1"
+            )
+        assert len(pauses) == next(count) > 1
+        assert list(self.stored(secretsmanager, arn)) == ["b"]
+
+    def test_an_answer_that_was_lost_changes_nothing_twice(self, secretsmanager, arn, monkeypatch):
+        store = ConfirmedSecrets(SigningSecretStore(secretsmanager, arn, lambda _seconds: None))
+        store.accept("a", "whsec_0")
+        inner = secretsmanager.update_secret_version_stage
+
+        def twice(**given):  # as the client repeats it by itself
+            inner(**given)
+            return inner(**given)
+
+        monkeypatch.setattr(secretsmanager, "update_secret_version_stage", twice)
+        store.accept("a", "whsec_1")
+        assert self.stored(secretsmanager, arn) == {"a": ["whsec_1", "whsec_0"]}
+
+    def test_a_secret_is_withdrawn_by_its_fingerprint_and_a_name_with_its_last(
+        self, secretsmanager, arn
+    ):
+        store = ConfirmedSecrets(SigningSecretStore(secretsmanager, arn))
+        told = [
+            store.accept(*one) for one in (("a", "whsec_1"), ("a", "whsec_1"), ("b", "whsec_1"))
+        ]
+        assert told == [True, False, True]
+        store.accept("a", "whsec_2")
+        for _ in range(2):
+            store.withdraw("a", [fingerprint("whsec_2"), fingerprint("whsec_9")])
+            store.withdraw("b", [fingerprint("whsec_1")])
+        assert self.stored(secretsmanager, arn) == {"a": ["whsec_1"]}
 
     def test_a_malformed_value_is_not_written_over(self, secretsmanager, arn):
         secretsmanager.put_secret_value(SecretId=arn, SecretString="whsec_alone")
         with pytest.raises(Unavailable, match="malformed") as raised:
-            SigningSecretStore(secretsmanager, arn).accept("a", "whsec_1")
+            ConfirmedSecrets(SigningSecretStore(secretsmanager, arn)).accept("a", "whsec_1")
         assert "whsec" not in str(raised.value)
 
     def test_a_refusal_of_aws_never_quotes_the_secret(self):
@@ -265,10 +357,10 @@ class TestSigningSecretStore:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no whsec_1"}}, "Put")
 
         client = SimpleNamespace(
-            get_secret_value=lambda **_: {"SecretString": "{}"},
+            get_secret_value=lambda **_: {"SecretString": "{}", "VersionId": "1"},
             put_secret_value=refuse,
             exceptions=SimpleNamespace(ResourceNotFoundException=KeyError),
         )
         with pytest.raises(Unavailable) as raised:
-            SigningSecretStore(client, "arn").accept("a", "whsec_1")
+            ConfirmedSecrets(SigningSecretStore(client, "arn")).accept("a", "whsec_1")
         assert "whsec" not in str(raised.value)

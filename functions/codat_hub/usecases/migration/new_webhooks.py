@@ -1,12 +1,14 @@
 """Activity 4: create the consumers of the new world, then have their signing secrets. Undo: delete.
 
 Their URLs carry the migration's id, so that a retry and the undo find what a lost answer made.
+Their secrets are accepted until nothing that they sign can come any more.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
 from codat_hub.domain.migration.consumers import migration_in
 from codat_hub.domain.migration.entry import Entry
@@ -15,10 +17,15 @@ from codat_hub.usecases.migration.parts import Answer, call_key
 from codat_hub.usecases.migration.planning import wanted_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from codat_hub.usecases.migration.parts import Command, Parts
 
 PREFIX = "NEW_CONSUMER#"
-SECRET_PREFIX = "SECRET#"  # noqa: S105  # entries that say that one is stored, never which
+# Entries that say that one is stored; `detail`: fingerprints of those that were not there before.
+SECRET_PREFIX = "SECRET#"  # noqa: S105
+# An attempt ends after 15 s, and a deleted consumer's retries are dropped. (Codat docs: webhooks)
+_ON_ITS_WAY: Final = timedelta(minutes=1)
 
 
 def apply(parts: Parts, command: Command) -> Answer:
@@ -64,11 +71,41 @@ def without_secret(parts: Parts, migration_id: str) -> list[dict[str, str]]:
 def compensate(parts: Parts, command: Command) -> Answer:
     """Delete all that this run created, found by their URLs."""
     entries = parts.ledger.under(command.migration_id, PREFIX)
+    left = set()
     if any(entry.ours for entry in entries.values()):
         for one in parts.codat.consumers():
             if migration_in(one.url) == command.migration_id:
                 parts.codat.delete_consumer(one.consumer_id)
+            else:
+                left.add(one.consumer_id)
     for name, entry in entries.items():
         if entry.ours:
-            parts.ledger.note(command.migration_id, name, lambda one: one.undo("deleted"))
+            parts.ledger.note(command.migration_id, name, lambda one: _gone(one, left, parts.now()))
+    return Answer()
+
+
+def _gone(entry: Entry, left: Collection[str], now: datetime) -> Entry:
+    facts = entry.detail or {}
+    if facts.get("consumer_id") in left:
+        return entry.undo("left: its URL is another one now")
+    return entry.undo("deleted", {**facts, "deleted_at": now})
+
+
+def withdraw_secrets(parts: Parts, command: Command) -> Answer:
+    """Accept no more the secrets that this run brought, of the consumers that it has deleted.
+
+    Answers `again` while a delivery may still be on its way.
+    """
+    brought = parts.ledger.under(command.migration_id, SECRET_PREFIX)
+    for entry in parts.ledger.under(command.migration_id, PREFIX).values():
+        facts = entry.detail or {}
+        name = f"{SECRET_PREFIX}{facts.get('consumer_id')}"
+        secrets = brought.get(name)
+        if "deleted_at" not in facts or secrets is None or not secrets.detail or secrets.undone:
+            continue
+        deleted_at = datetime.fromisoformat(facts["deleted_at"])
+        if not parts.limits.over(deleted_at, _ON_ITS_WAY, parts.now()):
+            return Answer("again", wait_seconds=parts.limits.seconds(_ON_ITS_WAY))
+        parts.signing_secrets.withdraw(facts["hub_consumer"], secrets.detail)
+        parts.ledger.note(command.migration_id, name, lambda one: one.undo("withdrawn"))
     return Answer()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from codat_hub.domain.migration.entry import Entry
+from codat_hub.domain.fingerprint import fingerprint
 from codat_hub.domain.migration.run import (
     CONTRACT,
     Run,
@@ -20,16 +19,16 @@ from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.telemetry import logger
 from codat_hub.usecases.migration import new_webhooks, reports
 from codat_hub.usecases.migration.lock import MigrationLock
+from codat_hub.usecases.migration.starting import TOO_LATE, Registry, StartMigration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from codat_hub.domain.migration.chunk import Tally
+    from codat_hub.domain.migration.entry import Entry
     from codat_hub.domain.migration.run import Request
-    from codat_hub.domain.product import Product
 
 _UNDOING = frozenset({Status.ROLLING_BACK, Status.ROLLBACK_INCOMPLETE})
-_TOO_LATE = "another migration was started at this moment"
 
 
 class Ledger(Protocol):
@@ -40,7 +39,7 @@ class Ledger(Protocol):
     def latest(self) -> tuple[str | None, int]: ...
     def take(self, migration_id: str, version: int) -> bool: ...
     def under(self, migration_id: str, prefix: str) -> dict[str, Entry]: ...
-    def first(self, migration_id: str, name: str, entry: Entry) -> Entry: ...
+    def note(self, migration_id: str, name: str, change: Callable[[Entry], Entry]) -> Entry: ...
     def tallies(self, migration_id: str, phase: str, listing: str = "") -> list[Tally]: ...
 
 
@@ -48,6 +47,7 @@ class Executions(Protocol):
     """The state machine's. `resume` tells whether the token was still awaited."""
 
     def start(self, name: str, state: Mapping[str, Any]) -> None: ...
+    def has_begun(self, name: str) -> bool: ...
     def runs(self, name: str) -> bool: ...
     def is_over(self, name: str) -> bool: ...
     def stop(self, name: str, cause: str) -> None: ...
@@ -55,11 +55,7 @@ class Executions(Protocol):
 
 
 class SigningSecrets(Protocol):
-    def accept(self, consumer: str, secret: str) -> None: ...
-
-
-class Registry(Protocol):
-    def products(self) -> Mapping[str, Product]: ...
+    def accept(self, consumer: str, secret: str) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -73,55 +69,10 @@ class Migrations:
     needs_another: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def start(self, request: Request, by: str) -> Run:
-        """Start a run, or a dry run. Raises Invalid, and Conflict while another one is active."""
-        self._check(request)
-        now = self.now()
-        migration_id = f"m-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-        run = Run(
-            migration_id=migration_id,
-            request=request,
-            started_at=now,
-            started_by=by,
-            execution=execution_name(migration_id),
-            execution_at=now,
-        )
-        if request.dry_run:
-            self.ledger.create(run)
-        else:
-            self._create_alone(run)
-        state = {"contract": CONTRACT, "entry": "start", "migration_id": migration_id, "epoch": 1}
-        self.executions.start(run.execution, state)
-        logger.info("migration started", migration_id=migration_id, by=by, dry_run=request.dry_run)
-        return run
-
-    def _check(self, request: Request) -> None:
-        registered = self.registry.products()
-        allowed = ", ".join(sorted(registered)) or "none: no product is registered with the hub"
-        if not request.products:
-            raise Invalid(Problem("products", "is empty", "[]", f"at least one of {allowed}"))
-        problems = [
-            Problem("products", "is not registered with the hub", one, f"one of {allowed}")
-            for one in request.products
-            if one not in registered
-        ]
-        if problems:
-            raise Invalid(*problems)
-
-    def _create_alone(self, run: Run) -> None:
-        """Create it, and become the one that was started last, if the one before is over."""
-        before, version = self.ledger.latest()
-        if other := self.lock.still_active(before):
-            raise Conflict(
-                f"migration {other.migration_id} is {other.status.value}: only one runs at a time. "
-                "Watch it, or roll it back."
-            )
-        self.ledger.create(run)  # first: what is named as the latest can be looked up
-        if not self.ledger.take(run.migration_id, version):
-            self.ledger.change(
-                run.migration_id, lambda one: one.ended(Status.FAILED, self.now(), _TOO_LATE)
-            )
-            raise Conflict(_TOO_LATE)
+    def start(self, request: Request, by: str, key: str | None = None) -> Run:
+        """Start a run, or a dry run; see StartMigration."""
+        start = StartMigration(self.ledger, self.executions, self.registry, self.lock, self.now)
+        return start(request, by, key)
 
     @property
     def lock(self) -> MigrationLock:
@@ -174,9 +125,14 @@ class Migrations:
             signing_key(secret)
         except ValueError as wrong:
             raise Invalid(Problem("secret", str(wrong))) from None
-        self.signing_secrets.accept(created[consumer_id]["hub_consumer"], secret)
+        new = self.signing_secrets.accept(created[consumer_id]["hub_consumer"], secret)
         name = f"{new_webhooks.SECRET_PREFIX}{consumer_id}"
-        self.ledger.first(migration_id, name, Entry(outcome="stored"))
+        brought = {fingerprint(secret)} if new else set()
+        self.ledger.note(
+            migration_id,
+            name,
+            lambda one: one.came_to("stored", sorted({*brought, *(one.detail or ())})),
+        )
         stored = self.ledger.under(migration_id, new_webhooks.SECRET_PREFIX)
         if all(f"{new_webhooks.SECRET_PREFIX}{one}" in stored for one in created):
             return self._go_on(run)
@@ -226,7 +182,7 @@ class Migrations:
         # in this order, a start at this moment either meets the decision or is met here
         if not (run.request.dry_run or self.ledger.take(migration_id, version)):
             self._take_back(run, decided)
-            raise Conflict(_TOO_LATE)
+            raise Conflict(TOO_LATE)
         return self._launch(decided, forced=forced)
 
     def begin_rollback(self, run: Run, why: str) -> Run:

@@ -12,7 +12,7 @@ from codat_hub.domain.migration.chunk import judge
 from codat_hub.errors import StepFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from codat_hub.domain.assignment import Assignment
     from codat_hub.domain.consent import ConsentEntry
@@ -85,6 +85,10 @@ class Registry(Protocol):
     def products(self) -> Mapping[str, Product]: ...
 
 
+class SigningSecrets(Protocol):
+    def withdraw(self, consumer: str, fingerprints: Collection[str]) -> None: ...
+
+
 class ReadStates(Protocol):
     def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]: ...
 
@@ -124,6 +128,7 @@ class Parts:
     consents: Consents
     registry: Registry
     read_states: ReadStates
+    signing_secrets: SigningSecrets
     check_client: Callable[[], None]
     limits: Limits
     now: Callable[[], datetime] = lambda: datetime.now(UTC)

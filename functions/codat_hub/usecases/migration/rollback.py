@@ -112,6 +112,9 @@ def note_step(undo: Undo) -> Step:
 
 def finish(parts: Parts, command: Command) -> Answer:
     """Answers `failed` when a failure was undone, `done` when a person asked for it."""
+    withdrawn = new_webhooks.withdraw_secrets(parts, command)
+    if withdrawn.next != "done":
+        return withdrawn
     run = parts.ledger.change(
         command.migration_id,
         lambda one: (
