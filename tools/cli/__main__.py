@@ -2,25 +2,28 @@
 
 from typing import Any
 
-import typer
-from botocore.exceptions import BotoCoreError, ClientError
-from typer.core import TyperGroup
+from tools.starting import INTERRUPTED, importing
 
-from tools.cli import (
-    companies,
-    consents,
-    freshness,
-    migrations,
-    products,
-    reconcile,
-    refresh,
-    replay,
-    secrets,
-    status,
-)
-from tools.cli.failures import INTERRUPTED, Failure
-from tools.cli.output import show_failure
-from tools.signing_secrets import MalformedSecret
+with importing():
+    import typer
+    from botocore.exceptions import BotoCoreError, ClientError
+    from typer.core import TyperGroup
+
+    from tools.cli import (
+        companies,
+        consents,
+        freshness,
+        migrations,
+        products,
+        reconcile,
+        refresh,
+        replay,
+        secrets,
+        status,
+    )
+    from tools.cli.failures import Failure
+    from tools.cli.output import show_failure
+    from tools.signing_secrets import MalformedSecret
 
 _ABOUT = (
     "Operate a Codat Hub: local, dev, test, staging or prod.\n\n"
