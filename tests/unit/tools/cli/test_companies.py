@@ -204,6 +204,20 @@ def test_a_removal_is_repeated_until_it_is_sure(hub, api, company, words):
     assert len(api.sent("DELETE")) == 4
 
 
+@pytest.mark.parametrize(
+    "words", [["companies", "remove-product", "c", "a"], ["consents", "revoke", "c", "a"]]
+)
+def test_a_removal_that_codat_refuses_says_what_holds_and_what_to_do(hub, api, words):
+    detail = "Codat refuses the API key. The revocation is recorded. Repeat the request."
+    api.before = lambda *_: refused(502, detail, correlation_id="c-1")
+    answer = hub(*words, "--reason", "asked", "--yes")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert answer.stderr.splitlines() == [
+        f"✗ {detail} (Codat's correlation id: c-1)",
+        "Give the same command again in a while: it finishes what was begun.",
+    ]
+
+
 def test_a_revocation_needs_a_reason(hub, api, company):
     assert hub("consents", "revoke", company, "a", "--yes").exit_code == 2
     assert api.sent("DELETE") == []
