@@ -206,7 +206,7 @@ def call_failed(error: errors.CallFailed) -> Response[str]:
     return problem(
         status,
         name,
-        " ".join([detail, *said, *_notes(error)]),
+        " ".join([detail, *_notes(error), *said]),
         retry_after=wait,
         correlation_id=error.correlation_id,
     )

@@ -173,11 +173,13 @@ class TestConsent:
         codat.portal("/faults", path=f"products/{name}", method="DELETE", times=1, **fault)
         answered, body = call("DELETE", path, query={"reason": "asked"})
         assert (answered, at_codat(codat, company)) == (status, [name])
-        assert (
+        ours, _, theirs = body["detail"].partition(" Codat said: ")
+        assert ours.endswith(
             "The revocation is recorded, and no refresh is asked for from now on. Codat may still "
             "have the product: repeat the request when the cause is mended, or leave it to the "
             "nightly reconcile."
-        ) in body["detail"]
+        )
+        assert bool(theirs) is (status == 502)
         assert call("GET", f"/companies/{company}/consents")[1]["consents"][0]["revoked_at"]
         assert call("DELETE", path, query={"reason": "asked"})[0] == 200
         assert at_codat(codat, company) == []

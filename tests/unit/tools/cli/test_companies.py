@@ -191,6 +191,12 @@ def test_no_consents_yet_says_how_to_record_one(hub, api, company):
     assert f"tools/hub consents grant {company} PRODUCT --by EMAIL --env local" in answer.stderr
 
 
+def test_consents_of_a_company_that_there_is_not_are_no_empty_list(hub, api):
+    answer = hub("consents", "list", "nobody")
+    assert (answer.exit_code, "has no company nobody" in answer.stderr) == (1, True)
+    assert "consents grant" not in answer.stderr
+
+
 @pytest.mark.parametrize(
     "words", [["companies", "remove-product", "{}", "a"], ["consents", "revoke", "{}", "a"]]
 )
