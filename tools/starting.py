@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,9 +15,11 @@ INTERRUPTED: Final = 130  # as a shell reports SIGINT
 def importing() -> Iterator[None]:
     """End the process at the first Ctrl-C in this block: no traceback, exit code 130.
 
-    Where it means something else already, as in a program started with it ignored, it stays so.
+    Where it means something else already, as in a program started with it ignored, it stays so,
+    and in another thread, which Ctrl-C does not reach.
     """
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
     signal.signal(signal.SIGINT, _end)

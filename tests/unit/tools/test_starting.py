@@ -4,11 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.template import ROOT
 from tools import build
+from tools.starting import importing
 
 STILL_IMPORTING = """
 import time
@@ -53,6 +55,20 @@ def test_ctrl_c_while_it_is_importing_ends_a_program_without_a_traceback(program
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.default_int_handler])
+def test_what_ctrl_c_means_is_as_before_once_all_is_imported(handler):
+    signal.signal(signal.SIGINT, handler)
+    with importing():
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert ignored is (handler is signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_another_thread_may_import_too():
+    with ThreadPoolExecutor() as threads:
+        threads.submit(importing().__enter__).result()
 
 
 def test_ctrl_c_in_the_middle_of_a_build_leaves_no_traceback_either(monkeypatch):
