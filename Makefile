@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 
 .PHONY: help
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): tools/requirements.txt tools/setup.sh
 	@sh tools/setup.sh

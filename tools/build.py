@@ -4,17 +4,20 @@
 module again at every cold start; hash-based bytecode is valid whatever the date.
 """
 
-import fcntl
-import hashlib
-import os
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
+from tools.starting import INTERRUPTED, importing
 
-from tools.samconfig import ROOT, deployment
+with importing():
+    import fcntl
+    import hashlib
+    import os
+    import subprocess
+    import sys
+    from collections.abc import Iterable, Iterator
+    from contextlib import contextmanager
+    from pathlib import Path
+    from typing import Final
+
+    from tools.samconfig import ROOT, deployment
 
 ENVIRONMENTS: Final = ("local", "dev", "test", "staging", "prod")
 SOURCES: Final = (
@@ -121,6 +124,8 @@ def main() -> None:
     except BuildError as error:
         print(log.read_text())
         raise SystemExit(f"Build failed: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None  # half a build has no fingerprint: it is built anew
     print(f"{'Built' if built else 'Up to date:'} {build_dir(environment).relative_to(ROOT)}")
 
 

@@ -2,26 +2,29 @@
 
 from typing import Any
 
-import typer
-from botocore.exceptions import BotoCoreError, ClientError
-from typer.core import TyperGroup
+from tools.starting import INTERRUPTED, importing
 
-from codat_hub.adapters.signing_secret_store import MalformedSecret
-from codat_hub.errors import Unavailable
-from tools.cli import (
-    companies,
-    consents,
-    freshness,
-    migrations,
-    products,
-    reconcile,
-    refresh,
-    replay,
-    secrets,
-    status,
-)
-from tools.cli.failures import INTERRUPTED, Failure
-from tools.cli.output import show_failure
+with importing():
+    import typer
+    from botocore.exceptions import BotoCoreError, ClientError
+    from typer.core import TyperGroup
+
+    from codat_hub.adapters.signing_secret_store import MalformedSecret
+    from codat_hub.errors import Unavailable
+    from tools.cli import (
+        companies,
+        consents,
+        freshness,
+        migrations,
+        products,
+        reconcile,
+        refresh,
+        replay,
+        secrets,
+        status,
+    )
+    from tools.cli.failures import Failure
+    from tools.cli.output import show_failure
 
 _ABOUT = (
     "Operate a Codat Hub: local, dev, test, staging or prod.\n\n"
@@ -30,7 +33,15 @@ _ABOUT = (
 )
 
 
-class Hub(TyperGroup):
+class Group(TyperGroup):
+    """Lists its commands with all that each says of itself, wrapped, never cut."""
+
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.help or "") for name, one in self.commands.items()])
+
+
+class Hub(Group):
     """Ends every failure with its sentence and exit code, and Ctrl-C with how to go on."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -56,17 +67,18 @@ app = typer.Typer(
     help=_ABOUT,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # with it long names of options are cut off, at 80 columns already
 )
-app.add_typer(products.app, name="products")
-app.add_typer(companies.app, name="companies")
-app.add_typer(consents.app, name="consents")
-app.add_typer(refresh.app, name="refresh")
+app.add_typer(products.app, name="products", cls=Group)
+app.add_typer(companies.app, name="companies", cls=Group)
+app.add_typer(consents.app, name="consents", cls=Group)
+app.add_typer(refresh.app, name="refresh", cls=Group)
 app.command("freshness")(freshness.freshness)
-app.add_typer(replay.app, name="replay")
-app.add_typer(reconcile.app, name="reconcile")
-app.add_typer(migrations.app, name="migrations")
+app.add_typer(replay.app, name="replay", cls=Group)
+app.add_typer(reconcile.app, name="reconcile", cls=Group)
+app.add_typer(migrations.app, name="migrations", cls=Group)
 app.command("status")(status.status)
-app.add_typer(secrets.app, name="secrets")
+app.add_typer(secrets.app, name="secrets", cls=Group)
 
 
 @app.callback()

@@ -65,6 +65,8 @@ def list_(
     output = Output(as_json=as_json)
     with control_api(env) as api:
         found = api.get(f"companies/{segment(company)}/consents", history=history or None)
+        if not found["consents"]:
+            api.get(f"companies/{segment(company)}")  # who does not exist has not agreed either
     empty = (
         f"{company} has agreed to nothing yet. Record a consent: "
         f"tools/hub consents grant {company} PRODUCT --by EMAIL --env {env}"

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
+from tools.starting import INTERRUPTED
+
 REFUSED: Final = 1
 USAGE: Final = 2
-INTERRUPTED: Final = 130  # as a shell reports SIGINT
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,9 @@ def freshness(
             f"See who there is: tools/hub companies list --env {env}",
         )
     if count:
-        output.note(f"{count} of a company and a product")
+        output.note(
+            f"{count} row{'s' if count > 1 else ''}, each a company and one of its products"
+        )
 
 
 def _state(one: Json) -> Text:

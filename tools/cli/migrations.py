@@ -15,6 +15,7 @@ from tools.cli.migration_progress import Progress, counted
 from tools.cli.moments import readable
 from tools.cli.options import EnvOption, JsonOption, StayOption, YesOption, YesProdOption
 from tools.cli.output import Column, Output, print_json, words
+from tools.cli.secrets import check
 from tools.cli.watching import watch as watch_until
 
 type Json = dict[str, Any]
@@ -205,7 +206,7 @@ def confirm_secret(
     output = Output(as_json=as_json)
     Leave(env, yes_prod=yes_prod).to_change(f"Accept a signing secret of {consumer}?")
     typed = hidden("Signing secret (hidden)") if sys.stdin.isatty() else sys.stdin.readline()
-    body = {"consumer_id": consumer, "secret": typed.strip()}
+    body = {"consumer_id": consumer, "secret": check(typed)}
     with control_api(env) as api:
         answer = api.post(f"migrations/{segment(migration)}/confirm-secret", body)
     output.result(answer, f"Accepted. Watch it: {_again(migration, env)}")

@@ -6,6 +6,7 @@ from typing import Final
 
 _UNITS: Final = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _AGE: Final = re.compile(r"(\d{1,6})([smhd])")
+_SAID_AGE: Final = re.compile(r" \((?:now|in \d+ [a-z]+|\d+ [a-z]+ ago)\)")
 _AGE_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -38,6 +39,11 @@ def _relative(seconds: float) -> str:
     if abs(seconds) < 1:
         return "now"
     return f"{lasting(seconds)} ago" if seconds > 0 else f"in {lasting(seconds)}"
+
+
+def without_age(text: str) -> str:
+    """Return a text without what `readable` says of how long ago, which changes by itself."""
+    return _SAID_AGE.sub("", text)
 
 
 def moment_of(text: str, now: datetime | None = None) -> datetime:

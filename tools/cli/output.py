@@ -24,6 +24,8 @@ type Pages = Iterable[list[Json]]
 
 _NO_EDGE: Final = 2000  # columns: what goes to a file or a pipe is never wrapped or cut
 _MOST_ERRORS: Final = 50
+_NARROWEST: Final = 8  # columns that a folded cell still can be read in
+_GAP: Final = 2  # columns between two of a table
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,16 @@ class Output:
 
     def facts(self, rows: Iterable[tuple[str, Any]]) -> None:
         """Print names and values below each other."""
+        facts = [(name, plain(value)) for name, value in rows]
+        if not facts or not self._fits([max(len(name) for name, _ in facts), _NARROWEST]):
+            self._lines(facts)
+            return
         table = _bare_table()
         table.show_header = False
         table.add_column(style="bold", no_wrap=True)
-        table.add_column()
-        for name, value in rows:
-            table.add_row(name, plain(value))
+        table.add_column(overflow="fold")
+        for fact in facts:
+            table.add_row(*fact)
         self._print(table)
 
     def _print(self, table: Table) -> None:
@@ -93,31 +99,58 @@ class Output:
         return count
 
     def _stream_rows(self, pages: Pages, columns: list[Column]) -> int:
-        """Print page after page as one table: a page is never narrower than those before it."""
+        """Print page after page as one table: a page is never narrower than those before it.
+
+        Where there is no room for all columns each row becomes lines, and so do all after it.
+        """
         widths = [len(column.title) for column in columns]
-        count = 0
+        count, fits = 0, True
         for page in pages:
             rows = [[plain(column.cell(item)) for column in columns] for item in page]
             if not rows:
                 continue
-            table = _bare_table()
-            table.show_header = not count
-            for number, column in enumerate(columns):
-                longest = max(row[number].cell_len for row in rows)
-                widths[number] = max(widths[number], longest)
-                table.add_column(
-                    column.title,
-                    no_wrap=column.whole,
-                    overflow="fold",
-                    justify="right" if column.right else "left",
-                    # one that may be wrapped may be narrower, too
-                    min_width=widths[number] if column.whole or not self.out.is_terminal else None,
-                )
-            for row in rows:
-                table.add_row(*row)
-            self._print(table)
+            for number in range(len(columns)):
+                widths[number] = max(widths[number], *(row[number].cell_len for row in rows))
+            fits = fits and self._fits(
+                width if column.whole else min(width, _NARROWEST)
+                for column, width in zip(columns, widths, strict=True)
+            )
+            if fits:
+                self._draw(columns, widths, rows, heading=not count)
+            else:
+                for row in rows:
+                    self._lines(zip((column.title for column in columns), row, strict=True))
+                    self.out.print()
             count += len(rows)
         return count
+
+    def _draw(
+        self, columns: list[Column], widths: list[int], rows: list[list[Text]], *, heading: bool
+    ) -> None:
+        table = _bare_table()
+        table.show_header = heading
+        for column, width in zip(columns, widths, strict=True):
+            table.add_column(
+                column.title,
+                no_wrap=column.whole,
+                overflow="fold",
+                justify="right" if column.right else "left",
+                # one that may be wrapped may be narrower, too
+                min_width=width if column.whole or not self.out.is_terminal else None,
+            )
+        for row in rows:
+            table.add_row(*row)
+        self._print(table)
+
+    def _fits(self, widths: Iterable[int]) -> bool:
+        """Tell whether columns of these widths have room beside each other, which a pipe has."""
+        needed = list(widths)
+        return not self.out.is_terminal or sum(needed) + _GAP * (len(needed) - 1) <= self.out.width
+
+    def _lines(self, facts: Iterable[tuple[str, Text]]) -> None:
+        """Print each on a line of its own, which the terminal may wrap but nobody cuts."""
+        for name, value in facts:
+            self.out.print(Text.assemble((f"{name}: ", "bold"), value), soft_wrap=True)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -181,4 +214,4 @@ def _field_line(error: FieldError) -> Text:
 
 
 def _bare_table() -> Table:
-    return Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    return Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold", pad_edge=False)

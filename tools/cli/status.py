@@ -24,7 +24,7 @@ def status(env: EnvOption, as_json: JsonOption = False) -> None:
             ("environment", found["environment"]),
             ("Codat client", _client(found["client"], env)),
             ("products", ", ".join(map(_product, found["products"])) or "none yet"),
-            ("Codat's quota", f"used up until {readable(barred)}" if barred else "left"),
+            ("Codat's quota", f"used up until {readable(barred)}" if barred else "not used up"),
             ("last reconcile", _reconcile(found["last_reconcile"], env)),
         ]
     )

@@ -8,6 +8,7 @@ from typing import Any, Final
 from rich.status import Status
 
 from tools.cli.failures import Interrupted
+from tools.cli.moments import without_age
 from tools.cli.output import Output, plain
 
 type Json = dict[str, Any]
@@ -43,7 +44,7 @@ def watch(
             line = progress(state)
             if status is not None:
                 status.update(plain(line))
-            elif line != shown:
+            elif without_age(line) != without_age(shown):
                 output.note(line)
             shown = line
             pause(wait)

@@ -8,15 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
+from tools.starting import INTERRUPTED, importing
 
-from tools.demo import control, migration, products, refresh, webhooks
-from tools.demo.hub import Hub
-from tools.demo.story import Story
-from tools.local.interruption import interrupt_once
-from tools.local.processes import StepFailed
-from tools.local.report import ConsoleReporter, show_failure
-from tools.local.stack import LocalStack, Options
+with importing():
+    from rich.console import Console
+
+    from tools.demo import control, migration, products, refresh, webhooks
+    from tools.demo.hub import Hub
+    from tools.demo.story import Story
+    from tools.local.interruption import interrupt_once
+    from tools.local.processes import StepFailed
+    from tools.local.report import ConsoleReporter, show_failure
+    from tools.local.stack import LocalStack, Options
 
 _COMPANIES: Final = 8  # a migration calls for each of them, at Codat's pace
 
@@ -48,7 +51,7 @@ def main() -> None:
         show_failure(console, error)
     except KeyboardInterrupt:
         console.print("\nInterrupted.")
-        exit_code = 130
+        exit_code = INTERRUPTED
     finally:
         local.down()
     if exit_code == 0:

@@ -3,13 +3,16 @@
 import sys
 from pathlib import Path
 
-from rich.console import Console
+from tools.starting import INTERRUPTED, importing
 
-from tools.local.interruption import interrupt_once
-from tools.local.processes import StepFailed
-from tools.local.report import ConsoleReporter, show_failure
-from tools.local.stack import DEFAULT_STATE, Description, LocalStack, Options
-from tools.samconfig import ROOT
+with importing():
+    from rich.console import Console
+
+    from tools.local.interruption import interrupt_once
+    from tools.local.processes import StepFailed
+    from tools.local.report import ConsoleReporter, show_failure
+    from tools.local.stack import DEFAULT_STATE, Description, LocalStack, Options
+    from tools.samconfig import ROOT
 
 
 def show_stack(console: Console, stack: Description, description: Path) -> None:
@@ -46,7 +49,7 @@ def main() -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         console.print("\nInterrupted; nothing that this run started was left running.")
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None
 
 
 if __name__ == "__main__":

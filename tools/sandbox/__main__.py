@@ -2,6 +2,9 @@
 
 import sys
 
-from tools.sandbox.cli import main
+from tools.starting import importing
+
+with importing():
+    from tools.sandbox.cli import main
 
 sys.exit(main(sys.argv[1:]))

@@ -165,7 +165,7 @@ def _request_reused(error: errors.RequestReused) -> Response[str]:
 
 def _wrong_client(error: errors.WrongClient) -> Response[str]:
     logger.error("wrong Codat client", cause=str(error))
-    return problem(409, "wrong-codat-client", str(error))
+    return problem(409, "wrong-codat-client", " ".join([str(error), *_notes(error)]))
 
 
 def _unavailable(error: errors.Unavailable) -> Response[str]:
@@ -189,7 +189,9 @@ def call_failed(error: errors.CallFailed) -> Response[str]:
             detail = "Codat's quota is used up."
         case errors.OutcomeUnknown() | errors.TryLater() | errors.Busy():
             status, name = 503, "codat-unavailable"
-            detail = "Codat did not do it yet. Repeat the request: what was done is kept."
+            detail = (
+                "Codat is unavailable or did not answer. Repeat the request: what was done is kept."
+            )
         case errors.Unauthorized():
             status, name = 502, "codat-key-refused"
             detail = "Codat refuses the API key. Store a valid one in the secret CodatApiKey."
@@ -205,11 +207,20 @@ def call_failed(error: errors.CallFailed) -> Response[str]:
         case _:
             status, name = 502, "codat-not-understood"
             detail = "Codat did not answer as documented."
-    said = f" Codat said: {error.error}" if error.error and error.status else ""
+    said = [f"Codat said: {error.error}"] if error.error and error.status else []
     wait = _wait(error) if status in {429, 503} else None
     return problem(
-        status, name, detail + said, retry_after=wait, correlation_id=error.correlation_id
+        status,
+        name,
+        " ".join([detail, *_notes(error), *said]),
+        retry_after=wait,
+        correlation_id=error.correlation_id,
     )
+
+
+def _notes(error: Exception) -> list[str]:
+    """Return what a use case added to a failure: what holds all the same, and what to do."""
+    return getattr(error, "__notes__", [])
 
 
 def _wait(error: errors.CallFailed) -> int:

@@ -103,6 +103,11 @@ class AssignProduct:
         except CallFailed as failure:
             if _surely_not_done(failure):
                 self._undo(before, intent, version)
+            else:
+                failure.add_note(
+                    "Whether it was added is not known; until it is, the product is `adding` and is"
+                    " not refreshed. Repeat the request, or leave it to the nightly reconcile."
+                )
             raise
 
     def _undo(self, before: Assignment, intent: Assignment, version: int) -> None:

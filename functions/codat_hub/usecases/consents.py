@@ -83,7 +83,8 @@ class Consents:
         assignment = self._pairs.copy_consent(company_id, product)
         if not covers(assignment.consent, registered) and assignment.status in _HELD:
             # it was being added while a narrower consent came
-            self._remove.finish(company_id, product, by, "the new consent does not cover it")
+            narrower = "the new consent does not cover it"
+            self._remove.finish(company_id, product, by, narrower, "The consent")
         return Recorded(consent, tuple(_warnings(consent, registered)))
 
     def revoke(self, company_id: str, product: str, reason: str, by: str) -> Revoked:
@@ -92,7 +93,9 @@ class Consents:
             allowed = f"1 to {LONGEST_REASON} printable characters"
             raise Invalid(Problem("reason", "say why it is revoked", cut(reason), allowed))
         consent = self._record_revocation(company_id, product, reason, by)
-        assignment = self._remove.finish(company_id, product, by, f"consent revoked: {reason}")
+        assignment = self._remove.finish(
+            company_id, product, by, f"consent revoked: {reason}", "The revocation"
+        )
         return Revoked(consent, assignment)
 
     def _record(self, company_id: str, product: Product, grant: Grant, by: str) -> Consent:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.errors import NotFound, NotUnderstood
+from codat_hub.errors import CallFailed, NotFound, NotUnderstood, WrongClient
 from codat_hub.telemetry import logger
 from codat_hub.usecases.pairs import TRIES, contended
 
@@ -51,12 +51,25 @@ class RemoveProduct:
                 return intent
         raise contended()
 
-    def finish(self, company_id: str, product: str, by: str, reason: str) -> Assignment:
-        """Remove it whatever a migration does: for a consent that is gone."""
+    def finish(
+        self, company_id: str, product: str, by: str, reason: str, recorded: str = "The removal"
+    ) -> Assignment:
+        """Remove it whatever a migration does: for a consent that is gone.
+
+        A failure at Codat carries a note that what was `recorded` holds all the same.
+        """
         self.stop(company_id, product, by, reason)
-        self._pairs.check_client()
-        looked_at = self._pairs.now()
-        self._take_away(company_id, product)
+        try:
+            self._pairs.check_client()
+            looked_at = self._pairs.now()
+            self._take_away(company_id, product)
+        except (CallFailed, WrongClient) as failure:
+            failure.add_note(
+                f"{recorded} is recorded, and no refresh is asked for from now on. Codat may still"
+                " have the product: repeat the request when the cause is mended, or leave it to"
+                " the nightly reconcile."
+            )
+            raise
         for _ in range(TRIES):
             current, version = self._pairs.assignments.get(company_id, product)
             if current.status is not Status.REMOVING:

@@ -160,6 +160,30 @@ class TestConsent:
             (1, CALLER, None),
         ]
 
+    @pytest.mark.parametrize(
+        ("fault", "status"), [({"status": 403}, 502), ({"reset": "before"}, 503)]
+    )
+    def test_a_revocation_that_codat_refuses_is_recorded_and_says_so(
+        self, call, codat, registered, company, products, fault, status
+    ):
+        name = registered[0]
+        path = f"/companies/{company}/consents/{name}"
+        call("PUT", path, a_grant(products, name))
+        assert call("PUT", f"/companies/{company}/products/{name}")[0] == 200
+        codat.portal("/faults", path=f"products/{name}", method="DELETE", times=1, **fault)
+        answered, body = call("DELETE", path, query={"reason": "asked"})
+        assert (answered, at_codat(codat, company)) == (status, [name])
+        ours, _, theirs = body["detail"].partition(" Codat said: ")
+        assert ours.endswith(
+            "The revocation is recorded, and no refresh is asked for from now on. Codat may still "
+            "have the product: repeat the request when the cause is mended, or leave it to the "
+            "nightly reconcile."
+        )
+        assert bool(theirs) is (status == 502)
+        assert call("GET", f"/companies/{company}/consents")[1]["consents"][0]["revoked_at"]
+        assert call("DELETE", path, query={"reason": "asked"})[0] == 200
+        assert at_codat(codat, company) == []
+
     def test_a_consent_to_another_text_is_recorded_and_told(
         self, call, registered, company, products
     ):
@@ -324,7 +348,8 @@ class TestCompanies:
         path = f"/companies/{company}/products/{name}"
         call("PUT", f"/companies/{company}/consents/{name}", a_grant(products, name))
         codat.portal("/faults", path=f"products/{name}", method="PUT", reset="after", times=1)
-        assert call("PUT", path)[0] == 503
+        unknown, body = call("PUT", path)
+        assert (unknown, "Whether it was added is not known" in body["detail"]) == (503, True)
         answer = call("DELETE", path)
         assert (answer[0], answer[1]["status"]) == (202, "removing")
         assert 1 <= int(answer.headers["Retry-After"][0]) <= 60
@@ -340,8 +365,10 @@ def test_the_example_event_is_answered(module):
 
 class TestProblems:
     def test_another_client_than_the_bound_one_changes_nothing(
-        self, call, module, codat, monkeypatch, registered, company
+        self, call, module, codat, monkeypatch, registered, company, products
     ):
+        consent = f"/companies/{company}/consents/{registered[0]}"
+        call("PUT", consent, a_grant(products, registered[0]))
         before = codat.client.get("/companies").json()["totalResults"]
         monkeypatch.setenv("CODAT_CLIENT_ID", "11111111-2222-3333-4444-555555555555")
         monkeypatch.delitem(sys.modules, MODULE)
@@ -349,6 +376,8 @@ class TestProblems:
         status, body = call("POST", "/companies", {"name": "Nobody"})
         assert (status, body["type"]) == (409, "urn:codat-hub:problem:wrong-codat-client")
         assert body["detail"].count("Store the API key") == 1
+        status, body = call("DELETE", consent, query={"reason": "asked"})
+        assert (status, "The revocation is recorded" in body["detail"]) == (409, True)
         assert codat.client.get("/companies").json()["totalResults"] == before
 
     @pytest.mark.parametrize(

@@ -136,6 +136,13 @@ def test_a_run_from_start_to_rollback(hub, world):
     assert (back.exit_code, world.codat_now()) == (0, before), back.output
 
 
+@pytest.mark.parametrize("typed", ["", "\n", "not-a-secret\n"])
+def test_what_is_no_signing_secret_is_not_sent_and_says_where_it_is_found(hub, typed):
+    shown = hub("confirm-secret", "m-nobody", "consumer", stdin=typed)
+    assert (shown.exit_code, "Copy it from the endpoint" in shown.stderr) == (2, True)
+    assert "not-a-secret" not in shown.output
+
+
 def test_a_run_that_is_cancelled_before_it_has_changed_anything_is_no_failure(hub, world):
     hub("start", *PRODUCT, "--no-watch")
     world.executions.queue.clear()

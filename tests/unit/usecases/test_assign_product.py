@@ -125,8 +125,9 @@ def test_a_pair_under_migration_is_left_alone(world):
 def test_a_refused_add_leaves_nothing_behind(world, failure):
     world.agree()
     world.codat.failures = [(failure, False)]
-    with pytest.raises(type(failure)):
+    with pytest.raises(type(failure)) as failed:
         world.add()
+    assert not getattr(failed.value, "__notes__", ())
     assert world.status is Status.ABSENT
     assert world.add().status is Status.ASSIGNED
 
@@ -140,8 +141,9 @@ def test_a_refused_add_leaves_nothing_behind(world, failure):
 def test_an_add_of_unknown_outcome_is_finished_by_repeating_it(world, failure, happened):
     world.agree()
     world.codat.failures = [(failure, happened)]
-    with pytest.raises(type(failure)):
+    with pytest.raises(type(failure)) as failed:
         world.add()
+    assert "Whether it was added is not known" in failed.value.__notes__[-1]
     assert world.status is Status.ADDING
     assert world.add().status is Status.ASSIGNED
     assert world.held == {"product-a"}
@@ -244,8 +246,9 @@ class TestRemoving:
         world.agree()
         world.add()
         world.codat.failures = [(OutcomeUnknown("cut"), happened)]
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknown) as failed:
             world.remove()
+        assert failed.value.__notes__[-1].startswith("The removal is recorded, and no refresh")
         assigned, _ = world.assignments.get(COMPANY, "product-a")
         assert not assigned.may_be_read(PRODUCT)
         assert world.refreshes.cancelled

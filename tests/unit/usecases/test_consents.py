@@ -121,8 +121,10 @@ def test_a_revocation_counts_at_once_although_codat_cannot_be_told_yet(office, f
         office.codat.failures = [(OutcomeUnknown("cut"), False)]
     else:
         office.client_fault = WrongClient("another client")
-    with pytest.raises((OutcomeUnknown, WrongClient)):
+    with pytest.raises((OutcomeUnknown, WrongClient)) as failed:
         office.revoke()
+    (note,) = failed.value.__notes__
+    assert note.startswith("The revocation is recorded, and no refresh is asked for from now on.")
     assignment, _ = office.assignments.get(COMPANY, "product-a")
     assert not assignment.may_be_read(PRODUCT)
     assert office.refreshes.cancelled

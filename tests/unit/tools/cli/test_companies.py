@@ -191,6 +191,12 @@ def test_no_consents_yet_says_how_to_record_one(hub, api, company):
     assert f"tools/hub consents grant {company} PRODUCT --by EMAIL --env local" in answer.stderr
 
 
+def test_consents_of_a_company_that_there_is_not_are_no_empty_list(hub, api):
+    answer = hub("consents", "list", "nobody")
+    assert (answer.exit_code, "has no company nobody" in answer.stderr) == (1, True)
+    assert "consents grant" not in answer.stderr
+
+
 @pytest.mark.parametrize(
     "words", [["companies", "remove-product", "{}", "a"], ["consents", "revoke", "{}", "a"]]
 )
@@ -202,6 +208,20 @@ def test_a_removal_is_repeated_until_it_is_sure(hub, api, company, words):
     answer = hub(*(word.format(company) for word in words), *reason, "--yes", "--json")
     assert json.loads(answer.stdout)["status"] == "absent"
     assert len(api.sent("DELETE")) == 4
+
+
+@pytest.mark.parametrize(
+    "words", [["companies", "remove-product", "c", "a"], ["consents", "revoke", "c", "a"]]
+)
+def test_a_removal_that_codat_refuses_says_what_holds_and_what_to_do(hub, api, words):
+    detail = "Codat refuses the API key. The revocation is recorded. Repeat the request."
+    api.before = lambda *_: refused(502, detail, correlation_id="c-1")
+    answer = hub(*words, "--reason", "asked", "--yes")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert answer.stderr.splitlines() == [
+        f"✗ {detail} (Codat's correlation id: c-1)",
+        "Give the same command again in a while: it finishes what was begun.",
+    ]
 
 
 def test_a_revocation_needs_a_reason(hub, api, company):

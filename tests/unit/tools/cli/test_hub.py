@@ -39,11 +39,26 @@ def test_every_command_has_help_and_needs_an_environment(words):
     assert (told.exit_code, "--env" in told.output) == (0, True)
     options = [["--by", "o"], ["--reason", "r"]]
     needed = [word for option in options if option[0] in told.output for word in option]
-    arguments = ["a"] * told.output.splitlines()[1].count("{")
+    arguments = ["a"] * told.output.splitlines()[0].count("{")
     asked = CliRunner().invoke(app, [*words, *arguments, *needed])
     assert asked.exit_code == 2
     assert "'--env'" in asked.output
     assert "HUB_ENV" in asked.output
+
+
+@pytest.mark.parametrize("columns", [20, 80])
+@pytest.mark.parametrize(
+    "words", [[], *([name] for name in COMMANDS if [name] not in EVERY), *EVERY], ids=" ".join
+)
+def test_help_is_whole_however_narrow_the_terminal_is(words, columns):
+    told = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": str(columns)}).output
+    command = typer.main.get_command(app)
+    for word in words:
+        command = command.commands[word]
+    said = [command.help, *(one.help for one in getattr(command, "commands", {}).values())]
+    options = [name for one in command.params for name in one.opts if name.startswith("-")]
+    for text in said + options:
+        assert "".join(text.split()) in "".join(told.split())
 
 
 @pytest.mark.parametrize("words", [["nope"], ["companies", "nope"], ["companies", "list", "--x"]])

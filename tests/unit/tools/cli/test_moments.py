@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tools.cli.moments import moment_of, readable
+from tools.cli.moments import moment_of, readable, without_age
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 
@@ -36,6 +36,7 @@ def in_london(monkeypatch):
 )
 def test_a_time_is_shown_in_the_local_zone_and_relative(iso, shown):
     assert readable(iso, NOW) == shown
+    assert without_age(f"since {shown}, and on") == f"since {shown.partition(' (')[0]}, and on"
 
 
 @pytest.mark.parametrize(

@@ -98,23 +98,82 @@ def test_a_customers_name_cannot_drive_the_terminal(capsys):
     assert "\x1b" not in out
 
 
-def test_a_terminal_gets_ids_whole_and_wraps_the_rest(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
-    screen = Terminal()
-    monkeypatch.setattr("sys.stdout", screen)
-    monkeypatch.setenv("COLUMNS", "60")
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("NO_COLOR", "1")
-    row = {"id": "5b0f9c1e-7a54-4d0c-9f35-2f7d3f7c1a10", "name": "Bakery " * 9, "products": ["a"]}
+    @property
+    def lines(self):
+        return re.sub(r"\x1b\[\d*m", "", self.getvalue()).splitlines()
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """Put a terminal of so many columns before what is printed."""
+
+    def of(columns):
+        terminal = Terminal()
+        monkeypatch.setattr("sys.stdout", terminal)
+        for name, value in {"COLUMNS": columns, "TERM": "xterm", "NO_COLOR": 1}.items():
+            monkeypatch.setenv(name, str(value))
+        return terminal
+
+    return of
+
+
+def a_row(**members):
+    return {
+        "id": "5b0f9c1e-7a54-4d0c-9f35-2f7d3f7c1a10",
+        "name": "Bakery " * 9,
+        "products": ["a"],
+    } | members
+
+
+def test_a_terminal_gets_ids_whole_and_wraps_the_rest(screen):
+    terminal, row = screen(60), a_row()
     Output(as_json=False).table([[row]], COLUMNS, "")
-    lines = re.sub(r"\x1b\[\d*m", "", screen.getvalue()).splitlines()
-    assert row["id"] in lines[1]
-    assert max(map(len, lines)) <= 60
-    assert " ".join(line[38:] for line in lines).count("Bakery") == 9
-    assert "\x1b[3" not in screen.getvalue()
+    assert row["id"] in terminal.lines[1]
+    assert max(map(len, terminal.lines)) <= 60
+    assert " ".join(line[38:] for line in terminal.lines).count("Bakery") == 9
+    assert "\x1b[3" not in terminal.getvalue()
+
+
+@pytest.mark.parametrize("columns", [1, 10, 38, 54])
+def test_where_columns_have_no_room_each_row_becomes_lines_and_nothing_is_lost(screen, columns):
+    terminal, row = screen(columns), a_row(name="Bakery [1] & café")
+    count = Output(as_json=False).table([[row], [row]], COLUMNS, "")
+    record = [f"company: {row['id']}", "name: Bakery [1] & café", "products: a", ""]
+    assert (count, terminal.lines) == (2, record * 2)
+
+
+def test_a_table_that_a_later_page_makes_too_wide_goes_on_in_lines(screen):
+    terminal, short = screen(55), a_row(id="short", name="Bakery")
+    Output(as_json=False).table([[short], [a_row(products="p" * 40)], [short]], COLUMNS, "")
+    assert terminal.lines[0].split() == ["company", "name", "products"]
+    assert terminal.lines[1].split() == ["short", "Bakery", "a"]
+    assert "products: " + "p" * 40 in terminal.lines
+    assert terminal.lines[-4:] == ["company: short", "name: Bakery", "products: a", ""]
+
+
+@pytest.mark.parametrize("columns", [1, 12, 20, 40])
+def test_facts_are_whole_however_narrow_the_terminal_is(screen, columns):
+    terminal, identifier = screen(columns), a_row()["id"]
+    Output(as_json=False).facts([("reconcile", identifier), ("mended", 3)])
+    shown = "".join(terminal.lines).replace(" ", "")
+    assert (identifier in shown, "mended" in shown, "3" in shown) == (True, True, True)
+
+
+@pytest.mark.parametrize(("columns", "terminal"), [("1", "xterm"), ("0", "dumb"), ("x", "")])
+def test_a_pipe_is_as_wide_as_it_needs_whatever_the_variables_say(
+    monkeypatch, capsys, columns, terminal
+):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", terminal)
+    row = a_row()
+    _, out, _ = table(capsys, [[row]])
+    Output(as_json=False).facts([("reconcile", row["id"])])
+    assert len(out.splitlines()) == 2
+    assert capsys.readouterr().out == f"reconcile  {row['id']}\n"
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "-"), ([], "-"), ("", "-"), (0, "0"),

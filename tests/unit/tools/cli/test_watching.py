@@ -34,6 +34,14 @@ def test_it_ends_with_the_last_state_and_each_change_is_one_line(pauses, capsys)
     assert len(pauses) == 4
 
 
+def test_a_time_that_only_grows_older_is_no_change(pauses, capsys):
+    at = ["(now)", "(1 s ago)", "(2 min ago)", "(3 days ago)", "(in 2 h)"]
+    watched(
+        [{"status": f"waits since 2026-11-22 16:58 {age}"} for age in at] + [{"status": "done"}]
+    )
+    assert capsys.readouterr().err == "waits since 2026-11-22 16:58 (now)\n"
+
+
 def test_it_asks_less_often_the_longer_it_takes(pauses):
     watched([{"status": "running"}] * 40 + [{"status": "done"}])
     assert pauses == sorted(pauses)
