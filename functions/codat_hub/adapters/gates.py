@@ -21,7 +21,7 @@ _KEY: Final = ItemKey(CODAT, "GATE")
 class Gates:
     """The item: `breaker` `{cause, opened_at, probe_at, refused}`, `calls` `[[second, count]]`,
 
-    `quota` `{limit, remaining, resets_at, noted_at}`, `reservation` `[calls, until]`.
+    `quota` `{limit, remaining, resets_at, noted_at}`, `reservations` by whom `[calls, until]`.
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -35,7 +35,7 @@ class Gates:
             _breaker(item.get("breaker")),
             Pace(calls),
             _quota(item.get("quota")),
-            _reservation(item.get("reservation")),
+            {who: _reservation(row) for who, row in item.get("reservations", {}).items()},
         )
         return gate, stored.version
 
@@ -45,7 +45,7 @@ class Gates:
 
 
 def _item(gate: Gate) -> dict[str, Any]:
-    breaker, quota, reserved = gate.breaker, gate.quota, gate.reservation
+    breaker, quota = gate.breaker, gate.quota
     return {
         "breaker": {
             "cause": breaker.cause and breaker.cause.value,
@@ -61,7 +61,9 @@ def _item(gate: Gate) -> dict[str, Any]:
             "resets_at": spell(quota.resets_at),
             "noted_at": spell(quota.noted_at),
         },
-        "reservation": reserved and [reserved.calls, spell(reserved.until)],
+        "reservations": {
+            who: [one.calls, spell(one.until)] for who, one in gate.reservations.items()
+        },
     }
 
 
@@ -87,7 +89,5 @@ def _quota(item: Mapping[str, Any] | None) -> KnownQuota | None:
     )
 
 
-def _reservation(spelt: list[Any] | None) -> Reservation | None:
-    if spelt is None:
-        return None
-    return Reservation(int(spelt[0]), datetime.fromisoformat(spelt[1]))
+def _reservation(row: list[Any]) -> Reservation:
+    return Reservation(int(row[0]), datetime.fromisoformat(row[1]))

@@ -286,7 +286,7 @@ class _Work:
         except Unavailable:
             raise
         except RateLimited as limit:
-            logger.warning("reconcile waits for Codat's quota", reconcile_id=run.reconcile_id)
+            logger.warning("reconcile waits", reconcile_id=run.reconcile_id, cause=str(limit))
             return run.waiting(limit.retry_at or now())
         except (WrongClient, *_LASTING) as refusal:
             logger.error("reconcile failed", reconcile_id=run.reconcile_id, cause=str(refusal))
