@@ -9,9 +9,11 @@ import pytest
 from moto import mock_aws
 
 from codat_hub.adapters.codat import transport
+from codat_hub.adapters.gates import Gates
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.reconcile_runs import ReconcileRuns
 from codat_hub.adapters.state_table import StateTable
+from codat_hub.domain.gate import RECONCILE
 from codat_hub.domain.reconcile_run import Status
 from tests.component.conftest import create_table
 from tests.component.reconciling import API, KEY, PRODUCTS, Codats
@@ -95,6 +97,7 @@ def test_the_nightly_message_begins_a_run_and_works_it_off(module, table, capsys
     (run,) = runs(table)
     assert (run.status, run.requested_by) == (Status.COMPLETE, "schedule")
     assert run.counts["companies"] == 20
+    assert Gates(table).get()[0].reservations.keys() == {RECONCILE}
     metrics = emitted(capsys)
     assert metrics["reconcile_complete", None] == 1
     assert metrics["reconcile_unsafe", None] == run.unsafe > 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from codat_hub.domain.breaker import Breaker
+from codat_hub.domain.breaker import PROBE_EVERY, Breaker, Cause
 from codat_hub.domain.pace import (
     PER_SECOND,
     RECONCILE_LEAST,
@@ -131,6 +131,14 @@ class Gate:
             if self.quota is not None and _near(self.quota, heard)
             else replace(self, quota=heard)
         )
+
+
+def shut(now: datetime) -> Gate:
+    """Take the place of a gate that cannot be read: one probe finds out how things stand.
+
+    By then the calls that it had counted are out of the window.
+    """
+    return Gate(Breaker(Cause.RATE_LIMITED, now, now + PROBE_EVERY))
 
 
 def _near(known: KnownQuota, heard: KnownQuota) -> bool:

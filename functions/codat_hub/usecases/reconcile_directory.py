@@ -15,12 +15,14 @@ from codat_hub.domain.freshness import Freshness, freshness, untold
 from codat_hub.domain.product import Kind as ProductKind
 from codat_hub.domain.read_state import ReadState
 from codat_hub.domain.reconcile_run import Phase, Stepped
+from codat_hub.errors import Unreadable
 from codat_hub.usecases.reconcile import Finding, Found, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from codat_hub.domain.company import Company
+    from codat_hub.domain.found import Found as Held
     from codat_hub.domain.observed import ObservedStatus
     from codat_hub.domain.product import Product
     from codat_hub.domain.reconcile_run import Run
@@ -53,7 +55,7 @@ class Assignments(Protocol):
 class ReadStates(Protocol):
     def get_many(
         self, pairs: Iterable[tuple[str, str | None]]
-    ) -> dict[tuple[str, str | None], ReadState]: ...
+    ) -> Held[tuple[str, str | None], ReadState]: ...
     def of_company(self, company_id: str) -> list[ReadState]: ...
 
 
@@ -155,7 +157,10 @@ class CheckDirectory:
             statuses = patiently(run, partial(self.codat.statuses, company_id))
             if statuses is None:
                 continue
-            states = self.read_states.of_company(company_id)
+            try:
+                states = self.read_states.of_company(company_id)
+            except Unreadable:
+                continue  # some webhook may have told; nobody knows
             missing = untold(statuses, states, self.now())
             for one in products:
                 if drift := self._missing(one, missing):
@@ -176,6 +181,8 @@ class CheckDirectory:
         }
         states = self.read_states.get_many(assigned)
         for pair, assignment in assigned.items():
+            if pair in states.unreadable:
+                continue
             company_id, name = pair
             state = states.get(pair, ReadState())
             yield freshness(assignment, linked[company_id], products[name], state, self.now())

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.domain.gate import MIGRATION, RECONCILE
-from codat_hub.errors import RateLimited, Unavailable
+from codat_hub.errors import RateLimited, Unavailable, Unreadable
 from codat_hub.usecases.wake_company import TRIES
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ class ReserveCalls:
         Repeat it before `until` to keep them; what nobody repeats ends by itself.
         """
         for _ in range(TRIES):
-            gate, version = self.gates.get()
+            try:
+                gate, version = self.gates.get()
+            except Unreadable:
+                return  # nobody else calls: the dispatcher shuts such a gate within a minute
             reserved = gate.reserving(MIGRATION, calls, until)
             if reserved == gate or self.gates.put(reserved, version):
                 return
