@@ -256,6 +256,18 @@ def test_news_of_a_later_event_is_not_undone_by_an_older_list(in_step):
     assert of_companies(in_step, run) == []
 
 
+def test_a_mend_that_meets_what_cannot_be_read_leaves_it_and_the_run_goes_on(in_step):
+    gone = first(in_step, "invoice-finance")
+    del in_step.codat.companies[gone.id]
+    in_step.table.spoil(ItemKey(f"COMPANY#{gone.id}", "PRODUCT#invoice-finance"), status="paused")
+
+    run = in_step.run()
+
+    assert run.status is RunStatus.COMPLETE
+    (drift,) = of_companies(in_step, run)
+    assert (drift.kind, drift.mended, drift.company_id) == (Kind.COMPANY_GONE, False, gone.id)
+
+
 def test_a_deleted_company_is_marked_and_its_products_are_absent(in_step):
     gone = first(in_step, "invoice-finance")
     del in_step.codat.companies[gone.id]
@@ -376,6 +388,7 @@ class TestWebhooksThatNeverCame:
         assert set(self.missing(in_step, run)) == late - {entry, assignment, reads, other}
         assert {one.kind for one in of_companies(in_step, run)} == {Kind.WEBHOOK_MISSING}
         assert [in_step.table.items[key] for key in keys] == before
+        assert self.asked(in_step) == len(late) - 4
 
     def test_companies_late_by_their_cadence_are_asked_about_and_no_others(self, in_step, late):
         run = in_step.run()

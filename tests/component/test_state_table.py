@@ -367,6 +367,13 @@ class TestWhatCannotBeRead:
         with pytest.raises(Unreadable, match="COMPANY#c1 / REFRESH#TICKET#a"):
             tickets.get("c1", "a")
 
+    def test_an_earlier_reconcile_does_not_hide_the_others(self, table):
+        runs = ReconcileRuns(table)
+        for name in ("20261121-1", "20261122-1"):
+            assert runs.put(Run(name, "ann", NOW), 0)
+        table.put(ItemKey("RECONCILE#20261121-1", "RUN"), {}, 1, Listed("RECONCILES", "20261121-1"))
+        assert [one.reconcile_id for one in runs.latest()] == ["20261122-1"]
+
     def test_a_gate_is_replaced_whatever_it_was(self, table):
         gates = Gates(table)
         table.put(ItemKey("CODAT", "GATE"), {"calls": "many"}, 0)

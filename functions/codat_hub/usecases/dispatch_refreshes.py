@@ -99,9 +99,8 @@ class DispatchRefreshes:
 
     def _products(self, before: Dispatched) -> list[str | None]:
         """Those registered now, and those whose tickets may still be open; None: client-level."""
-        registered = self.registry.products()
-        custom = [name for name, one in registered.items() if one.kind is Kind.CUSTOM]
-        return [None, *sorted({*custom, *registered.unreadable, *before.products})]
+        registered = [n for n, one in self.registry.products().items() if one.kind is Kind.CUSTOM]
+        return [None, *sorted({*registered, *before.products})]
 
     def _due(self, product: str | None, now: datetime, limit: int) -> list[ports.Pair]:
         if product in self.registry.products().unreadable:
@@ -113,15 +112,11 @@ class DispatchRefreshes:
     ) -> tuple[str, ...]:
         """Remember a product until it is neither registered nor has an open ticket."""
         registered = self.registry.products()
-
-        def known(product: str) -> bool:
-            return product in registered or product in registered.unreadable
-
         return tuple(
             product
             for product, queue in zip(products, queues, strict=True)
             if product is not None
-            and (known(product) or queue or self.tickets.due(product, _never(self.now()), 1))
+            and (product in registered or queue or self.tickets.due(product, _never(self.now()), 1))
         )
 
     def _chosen(

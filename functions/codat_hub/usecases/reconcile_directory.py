@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from codat_hub.domain.company import Company
-    from codat_hub.domain.found import Found as Held
     from codat_hub.domain.observed import ObservedStatus
     from codat_hub.domain.product import Product
     from codat_hub.domain.reconcile_run import Run
@@ -55,7 +54,7 @@ class Assignments(Protocol):
 class ReadStates(Protocol):
     def get_many(
         self, pairs: Iterable[tuple[str, str | None]]
-    ) -> Held[tuple[str, str | None], ReadState]: ...
+    ) -> dict[tuple[str, str | None], ReadState]: ...
     def of_company(self, company_id: str) -> list[ReadState]: ...
 
 
@@ -154,13 +153,13 @@ class CheckDirectory:
             if one.overdue:
                 late.setdefault(one.company_id, []).append(one)
         for company_id, products in late.items():
-            statuses = patiently(run, partial(self.codat.statuses, company_id))
-            if statuses is None:
-                continue
             try:
                 states = self.read_states.of_company(company_id)
             except Unreadable:
-                continue  # some webhook may have told; nobody knows
+                continue  # what webhooks have told nobody knows
+            statuses = patiently(run, partial(self.codat.statuses, company_id))
+            if statuses is None:
+                continue
             missing = untold(statuses, states, self.now())
             for one in products:
                 if drift := self._missing(one, missing):
@@ -181,8 +180,6 @@ class CheckDirectory:
         }
         states = self.read_states.get_many(assigned)
         for pair, assignment in assigned.items():
-            if pair in states.unreadable:
-                continue
             company_id, name = pair
             state = states.get(pair, ReadState())
             yield freshness(assignment, linked[company_id], products[name], state, self.now())

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.adapters.codat.observer import Observer
-from codat_hub.domain.gate import MIGRATION, RECONCILE
+from codat_hub.domain.gate import MIGRATION, RECONCILE, Gate
+from codat_hub.domain.pace import Pace
 from codat_hub.errors import RateLimited
 from codat_hub.usecases.reserve_calls import ReserveCalls, ReserveForReconcile
 from tests.refresh_histories import silence
@@ -139,13 +140,38 @@ def test_beside_a_migration_at_its_usual_pace_all_three_stay_within_it(busy):
 
 @pytest.mark.parametrize("begin", [60, 70, 100])
 def test_beside_a_migration_at_its_fastest_it_slows_down_and_stays_below_codats(busy, begin):
-    reconcile, migration = Reconcile(busy, steps=60), Migration(busy, 14, chunks=4)
+    reconcile, migration = Reconcile(busy, steps=60), Migration(busy, 14, chunks=12)
     busy.at(START + 90 * SECOND, migration.chunk)
     busy.at(START + begin * SECOND, reconcile.call)
     run(busy, 30)
     assert busiest_minute(all_calls(busy, reconcile, migration)) < CODATS
+    beside = [call for call in reconcile.calls if call < migration.calls[-1]]
+    assert len(beside) > 300  # it does not stand still either
     assert len(reconcile.calls) >= 1200
     assert len(busy.codat.accepted) == 2000
+
+
+def test_what_was_called_before_refreshes_made_room_is_waited_for(world):
+    reserve = ReserveForReconcile(world.gates, world.now)
+    just_now = int(world.clock.timestamp())
+    world.gates.put(Gate(pace=Pace(((just_now - 20, 300), (just_now, 500)))), 0)
+    with pytest.raises(RateLimited) as wait:
+        reserve()
+    assert wait.value.retry_at == world.clock + 41 * SECOND
+    assert world.gates.get()[0].ceiling(world.clock) == 570
+    world.clock = wait.value.retry_at
+    assert reserve() == 5
+
+
+def test_it_makes_room_for_a_migration_and_takes_it_back(world):
+    reserve = ReserveForReconcile(world.gates, world.now)
+    for a_second, own, left in ((8, 5, 90), (9, 1, 270), (14, 1, 60)):
+        ReserveCalls(world.gates)(60 * a_second, world.clock + MINUTE)
+        assert reserve() == own
+        assert world.gates.get()[0].ceiling(world.clock) == left
+    world.clock += MINUTE
+    assert reserve() == 5
+    assert world.gates.get()[0].ceiling(world.clock) == 570
 
 
 def test_each_keeps_its_own(world):

@@ -9,7 +9,7 @@ from codat_hub.adapters import reading
 from codat_hub.adapters.client_checks import ClientChecks
 from codat_hub.adapters.dispatches import Dispatches
 from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.state_table import CODAT, SHARDS, ItemKey
+from codat_hub.adapters.state_table import CODAT, SHARDS, ItemKey, Listed
 from codat_hub.domain.client_check import ClientCheck
 from codat_hub.domain.company import Stamp
 from codat_hub.domain.gate import MIGRATION, Gate, Reservation
@@ -131,6 +131,7 @@ class TestProducts:
         return world.table.spoil(self.PRODUCTS, products=products | {"a": {"kind": "quantum"}})
 
     def test_its_tickets_wait_and_the_other_products_go(self, world, told):
+        world.dispatcher()  # it knows both from now on
         waiting(world, "c1")
         waiting(world, "c2", product="b")
         whole = self.spoil(world)
@@ -170,6 +171,20 @@ class TestTheHubsOwn:
         world.table.spoil(ItemKey("RUNS#a", "2026-07-01T00:00:00.000000+00:00"), shard="first")
         assert [one.opened for one in world.planner.resume(always)] == [1]
         assert told.count("item_unreadable") == 1
+
+    def test_a_place_in_the_index_that_was_changed_by_hand_holds_up_nobody(self, world, told):
+        waiting(world, "c1", "c2")
+        world.assign("c3", "b")
+        world.runs.put(Run("b", START), 0)
+        for key, group in (
+            (ticket_key("c1"), "DUE#a"),
+            (ItemKey("RUNS#b", "2026-07-01T00:00:00.000000+00:00"), "RUNS"),
+        ):
+            attributes, version, _ = world.table.items[key]
+            assert world.table.put(key, attributes, version, Listed(group, "2026-06-31"))
+        assert [one.opened for one in world.planner.resume(always)] == [1]
+        world.dispatching().run_until(START + 2 * MINUTE)
+        assert accepted(world) == ["c1", "c2", "c3"]
 
     def test_a_gate_is_shut_until_a_probe_and_then_open_again_by_itself(self, world, told):
         waiting(world, "c1", "c2", "c3")
