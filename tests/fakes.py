@@ -12,6 +12,7 @@ from codat_hub.domain.client_check import ClientCheck
 from codat_hub.domain.company import Company
 from codat_hub.domain.consent import ConsentEntry
 from codat_hub.domain.creation import Creation
+from codat_hub.domain.found import Found
 from codat_hub.domain.new_company import CodatCompany
 from codat_hub.domain.product import Product, Schedule
 from codat_hub.domain.product_event import ProductEvent
@@ -253,6 +254,16 @@ class FakeStateTable:
             self.put(*one)
         return True
 
+    def spoil(self, key, /, **changes):
+        """Change an item as somebody by hand would, or another version; None: take it away.
+
+        Returns what it was.
+        """
+        attributes, version, listed = self.items[key]
+        kept = {name: value for name, value in (attributes | changes).items() if value is not None}
+        self.items[key] = (kept, version, listed)
+        return attributes
+
     def _list(self, key, before, listed):
         if before is not None:
             self.index_writes += 1
@@ -299,10 +310,12 @@ class FakeProductRegistry(Versioned):
     def __init__(self, *products: Product):
         super().__init__()
         self.by: list[str | None] = []
+        self.unreadable: tuple[str, ...] = ()
         self.kept["it"] = ({one.identifier: one for one in products}, 1)
 
-    def read(self) -> tuple[dict[str, Product], int]:
-        return self._read("it", {})
+    def read(self) -> tuple[Found[str, Product], int]:
+        known, version = self._read("it", {})
+        return Found(known, set(self.unreadable) - known.keys()), version
 
     def replace(self, products, version: int, by: str | None = None) -> bool:
         self.by.append(by)

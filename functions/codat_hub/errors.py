@@ -38,6 +38,13 @@ class NotStarted(Exception):
     """A migration's execution could not be started: the run is failed, start it again."""
 
 
+class Unreadable(Exception):
+    """An item of the State table is not as this version of the hub writes it; the text names it.
+
+    It has been logged and counted. It holds up what is about this item, and nothing else.
+    """
+
+
 class NeverProjected(Exception):
     """A stored webhook that no retry can make sense of: park it, go on. The text is the reason."""
 

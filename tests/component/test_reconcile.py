@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.adapters.consents import ConsentLedger
+from codat_hub.adapters.state_table import ItemKey
 from codat_hub.domain.assignment import Status
 from codat_hub.domain.company import DELETED
 from codat_hub.domain.consent import ConsentEntry
@@ -255,6 +256,18 @@ def test_news_of_a_later_event_is_not_undone_by_an_older_list(in_step):
     assert of_companies(in_step, run) == []
 
 
+def test_a_mend_that_meets_what_cannot_be_read_leaves_it_and_the_run_goes_on(in_step):
+    gone = first(in_step, "invoice-finance")
+    del in_step.codat.companies[gone.id]
+    in_step.table.spoil(ItemKey(f"COMPANY#{gone.id}", "PRODUCT#invoice-finance"), status="paused")
+
+    run = in_step.run()
+
+    assert run.status is RunStatus.COMPLETE
+    (drift,) = of_companies(in_step, run)
+    assert (drift.kind, drift.mended, drift.company_id) == (Kind.COMPANY_GONE, False, gone.id)
+
+
 def test_a_deleted_company_is_marked_and_its_products_are_absent(in_step):
     gone = first(in_step, "invoice-finance")
     del in_step.codat.companies[gone.id]
@@ -356,6 +369,26 @@ class TestWebhooksThatNeverCame:
 
     def missing(self, hub, run):
         return {one.company_id: one for one in hub.drift(run) if one.kind is Kind.WEBHOOK_MISSING}
+
+    def test_what_cannot_be_read_is_passed_over_and_the_rest_is_told(self, in_step, late):
+        entry, assignment, reads, other, *_ = sorted(late)
+        keys = [
+            ItemKey(f"COMPANY#{entry}", "DIRECTORY"),
+            ItemKey(f"COMPANY#{assignment}", "PRODUCT#invoice-finance"),
+            ItemKey(f"COMPANY#{reads}", "READS#invoice-finance"),
+            ItemKey(f"COMPANY#{other}", "READS#cashflow-insights"),  # looked at with the rest
+        ]
+        for key in keys[2:]:
+            in_step.table.put(key, {"last_read_at": "noon"}, 0)
+        for key in keys[:2]:
+            in_step.table.spoil(key, listed=["noon", "e"], status="paused")
+        before = [in_step.table.items[key] for key in keys]
+        run = in_step.run()
+        assert run.status is RunStatus.COMPLETE
+        assert set(self.missing(in_step, run)) == late - {entry, assignment, reads, other}
+        assert {one.kind for one in of_companies(in_step, run)} == {Kind.WEBHOOK_MISSING}
+        assert [in_step.table.items[key] for key in keys] == before
+        assert self.asked(in_step) == len(late) - 4
 
     def test_companies_late_by_their_cadence_are_asked_about_and_no_others(self, in_step, late):
         run = in_step.run()

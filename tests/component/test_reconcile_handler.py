@@ -9,9 +9,11 @@ import pytest
 from moto import mock_aws
 
 from codat_hub.adapters.codat import transport
+from codat_hub.adapters.gates import Gates
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.reconcile_runs import ReconcileRuns
-from codat_hub.adapters.state_table import StateTable
+from codat_hub.adapters.state_table import ItemKey, StateTable
+from codat_hub.domain.gate import RECONCILE, Gate
 from codat_hub.domain.reconcile_run import Status
 from tests.component.conftest import create_table
 from tests.component.reconciling import API, KEY, PRODUCTS, Codats
@@ -95,6 +97,7 @@ def test_the_nightly_message_begins_a_run_and_works_it_off(module, table, capsys
     (run,) = runs(table)
     assert (run.status, run.requested_by) == (Status.COMPLETE, "schedule")
     assert run.counts["companies"] == 20
+    assert Gates(table).get()[0].reservations.keys() == {RECONCILE}
     metrics = emitted(capsys)
     assert metrics["reconcile_complete", None] == 1
     assert metrics["reconcile_unsafe", None] == run.unsafe > 0
@@ -114,6 +117,16 @@ def test_a_run_that_is_not_over_in_time_keeps_its_message(module, table):
     assert first["batchItemFailures"] == [{"itemIdentifier": EXAMPLE["Records"][0]["messageId"]}]
     (run,) = runs(table)
     assert (run.status, run.lease_until) == (Status.RUNNING, None)
+    assert module.handler(EXAMPLE, Context(300)) == {"batchItemFailures": []}
+    assert [one.status for one in runs(table)] == [Status.COMPLETE]
+
+
+def test_a_gate_that_cannot_be_read_interrupts_a_run_and_does_not_fail_it(module, table):
+    table.put(ItemKey("CODAT", "GATE"), {"calls": "many"}, 0)
+    assert module.handler(EXAMPLE, Context(300))["batchItemFailures"]
+    (run,) = runs(table)
+    assert (run.status, run.troubles) == (Status.RUNNING, 1)
+    assert Gates(table).replace(Gate())  # as the dispatcher does within a minute
     assert module.handler(EXAMPLE, Context(300)) == {"batchItemFailures": []}
     assert [one.status for one in runs(table)] == [Status.COMPLETE]
 

@@ -11,7 +11,7 @@ from codat_hub.domain.ticket import Status
 from tests.component.conftest import create_table
 from tests.component.refreshing import PRODUCT, LongContext, a_stack, imported
 from tests.refresh_world import Answered
-from tests.template import ROOT
+from tests.template import RESOURCES, ROOT
 
 
 class Codat:
@@ -118,6 +118,22 @@ def test_a_failure_is_counted_by_its_kind(dispatcher, worker, stack, codat, monk
     (by_kind,) = [line for line in lines if "refresh_failed_by" in line]
     assert by_kind["kind"] == "rejected"
     assert any(line.get("refresh_failed") == [1.0] for line in lines)
+
+
+def test_a_ticket_that_cannot_be_read_is_counted_where_its_alarm_looks(
+    dispatcher, stack, dynamodb, monkeypatch, capsys
+):
+    planned(stack, monkeypatch, "c1", "c2")
+    dynamodb.update_item(
+        TableName="StateTable",
+        Key={"pk": {"S": "COMPANY#c1"}, "sk": {"S": f"REFRESH#TICKET#{PRODUCT}"}},
+        UpdateExpression="REMOVE deadline",
+    )
+    capsys.readouterr()
+    assert dispatcher.handler({}, LongContext()) == {"sent": 1}
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    alarm = RESOURCES["ItemsUnreadable"]["Properties"]
+    assert [line[alarm["MetricName"]] for line in lines if alarm["MetricName"] in line] == [[1.0]]
 
 
 def test_without_time_for_one_more_call_the_rest_comes_again(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from codat_hub.adapters.assignments import Assignments
 from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.gates import Gates
 from codat_hub.adapters.parking import Parking
 from codat_hub.adapters.product_registry import KEY, ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
@@ -23,16 +24,19 @@ from codat_hub.adapters.state_table import (
     Stored,
     shard_of,
 )
+from codat_hub.adapters.tickets import Tickets
 from codat_hub.domain.assignment import Assignment, Status
 from codat_hub.domain.company import Company, Stamp
 from codat_hub.domain.consent import Consent
 from codat_hub.domain.drift import Drift, Kind
+from codat_hub.domain.gate import shut
 from codat_hub.domain.product import Kind as ProductKind
 from codat_hub.domain.product import Product, Schedule
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_state import ReadState, project
 from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
-from codat_hub.errors import NeverProjected, Unavailable
+from codat_hub.domain.ticket import Ticket
+from codat_hub.errors import NeverProjected, Unavailable, Unreadable
 from tests.builders import COMPANY
 from tests.component.conftest import create_table
 from tests.fakes import FakeCompanies, FakeRateLimits, FakeReadStates, FakeStateTable
@@ -306,6 +310,77 @@ def test_a_partition_is_read_by_the_start_of_its_sort_keys(table):
         ("A#1", "A#1"),
         ("A#2", "A#2"),
     ]
+
+
+class TestWhatCannotBeRead:
+    """Changed by hand, or by another version of the hub."""
+
+    DUE = at(1)
+
+    @pytest.fixture
+    def tickets(self, table):
+        kept = Tickets(table)
+        for company_id in ("c1", "c2"):
+            assert kept.put(Ticket(company_id, "a", at(0), self.DUE, at(9)), 0)
+        return kept
+
+    def spoil(self, dynamodb, value):
+        key = {"pk": {"S": "COMPANY#c1"}, "sk": {"S": "REFRESH#TICKET#a"}}
+        name = next(iter(value))
+        dynamodb.update_item(
+            TableName="StateTable",
+            Key=key,
+            UpdateExpression="SET #n = :v" if value[name] else "REMOVE #n",
+            ExpressionAttributeNames={"#n": name},
+            **({"ExpressionAttributeValues": {":v": value[name]}} if value[name] else {}),
+        )
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"status": {"S": "paused"}},
+            {"status": None},
+            {"due_at": {"N": "7"}},
+            {"version": {"S": "seven"}},
+            {"version": None},
+        ],
+        ids=str,
+    )
+    def test_the_others_of_a_batch_are_found(self, tickets, dynamodb, value):
+        self.spoil(dynamodb, value)
+        found = tickets.get_many([("c1", "a"), ("c2", "a"), ("nobody", "a")])
+        assert list(found) == [("c2", "a")]
+        assert found.unreadable == {("c1", "a")}
+        assert [one.company_id for one, _ in tickets.of_company("c2")] == ["c2"]
+        assert tickets.of_company("c1") == []
+
+    def test_a_ticket_is_listed_for_later_and_otherwise_left_as_it_is(self, tickets, dynamodb):
+        self.spoil(dynamodb, {"status": {"S": "paused"}})
+        tickets.postpone("c1", "a", at(3))
+        assert tickets.due("a", at(2), 10) == ["c2"]
+        assert tickets.due("a", at(3), 10) == ["c2", "c1"]
+        self.spoil(dynamodb, {"status": {"S": "queued"}})
+        assert tickets.get("c1", "a") == (Ticket("c1", "a", at(0), self.DUE, at(9)), 2)
+
+    def test_alone_it_is_named(self, tickets, dynamodb):
+        self.spoil(dynamodb, {"status": {"S": "paused"}})
+        with pytest.raises(Unreadable, match="COMPANY#c1 / REFRESH#TICKET#a"):
+            tickets.get("c1", "a")
+
+    def test_an_earlier_reconcile_does_not_hide_the_others(self, table):
+        runs = ReconcileRuns(table)
+        for name in ("20261121-1", "20261122-1"):
+            assert runs.put(Run(name, "ann", NOW), 0)
+        table.put(ItemKey("RECONCILE#20261121-1", "RUN"), {}, 1, Listed("RECONCILES", "20261121-1"))
+        assert [one.reconcile_id for one in runs.latest()] == ["20261122-1"]
+
+    def test_a_gate_is_replaced_whatever_it_was(self, table):
+        gates = Gates(table)
+        table.put(ItemKey("CODAT", "GATE"), {"calls": "many"}, 0)
+        with pytest.raises(Unreadable):
+            gates.get()
+        assert gates.replace(shut(NOW))
+        assert gates.get() == (shut(NOW), 2)
 
 
 class TestAssignments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from codat_hub.adapters.reading import read, read_each, spelt
 from codat_hub.adapters.state_table import (
     SHARDS,
     ItemKey,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from codat_hub.adapters.state_table import StateTable
+    from codat_hub.domain.found import Found
 
 
 class Assignments:
@@ -36,15 +38,18 @@ class Assignments:
         self._table = table
 
     def get(self, company_id: str, product: str) -> tuple[Assignment, int]:
-        """Return it and its version; one that never was is absent, with version 0."""
-        stored = self._table.get(assignment_key(company_id, product))
-        return _assignment(company_id, product, stored), stored.version
+        """Return it and its version; one that never was is absent, with version 0.
 
-    def get_many(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Assignment]:
+        Raises Unreadable.
+        """
+        key = assignment_key(company_id, product)
+        stored = self._table.get(key)
+        return read(spelt(key), _assignment, (company_id, product), stored), stored.version
+
+    def get_many(self, pairs: Iterable[tuple[str, str]]) -> Found[tuple[str, str], Assignment]:
         """Return those there are of (company, product)."""
         keys = {assignment_key(*pair): pair for pair in pairs}
-        found = self._table.get_many(keys)
-        return {keys[key]: _assignment(*keys[key], one) for key, one in found.items()}
+        return read_each(keys, self._table.get_many(keys), _assignment)
 
     def put(self, assignment: Assignment, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
@@ -53,9 +58,12 @@ class Assignments:
         return self._table.put(key, _item(assignment), version, None if gone else _listed(key))
 
     def of_company(self, company_id: str) -> list[Assignment]:
-        """Return all of one company, the absent ones too, by product."""
+        """Return all of one company, the absent ones too, by product. Raises Unreadable."""
         found = self._table.under(company_key(company_id, "PRODUCT#"))
-        return [_assignment(company_id, _product(key), stored) for key, stored in found]
+        return [
+            read(spelt(key), _assignment, (company_id, _product(key)), stored)
+            for key, stored in found
+        ]
 
     def companies_with(
         self, product: str, shard: int, after: str | None = None, limit: int = 100
@@ -105,7 +113,8 @@ def _item(assignment: Assignment) -> dict[str, Any]:
     }
 
 
-def _assignment(company_id: str, product: str, stored: Stored) -> Assignment:
+def _assignment(pair: tuple[str, str], stored: Stored) -> Assignment:
+    company_id, product = pair
     item = stored.attributes
     given = item.get("consent")
     return Assignment(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.adapters.reading import read, spelt
 from codat_hub.adapters.state_table import CODAT, ItemKey, spell
 from codat_hub.domain.client_check import ClientCheck
+from codat_hub.errors import Unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from codat_hub.adapters.state_table import StateTable
 
 _KEY: Final = ItemKey(CODAT, "CLIENT")
@@ -21,7 +25,10 @@ class ClientChecks:
         self._table = table
 
     def last(self) -> ClientCheck | None:
-        """Return it as it is now; None if there never was one. Raises Unavailable."""
+        """Return it as it is now; None if there never was one. Raises Unavailable.
+
+        None too for one that cannot be read: Codat is asked, and the answer replaces it.
+        """
         return self._read()[0]
 
     def keep(self, check: ClientCheck) -> None:
@@ -39,11 +46,16 @@ class ClientChecks:
         stored = self._table.get(_KEY)
         if not stored.version:
             return None, 0
-        item = stored.attributes
-        check = ClientCheck(
-            bound_to=item["bound_to"],
-            reported=item["reported"],
-            key_version=item["key_version"],
-            checked_at=datetime.fromisoformat(item["checked_at"]),
-        )
-        return check, stored.version
+        try:
+            return read(spelt(_KEY), _check, stored.attributes), stored.version
+        except Unreadable:
+            return None, stored.version
+
+
+def _check(item: Mapping[str, Any]) -> ClientCheck:
+    return ClientCheck(
+        bound_to=item["bound_to"],
+        reported=item["reported"],
+        key_version=item["key_version"],
+        checked_at=datetime.fromisoformat(item["checked_at"]),
+    )

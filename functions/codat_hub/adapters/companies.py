@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from codat_hub.adapters.reading import read, read_each, spelt
 from codat_hub.adapters.state_table import (
     Listed,
     company_key,
@@ -18,7 +19,8 @@ from codat_hub.domain.company import Company, Connection, Stamp
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from codat_hub.adapters.state_table import ItemKey, StateTable
+    from codat_hub.adapters.state_table import ItemKey, StateTable, Stored
+    from codat_hub.domain.found import Found
 
 
 class Companies:
@@ -32,20 +34,23 @@ class Companies:
         self._table = table
 
     def get(self, company_id: str) -> tuple[Company, int]:
-        """Return the entry and its version; an unknown company's is empty, with version 0."""
-        stored = self._table.get(_key(company_id))
-        return _company(company_id, stored.attributes), stored.version
+        """Return the entry and its version; an unknown company's is empty, with version 0.
+
+        Raises Unreadable.
+        """
+        key = _key(company_id)
+        stored = self._table.get(key)
+        return read(spelt(key), _company, company_id, stored), stored.version
 
     def put(self, company: Company, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
         listed = Listed(f"COMPANIES#{shard_of(company.company_id)}", company.company_id)
         return self._table.put(_key(company.company_id), _item(company), version, listed)
 
-    def get_many(self, company_ids: Iterable[str]) -> dict[str, Company]:
+    def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]:
         """Return the entries there are."""
         keys = {_key(one): one for one in company_ids}
-        found = self._table.get_many(keys)
-        return {keys[key]: _company(keys[key], one.attributes) for key, one in found.items()}
+        return read_each(keys, self._table.get_many(keys), _company)
 
     def ids(self, shard: int, after: str | None = None, limit: int = 100) -> list[str]:
         """Return company ids of one shard, in order, after the one given."""
@@ -79,7 +84,8 @@ def _item(company: Company) -> dict[str, Any]:
     }
 
 
-def _company(company_id: str, item: Mapping[str, Any]) -> Company:
+def _company(company_id: str, stored: Stored) -> Company:
+    item = stored.attributes
     return Company(
         company_id=company_id,
         name=item.get("name"),

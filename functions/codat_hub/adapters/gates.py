@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.adapters.reading import read, spelt
 from codat_hub.adapters.state_table import CODAT, ItemKey, moment_or_none, spell, spell_or_none
 from codat_hub.domain.breaker import Breaker, Cause
 from codat_hub.domain.gate import Gate, KnownQuota, Reservation
@@ -21,31 +22,28 @@ _KEY: Final = ItemKey(CODAT, "GATE")
 class Gates:
     """The item: `breaker` `{cause, opened_at, probe_at, refused}`, `calls` `[[second, count]]`,
 
-    `quota` `{limit, remaining, resets_at, noted_at}`, `reservation` `[calls, until]`.
+    `quota` `{limit, remaining, resets_at, noted_at}`, `reservations` by whom `[calls, until]`.
     """
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def get(self) -> tuple[Gate, int]:
+        """Return it and its version. Raises Unreadable."""
         stored = self._table.get(_KEY)
-        item = stored.attributes
-        calls = tuple((int(second), int(count)) for second, count in item.get("calls", ()))
-        gate = Gate(
-            _breaker(item.get("breaker")),
-            Pace(calls),
-            _quota(item.get("quota")),
-            _reservation(item.get("reservation")),
-        )
-        return gate, stored.version
+        return read(spelt(_KEY), _gate, stored.attributes), stored.version
 
     def put(self, gate: Gate, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
         return self._table.put(_KEY, _item(gate), version)
 
+    def replace(self, gate: Gate) -> bool:
+        """Write over whatever is there, readable or not. Tells whether nobody else was faster."""
+        return self.put(gate, self._table.get(_KEY).version)
+
 
 def _item(gate: Gate) -> dict[str, Any]:
-    breaker, quota, reserved = gate.breaker, gate.quota, gate.reservation
+    breaker, quota = gate.breaker, gate.quota
     return {
         "breaker": {
             "cause": breaker.cause and breaker.cause.value,
@@ -61,8 +59,20 @@ def _item(gate: Gate) -> dict[str, Any]:
             "resets_at": spell(quota.resets_at),
             "noted_at": spell(quota.noted_at),
         },
-        "reservation": reserved and [reserved.calls, spell(reserved.until)],
+        "reservations": {
+            who: [one.calls, spell(one.until)] for who, one in gate.reservations.items()
+        },
     }
+
+
+def _gate(item: Mapping[str, Any]) -> Gate:
+    calls = tuple((int(second), int(count)) for second, count in item.get("calls", ()))
+    return Gate(
+        _breaker(item.get("breaker")),
+        Pace(calls),
+        _quota(item.get("quota")),
+        {who: _reservation(row) for who, row in item.get("reservations", {}).items()},
+    )
 
 
 def _breaker(item: Mapping[str, Any] | None) -> Breaker:
@@ -87,7 +97,5 @@ def _quota(item: Mapping[str, Any] | None) -> KnownQuota | None:
     )
 
 
-def _reservation(spelt: list[Any] | None) -> Reservation | None:
-    if spelt is None:
-        return None
-    return Reservation(int(spelt[0]), datetime.fromisoformat(spelt[1]))
+def _reservation(row: list[Any]) -> Reservation:
+    return Reservation(int(row[0]), datetime.fromisoformat(row[1]))

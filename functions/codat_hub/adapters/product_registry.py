@@ -8,8 +8,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.adapters.reading import read, spelt
 from codat_hub.adapters.state_table import CODAT, ItemKey
+from codat_hub.domain.found import Found
 from codat_hub.domain.product import Kind, Product, Schedule
+from codat_hub.errors import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,10 +41,10 @@ class ProductRegistry:
         self._table = table
         self._max_age = max_age
         self._clock = clock
-        self._known: Mapping[str, Product] = {}
+        self._known: Found[str, Product] = Found({})
         self._read_at = float("-inf")
 
-    def products(self) -> Mapping[str, Product]:
+    def products(self) -> Found[str, Product]:
         """Return them by identifier, at most `max_age` old. Raises Unavailable."""
         if self._clock() - self._read_at >= self._max_age:
             self._known, _ = self.read()
@@ -52,11 +55,17 @@ class ProductRegistry:
         """Return identifier -> kind, at most `max_age` old. Raises Unavailable."""
         return {identifier: one.kind.value for identifier, one in self.products().items()}
 
-    def read(self) -> tuple[Mapping[str, Product], int]:
+    def read(self) -> tuple[Found[str, Product], int]:
         """Return them as they are now, with the version for `replace`. Raises Unavailable."""
         stored = self._table.get(KEY)
         items = stored.attributes.get("products", {})
-        return {name: _product(name, items[name]) for name in sorted(items)}, stored.version
+        readable, unreadable = {}, []
+        for name in sorted(items):
+            try:
+                readable[name] = read(f"{spelt(KEY)}, {name}", _product, name, items[name])
+            except Unreadable:
+                unreadable.append(name)
+        return Found(readable, unreadable), stored.version
 
     def replace(self, products: Iterable[Product], version: int, by: str | None = None) -> bool:
         """Make these the registry, if it still has the version that was read.

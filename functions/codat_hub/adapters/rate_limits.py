@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.adapters.reading import read, spelt
 from codat_hub.adapters.state_table import CODAT, ItemKey, moment_or_none, spell, spell_or_none
 from codat_hub.domain.company import Stamp
 from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.errors import Unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from codat_hub.adapters.state_table import StateTable
 
 _KEY: Final = ItemKey(CODAT, "RATE_LIMIT")
@@ -22,12 +26,17 @@ class RateLimits:
         self._table = table
 
     def get(self) -> tuple[RateLimit | None, int]:
+        """Return it and its version; None before the first event.
+
+        None too for one that cannot be read: if calls are barred, the next answer says so.
+        """
         stored = self._table.get(_KEY)
         if not stored.version:
             return None, 0
-        item = stored.attributes
-        stamp = Stamp(datetime.fromisoformat(item["at"]), item["event_id"])
-        return RateLimit(stamp, moment_or_none(item.get("reached_until"))), stored.version
+        try:
+            return read(spelt(_KEY), _rate_limit, stored.attributes), stored.version
+        except Unreadable:
+            return None, stored.version
 
     def put(self, limit: RateLimit, version: int) -> bool:
         item = {
@@ -36,3 +45,8 @@ class RateLimits:
             "reached_until": spell_or_none(limit.reached_until),
         }
         return self._table.put(_KEY, item, version)
+
+
+def _rate_limit(item: Mapping[str, Any]) -> RateLimit:
+    stamp = Stamp(datetime.fromisoformat(item["at"]), item["event_id"])
+    return RateLimit(stamp, moment_or_none(item.get("reached_until")))

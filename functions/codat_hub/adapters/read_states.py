@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from codat_hub.adapters.reading import read, read_each, spelt
 from codat_hub.adapters.state_table import (
     ItemKey,
     Stored,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from codat_hub.adapters.state_table import StateTable
+    from codat_hub.domain.found import Found
 
 
 class ReadStates:
@@ -35,21 +37,28 @@ class ReadStates:
         self._table = table
 
     def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]:
-        """Return the state and its version, 0 if there is none yet. Raises Unavailable."""
-        stored = self._table.get(_key(company_id, product))
-        return _state(stored), stored.version
+        """Return the state and its version, 0 if there is none yet.
+
+        Raises Unavailable, Unreadable.
+        """
+        key = _key(company_id, product)
+        stored = self._table.get(key)
+        return read(spelt(key), _state, key, stored), stored.version
 
     def get_many(
         self, pairs: Iterable[tuple[str, str | None]]
-    ) -> dict[tuple[str, str | None], ReadState]:
+    ) -> Found[tuple[str, str | None], ReadState]:
         """Return those there are of (company, product). Raises Unavailable."""
         keys = {_key(*pair): pair for pair in pairs}
-        found = self._table.get_many(keys)
-        return {keys[key]: _state(one) for key, one in found.items()}
+        return read_each(keys, self._table.get_many(keys), _state)
 
     def of_company(self, company_id: str) -> list[ReadState]:
-        """Return all of one company: plain reads and every product's. Raises Unavailable."""
-        return [_state(one) for _, one in self._table.under(_key(company_id, None))]
+        """Return all of one company: plain reads and every product's.
+
+        Raises Unavailable, Unreadable.
+        """
+        found = self._table.under(_key(company_id, None))
+        return [read(spelt(key), _state, key, one) for key, one in found]
 
     def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one.
@@ -80,7 +89,7 @@ def _item(state: ReadState) -> dict[str, Any]:
     }
 
 
-def _state(stored: Stored) -> ReadState:
+def _state(_name: object, stored: Stored) -> ReadState:
     item: Mapping[str, Any] = stored.attributes
     reads = tuple(
         KnownRead(datetime.fromisoformat(at), fingerprint, seen)
@@ -97,13 +106,13 @@ def _state(stored: Stored) -> ReadState:
 
 
 def _key_state(row: list[Any], reads: tuple[KnownRead, ...]) -> KeyState:
-    def read(place: Any) -> ReadId:
+    def at(place: Any) -> ReadId:
         return reads[int(place)].read_id
 
     status, latest, watermark, covered = row
     return KeyState(
         status=status,
-        latest=read(latest),
-        watermark=None if watermark is None else read(watermark),
+        latest=at(latest),
+        watermark=None if watermark is None else at(watermark),
         covered=moment_or_none(covered),
     )

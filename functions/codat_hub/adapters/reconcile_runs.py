@@ -13,6 +13,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.adapters.reading import read, read_each, spelt
 from codat_hub.adapters.state_table import (
     CODAT,
     ItemKey,
@@ -42,9 +43,15 @@ class ReconcileRuns:
         self._table = table
 
     def get(self, reconcile_id: str) -> tuple[Run | None, int]:
-        """Return it and its version; None and 0 if there is none. Raises Unavailable."""
-        stored = self._table.get(_key(reconcile_id))
-        return (_run(reconcile_id, stored) if stored.version else None), stored.version
+        """Return it and its version; None and 0 if there is none.
+
+        Raises Unavailable, Unreadable.
+        """
+        key = _key(reconcile_id)
+        stored = self._table.get(key)
+        if not stored.version:
+            return None, 0
+        return read(spelt(key), _run, reconcile_id, stored), stored.version
 
     def put(self, run: Run, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
@@ -65,8 +72,8 @@ class ReconcileRuns:
     def latest(self, before: str | None = None, limit: int = 10) -> list[Run]:
         """Return the newest first, those before the id given. A brand-new one may lack yet."""
         keys = [key for _, key in self._table.latest(_GROUP, before=before, limit=limit)]
-        found = self._table.get_many(keys)
-        return [_run(_id(key), found[key]) for key in keys if key in found]
+        found = read_each({key: _id(key) for key in keys}, self._table.get_many(keys), _run)
+        return [found[_id(key)] for key in keys if _id(key) in found]
 
     def note(self, run: Run, drift: Iterable[Drift]) -> None:
         """Keep what the run's present step found; the step's earlier note is replaced."""

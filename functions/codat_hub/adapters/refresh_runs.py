@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.adapters.reading import read, spelt
 from codat_hub.adapters.state_table import ItemKey, Listed, moment_or_none, spell, spell_or_none
 from codat_hub.domain.refresh_run import Run
 
@@ -24,8 +25,12 @@ class RefreshRuns:
         self._table = table
 
     def get(self, product: str, slot: datetime) -> tuple[Run | None, int]:
-        stored = self._table.get(_key(product, slot))
-        return (_run(stored.attributes) if stored.version else None), stored.version
+        """Return the run and its version; None and 0 before it is begun. Raises Unreadable."""
+        key = _key(product, slot)
+        stored = self._table.get(key)
+        if not stored.version:
+            return None, 0
+        return read(spelt(key), _run, stored.attributes), stored.version
 
     def put(self, run: Run, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
@@ -35,8 +40,8 @@ class RefreshRuns:
 
     def unfinished(self) -> list[tuple[str, datetime]]:
         """Return product and slot of up to a hundred, the oldest slot first."""
-        spelt = (rank.partition("#") for rank, _ in self._table.listed(UNFINISHED))
-        return [(product, datetime.fromisoformat(slot)) for slot, _, product in spelt]
+        keys = [key for _, key in self._table.listed(UNFINISHED)]
+        return [(key.pk.removeprefix("RUNS#"), datetime.fromisoformat(key.sk)) for key in keys]
 
 
 def _key(product: str, slot: datetime) -> ItemKey:

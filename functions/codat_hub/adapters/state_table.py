@@ -39,6 +39,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zlib import crc32
@@ -320,7 +321,8 @@ def _spelt(key: ItemKey) -> Any:
 
 def _stored(raw: Mapping[str, Any]) -> Stored:
     item = {name: _deserialize(value) for name, value in raw.items()}
-    version = int(item.get("version", 0))
+    said = item.get("version", 0)
+    version = int(said) if isinstance(said, Decimal) else 0  # the hub has written nothing else
     return Stored({n: v for n, v in item.items() if n not in _KEY_NAMES}, version)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.adapters.reading import read, read_each, spelt
 from codat_hub.adapters.state_table import (
     ItemKey,
     Listed,
@@ -19,9 +20,10 @@ from codat_hub.domain.lease import Lease
 from codat_hub.domain.ticket import Status, Ticket, Trouble, Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from codat_hub.adapters.state_table import StateTable
+    from codat_hub.domain.found import Found
 
 _TICKET: Final = "REFRESH#TICKET#"
 _LEASE: Final = "REFRESH#LEASE"
@@ -40,28 +42,37 @@ class Tickets:
         self._table = table
 
     def get(self, company_id: str, product: str | None) -> tuple[Ticket | None, int]:
-        """Return the pair's ticket, open or closed, and its version, 0 if there was never one."""
-        stored = self._table.get(_key(company_id, product))
-        return _ticket(stored), stored.version
+        """Return the pair's ticket, open or closed, and its version, 0 if there was never one.
+
+        Raises Unreadable.
+        """
+        key = _key(company_id, product)
+        stored = self._table.get(key)
+        return (read(spelt(key), _ticket, stored) if stored.version else None), stored.version
 
     def get_many(
         self, pairs: Iterable[tuple[str, str | None]]
-    ) -> dict[tuple[str, str | None], tuple[Ticket, int]]:
+    ) -> Found[tuple[str, str | None], tuple[Ticket, int]]:
         """Return those there are of (company, product), with their versions."""
         keys = {_key(*pair): pair for pair in pairs}
-        found = self._table.get_many(keys)
-        tickets = {keys[key]: (_ticket(stored), stored.version) for key, stored in found.items()}
-        return {pair: (one, version) for pair, (one, version) in tickets.items() if one}
+        return read_each(keys, self._table.get_many(keys), _with_version)
 
     def put(self, ticket: Ticket, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
         key = _key(ticket.company_id, ticket.product)
         return self._table.put(key, _item(ticket), version, _listed(ticket))
 
+    def postpone(self, company_id: str, product: str | None, until: datetime) -> None:
+        """List a ticket that cannot be read as due at `until`; what it holds stays as it is."""
+        key = _key(company_id, product)
+        stored = self._table.get(key)
+        later = Listed(_group(product), _rank(until, company_id))
+        self._table.put(key, stored.attributes, stored.version, later)
+
     def of_company(self, company_id: str) -> list[tuple[Ticket, int]]:
-        found = self._table.under(company_key(company_id, _TICKET))
-        tickets = [(_ticket(stored), stored.version) for _, stored in found]
-        return [(one, version) for one, version in tickets if one is not None]
+        """Return all that can be read, by product."""
+        found = dict(self._table.under(company_key(company_id, _TICKET)))
+        return list(read_each({key: key for key in found}, found, _with_version).values())
 
     def due(self, product: str | None, now: datetime, limit: int) -> Sequence[str]:
         """Return ids of companies whose ticket for the product is due, the longest due first.
@@ -69,7 +80,7 @@ class Tickets:
         The index lags a little behind: read what is to be acted on.
         """
         keys = self._table.listed(_group(product), up_to=spell(now) + _UP_TO, limit=limit)
-        return [rank.partition("#")[2] for rank, _ in keys]
+        return [key.pk.removeprefix("COMPANY#") for _, key in keys]
 
 
 class Leases:
@@ -84,15 +95,9 @@ class Leases:
 
     def get(self, company_id: str, product: str | None) -> tuple[Lease, int]:
         """Return the lease that a refresh of the product needs, and its version."""
-        stored = self._table.get(self._key(company_id, product))
-        item = stored.attributes
-        lease = Lease(
-            item.get("holder"),
-            moment_or_none(item.get("taken_at")),
-            moment_or_none(item.get("until")),
-            int(item.get("reads", 0)),
-        )
-        return lease, stored.version
+        key = self._key(company_id, product)
+        stored = self._table.get(key)
+        return read(spelt(key), _lease, stored.attributes), stored.version
 
     def put(self, company_id: str, product: str | None, lease: Lease, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
@@ -119,7 +124,11 @@ def _group(product: str | None) -> str:
 def _listed(ticket: Ticket) -> Listed | None:
     if not ticket.open:
         return None
-    return Listed(_group(ticket.product), f"{spell(ticket.due_at)}#{ticket.company_id}")
+    return Listed(_group(ticket.product), _rank(ticket.due_at, ticket.company_id))
+
+
+def _rank(due_at: datetime, company_id: str) -> str:
+    return f"{spell(due_at)}#{company_id}"
 
 
 def _item(ticket: Ticket) -> dict[str, Any]:
@@ -146,9 +155,11 @@ def _item(ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def _ticket(stored: Stored) -> Ticket | None:
-    if not stored.version:
-        return None
+def _with_version(_name: object, stored: Stored) -> tuple[Ticket, int]:
+    return _ticket(stored), stored.version
+
+
+def _ticket(stored: Stored) -> Ticket:
     item = stored.attributes
     data_types = item.get("data_types")
     return Ticket(
@@ -172,8 +183,17 @@ def _ticket(stored: Stored) -> Ticket | None:
     )
 
 
-def _held_key(spelt: list[str | None] | None) -> HeldKey | None:
-    if spelt is None:
+def _lease(item: Mapping[str, Any]) -> Lease:
+    return Lease(
+        item.get("holder"),
+        moment_or_none(item.get("taken_at")),
+        moment_or_none(item.get("until")),
+        int(item.get("reads", 0)),
+    )
+
+
+def _held_key(row: list[str | None] | None) -> HeldKey | None:
+    if row is None:
         return None
-    value, open_since, unresolved_since = spelt
+    value, open_since, unresolved_since = row
     return HeldKey(value, moment_or_none(open_since), moment_or_none(unresolved_since))

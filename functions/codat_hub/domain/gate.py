@@ -6,15 +6,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from codat_hub.domain.breaker import Breaker
-from codat_hub.domain.pace import PER_SECOND, REFRESH_LIMIT, Pace
+from codat_hub.domain.breaker import PROBE_EVERY, Breaker, Cause
+from codat_hub.domain.pace import (
+    PER_SECOND,
+    RECONCILE_LEAST,
+    RECONCILE_PER_SECOND,
+    REFRESH_LIMIT,
+    Pace,
+)
 from codat_hub.domain.quota import LONGEST, next_reset
 from codat_hub.domain.ticket import Waits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from codat_hub.domain.quota import Quota
     from codat_hub.domain.rate_limit import RateLimit
 
+MIGRATION: Final = "migration"
+RECONCILE: Final = "reconcile"
 RESERVED: Final = 0.2  # of the daily quota: kept for people
 _LEAST: Final = 60  # calls in 60 seconds that nobody can take from the refreshes
 _NOTED_EVERY: Final = timedelta(minutes=1)
@@ -43,7 +53,7 @@ class KnownQuota:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """So many calls in any 60 seconds are somebody else's, a migration's, until then."""
+    """So many calls in any 60 seconds are somebody else's until then."""
 
     calls: int
     until: datetime
@@ -51,10 +61,12 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
+    """`reservations`: by whom, MIGRATION or RECONCILE."""
+
     breaker: Breaker = field(default_factory=Breaker)
     pace: Pace = field(default_factory=Pace)
     quota: KnownQuota | None = None
-    reservation: Reservation | None = None
+    reservations: Mapping[str, Reservation] = field(default_factory=dict)
 
     def wait(self, now: datetime, notice: RateLimit | None, *, by_person: bool) -> Wait | None:
         """Why and until when a refresh has to wait; None: it may call now."""
@@ -73,9 +85,20 @@ class Gate:
 
     def ceiling(self, now: datetime) -> int:
         """How many calls refreshes may make in any 60 seconds."""
-        if self.reservation is None or now >= self.reservation.until:
-            return REFRESH_LIMIT
-        return max(REFRESH_LIMIT - self.reservation.calls, _LEAST)
+        reserved = sum(one.calls for one in self.reservations.values() if now < one.until)
+        return max(REFRESH_LIMIT - reserved, _LEAST)
+
+    def reserving(self, who: str, calls: int, until: datetime) -> Gate:
+        """Keep so many calls in any 60 seconds from the refreshes, until then."""
+        mine = Reservation(calls, until)
+        return replace(self, reservations={**self.reservations, who: mine})
+
+    def reconcile_per_second(self, now: datetime) -> int:
+        """How many calls a reconcile may make in one, by what a migration leaves."""
+        other = self.reservations.get(MIGRATION)
+        taken = 0 if other is None or now >= other.until else other.calls
+        room = REFRESH_LIMIT - taken - _LEAST
+        return RECONCILE_PER_SECOND if room >= 60 * RECONCILE_PER_SECOND else RECONCILE_LEAST
 
     def per_second(self, now: datetime) -> int:
         """How many refreshes the dispatcher sends in one."""
@@ -108,6 +131,14 @@ class Gate:
             if self.quota is not None and _near(self.quota, heard)
             else replace(self, quota=heard)
         )
+
+
+def shut(now: datetime) -> Gate:
+    """Take the place of a gate that cannot be read: one probe finds out how things stand.
+
+    By then the calls that it had counted are out of the window.
+    """
+    return Gate(Breaker(Cause.RATE_LIMITED, now, now + PROBE_EVERY))
 
 
 def _near(known: KnownQuota, heard: KnownQuota) -> bool:

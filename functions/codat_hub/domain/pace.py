@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 LIMIT: Final = 900  # in any 60 seconds
-# The difference is for people's calls. A migration reserves its own: domain/gate.py.
+# The difference is for people's calls. A migration and a reconcile reserve theirs: domain/gate.py.
 REFRESH_LIMIT: Final = 870
 PER_SECOND: Final = 14  # sent by the dispatcher
+RECONCILE_PER_SECOND: Final = 5  # calls of a reconcile, which can wait
+RECONCILE_LEAST: Final = 1  # a second, beside a migration that takes most of the pace
 _WINDOW: Final = 61  # any 60 seconds touch at most 61 seconds of the clock
 
 

@@ -35,7 +35,7 @@ from codat_hub.adapters.tickets import Tickets
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
 from codat_hub.settings.control_api import ControlApiSettings
-from codat_hub.telemetry import logger
+from codat_hub.telemetry import logger, metrics
 from codat_hub.usecases.assign_product import AssignProduct
 from codat_hub.usecases.cancel_refresh import CancelRefresh
 from codat_hub.usecases.client_binding import ClientBinding
@@ -159,6 +159,7 @@ hub = _hub(ControlApiSettings.from_env())
 
 
 @logger.inject_lambda_context
+@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """API Gateway proxy event in, proxy answer out."""
     request = event.get("requestContext") or {}

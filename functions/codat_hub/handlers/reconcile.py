@@ -21,6 +21,7 @@ from codat_hub.adapters.codat_companies import CodatCompanies
 from codat_hub.adapters.companies import Companies
 from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.adapters.executions import Executions
+from codat_hub.adapters.gates import Gates
 from codat_hub.adapters.migrations import Migrations as MigrationLedger
 from codat_hub.adapters.product_registry import ProductRegistry
 from codat_hub.adapters.rate_limits import RateLimits
@@ -43,14 +44,15 @@ from codat_hub.usecases.reconcile_account import CheckAccount
 from codat_hub.usecases.reconcile_companies import CheckCompanies
 from codat_hub.usecases.reconcile_directory import CheckDirectory
 from codat_hub.usecases.remove_product import RemoveProduct
+from codat_hub.usecases.reserve_calls import ReserveForReconcile
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _AWS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
-# Milliseconds, more than a step takes: a page of 100 companies, each asked about once at ten a
+# Milliseconds, more than a step takes: a page of 100 companies, each asked about once at one a
 # second, and one call that lasts as long as the client allows.
-_FOR_A_STEP: Final = 90_000
+_FOR_A_STEP: Final = 130_000
 _AFTER_THE_TIMEOUT: Final = timedelta(seconds=5)
 SCHEDULE: Final = "schedule"
 
@@ -90,7 +92,7 @@ _client = CodatClient(
         base_url=settings.codat_base_url,
     )
 )
-_codat = Observer(_client)
+_codat = Observer(_client, a_second=ReserveForReconcile(Gates(_table)))
 _binding = ClientBinding(_client, ClientChecks(_table), settings.codat_client_id)
 _pairs = Pairs(
     CodatCompanies(_client),

@@ -90,11 +90,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         state=event.get("state"),
         more_time=lambda: context.get_remaining_time_in_millis() > _LAST_CALL,
     )
-    if command.chunk is not None:  # many calls: the refreshes leave room for them
-        lasts = timedelta(milliseconds=context.get_remaining_time_in_millis())
-        reserve(
-            round(60 * settings.codat_calls_a_second), datetime.now(UTC) + lasts + _UNTIL_THE_NEXT
-        )
+    # the refreshes leave room for its calls; of all steps only chunks run several at once
+    at_once = 1 if command.chunk is None else _AT_ONCE
+    lasts = timedelta(milliseconds=context.get_remaining_time_in_millis())
+    reserve(
+        round(60 * settings.codat_calls_a_second * at_once / _AT_ONCE),
+        datetime.now(UTC) + lasts + _UNTIL_THE_NEXT,
+    )
     logger.append_keys(migration_id=command.migration_id, step=step, direction=direction)
     answer = run_step(parts, step, direction, command)
     _count(step, command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Final
 
@@ -11,14 +12,16 @@ from codat_hub.domain import pace
 from codat_hub.domain import ticket as ticket_rules
 from codat_hub.domain.dispatch import HORIZON, Dispatched
 from codat_hub.domain.fair_share import in_turn
+from codat_hub.domain.gate import shut
 from codat_hub.domain.product import Kind
 from codat_hub.domain.refresh_message import RefreshMessage
 from codat_hub.domain.ticket import Waits
+from codat_hub.errors import Unreadable
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from typing import Protocol
 
     from codat_hub.domain.gate import Gate
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 _LOOKED_AT: Final = 200  # of each product even when nothing may be sent: some may be past deadline
 _CHUNK: Final = 10
+# Out of the way of those behind it, and back often enough that its alarm stays on.
+_UNREADABLE_AGAIN: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,10 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class DispatchRefreshes:
-    """Raises Unavailable; may be repeated, also at the same time."""
+    """Raises Unavailable; may be repeated, also at the same time.
+
+    A ticket or product that cannot be read waits until it is mended; the others go on.
+    """
 
     tickets: ports.Tickets
     gates: ports.Gates
@@ -59,7 +67,7 @@ class DispatchRefreshes:
     def __call__(self) -> Dispatch:
         now = self.now()
         before, version = self.dispatches.get()
-        gate, _ = self.gates.get()
+        gate = self._gate(now)
         notice, _ = self.rate_limits.get()
         per_second = gate.per_second(now)
         capacity = _capacity(before, gate, notice, now)
@@ -81,12 +89,22 @@ class DispatchRefreshes:
             return report
         return self._send(chosen, before.starts_at(now) - now, per_second, report, now)
 
+    def _gate(self, now: datetime) -> Gate:
+        try:
+            return self.gates.get()[0]
+        except Unreadable:
+            gate = shut(now)
+            self.gates.replace(gate)
+            return gate
+
     def _products(self, before: Dispatched) -> list[str | None]:
         """Those registered now, and those whose tickets may still be open; None: client-level."""
         registered = [n for n, one in self.registry.products().items() if one.kind is Kind.CUSTOM]
         return [None, *sorted({*registered, *before.products})]
 
     def _due(self, product: str | None, now: datetime, limit: int) -> list[ports.Pair]:
+        if product in self.registry.products().unreadable:
+            return []
         return [(company_id, product) for company_id in self.tickets.due(product, now, limit)]
 
     def _still_known(
@@ -132,6 +150,8 @@ class DispatchRefreshes:
         """The index lags behind: only what is open and due in truth."""
         for some in batched(pairs, 100, strict=False):
             found = self.tickets.get_many(some)
+            for company_id, product in found.unreadable:
+                self.tickets.postpone(company_id, product, now + _UNREADABLE_AGAIN)
             for pair in some:
                 ticket, version = found.get(pair, (None, 0))
                 if ticket is not None and ticket.open and ticket.due_at <= now:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from codat_hub.domain.assignment import Assignment
+    from codat_hub.domain.found import Found
     from codat_hub.domain.product import Product
 
 _PAGE: Final = 50  # companies read at once
@@ -24,7 +25,7 @@ _LOOKED_AT: Final = 500  # companies one request looks through at most, whatever
 
 
 class Directory(Protocol):
-    def get_many(self, company_ids: Iterable[str]) -> Mapping[str, Company]: ...
+    def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]: ...
     def ids(self, shard: int, after: str | None = None, limit: int = 100) -> Sequence[str]: ...
 
 
@@ -41,7 +42,7 @@ class Assignments(Protocol):
 class ReadStates(Protocol):
     def get_many(
         self, pairs: Iterable[tuple[str, str | None]]
-    ) -> Mapping[tuple[str, str | None], ReadState]: ...
+    ) -> Found[tuple[str, str | None], ReadState]: ...
 
 
 class ProductRegistry(Protocol):
@@ -60,7 +61,8 @@ class FreshnessPage:
 class MeasureFreshness:
     """A page at a time, over the index; nothing is scanned, Codat is not asked.
 
-    All products of a company come on one page. Raises Unavailable.
+    All products of a company come on one page. What cannot be read has no row, for it would be a
+    wrong one: it is in the log, and on an alarm. Raises Unavailable.
     """
 
     directory: Directory
@@ -125,6 +127,8 @@ class MeasureFreshness:
                 self.now(),
             )
             for one in present
+            if one.company_id not in companies.unreadable
+            and _reads(one, products) not in states.unreadable
         ]
 
 

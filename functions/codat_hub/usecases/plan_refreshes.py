@@ -8,14 +8,17 @@ is open already for this slot does nothing, so a page may be done twice.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.domain import ticket as ticket_rules
+from codat_hub.domain.found import named
 from codat_hub.domain.product import Kind
 from codat_hub.domain.refresh_run import Run, jitter, owned
 from codat_hub.domain.ticket import LONGEST, Ticket
+from codat_hub.errors import Unreadable
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -72,7 +75,11 @@ class PlanRefreshes:
         *,
         requested_by: str | None = None,
     ) -> Planned:
-        """Begin the run of this slot, or go on with it. Raises Unavailable; may be repeated."""
+        """Begin the run of this slot, or go on with it. Raises Unavailable; may be repeated.
+
+        Raises Unreadable for the run, the product or the gate; `resume` then goes on with it. A
+        company of which something cannot be read is left out.
+        """
         run, version = self.runs.get(product, slot)
         if run is None:
             run = Run(product, slot, requested_by=requested_by)
@@ -88,13 +95,15 @@ class PlanRefreshes:
         """Go on with every run that was begun, is not done, and that nobody is at."""
         found = []
         for product, slot in self.runs.unfinished():
-            if has_time():
+            if not has_time():
+                break
+            with suppress(Unreadable):  # it is logged, and tried again; the others do not wait
                 found.append(self(product, slot, has_time))
         return found
 
     def _go_on(self, run: Run, version: int, has_time: Callable[[], bool]) -> Planned:
         opened, closed = 0, Counter[str]()
-        product = self.registry.products().get(run.product)
+        product = named(self.registry.products(), run.product)
         deadline = self._deadline(product, run) if product else None
         while not run.done:
             if product is None or deadline is None or deadline <= self.now():
@@ -138,7 +147,7 @@ class PlanRefreshes:
         for pair in pairs:
             company = known.get(pair[0])
             allowed = pair in assigned and assigned[pair].may_be_read(product)
-            if not allowed or company is None or not company.linked:
+            if not allowed or company is None or not company.linked or pair in tickets.unreadable:
                 continue
             old, version = tickets.get(pair, (None, 0))
             ticket = self._ticket(pair[0], old, run, deadline, barring)

@@ -16,7 +16,7 @@ from codat_hub.domain.read_event import ReadEvent
 from codat_hub.domain.read_state import project
 from codat_hub.domain.stored_webhook import interpret
 from codat_hub.domain.webhook_event import Unplaced, place
-from codat_hub.errors import NeverProjected, Unavailable
+from codat_hub.errors import NeverProjected, Unavailable, Unreadable
 from codat_hub.telemetry import logger
 from codat_hub.usecases.wake_company import Woken
 
@@ -129,13 +129,19 @@ class ProjectReads:
             case ReadEvent() as read:
                 report = self._project_read(read)
                 # whatever became of the event: a repeat finishes what a crash left undone
-                return replace(report, woken=self.wake(read.company_id, read.product, read.at))
+                return replace(report, woken=self._woken(read))
             case CompanyChange() as change:
                 return self._change_company(change)
             case RateLimit() as notice:
                 return self._note_rate_limit(notice)
             case None:
                 return Report("ignored")
+
+    def _woken(self, read: ReadEvent) -> Woken:
+        try:
+            return self.wake(read.company_id, read.product, read.at)
+        except Unreadable:
+            return Woken()  # what waits goes on by its backoff; the read itself is projected
 
     def _project_read(self, event: ReadEvent) -> Report:
         """Publish first, then advance: a crash in between repeats an event, and loses none.

@@ -23,6 +23,7 @@ from codat_hub.errors import (
     RateLimited,
     Unauthorized,
     Unavailable,
+    Unreadable,
     WrongClient,
 )
 from codat_hub.telemetry import logger
@@ -286,12 +287,12 @@ class _Work:
         except Unavailable:
             raise
         except RateLimited as limit:
-            logger.warning("reconcile waits for Codat's quota", reconcile_id=run.reconcile_id)
+            logger.warning("reconcile waits", reconcile_id=run.reconcile_id, cause=str(limit))
             return run.waiting(limit.retry_at or now())
         except (WrongClient, *_LASTING) as refusal:
             logger.error("reconcile failed", reconcile_id=run.reconcile_id, cause=str(refusal))
             return run.failed(str(refusal), now())
-        except CallFailed as trouble:
+        except (CallFailed, Unreadable) as trouble:
             logger.warning(
                 "reconcile interrupted", reconcile_id=run.reconcile_id, cause=str(trouble)
             )
@@ -329,6 +330,10 @@ class _Work:
 
 
 def _mended(finding: Finding) -> tuple[Drift, ...]:
-    if finding.mend is None or not finding.mend():
+    try:
+        done = finding.mend is not None and finding.mend()
+    except Unreadable:
+        done = False
+    if not done:
         return finding.drift
     return tuple(replace(one, mended=True) for one in finding.drift)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from codat_hub.domain.company import Company
     from codat_hub.domain.consent import ConsentEntry
+    from codat_hub.domain.found import Found as Held
     from codat_hub.domain.observed import ObservedCompany, ObservedPage, ObservedSettings
     from codat_hub.domain.product import Product
     from codat_hub.domain.reconcile_run import Run
@@ -42,13 +43,13 @@ class Codat(Protocol):
 
 class Companies(Protocol):
     def get(self, company_id: str) -> tuple[Company, int]: ...
-    def get_many(self, company_ids: Iterable[str]) -> dict[str, Company]: ...
+    def get_many(self, company_ids: Iterable[str]) -> Held[str, Company]: ...
     def put(self, company: Company, version: int) -> bool: ...
 
 
 class Assignments(Protocol):
     def get(self, company_id: str, product: str) -> tuple[Assignment, int]: ...
-    def get_many(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Assignment]: ...
+    def get_many(self, pairs: Iterable[tuple[str, str]]) -> Held[tuple[str, str], Assignment]: ...
     def put(self, assignment: Assignment, version: int) -> bool: ...
 
 
@@ -65,7 +66,7 @@ class CheckCompanies:
     """One page of Codat's companies. The cursor is the page's number.
 
     Only the hub's own side is mended, with one exception: a removal that a person began is finished
-    by `remove` (company, product, by, reason).
+    by `remove` (company, product, by, reason). What cannot be read is not compared.
     """
 
     codat: Codat
@@ -102,8 +103,10 @@ class CheckCompanies:
         findings += [*overrides, *([] if page.has_next else _at_the_end(run, stepped))]
         return Found(stepped, tuple(findings), tuple(one.company_id for one in page.companies))
 
-    def _directory(self, page: ObservedPage, known: Mapping[str, Company]) -> Iterator[Finding]:
+    def _directory(self, page: ObservedPage, known: Held[str, Company]) -> Iterator[Finding]:
         for theirs in page.companies:
+            if theirs.company_id in known.unreadable:
+                continue
             compared = compare(known.get(theirs.company_id), theirs, page.asked_at)
             if compared.drift:
                 yield Finding(compared.drift, self._entry_mend(theirs, page.asked_at))
@@ -134,6 +137,8 @@ class CheckCompanies:
         ours = self.assignments.get_many(pairs)
         at_codat = {(one.company_id, product) for one in told for product in one.products or ()}
         for pair in pairs:
+            if pair in ours.unreadable:
+                continue
             verdict = judge(
                 ours.get(pair, Assignment(*pair)),
                 products.get(pair[1]),

@@ -15,6 +15,7 @@ from codat_hub.domain.freshness import Freshness, freshness, untold
 from codat_hub.domain.product import Kind as ProductKind
 from codat_hub.domain.read_state import ReadState
 from codat_hub.domain.reconcile_run import Phase, Stepped
+from codat_hub.errors import Unreadable
 from codat_hub.usecases.reconcile import Finding, Found, patiently
 
 if TYPE_CHECKING:
@@ -152,10 +153,13 @@ class CheckDirectory:
             if one.overdue:
                 late.setdefault(one.company_id, []).append(one)
         for company_id, products in late.items():
+            try:
+                states = self.read_states.of_company(company_id)
+            except Unreadable:
+                continue  # what webhooks have told nobody knows
             statuses = patiently(run, partial(self.codat.statuses, company_id))
             if statuses is None:
                 continue
-            states = self.read_states.of_company(company_id)
             missing = untold(statuses, states, self.now())
             for one in products:
                 if drift := self._missing(one, missing):

@@ -15,6 +15,7 @@ from codat_hub.domain import call_outcome
 from codat_hub.domain import lease as lease_rules
 from codat_hub.domain import ticket as ticket_rules
 from codat_hub.domain.assignment import Status as AssignmentStatus
+from codat_hub.domain.found import named
 from codat_hub.domain.gate import Wait
 from codat_hub.domain.idempotency import KeyPlan, key_after, plan_key
 from codat_hub.domain.product import Kind
@@ -73,7 +74,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class RefreshProduct:
-    """Raises Unavailable when a store of ours fails: the message then comes again."""
+    """Raises Unavailable when a store of ours fails, Unreadable when one of the items cannot be
+
+    read: the message then comes again.
+    """
 
     tickets: ports.Tickets
     leases: ports.Leases
@@ -119,7 +123,7 @@ class RefreshProduct:
             if any(one.status is AssignmentStatus.ASSIGNED for one in assigned):
                 return "the company is on product-level settings now"
             return None
-        product = self.registry.products().get(ticket.product)
+        product = named(self.registry.products(), ticket.product)
         if product is None or product.kind is not Kind.CUSTOM:
             return "the product is not registered as a custom product any more"
         if ticket.requested_by is None and not (product.schedule and product.schedule.enabled):

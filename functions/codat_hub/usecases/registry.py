@@ -12,6 +12,7 @@ from codat_hub.telemetry import logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from codat_hub.domain.found import Found
     from codat_hub.domain.product import Product, Schedule
 
 _TRIES: Final = 5  # at a registry that somebody else keeps changing
@@ -21,7 +22,7 @@ _FIELDS: Final = ("kind", "name", "data_types", "schedule", "team", "consent_tex
 class Store(Protocol):
     """The registry as it is kept."""
 
-    def read(self) -> tuple[Mapping[str, Product], int]: ...
+    def read(self) -> tuple[Found[str, Product], int]: ...
     def replace(self, products: Iterable[Product], version: int, by: str | None = None) -> bool: ...
 
 
@@ -107,6 +108,7 @@ class Registry:
         for _ in range(_TRIES):
             known, version = self._store.read()
             wanted = change(known)
+            _refuse_losing(known, wanted)
             applied = difference(known, wanted)
             self._refuse_removing_what_companies_have(applied)
             if dry_run:
@@ -145,6 +147,17 @@ class Registry:
             if self._store.read()[1] == version:
                 return tuple(changed)
         raise Unavailable("the registry keeps being changed by somebody else")
+
+
+def _refuse_losing(known: Found[str, Product], wanted: Mapping[str, Product]) -> None:
+    """A product that cannot be read is written anew, or nothing is; it never drops out unseen."""
+    lost = sorted(known.unreadable - wanted.keys())
+    if lost:
+        raise Conflict(
+            "Registered products cannot be read. Apply a registry that has them, which writes them "
+            "anew. Nothing was changed.",
+            *(Problem(one, "cannot be read") for one in lost),
+        )
 
 
 def difference(known: Mapping[str, Product], wanted: Mapping[str, Product]) -> Applied:

@@ -463,7 +463,6 @@ def test_an_invocation_that_runs_out_of_time_goes_on_in_the_next(worlds):
 def test_refreshes_leave_room_for_its_calls_while_it_makes_many(worlds):
     world = worlds()
     assert world.migrate().status == "complete"
-    calls = {calls for calls, _ in world.reserved}
-    assert len(calls) == 1
-    assert 0 < calls.pop() < 870  # a minute, of what refreshes take at most
+    # a minute, of what refreshes take at most: alone, and four chunks at once
+    assert {calls for calls, _ in world.reserved} == {75, 300}
     assert all(until > datetime.now(UTC) for _, until in world.reserved)

@@ -7,7 +7,7 @@ import pytest
 
 from codat_hub import errors
 from codat_hub.domain.breaker import Breaker, Cause
-from codat_hub.domain.gate import Gate, Reservation
+from codat_hub.domain.gate import MIGRATION, Gate, Reservation
 from codat_hub.domain.ticket import LOST_AFTER, Status
 from codat_hub.usecases.reserve_calls import ReserveCalls
 from tests.refresh_histories import a_backlog
@@ -110,7 +110,8 @@ def test_the_gate_holds_a_reservation_against_a_backlog_and_the_rest_is_not_lost
     assert len(world.codat.calls) == 570
     world.dispatching().run_until(START + 10 * MINUTE)
     assert len(world.codat.accepted) == 800
-    assert world.gates.get()[0].reservation == Reservation(300, START + 3 * MINUTE)
+    kept = {MIGRATION: Reservation(300, START + 3 * MINUTE)}
+    assert world.gates.get()[0].reservations == kept
 
 
 def test_nobody_can_reserve_all_of_the_pace(world):

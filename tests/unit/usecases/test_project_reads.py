@@ -9,7 +9,7 @@ import pytest
 from codat_hub.domain.assignment import Assignment, Status
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.stored_webhook import StoredWebhook
-from codat_hub.errors import NeverProjected, Unavailable
+from codat_hub.errors import NeverProjected, Unavailable, Unreadable
 from codat_hub.usecases.project_reads import FailedType, Report
 from tests.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 from tests.histories import PRODUCT, a_read, a_removal, as_webhook, entry
@@ -229,3 +229,11 @@ def test_after_a_conflict_it_publishes_again_what_the_first_publication_does_not
     project(world, as_webhook(a_read(3, since=1)))
     invoices = [event for event in world.deduplicated if event.read.webhook_id == "msg-3"]
     assert [event.windows[0][1].full_load for event in invoices] == [False, True]
+
+
+def test_a_read_is_projected_even_if_whom_it_would_wake_cannot_be_read(world):
+    def wake(*_):
+        raise Unreadable("the lease cannot be read")
+
+    assert replace(world.projector(), wake=wake)(READ) == Report("published")
+    assert not world.parking.parked

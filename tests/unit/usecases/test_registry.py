@@ -144,3 +144,20 @@ def test_the_difference_names_changed_fields_and_warns_of_more_data_types():
         ("b", "unchanged", ()),
     ]
     assert "a reads more: bills" in told.warnings[0]
+
+
+def test_a_product_that_cannot_be_read_is_written_anew_and_never_drops_out_unseen():
+    registry, store, schedules = a_registry(B)
+    schedules.kept = {"a": DAILY}
+    store.unreadable = ("a",)
+    for change in (
+        lambda: registry.put(B, "arn:ann"),  # even what changes nothing: schedules would follow
+        lambda: registry.remove("b", "arn:ann"),
+        lambda: registry.apply([B], "arn:ann"),
+    ):
+        with pytest.raises(Conflict) as refused:
+            change()
+        assert [one.field for one in refused.value.problems] == ["a"]
+    assert (dict(registry.products()), schedules.kept) == ({"b": B}, {"a": DAILY})
+    assert changes(registry.apply([A, B], "arn:ann")) == {"a": "added", "b": "unchanged"}
+    assert dict(registry.products()) == {"a": A, "b": B}

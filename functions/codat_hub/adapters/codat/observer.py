@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from codat_hub.domain.observed import (
     ObservedCompany,
@@ -14,6 +14,7 @@ from codat_hub.domain.observed import (
     ObservedSettings,
     ObservedStatus,
 )
+from codat_hub.domain.pace import RECONCILE_PER_SECOND
 from codat_hub.errors import NotFound, NotUnderstood, Unauthorized
 
 if TYPE_CHECKING:
@@ -24,13 +25,11 @@ if TYPE_CHECKING:
     from codat_hub.adapters.codat.client import CodatClient
     from codat_hub.domain.quota import Quota
 
-# Codat blocks a source address at 1000 a minute, and others call as well. (Codat docs: rate limits)
-MOST_A_SECOND: Final = 10
-
 
 class Observer:
     """Every method makes one call and raises CallFailed. `calls` counts them, `quota` is the last.
 
+    a_second: asked before each call, for the pace; may raise RateLimited
     Not thread-safe: a Lambda works on one run at a time.
     """
 
@@ -38,13 +37,13 @@ class Observer:
         self,
         codat: CodatClient,
         *,
-        a_second: float = MOST_A_SECOND,
+        a_second: Callable[[], float] = lambda: RECONCILE_PER_SECOND,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._codat = codat
-        self._apart = 1 / a_second
+        self._a_second = a_second
         self._now = now
         self._clock = clock
         self._sleep = sleep
@@ -92,7 +91,7 @@ class Observer:
         ahead = self._next_at - self._clock()
         if ahead > 0:
             self._sleep(ahead)
-        self._next_at = self._clock() + self._apart
+        self._next_at = self._clock() + 1 / self._a_second()
         self.calls += 1
         try:
             answer = ask()
