@@ -114,7 +114,11 @@ class RefreshNow:
         if not version:
             raise Absent(f"No company {company_id} is known.")
         if not company.linked:
-            raise Conflict("The company has no linked connection, so Codat has nothing to read.")
+            raise Conflict(
+                "The company has no linked connection, so Codat has nothing to read. Its customer"
+                " links one first, by the `link_url` that creating the company answered, or by the"
+                " link in the Codat Portal."
+            )
 
     def _send(
         self, company_id: str, product: str | None, data_types: tuple[str, ...] | None, by: str
