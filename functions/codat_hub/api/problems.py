@@ -174,6 +174,14 @@ def _unavailable(error: errors.Unavailable) -> Response[str]:
     return problem(503, "unavailable", detail, retry_after=_SOON)
 
 
+def _unreadable(error: errors.Unreadable) -> Response[str]:
+    detail = (
+        f"{error}: this version of the hub did not write it so. Put it right in the State table, or"
+        " delete it (README, Refresh: an item that cannot be read)."
+    )
+    return problem(500, "item-unreadable", detail)
+
+
 def _not_started(error: errors.NotStarted) -> Response[str]:
     logger.error("migration not started", cause=str(error))
     detail = "Step Functions did not start the migration, so nothing was changed. Start it again."
@@ -274,6 +282,7 @@ _HANDLERS: Final[Mapping[type[Exception], Any]] = {
     errors.RequestReused: _request_reused,
     errors.WrongClient: _wrong_client,
     errors.Unavailable: _unavailable,
+    errors.Unreadable: _unreadable,
     errors.NotStarted: _not_started,
     errors.CallFailed: call_failed,
 }

@@ -124,6 +124,19 @@ class TestOneProductOfACompany:
         assert call("GET", PATH) == (200, stopped)
         assert call("POST", PATH)[1]["status"] == "sent"
 
+    def test_one_whose_item_cannot_be_read_names_it(self, call, ready, dynamodb):
+        call("POST", PATH)
+        key = {"pk": {"S": "COMPANY#c1"}, "sk": {"S": f"REFRESH#TICKET#{PRODUCT}"}}
+        dynamodb.update_item(
+            TableName="StateTable",
+            Key=key,
+            UpdateExpression="SET due_at = :text",
+            ExpressionAttributeValues={":text": {"S": "soon"}},
+        )
+        status, body = call("GET", PATH)
+        assert (status, body["type"]) == (500, "urn:codat-hub:problem:item-unreadable")
+        assert f"COMPANY#c1 / REFRESH#TICKET#{PRODUCT} cannot be read" in body["detail"]
+
     def test_before_anybody_asked_there_is_nothing_to_show(self, call, ready):
         for method in ("GET", "DELETE"):
             status, body = call(method, PATH)
