@@ -1,10 +1,10 @@
 """`python -m tools.openapi`: write the control API's OpenAPI document anew from the code."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Final
 
+from codat_hub.api.app import openapi
 from tools.samconfig import ROOT
 
 DOCUMENT: Final[Path] = ROOT / "openapi" / "control-api.json"
@@ -12,9 +12,6 @@ DOCUMENT: Final[Path] = ROOT / "openapi" / "control-api.json"
 
 def generated() -> str:
     """Return the document as it should be checked in."""
-    sys.path.insert(0, str(ROOT / "functions"))
-    from codat_hub.api.app import openapi  # noqa: PLC0415  # found only on the path above
-
     return json.dumps(openapi(), indent=2, sort_keys=True) + "\n"
 
 

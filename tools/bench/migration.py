@@ -18,7 +18,6 @@ from tools.bench.own_stack import own_stack
 from tools.local.interruption import interrupt_once
 from tools.local.receiver import receiving
 from tools.local.stack import LocalStack, Options
-from tools.samconfig import ROOT
 
 MODES: Final = ("portal", "api")
 _LONGEST_HISTORY: Final = 25_000  # events of a standard execution. (AWS: Step Functions quotas)
@@ -42,7 +41,6 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     given = parser.parse_args()
     interrupt_once()
-    sys.path.insert(0, str(ROOT / "functions"))
     console = Console(stderr=given.json)
     if not console.is_terminal:
         console = Console(stderr=given.json, width=120)  # a log has no edge to wrap at

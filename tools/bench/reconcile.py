@@ -27,7 +27,6 @@ FAKE = {
 def main(companies: int) -> int:
     """Return the exit code."""
     os.environ.update(FAKE)
-    sys.path.insert(0, "functions")
     # read their environment when they are imported
     import boto3  # noqa: PLC0415
     from moto import mock_aws  # noqa: PLC0415

@@ -13,8 +13,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tools.samconfig import ROOT
-
 _STACK_SECONDS = 900.0  # then what is not done is told
 
 
@@ -25,9 +23,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="what is drawn (default 1)")
     parser.add_argument("--stack", type=int, metavar="TICKETS", help="on the deployed stack")
     given = parser.parse_args()
-    sys.path.insert(0, str(ROOT / "functions"))
     if given.stack:
-        stack: Any = import_module("tools.bench.refresh_stack")  # found only on the path above
+        stack: Any = import_module("tools.bench.refresh_stack")
         sys.exit(stack.run(Console(), given.stack, _STACK_SECONDS))
     histories: Any = import_module("tests.refresh_histories")
     console = Console()

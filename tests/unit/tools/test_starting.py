@@ -39,7 +39,7 @@ def started(program, folder):
     (folder / f"{PROGRAMS[program]}.py").write_text(STILL_IMPORTING)
     process = subprocess.Popen(
         [sys.executable, "-m", program],
-        env={"PYTHONPATH": f"{folder}:{ROOT}/functions", "PATH": os.environ["PATH"]},
+        env={"PYTHONPATH": str(folder), "PATH": os.environ["PATH"]},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,0 +1,27 @@
+"""What is started with `python -m` finds the hub's code by itself; pytest would find it anyway."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.template import ROOT
+
+IMPORT_EACH = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)"
+
+
+def test_every_module_of_the_tools_can_be_imported_from_the_checkout_alone():
+    files = [path.relative_to(ROOT) for path in (ROOT / "tools").rglob("*.py")]
+    # the sandbox's own program starts as it is imported; test_starting.py starts it
+    modules = [one for one in files if one != Path("tools/sandbox/__main__.py")]
+    names = [".".join(one.with_suffix("").parts).removesuffix(".__init__") for one in modules]
+    assert {"tools.local.stack", "tools.bench.migration", "tools.cli.__main__"} <= set(names)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_EACH, *sorted(names)],
+        env={"PATH": os.environ["PATH"]},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
