@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Protocol
 
+    from codat_hub.domain.found import Found
     from codat_hub.domain.gate import Gate
+    from codat_hub.domain.product import Product
     from codat_hub.domain.rate_limit import RateLimit
     from codat_hub.domain.ticket import Ticket
     from codat_hub.usecases import refresh_ports as ports
@@ -71,8 +73,15 @@ class DispatchRefreshes:
         notice, _ = self.rate_limits.get()
         per_second = gate.per_second(now)
         capacity = _capacity(before, gate, notice, now)
-        products = self._products(before)
-        queues = [self._due(product, now, max(capacity, _LOOKED_AT)) for product in products]
+        registered = self.registry.products()
+        products = _products(registered, before)
+        queues = [
+            # tickets of one that cannot be read wait until it can
+            []
+            if product in registered.unreadable
+            else self._due(product, now, max(capacity, _LOOKED_AT))
+            for product in products
+        ]
         report = Dispatch(barred=capacity == 0)
         if gate.breaker.probing(notice):
             # one of each product: the first of one may be cancelled, as all of it may, and call
@@ -81,7 +90,7 @@ class DispatchRefreshes:
         pairs = in_turn(queues, sum(map(len, queues)))
         barring = gate.barring(now, notice)
         chosen = self._chosen(pairs, capacity, gate, report, now=now, barring=barring)
-        after = Dispatched(before.busy_until, self._still_known(products, queues))
+        after = Dispatched(before.busy_until, self._still_known(registered, products, queues))
         if chosen:
             after = Dispatched(before.busy_after(now, len(chosen), per_second), after.products)
         if after != before and not self.dispatches.put(after, version):
@@ -97,21 +106,16 @@ class DispatchRefreshes:
             self.gates.replace(gate)
             return gate
 
-    def _products(self, before: Dispatched) -> list[str | None]:
-        """Those registered now, and those whose tickets may still be open; None: client-level."""
-        registered = [n for n, one in self.registry.products().items() if one.kind is Kind.CUSTOM]
-        return [None, *sorted({*registered, *before.products})]
-
     def _due(self, product: str | None, now: datetime, limit: int) -> list[ports.Pair]:
-        if product in self.registry.products().unreadable:
-            return []
         return [(company_id, product) for company_id in self.tickets.due(product, now, limit)]
 
     def _still_known(
-        self, products: list[str | None], queues: list[list[ports.Pair]]
+        self,
+        registered: Found[str, Product],
+        products: list[str | None],
+        queues: list[list[ports.Pair]],
     ) -> tuple[str, ...]:
         """Remember a product until it is neither registered nor has an open ticket."""
-        registered = self.registry.products()
         return tuple(
             product
             for product, queue in zip(products, queues, strict=True)
@@ -183,6 +187,12 @@ class DispatchRefreshes:
             self.queue.send(messages)
             sent += len(messages)
         return Dispatch(sent, report.closed, report.barred)
+
+
+def _products(registered: Found[str, Product], before: Dispatched) -> list[str | None]:
+    """Those registered now, and those whose tickets may still be open; None: client-level."""
+    custom = [name for name, one in registered.items() if one.kind is Kind.CUSTOM]
+    return [None, *sorted({*custom, *before.products})]
 
 
 def _capacity(before: Dispatched, gate: Gate, notice: RateLimit | None, now: datetime) -> int:
