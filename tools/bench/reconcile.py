@@ -2,7 +2,7 @@
 
 Starts the sandbox with that many companies and the State table on moto, in this process,
 and prints what each run took: calls to Codat, items written, seconds. Calls are as fast as the
-sandbox answers; in Lambda they are ten a second at most. One of the runs is killed half-way. Exits
+sandbox answers; in Lambda they are five a second at most. One of the runs is killed half-way. Exits
 with 1 if the calls are not the fewest possible.
 """
 
