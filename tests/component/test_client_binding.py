@@ -12,7 +12,7 @@ from codat_hub.adapters.codat.transport import Transport
 from codat_hub.adapters.state_table import StateTable
 from codat_hub.errors import WrongClient
 from codat_hub.usecases.client_binding import ClientBinding
-from tests.component.conftest import create_table
+from tools.simulation.tables import create_table
 
 OURS, THEIRS = "f4a5b6c7-0000-4000-8000-00000000000a", "f4a5b6c7-0000-4000-8000-00000000000b"
 

@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from codat_hub.adapters.inbox import Inbox
 from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced, place
 from codat_hub.errors import Unavailable
-from tests.builders import COMPANY, a_read_completed
-from tests.fakes import FakeInbox
+from tests.support.builders import COMPANY, a_read_completed
+from tests.support.fakes import FakeInbox
 
 RECEIVED = datetime(2026, 7, 2, 23, 5, 34, 123456, UTC)
 BODY = a_read_completed() + b"  \n\t" + "\u00e9\u20ac\U0001f9fe".encode()

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from codat_hub.domain.ticket import Status
-from tests.component.conftest import create_table
-from tests.component.refreshing import PRODUCT, LongContext, a_stack, imported
-from tests.template import ROOT
+from tests.support.refreshing import PRODUCT, LongContext, a_stack, imported
+from tools.samconfig import ROOT
+from tools.simulation.tables import create_table
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from codat_hub.adapters.product_bus import ProductBus
 from codat_hub.domain.read_state import ReadState, project
 from codat_hub.errors import NeverProjected, Unavailable
-from tests.histories import a_read, entry
+from tests.support.histories import a_read, entry
 
 SMALL = project(ReadState(), a_read(1)).published
 LARGE = project(ReadState(), a_read(1, *(entry(connection_id=f"{n:064}") for n in range(2000))))

@@ -11,11 +11,11 @@ import pytest
 from codat_hub.domain.product_event import ProductEvent
 from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import Unavailable
-from tests.builders import an_event
-from tests.component.conftest import Context, create_table
-from tests.conftest import REGION
-from tests.histories import a_read, as_webhook, at, entry
-from tests.template import ROOT
+from tests.support.aws import REGION, Context
+from tests.support.builders import an_event
+from tests.support.histories import a_read, as_webhook, at, entry
+from tools.samconfig import ROOT
+from tools.simulation.tables import create_table
 
 MODULE = "codat_hub.handlers.project_reads"
 

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codat_hub.usecases.receive_webhook import Outcome
-from tests.builders import SECRET, a_read_completed, signed_headers
-from tests.component.conftest import Context
-from tests.template import RESOURCES, ROOT, resources
+from tests.support.aws import Context
+from tests.support.builders import SECRET, a_read_completed, signed_headers
+from tools.samconfig import ROOT
 from tools.sign_event import EXAMPLE_SECRET, sign_event
+from tools.template import RESOURCES, resources
 
 MODULE = "codat_hub.handlers.receive_webhook"
 BODY = a_read_completed()

@@ -17,8 +17,8 @@ from codat_hub.domain.read_state import KeyState, KnownRead, ReadState
 from codat_hub.domain.reconcile_run import MOST_TROUBLES
 from codat_hub.domain.reconcile_run import Status as RunStatus
 from codat_hub.errors import WrongClient
-from tests.component.conftest import create_table
-from tests.component.reconciling import API, PRODUCTS, Codats, Hub, OnDynamoDB
+from tools.simulation.reconciling import API, PRODUCTS, Codats, Hub, OnDynamoDB
+from tools.simulation.tables import create_table
 
 URL = f"https://{API}.execute-api.eu-west-2.amazonaws.com/dev/webhooks/codat"
 

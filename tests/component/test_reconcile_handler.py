@@ -15,10 +15,10 @@ from codat_hub.adapters.reconcile_runs import ReconcileRuns
 from codat_hub.adapters.state_table import ItemKey, StateTable
 from codat_hub.domain.gate import RECONCILE, Gate
 from codat_hub.domain.reconcile_run import Status
-from tests.component.conftest import create_table
-from tests.component.reconciling import API, KEY, PRODUCTS, Codats
-from tests.conftest import REGION
-from tests.template import ROOT
+from tests.support.aws import REGION
+from tools.samconfig import ROOT
+from tools.simulation.reconciling import API, KEY, PRODUCTS, Codats
+from tools.simulation.tables import create_table
 
 MODULE = "codat_hub.handlers.reconcile"
 EXAMPLE = json.loads((ROOT / "events/reconcile.json").read_text())

@@ -8,10 +8,11 @@ import pytest
 
 from codat_hub import errors
 from codat_hub.domain.ticket import Status
-from tests.component.conftest import create_table
-from tests.component.refreshing import PRODUCT, LongContext, a_stack, imported
-from tests.refresh_world import Answered
-from tests.template import RESOURCES, ROOT
+from tests.support.refreshing import PRODUCT, LongContext, a_stack, imported
+from tools.samconfig import ROOT
+from tools.simulation.refresh_world import Answered
+from tools.simulation.tables import create_table
+from tools.template import RESOURCES
 
 
 class Codat:

@@ -19,12 +19,12 @@ from codat_hub.domain.replay import Parked, Received, Replay, Status, WebhookIds
 from codat_hub.domain.webhook_event import Delivery, place
 from codat_hub.errors import Unavailable
 from codat_hub.usecases.replay_webhooks import StartReplay
-from tests.component.conftest import Context, create_table
-from tests.conftest import REGION
-from tests.fakes import FakeReplays
-from tests.histories import PRODUCT, a_read, a_removal, as_webhook, at
-from tests.interleaving import NOW
-from tests.template import ROOT
+from tests.support.aws import REGION, Context
+from tests.support.fakes import FakeReplays
+from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, at
+from tests.support.interleaving import NOW
+from tools.samconfig import ROOT
+from tools.simulation.tables import create_table
 
 MODULE = "codat_hub.handlers.replay_webhooks"
 EVERYTHING = {"received_from": "2026-07-01T00:00:00Z", "received_to": "2026-07-09T00:00:00Z"}

@@ -8,9 +8,10 @@ from typer.testing import CliRunner
 
 from codat_hub.adapters.signing_secret_store import MalformedSecret, SigningSecretStore
 from codat_hub.errors import Unavailable
-from tests.builders import OTHER_SECRET, SECRET
-from tools.cli import environments, secrets
+from tests.support.builders import OTHER_SECRET, SECRET
+from tools.cli import environments
 from tools.cli.__main__ import app
+from tools.cli.commands import secrets
 from tools.cli.environments import Environment, Name
 
 NEW, ADDED = f"{SECRET[:-4]}AAAA", f"{SECRET[:-4]}BBBB"

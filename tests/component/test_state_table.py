@@ -37,12 +37,13 @@ from codat_hub.domain.read_state import ReadState, project
 from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
 from codat_hub.domain.ticket import Ticket
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
-from tests.builders import COMPANY
-from tests.component.conftest import create_table
-from tests.fakes import FakeCompanies, FakeRateLimits, FakeReadStates, FakeStateTable
-from tests.histories import PRODUCT, Ledger, a_read, at, entry, histories
-from tests.interleaving import NOW
-from tests.item_size import size_of
+from tests.support.builders import COMPANY
+from tests.support.fakes import FakeCompanies, FakeRateLimits, FakeReadStates
+from tests.support.histories import PRODUCT, Ledger, a_read, at, entry, histories
+from tests.support.interleaving import NOW
+from tests.support.item_size import size_of
+from tools.simulation.fakes import FakeStateTable
+from tools.simulation.tables import create_table
 
 
 @pytest.fixture

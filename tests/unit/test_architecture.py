@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import codat_hub
-from tests.template import FUNCTIONS
+from tools.template import FUNCTIONS
 
 PACKAGE = Path(codat_hub.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))

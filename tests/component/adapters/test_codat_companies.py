@@ -6,7 +6,7 @@ import pytest
 
 from codat_hub.adapters.codat_companies import CodatCompanies
 from codat_hub.domain.new_company import NewCompany
-from tests.component.reconciling import Codats
+from tools.simulation.reconciling import Codats
 
 
 @pytest.mark.parametrize("name", ["Smith (UK) Ltd", "Müller & Söhne", "Bäckerei (Ü)", "Plain Ltd"])

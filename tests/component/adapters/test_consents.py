@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 from codat_hub.adapters.consents import ConsentLedger
 from codat_hub.domain.consent import Consent, ConsentEntry
 from codat_hub.errors import Unavailable
-from tests.component.conftest import create_table
-from tests.fakes import FakeConsentLedger
+from tools.simulation.fakes import FakeConsentLedger
+from tools.simulation.tables import create_table
 
 AT = datetime(2026, 7, 1, 9, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import pytest
 
 from codat_hub.adapters.signing_secrets import ConsumerNames
 from codat_hub.errors import Unavailable
-from tests.builders import SECRET
+from tests.support.builders import SECRET
 
 
 def names(secretsmanager, text):

@@ -9,8 +9,8 @@ from codat_hub.adapters.state_table import StateTable
 from codat_hub.domain.creation import Creation
 from codat_hub.domain.idempotency import HeldKey
 from codat_hub.domain.new_company import CodatCompany, CreatedCompany, ProductOutcome
-from tests.component.conftest import create_table
-from tests.fakes import FakeCreations
+from tests.support.fakes import FakeCreations
+from tools.simulation.tables import create_table
 
 AT = datetime(2026, 7, 1, 9, tzinfo=UTC)
 COMPANY = CodatCompany("company-1", "Bakery", ("a",), "https://link")

@@ -10,7 +10,7 @@ from codat_hub.adapters.schedules import Planner, RefreshSchedules, schedule_nam
 from codat_hub.domain.product import Schedule
 from codat_hub.domain.product_rules import IDENTIFIER
 from codat_hub.errors import Unavailable
-from tests.conftest import REGION
+from tests.support.aws import REGION
 
 PLANNER = Planner("arn:aws:lambda:x:1:function:p", "arn:aws:iam::1:role/s", "arn:aws:sqs:x:1:q")
 DAILY = Schedule("cron(0 23 * * ? *)", "Europe/London")

@@ -6,8 +6,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from codat_hub.adapters.signing_secrets import MAX_AGE, RETRY_AFTER_FAILURE, SigningSecrets
 from codat_hub.errors import Unavailable
-from tests.builders import OTHER_SECRET, SECRET
-from tests.fakes import FakeSecretsManager
+from tests.support.builders import OTHER_SECRET, SECRET
+from tests.support.fakes import FakeSecretsManager
 
 RELOAD = 60
 FAULT = EndpointConnectionError(endpoint_url="secretsmanager")

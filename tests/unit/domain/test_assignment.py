@@ -5,7 +5,7 @@ import pytest
 from codat_hub.domain.assignment import Assignment, Status
 from codat_hub.domain.consent import Consent
 from codat_hub.domain.product import Kind, Product
-from tests.histories import at
+from tests.support.histories import at
 
 PRODUCT = Product("a", Kind.CUSTOM, data_types=("invoices",))
 CONSENT = Consent("a", at(0), "J. Doe", "v1", ("invoices",))

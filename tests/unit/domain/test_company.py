@@ -11,8 +11,8 @@ from codat_hub.domain.company import (
     Stamp,
     apply,
 )
-from tests.builders import COMPANY
-from tests.histories import at
+from tests.support.builders import COMPANY
+from tests.support.histories import at
 
 EMPTY = Company(COMPANY)
 

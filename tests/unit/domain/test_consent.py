@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from codat_hub.domain.consent import Consent, missing
 from codat_hub.domain.product import Kind, Product
-from tests.histories import at
+from tests.support.histories import at
 
 PRODUCT = Product("a", Kind.CUSTOM, data_types=("invoices", "bills", "payments"))
 CONSENT = Consent("a", at(0), "J. Doe", "v1", ("payments", "invoices", "bills", "customers"))

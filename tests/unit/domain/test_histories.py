@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codat_hub.domain.read_event import Entry, ReadEvent
-from tests.histories import (
+from tests.support.histories import (
     KEYS,
     Ledger,
     a_read,

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 
 from codat_hub.domain.product_event import DataTypeDetail, Detail, as_text
 from codat_hub.domain.read_state import ReadState, project
-from tests.histories import Ledger, a_read, at, entry, histories
-from tests.template import ROOT
+from tests.support.histories import Ledger, a_read, at, entry, histories
 from tools.example_consumer import product_events
+from tools.samconfig import ROOT
 
 SCHEMA = json.loads((ROOT / "events/schemas/product_read_completed.v1.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(

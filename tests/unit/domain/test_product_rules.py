@@ -13,8 +13,8 @@ from codat_hub.domain.product_rules import (
     registry_problems,
 )
 from codat_hub.domain.webhook_event import Placed, place
-from tests.builders import a_read_completed
-from tools.sandbox import catalog
+from tests.support.builders import a_read_completed
+from tools.sandbox.world import catalog
 
 
 def test_the_data_types_are_the_43_that_codat_documents():

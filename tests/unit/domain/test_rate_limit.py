@@ -6,7 +6,7 @@ import pytest
 
 from codat_hub.domain.company import Stamp
 from codat_hub.domain.rate_limit import RateLimit, latest, reached, reset
-from tests.histories import at
+from tests.support.histories import at
 
 MIDNIGHT = at(24)
 

@@ -8,7 +8,7 @@ import pytest
 from codat_hub.domain.product_event import FULL_LOAD, NOTHING_TO_READ, Window
 from codat_hub.domain.read_event import Key
 from codat_hub.domain.read_state import MAX_KEYS, Outcome, ReadState, project
-from tests.histories import Ledger, a_read, a_removal, at, entry
+from tests.support.histories import Ledger, a_read, a_removal, at, entry
 
 INVOICES = Key("invoices", "a")
 

@@ -12,7 +12,7 @@ from codat_hub.domain.replay import (
     WebhookIds,
     parse_selection,
 )
-from tests.histories import at
+from tests.support.histories import at
 
 FROM, TO = "2026-07-01T01:00:00Z", "2026-07-01T03:00:00+01:00"
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from codat_hub.domain.signature_headers import SignatureHeaders, parse_signature_headers
 from codat_hub.errors import Refused
-from tests.builders import signed_headers
+from tests.support.builders import signed_headers
 
 GOOD = signed_headers(b"{}", at=1_700_000_000)
 SIGNATURE = GOOD["webhook-signature"]

@@ -14,7 +14,7 @@ from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.read_event import Entry, Key, ReadEvent
 from codat_hub.domain.stored_webhook import StoredWebhook, interpret
 from codat_hub.errors import NeverProjected
-from tests.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
+from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 
 EVENT_ID = "f7580941-2b3c-4a4d-98f5-60718293a4b5"
 GENERATED = CodatTime("2026-07-02T23:05:33.845Z").moment

@@ -14,7 +14,7 @@ from codat_hub.domain.webhook_event import (
     parse_read_completed,
     place,
 )
-from tests.builders import COMPANY, a_read_completed, a_read_payload, an_event
+from tests.support.builders import COMPANY, a_read_completed, a_read_payload, an_event
 
 SUBS = ("initial", "successful", "unsuccessful")
 KNOWN = {

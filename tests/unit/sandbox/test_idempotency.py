@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.sandbox.worlds import START
-from tools.sandbox.errors import CodatError
-from tools.sandbox.idempotency import LIFE, IdempotencyKeys, KeptAnswer
+from tests.support.sandbox.worlds import START
+from tools.sandbox.requests.errors import CodatError
+from tools.sandbox.requests.idempotency import LIFE, IdempotencyKeys, KeptAnswer
 
 SOON = timedelta(seconds=1)
 

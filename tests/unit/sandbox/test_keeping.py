@@ -5,12 +5,13 @@ import dataclasses
 import pytest
 from pydantic import ValidationError
 
-from tests.unit.sandbox.worlds import START, Receiver, a_consumer, a_simulation, advance
-from tools.sandbox import persistence, products
-from tools.sandbox.idempotency import KeptAnswer, KeyEntry
+from tests.support.sandbox.worlds import START, Receiver, a_consumer, a_simulation, advance
+from tools.sandbox import persistence
+from tools.sandbox.companies import products
 from tools.sandbox.options import Options
 from tools.sandbox.persistence import Snapshot
-from tools.sandbox.seed import CUSTOM, seeded_state
+from tools.sandbox.requests.idempotency import KeptAnswer, KeyEntry
+from tools.sandbox.world.seed import CUSTOM, seeded_state
 
 
 def test_the_seed_decides_the_companies():

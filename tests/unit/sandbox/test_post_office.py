@@ -8,7 +8,7 @@ import time_machine
 from standardwebhooks import Webhook as StandardWebhook
 from svix.webhooks import Webhook as SvixWebhook
 
-from tests.unit.sandbox.worlds import START, Receiver, a_consumer, a_simulation, advance
+from tests.support.sandbox.worlds import START, Receiver, a_consumer, a_simulation, advance
 from tools.sandbox.webhooks import consumers, signing
 from tools.sandbox.webhooks.model import Attempt, DeliveryState
 

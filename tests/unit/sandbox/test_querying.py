@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.sandbox.querying import MalformedQuery, UnresolvedProperty, compile_query, sort_items
+from tools.sandbox.requests.querying import (
+    MalformedQuery,
+    UnresolvedProperty,
+    compile_query,
+    sort_items,
+)
 
 ITEM = {
     "name": "Acme Ltd",

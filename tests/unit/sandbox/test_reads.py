@@ -2,10 +2,18 @@
 
 import pytest
 
-from tests.unit.sandbox.worlds import START, Receiver, a_company, a_consumer, a_simulation, advance
-from tools.sandbox import companies, connections, products, progress, reads
-from tools.sandbox.catalog import read_events
-from tools.sandbox.model import Read, SyncSettings
+from tests.support.sandbox.worlds import (
+    START,
+    Receiver,
+    a_company,
+    a_consumer,
+    a_simulation,
+    advance,
+)
+from tools.sandbox.companies import companies, connections, products
+from tools.sandbox.reads import progress, reads
+from tools.sandbox.world.catalog import read_events
+from tools.sandbox.world.model import Read, SyncSettings
 
 EVERY_READ_EVENT = [*read_events(None), *read_events("invoice-finance")]
 

@@ -3,9 +3,9 @@
 from collections import Counter
 from datetime import datetime
 
-from tests.unit.sandbox.worlds import Receiver, a_company, a_consumer, a_simulation, advance
-from tools.sandbox import schedules, sync_settings
-from tools.sandbox.model import SyncSetting, SyncSettings
+from tests.support.sandbox.worlds import Receiver, a_company, a_consumer, a_simulation, advance
+from tools.sandbox.settings import schedules, sync_settings
+from tools.sandbox.world.model import SyncSetting, SyncSettings
 
 HOUR, DAY = 3600, 86_400
 

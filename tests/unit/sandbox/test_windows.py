@@ -6,10 +6,18 @@ from datetime import datetime, timedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.sandbox.worlds import START, Receiver, a_company, a_consumer, a_simulation, advance
-from tools.sandbox import connections, data, products, reads, records, windows
-from tools.sandbox.errors import READ_IN_PROGRESS, CodatError
+from tests.support.sandbox.worlds import (
+    START,
+    Receiver,
+    a_company,
+    a_consumer,
+    a_simulation,
+    advance,
+)
+from tools.sandbox.companies import connections, products
 from tools.sandbox.options import LockScope
+from tools.sandbox.reads import data, reads, records, windows
+from tools.sandbox.requests.errors import READ_IN_PROGRESS, CodatError
 
 PRODUCTS = ("invoice-finance", "cashflow-insights")
 

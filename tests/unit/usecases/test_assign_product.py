@@ -20,7 +20,7 @@ from codat_hub.errors import (
 )
 from codat_hub.usecases.pairs import UNDER_WAY
 from codat_hub.usecases.remove_product import RemoveProduct
-from tests.unit.usecases.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
+from tests.support.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from codat_hub.errors import TryLater, WrongClient
 from codat_hub.usecases.client_binding import TRUSTED_FOR, ClientBinding
-from tests.fakes import FakeClientChecks
+from tests.support.fakes import FakeClientChecks
 
 OURS, THEIRS = "f4a5b6c7-0000-4000-8000-00000000000a", "f4a5b6c7-0000-4000-8000-00000000000b"
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from codat_hub.domain.company import Company, Connection, Stamp
 from codat_hub.domain.read_state import ReadState
 from codat_hub.errors import Absent
 from codat_hub.usecases.companies import Companies, Filter, Place
-from tests.fakes import FakeReadStates
+from tests.support.fakes import FakeReadStates
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 SHARDS = 3

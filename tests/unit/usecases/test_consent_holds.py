@@ -1,7 +1,8 @@
 """No product at Codat without a covering consent, in whatever order things happen and fail.
 
-Every call of a port is one step, as in tests/interleaving.py: requests run at once, are killed
-anywhere, meet every failure of Codat, and an add may arrive at Codat long after its caller is gone.
+Every call of a port is one step, as in tests/support/interleaving.py: requests run at once, are
+killed anywhere, meet every failure of Codat, and an add may arrive at Codat long after its caller
+is gone.
 What then is unfinished is repeated, as its caller would; and the invariant must hold.
 """
 
@@ -30,14 +31,8 @@ from codat_hub.usecases.assign_product import AssignProduct
 from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.pairs import UNDER_WAY, Pairs
 from codat_hub.usecases.remove_product import RemoveProduct
-from tests.fakes import (
-    FakeAssignments,
-    FakeCompanies,
-    FakeConsentLedger,
-    FakeMigrations,
-    FakeProductRegistry,
-    FakeRefreshes,
-)
+from tests.support.fakes import FakeAssignments, FakeCompanies, FakeProductRegistry, FakeRefreshes
+from tools.simulation.fakes import FakeConsentLedger, FakeMigrations
 
 COMPANY = "company-1"
 START = datetime(2026, 7, 1, tzinfo=UTC)

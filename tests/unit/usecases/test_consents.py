@@ -12,8 +12,8 @@ from codat_hub.domain.product import Kind, Product
 from codat_hub.errors import Absent, Conflict, Invalid, OutcomeUnknown, WrongClient
 from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.remove_product import RemoveProduct
-from tests.fakes import FakeCompanies, FakeProductRegistry
-from tests.unit.usecases.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
+from tests.support.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
+from tests.support.fakes import FakeCompanies, FakeProductRegistry
 
 WIDE = Grant("J. Baker", "1", ("invoices", "payments"))
 NARROW = Grant("J. Baker", "1", ("invoices",))

@@ -24,16 +24,15 @@ from codat_hub.usecases.consents import Consents
 from codat_hub.usecases.create_company import CreateCompany
 from codat_hub.usecases.pairs import Pairs
 from codat_hub.usecases.remove_product import RemoveProduct
-from tests.fakes import (
+from tests.support.fakes import (
     FakeAssignments,
     FakeCodatCompanies,
     FakeCompanies,
-    FakeConsentLedger,
     FakeCreations,
-    FakeMigrations,
     FakeProductRegistry,
     FakeRefreshes,
 )
+from tools.simulation.fakes import FakeConsentLedger, FakeMigrations
 
 PRODUCT = Product("product-a", Kind.CUSTOM, data_types=("invoices",))
 OTHER = Product("product-b", Kind.CUSTOM, data_types=("bills",))

@@ -10,8 +10,16 @@ from codat_hub.domain.breaker import Breaker, Cause
 from codat_hub.domain.gate import MIGRATION, Gate, Reservation
 from codat_hub.domain.ticket import LOST_AFTER, Status
 from codat_hub.usecases.reserve_calls import ReserveCalls
-from tests.refresh_histories import a_backlog
-from tests.refresh_world import DAILY, MINUTE, START, Died, World, a_product, busiest_minute
+from tools.simulation.refresh_histories import a_backlog
+from tools.simulation.refresh_world import (
+    DAILY,
+    MINUTE,
+    START,
+    Died,
+    World,
+    a_product,
+    busiest_minute,
+)
 
 HOUR = timedelta(hours=1)
 

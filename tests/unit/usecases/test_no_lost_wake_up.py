@@ -13,8 +13,8 @@ from codat_hub import errors
 from codat_hub.domain.refresh_message import RefreshMessage
 from codat_hub.domain.ticket import Status
 from codat_hub.usecases.wake_company import WakeCompany
-from tests.refresh_world import MINUTE, World, a_product
-from tests.stepping import Stepped, orders
+from tests.support.stepping import Stepped, orders
+from tools.simulation.refresh_world import MINUTE, World, a_product
 
 WORKER_STEPS, PROJECTOR_STEPS = 7, 5  # up to the last write of either; then only sends are left
 

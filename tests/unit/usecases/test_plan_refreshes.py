@@ -9,7 +9,7 @@ from codat_hub import errors
 from codat_hub.domain.product import Schedule
 from codat_hub.domain.refresh_run import OWNED_FOR
 from codat_hub.domain.ticket import Status, Waits
-from tests.refresh_world import DAILY, MINUTE, START, Died, World, a_product
+from tools.simulation.refresh_world import DAILY, MINUTE, START, Died, World, a_product
 
 SLOT = START
 HOUR = timedelta(hours=1)

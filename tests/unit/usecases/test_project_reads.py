@@ -11,9 +11,9 @@ from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
 from codat_hub.usecases.project_reads import FailedType, Report
-from tests.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
-from tests.histories import PRODUCT, a_read, a_removal, as_webhook, entry
-from tests.interleaving import NOW, World
+from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
+from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, entry
+from tests.support.interleaving import NOW, World
 
 READ = as_webhook(a_read(1))
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codat_hub.domain.read_event import Entry, ReadEvent
-from tests.histories import (
+from tests.support.histories import (
     KEYS,
     Ledger,
     a_read,
@@ -21,7 +21,7 @@ from tests.histories import (
     newest_complete,
     shuffled,
 )
-from tests.interleaving import World, run
+from tests.support.interleaving import World, run
 
 FIRST = a_read(1)
 SECOND = a_read(2, since=1)

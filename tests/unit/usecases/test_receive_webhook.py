@@ -1,6 +1,5 @@
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import time_machine
@@ -9,12 +8,13 @@ from svix.webhooks import Webhook as SvixWebhook
 from codat_hub.domain.webhook_event import Placed
 from codat_hub.errors import Refused, TooLarge, Unavailable
 from codat_hub.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
-from tests.builders import OTHER_SECRET, SECRET, a_read_completed, sign, signed_headers
-from tests.fakes import FakeInbox, FakeSigningSecrets
+from tests.support.builders import OTHER_SECRET, SECRET, a_read_completed, sign, signed_headers
+from tests.support.fakes import FakeInbox, FakeSigningSecrets
+from tools.samconfig import ROOT
 
 NOW = 1_783_033_534
 BODY = a_read_completed()
-VECTORS = json.loads((Path(__file__).parents[2] / "signature_vectors.json").read_text())
+VECTORS = json.loads((ROOT / "tests/support/signature_vectors.json").read_text())
 
 
 @pytest.fixture(autouse=True)

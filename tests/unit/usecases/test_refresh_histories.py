@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.refresh_histories import a_month, busy_companies, silence
+from tools.simulation.refresh_histories import a_month, busy_companies, silence
 
 
 @pytest.mark.parametrize("seed", [1, 2])

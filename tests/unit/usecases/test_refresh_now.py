@@ -10,7 +10,7 @@ from codat_hub.domain.product import Kind, Product
 from codat_hub.domain.ticket import Status, Trouble
 from codat_hub.errors import Absent, Conflict, Invalid, OutcomeUnknown
 from codat_hub.usecases.refresh_now import RefreshNow
-from tests.refresh_world import MINUTE, START, World, a_product
+from tools.simulation.refresh_world import MINUTE, START, World, a_product
 
 BY = "arn:aws:iam::1:user/p"
 

@@ -13,7 +13,7 @@ from codat_hub.domain.product import Kind, Product
 from codat_hub.domain.rate_limit import reset
 from codat_hub.domain.refresh_message import RefreshMessage
 from codat_hub.domain.ticket import Status, Trouble, Waits
-from tests.refresh_world import DAILY, MINUTE, START, Died, World, a_product
+from tools.simulation.refresh_world import DAILY, MINUTE, START, Died, World, a_product
 
 HOUR = timedelta(hours=1)
 

@@ -7,7 +7,7 @@ import pytest
 
 from codat_hub.domain.refresh_message import RefreshMessage
 from codat_hub.domain.ticket import Status
-from tests.refresh_world import MINUTE, START, Died, World, a_product
+from tools.simulation.refresh_world import MINUTE, START, Died, World, a_product
 
 HOUR = timedelta(hours=1)
 

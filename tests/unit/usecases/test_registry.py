@@ -5,7 +5,7 @@ import pytest
 from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.errors import Absent, Conflict, Invalid, Unavailable
 from codat_hub.usecases.registry import Registry, difference
-from tests.fakes import FakeProductRegistry, FakeSchedules
+from tests.support.fakes import FakeProductRegistry, FakeSchedules
 
 DAILY, HOURLY = Schedule("rate(1 day)"), Schedule("rate(1 hour)")
 A = Product("a", Kind.CUSTOM, data_types=("invoices",), schedule=DAILY)

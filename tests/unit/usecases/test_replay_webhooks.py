@@ -9,9 +9,9 @@ from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import Unavailable
 from codat_hub.usecases import replay_webhooks
 from codat_hub.usecases.replay_webhooks import ReplayWebhooks, StartReplay
-from tests.fakes import FakeArchive, FakeReplays
-from tests.histories import Ledger, a_read, as_webhook, at
-from tests.interleaving import NOW, World
+from tests.support.fakes import FakeArchive, FakeReplays
+from tests.support.histories import Ledger, a_read, as_webhook, at
+from tests.support.interleaving import NOW, World
 
 READS = [a_read(hour, since=hour - 1) for hour in range(1, 8)]
 EVERYTHING = {"received_from": "2026-07-01T00:00:00Z", "received_to": "2026-07-03T00:00:00Z"}

@@ -10,8 +10,8 @@ from codat_hub.domain.gate import MIGRATION, RECONCILE, Gate
 from codat_hub.domain.pace import Pace
 from codat_hub.errors import RateLimited
 from codat_hub.usecases.reserve_calls import ReserveCalls, ReserveForReconcile
-from tests.refresh_histories import silence
-from tests.refresh_world import MINUTE, START, World, a_product, busiest_minute
+from tools.simulation.refresh_histories import silence
+from tools.simulation.refresh_world import MINUTE, START, World, a_product, busiest_minute
 
 SECOND = timedelta(seconds=1)
 COMES_BACK = timedelta(seconds=330)  # as the template's queue has it

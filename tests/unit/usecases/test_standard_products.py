@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from codat_hub.domain.read_event import Entry
 from codat_hub.domain.stored_webhook import StoredWebhook
-from tests.builders import COMPANY, an_event
-from tests.histories import KEYS, a_read, a_removal, as_webhook, at, entry, windows_of
-from tests.interleaving import World, run
+from tests.support.builders import COMPANY, an_event
+from tests.support.histories import KEYS, a_read, a_removal, as_webhook, at, entry, windows_of
+from tests.support.interleaving import World, run
 
 STANDARD = ["bank-feeds", "lending"]
 

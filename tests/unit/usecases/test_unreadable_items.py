@@ -20,7 +20,7 @@ from codat_hub.domain.ticket import Status
 from codat_hub.usecases.companies import Place
 from codat_hub.usecases.freshness import MeasureFreshness
 from codat_hub.usecases.reserve_calls import ReserveCalls
-from tests.refresh_world import MINUTE, START, World, a_product
+from tools.simulation.refresh_world import MINUTE, START, World, a_product
 
 HALF_AN_HOUR = timedelta(minutes=30)
 SPOILT = {

@@ -17,7 +17,7 @@ from codat_hub.adapters.codat.api_key import GivenKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
 from codat_hub.domain.quota import Quota
-from tests.component.adapters.codat.wire import Wire, reply
+from tests.support.codat.wire import Wire, reply
 
 CORRELATION_ID = "bc997528a9d7abb9161ef45f05d38599"
 PATIENT = Timeouts()

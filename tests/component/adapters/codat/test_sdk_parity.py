@@ -17,7 +17,7 @@ from codat_hub.adapters.codat.api_key import GivenKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.models import ClientSyncSettings, CompanySyncSettings
 from codat_hub.adapters.codat.transport import Transport, new_http
-from tests.component.adapters.codat.wire import Wire, reply
+from tests.support.codat.wire import Wire, reply
 
 ID = "8a210b68-6988-11ed-a1eb-0242ac120002"
 QUERY = "status!=Complete&&name~O'Brien & söhne"

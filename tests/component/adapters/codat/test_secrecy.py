@@ -16,7 +16,7 @@ from codat_hub import errors
 from codat_hub.adapters.codat.api_key import ApiKey, GivenKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
-from tests.component.adapters.codat.wire import Wire, reply
+from tests.support.codat.wire import Wire, reply
 
 RAW = "zP7r+Qm/x9Lk2vT0bWc8-Yd4Hs1"
 ENCODED = base64.b64encode(RAW.encode()).decode()

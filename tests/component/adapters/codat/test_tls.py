@@ -16,7 +16,7 @@ from codat_hub import errors
 from codat_hub.adapters.codat.api_key import GivenKey
 from codat_hub.adapters.codat.client import CodatClient
 from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
-from tests.component.adapters.codat.wire import Wire, reply
+from tests.support.codat.wire import Wire, reply
 
 PATIENT = Timeouts(connect=5.0, read=5.0, total=10.0)
 
