@@ -16,7 +16,7 @@ KINDS = [
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, errors.CallFailed)
 ]
-FUNCTIONS = Path(__file__).parents[4] / "functions"
+FUNCTIONS = Path(__file__).parents[3] / "functions"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -19,7 +19,7 @@ from codat_hub.adapters.codat.models import (
     WebhookConsumer,
 )
 
-OAS = Path(__file__).parents[5] / "shared" / "codat" / "oas" / "Codat-Platform.json"
+OAS = Path(__file__).parents[4] / "shared" / "codat" / "oas" / "Codat-Platform.json"
 
 
 def page(**fields):

@@ -17,7 +17,7 @@ from codat_hub.adapters.codat.failures import failure, parse_error_body
 from codat_hub.domain.quota import Quota
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-OAS = Path(__file__).parents[5] / "shared" / "codat" / "oas" / "Codat-Platform.json"
+OAS = Path(__file__).parents[4] / "shared" / "codat" / "oas" / "Codat-Platform.json"
 
 GET = Call("GET", "/companies")
 REFRESH = Call("POST", "/companies/c1/products/lending/refresh")
