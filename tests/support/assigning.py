@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from codat_hub.companies.domain.consent import Consent, ConsentEntry
 from codat_hub.companies.usecases.assign_product import AssignProduct
-from codat_hub.companies.usecases.assignment_context import Pairs
+from codat_hub.companies.usecases.assignment_context import AssignmentContext
 from codat_hub.companies.usecases.remove_product import RemoveProduct
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.products.domain.product import Product, ProductKind
 from tests.support.fakes import (
     FakeAssignments,
     FakeCodatCompanies,
@@ -17,9 +17,9 @@ from tests.support.fakes import (
 from tools.simulation.fakes import FakeConsentLedger, FakeMigrations
 
 COMPANY, BY = "company-1", "arn:ann"
-PRODUCT = Product("product-a", Kind.CUSTOM, data_types=("invoices", "payments"))
-OTHER = Product("product-b", Kind.CUSTOM, data_types=("invoices",))
-LENDING = Product("lending", Kind.STANDARD)
+PRODUCT = Product("product-a", ProductKind.CUSTOM, data_types=("invoices", "payments"))
+OTHER = Product("product-b", ProductKind.CUSTOM, data_types=("invoices",))
+LENDING = Product("lending", ProductKind.STANDARD)
 
 
 @dataclass
@@ -33,7 +33,7 @@ class World:
     client_fault: Exception | None = None
 
     def __post_init__(self):
-        self.pairs = Pairs(
+        self.pairs = AssignmentContext(
             codat=self.codat,
             assignments=self.assignments,
             ledger=self.ledger,

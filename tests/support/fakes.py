@@ -14,22 +14,22 @@ from codat_hub.companies.domain.new_company import CodatCompany
 from codat_hub.errors import Unavailable
 from codat_hub.product_events.domain.product_event import ProductEvent
 from codat_hub.product_events.domain.read_state import ReadState
-from codat_hub.product_events.domain.replay import Received, Replay
+from codat_hub.product_events.domain.replay import ReceivedBetween, Replay
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from codat_hub.products.domain.product import Product, Schedule
-from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.storage.found import Found
-from codat_hub.webhooks.domain.webhook_event import Delivery, Placed, Unplaced
+from codat_hub.webhooks.domain.webhook_event import Delivery, Unrecognised, WebhookFacts
 
 
 class FakeInbox:
     """Keeps deliveries by webhook-id; `down` makes it unavailable."""
 
     def __init__(self):
-        self.stored: dict[str, tuple[Delivery, Placed | Unplaced]] = {}
+        self.stored: dict[str, tuple[Delivery, WebhookFacts | Unrecognised]] = {}
         self.down = False
 
-    def store(self, delivery: Delivery, facts: Placed | Unplaced) -> bool:
+    def store(self, delivery: Delivery, facts: WebhookFacts | Unrecognised) -> bool:
         if self.down:
             raise Unavailable("the inbox is down")
         new = delivery.webhook_id not in self.stored
@@ -103,10 +103,10 @@ class FakeCompanies(Versioned):
 
 
 class FakeRateLimits(Versioned):
-    def get(self) -> tuple[RateLimit | None, int]:
+    def get(self) -> tuple[RateLimitNotice | None, int]:
         return self._read("it", None)
 
-    def put(self, limit: RateLimit, version: int) -> bool:
+    def put(self, limit: RateLimitNotice, version: int) -> bool:
         return self._replace("it", limit, version)
 
 
@@ -151,7 +151,9 @@ class FakeArchive:
     def get(self, webhook_id: str) -> StoredWebhook | None:
         return self.webhooks.get(webhook_id)
 
-    def page(self, received: Received, after: str | None) -> tuple[list[StoredWebhook], str | None]:
+    def page(
+        self, received: ReceivedBetween, after: str | None
+    ) -> tuple[list[StoredWebhook], str | None]:
         some = sorted(one for one in self.webhooks if one > (after or ""))[: self.limit]
         found = [self.webhooks[one] for one in some]
         within = [one for one in found if received.since <= one.received_at < received.until]

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import Company, CompanyChange, Connection, apply
 from codat_hub.product_events.domain.product_event import ProductEvent
-from codat_hub.product_events.domain.read_event import Entry, Key, ReadEvent
-from codat_hub.product_events.domain.read_state import Outcome, ReadState, project
+from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
+from codat_hub.product_events.domain.read_state import ProjectionOutcome, ReadState, project
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from tests.support.builders import COMPANY, an_event
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 PRODUCT = "invoice-finance"
 KEYS = [
-    Key(kind, connection) for kind in ("invoices", "payments", "company") for connection in "ab"
+    ReadKey(kind, connection) for kind in ("invoices", "payments", "company") for connection in "ab"
 ]
 STATUSES = ["Complete"] * 5 + ["FetchError", "NotSupported", "Cancelled", "SomethingNew"]
 
@@ -25,11 +25,11 @@ def at(hours: float) -> datetime:
     return START + timedelta(hours=hours)
 
 
-def entry(data_type="invoices", connection_id="a", status="Complete", modified=True) -> Entry:
-    return Entry(Key(data_type, connection_id), status, modified)
+def entry(data_type="invoices", connection_id="a", status="Complete", modified=True) -> ReadEntry:
+    return ReadEntry(ReadKey(data_type, connection_id), status, modified)
 
 
-def a_read(hours: float, *entries: Entry, since: float | None = 0, **changes) -> ReadEvent:
+def a_read(hours: float, *entries: ReadEntry, since: float | None = 0, **changes) -> ReadEvent:
     """A read that ended `hours` after the start; the Codat event id says when."""
     read = ReadEvent(
         event_id=f"event-{hours}",
@@ -62,7 +62,7 @@ class Ledger:
     state: ReadState = field(default_factory=ReadState)
     company: Company = field(default_factory=lambda: Company(COMPANY))
     published: list[ProductEvent] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[ProjectionOutcome] = field(default_factory=list)
 
     def take(self, *events) -> "Ledger":
         for event in events:
@@ -116,7 +116,7 @@ def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) 
     return StoredWebhook(webhook_id or f"msg-{stamp.event_id}", body)
 
 
-def windows_of(published: list[ProductEvent], key: Key):
+def windows_of(published: list[ProductEvent], key: ReadKey):
     """The Complete windows of one key as (from, until); from None is a full load."""
     return [
         (window.modified_from, event.read.at)
@@ -126,7 +126,7 @@ def windows_of(published: list[ProductEvent], key: Key):
     ]
 
 
-def covered_until(published: list[ProductEvent], key: Key) -> datetime | None:
+def covered_until(published: list[ProductEvent], key: ReadKey) -> datetime | None:
     """Join the windows of a key whatever their order; fail at a gap. Codat's own start is 0."""
     until = None
     for start, end in sorted(windows_of(published, key), key=lambda window: window[1]):
@@ -151,7 +151,7 @@ def histories(draw, most=7):
             history.append(a_removal(hour - 0.5, connection=where))
         keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, unique=True))
         entries = tuple(
-            Entry(key, draw(st.sampled_from(STATUSES)), draw(st.booleans())) for key in keys
+            ReadEntry(key, draw(st.sampled_from(STATUSES)), draw(st.booleans())) for key in keys
         )
         base = a_read(hour, *entries, since=draw(st.sampled_from([since, since, None])))
         if any(one.complete for one in entries):
@@ -182,7 +182,7 @@ def shuffled(draw, history):
     return draw(st.permutations([*history, *copies]))
 
 
-def newest_complete(history, key: Key) -> datetime | None:
+def newest_complete(history, key: ReadKey) -> datetime | None:
     """When the newest read ended in which the key is Complete; a read's time is its earliest."""
     times = {}
     for event in history:

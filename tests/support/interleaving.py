@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.errors import Unavailable
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
@@ -29,7 +29,7 @@ class World:
 
     read_states: FakeReadStates = field(default_factory=FakeReadStates)
     companies: FakeCompanies = field(default_factory=FakeCompanies)
-    assignments: Assignments = field(default_factory=lambda: Assignments(FakeStateTable()))
+    assignments: AssignmentStore = field(default_factory=lambda: AssignmentStore(FakeStateTable()))
     rate_limits: FakeRateLimits = field(default_factory=FakeRateLimits)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     bus: FakeBus = field(default_factory=FakeBus)

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import boto3
 
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.adapters.company_store import Companies
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.storage.state_table import StateTable
 from tests.support.aws import REGION, Context
 from tools.simulation.refresh_world import a_product
@@ -38,20 +38,20 @@ class Stack:
         return [one["Body"] for one in answer.get("Messages", [])]
 
     def ticket(self, company_id):
-        return Tickets(self.table).get(company_id, PRODUCT)[0]
+        return TicketStore(self.table).get(company_id, PRODUCT)[0]
 
     def assign(self, company_id):
         now = datetime.now(UTC)
         consent = Consent(PRODUCT, now, "an owner", "1", ("invoices",))
-        assigned = Assignment(company_id, PRODUCT, Status.ASSIGNED, now, "tests", consent)
-        assert Assignments(self.table).put(assigned, 0)
+        assigned = Assignment(company_id, PRODUCT, AssignmentStatus.ASSIGNED, now, "tests", consent)
+        assert AssignmentStore(self.table).put(assigned, 0)
         link = {"c": Connection(Stamp(now, "e"), "Linked")}
-        assert Companies(self.table).put(Company(company_id, connections=link), 0)
+        assert CompanyStore(self.table).put(Company(company_id, connections=link), 0)
 
 
 def a_stack(dynamodb, table_name):
     table = StateTable(dynamodb, table_name)
-    assert ProductRegistry(table).replace([a_product(PRODUCT)], 0)
+    assert ProductStore(table).replace([a_product(PRODUCT)], 0)
     sqs = boto3.client("sqs", region_name=REGION)
     return Stack(table, sqs.create_queue(QueueName="refreshes")["QueueUrl"], sqs)
 

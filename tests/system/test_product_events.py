@@ -5,7 +5,7 @@ from datetime import datetime
 
 import jsonschema
 
-from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.adapters.company_store import CompanyStore
 from tests.support.histories import PRODUCT, a_read, entry
 from tests.support.item_size import size_of
 from tests.support.system.projection import covered_until
@@ -55,7 +55,7 @@ def test_one_write_for_a_read_and_a_small_item(projection, hub, company):
     outcomes = projection.projected(*sent)
     _, version = projection.state(company)
     assert version == outcomes.count("published")  # the version counts the writes of an item
-    assert Companies(projection.table).get(company)[1] == 1  # learned, once
+    assert CompanyStore(projection.table).get(company)[1] == 1  # learned, once
     key = {"pk": {"S": f"COMPANY#{company}"}, "sk": {"S": f"READS#{PRODUCT}"}}
     answer = hub.client("dynamodb").get_item(TableName=hub.described["state_table"], Key=key)
     assert size_of({"M": answer["Item"]}) < 1024  # one write unit

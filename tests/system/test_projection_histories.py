@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from codat_hub.companies.adapters.company_store import Companies
-from codat_hub.product_events.domain.read_event import Entry
+from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.product_events.domain.read_event import ReadEntry
 from tests.support.histories import (
     KEYS,
     Ledger,
@@ -51,7 +51,7 @@ def test_a_history_in_any_order_with_repeats_ends_as_in_the_domain(projection, c
     ledger = Ledger().take(*(of(one, company) for one in HISTORY))
     state, _ = projection.state(company)
     assert replace(state, keys=without_answers(state)) == ledger.facts[0]
-    assert Companies(projection.table).get(company)[0].removed_connections == {"b": at(2.5)}
+    assert CompanyStore(projection.table).get(company)[0].removed_connections == {"b": at(2.5)}
     projection.projected(projection.send(LAST, company))
     details = projection.details(company)
     for kind in ("invoices", "payments", "company"):
@@ -86,7 +86,7 @@ def test_any_history_ends_as_in_memory(projection, data, history):
     ledger = Ledger().take(*(of(event, company) for event in history))
     state, _ = projection.state(company)
     assert replace(state, keys=without_answers(state)) == ledger.facts[0]
-    directory, _ = Companies(projection.table).get(company)
+    directory, _ = CompanyStore(projection.table).get(company)
     assert directory.removed_connections == ledger.company.removed_connections
     assert directory.removed_products == ledger.company.removed_products
     details = projection.details(company)
@@ -94,7 +94,7 @@ def test_any_history_ends_as_in_memory(projection, data, history):
         until, newest = covered_until(details, *key), newest_complete(history, key)
         assert (until is None) == (newest is None)
         assert until is None or until >= newest
-    last = a_read(1000, *(Entry(key, "Complete", True) for key in KEYS), since=999)
+    last = a_read(1000, *(ReadEntry(key, "Complete", True) for key in KEYS), since=999)
     projection.projected(projection.send(last, company))
     assert projection.state(company)[0] == ledger.take(of(last, company)).state
     for key in KEYS:

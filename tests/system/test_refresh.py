@@ -14,18 +14,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.adapters.company_store import Companies
-from codat_hub.companies.domain.assignment import Status as AssignmentStatus
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.company import Connection
 from codat_hub.companies.domain.consent import Consent
-from codat_hub.product_events.adapters.read_state_store import ReadStates
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.products.domain.product import Kind, Product, Schedule
-from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
 from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
-from codat_hub.refresh.adapters.ticket_store import Tickets
-from codat_hub.refresh.domain.ticket import LOST_AFTER, Status, Ticket
+from codat_hub.refresh.adapters.ticket_store import TicketStore
+from codat_hub.refresh.domain.ticket import LOST_AFTER, Ticket, TicketStatus
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.storage.state_table import StateTable
 from tests.support.system.projection import function_of
@@ -53,11 +53,11 @@ class Fleet:
 
     @property
     def tickets(self):
-        return Tickets(self.table)
+        return TicketStore(self.table)
 
     @property
-    def gates(self):
-        return Gates(self.table)
+    def limiters(self):
+        return RateLimiterStore(self.table)
 
     def invoke(self, name, event=None):
         answer = self.hub.client("lambda").invoke(
@@ -82,7 +82,7 @@ class Fleet:
         self.codat("PUT", f"/companies/{company_id}/products/{PRODUCT}")
         self.codat("POST", f"/_sandbox/companies/{company_id}/link", {"platformKey": "gbol"})
         consent = Consent(PRODUCT, datetime.now(UTC), "an owner", "1", DATA_TYPES)
-        assignments = Assignments(self.table)
+        assignments = AssignmentStore(self.table)
         known, version = assignments.get(company_id, PRODUCT)
         assigned = replace(known, status=AssignmentStatus.ASSIGNED, consent=consent)
         assert assignments.put(assigned, version)
@@ -90,14 +90,14 @@ class Fleet:
 
     def companies(self, count):
         found = [self.company() for _ in range(count)]
-        directory = Companies(self.table)
+        directory = CompanyStore(self.table)
         for company_id in found:
             # created and connected carry the same time here; the test needs them linked for sure
             stamp = Stamp(datetime.now(UTC) + timedelta(hours=1), "linked")
             link = Connection(stamp, "Linked", "gbol", "Accounting")
             eventually(lambda c=company_id, k=link: directory.put(*_linked(directory, c, k)))
         # the first reads' events would wake a ticket that a test has just made wait
-        states, products = ReadStates(self.table), (PRODUCT, None)
+        states, products = ReadStateStore(self.table), (PRODUCT, None)
         for company_id, product in (pairs := [(one, p) for one in found for p in products]):
             self.complete_reads(company_id, product)  # unless it has ended by itself meanwhile
         eventually(lambda: all(states.get(*pair)[0].last_read_at for pair in pairs))
@@ -174,14 +174,14 @@ class Fleet:
         return totals
 
     def close_breaker(self):
-        gate, version = self.gates.get()
-        self.gates.put(replace(gate, breaker=Breaker()), version)
+        limiter, version = self.limiters.get()
+        self.limiters.put(replace(limiter, breaker=Breaker()), version)
 
     def probe_now(self):
         """Five minutes pass, or the hours until the quota is new."""
-        gate, version = self.gates.get()
-        breaker = replace(gate.breaker, probe_at=datetime.now(UTC))
-        assert self.gates.put(replace(gate, breaker=breaker), version)
+        limiter, version = self.limiters.get()
+        breaker = replace(limiter.breaker, probe_at=datetime.now(UTC))
+        assert self.limiters.put(replace(limiter, breaker=breaker), version)
 
 
 def _linked(directory, company_id, link):
@@ -206,9 +206,9 @@ def dispatched_by_hand(hub):
 @pytest.fixture(scope="module")
 def fleet(hub, dispatched_by_hand):
     table = StateTable(hub.client("dynamodb"), hub.described["state_table"])
-    registry = ProductRegistry(table)
+    registry = ProductStore(table)
     known, version = registry.read()
-    custom = Product(PRODUCT, Kind.CUSTOM, data_types=DATA_TYPES, schedule=NIGHTLY)
+    custom = Product(PRODUCT, ProductKind.CUSTOM, data_types=DATA_TYPES, schedule=NIGHTLY)
     registry.replace({**known, PRODUCT: custom}.values(), version, "tests")
     fleet = Fleet(hub, table)
     yield fleet
@@ -224,7 +224,7 @@ def test_a_slot_goes_from_planner_to_completed_for_every_company(fleet):
     assert fleet.invoke("plan_refreshes", event)["opened"] == 0  # the scheduler fires twice
     fleet.dispatch()
     for company_id in companies:
-        ticket = fleet.until(company_id, Status.COMPLETED)
+        ticket = fleet.until(company_id, TicketStatus.COMPLETED)
         assert ticket.slot == datetime.fromisoformat(slot)
     calls = fleet.calls(companies)
     assert {tuple(statuses) for statuses in calls.values()} == {(202,)}
@@ -238,12 +238,12 @@ def test_a_busy_company_is_woken_by_its_read_event_at_once(fleet):
     fleet.codat("POST", "/_sandbox/reads/start", started)
     fleet.open(company)
     fleet.dispatch()
-    busy = fleet.until(company, Status.BUSY)
+    busy = fleet.until(company, TicketStatus.BUSY)
     assert busy.trouble.kind == "busy"
     far, version = fleet.tickets.get(company, PRODUCT)
     assert fleet.tickets.put(replace(far, due_at=far.deadline), version)  # no backoff helps it
     fleet.complete_reads(company)
-    fleet.until(company, Status.COMPLETED)
+    fleet.until(company, TicketStatus.COMPLETED)
     assert fleet.calls([company])[company] == [400, 202]
 
 
@@ -269,7 +269,7 @@ def test_each_row_of_the_taxonomy_through_the_deployed_stack(fleet):
     fleet.dispatch()
     for company, (_, kind, status) in companies.items():
         ticket = eventually(lambda c=company: (t := fleet.ticket(c)).trouble and t)
-        assert (ticket.trouble.kind, ticket.status) == (kind, Status(status)), kind
+        assert (ticket.trouble.kind, ticket.status) == (kind, TicketStatus(status)), kind
     assert {len(statuses) for statuses in fleet.calls(companies).values()} == {1}
     counts = eventually(
         lambda: (now := fleet.counted() - before)["refresh_asked"] >= len(TAXONOMY) and now
@@ -287,11 +287,11 @@ def test_each_row_of_the_taxonomy_through_the_deployed_stack(fleet):
     for company in again:
         fleet.hurry(company)
     for company in again:
-        fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
+        fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
     for company in companies:  # one that is asked for again would be the next test's first call
         CancelRefresh(fleet.tickets).cancel(company, PRODUCT, "the test is over")
     gone = next(company for company, (_, kind, _) in companies.items() if kind == "not_found")
-    stale, _ = Assignments(fleet.table).get(gone, PRODUCT)
+    stale, _ = AssignmentStore(fleet.table).get(gone, PRODUCT)
     assert stale.status is AssignmentStatus.STALE
     assert fleet.dead() == 0
 
@@ -302,7 +302,7 @@ def test_a_timeout_after_codat_accepted_is_no_second_refresh(fleet):
     fleet.open(company)
     fleet.dispatch()
     # the read that was begun wakes it; the same key brings the first answer again
-    fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
+    fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
     requests = fleet.codat("GET", "/_sandbox/requests")
     mine = [one for one in requests if company in one["path"] and "/refresh" in one["path"]]
     assert len({one["idempotencyKey"] for one in mine}) == 1
@@ -324,20 +324,20 @@ def test_a_429_stops_the_fleet_and_it_starts_again_by_itself(fleet, headers):
     fleet.fault(first, **fault)
     fleet.open(first)
     fleet.dispatch()
-    eventually(lambda: fleet.gates.get()[0].breaker.cause is Cause.RATE_LIMITED)
+    eventually(lambda: fleet.limiters.get()[0].breaker.cause is Cause.RATE_LIMITED)
     fleet.open(second)
     assert fleet.dispatch() == 0
-    gate, _ = fleet.gates.get()
-    wait = gate.breaker.probe_at - datetime.now(UTC)
+    limiter, _ = fleet.limiters.get()
+    wait = limiter.breaker.probe_at - datetime.now(UTC)
     assert timedelta(0) < wait <= timedelta(hours=24)
     if headers == {"Retry-After": "7200"}:
         assert wait > timedelta(minutes=110)
     fleet.probe_now()
     for _ in range(2):  # the probe, then the others
         fleet.dispatch()
-        eventually(lambda: fleet.gates.get()[0].breaker.cause is None)
+        eventually(lambda: fleet.limiters.get()[0].breaker.cause is None)
     for company in (first, second):
-        fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
+        fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
     assert fleet.calls([first, second]) == {first: [429, 202], second: [202]}
 
 
@@ -347,28 +347,28 @@ def test_a_wrong_key_stops_everyone_and_all_resume_when_it_is_mended(fleet):
         fleet.fault(company, status=401, body={"error": "no such key"})
     fleet.open(companies[0])
     fleet.dispatch()
-    eventually(lambda: fleet.gates.get()[0].breaker.cause is Cause.UNAUTHORIZED)
+    eventually(lambda: fleet.limiters.get()[0].breaker.cause is Cause.UNAUTHORIZED)
     fleet.open(*companies[1:])
     assert fleet.dispatch() == 0
     assert sum(map(len, fleet.calls(companies).values())) == 1
     fleet.codat("DELETE", "/_sandbox/faults")
     fleet.probe_now()
     assert fleet.dispatch() == 1
-    eventually(lambda: fleet.gates.get()[0].breaker.cause is None)
+    eventually(lambda: fleet.limiters.get()[0].breaker.cause is None)
     fleet.dispatch()
     for company in companies:
-        fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
+        fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
 
 
 def test_revoked_while_it_waits_not_one_more_call(fleet):
     (company,) = fleet.companies(1)
     fleet.open(company)
-    assignments = Assignments(fleet.table)
+    assignments = AssignmentStore(fleet.table)
     assigned, version = assignments.get(company, PRODUCT)
     revoked = replace(assigned.consent, revoked_at=datetime.now(UTC))
     assert assignments.put(replace(assigned, consent=revoked), version)
     fleet.dispatch()
-    assert fleet.until(company, Status.CANCELLED).trouble.text
+    assert fleet.until(company, TicketStatus.CANCELLED).trouble.text
     assert fleet.calls([company])[company] == []
 
 
@@ -379,15 +379,15 @@ def test_without_the_api_key_all_wait_and_go_on_when_it_may_be_read_again(fleet)
     with fleet.hub.stack.emulator.denied(worker, "secretsmanager:GetSecretValue"):
         fleet.open(company)
         fleet.dispatch()
-        eventually(lambda: fleet.gates.get()[0].breaker.cause is Cause.UNAUTHORIZED)
-        assert fleet.until(company, Status.QUEUED).trouble.kind == "unauthorized"
+        eventually(lambda: fleet.limiters.get()[0].breaker.cause is Cause.UNAUTHORIZED)
+        assert fleet.until(company, TicketStatus.QUEUED).trouble.kind == "unauthorized"
         assert fleet.dispatch() == 0
         fleet.idle()
     fleet.probe_now()
     for _ in range(2):  # the probe may be another's
         fleet.dispatch()
-        eventually(lambda: fleet.gates.get()[0].breaker.cause is None)
-    fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
+        eventually(lambda: fleet.limiters.get()[0].breaker.cause is None)
+    fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
     assert fleet.calls([company])[company] == [202]
     assert fleet.dead() == 0
 
@@ -406,10 +406,10 @@ def test_a_worker_that_may_not_write_calls_nobody_and_its_message_comes_again(fl
             fleet.dispatch()
             eventually(lambda: fleet.counted()["refresh_later"] > before)
             sent = fleet.ticket(company)
-            assert (sent.status, sent.attempts) == (Status.SENT, 0)
+            assert (sent.status, sent.attempts) == (TicketStatus.SENT, 0)
             assert fleet.calls([company])[company] == []
         # nobody helps it: the same message is received once more
-        accepted = fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
+        accepted = fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
     finally:
         sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "100"})
     assert accepted.generation == sent.generation
@@ -425,10 +425,10 @@ def test_a_dispatcher_that_may_not_send_leaves_the_ticket_to_be_sent_again(fleet
         answer = fleet.hub.client("lambda").invoke(FunctionName=name, Payload=b"{}")
         assert answer["FunctionError"]
         marked = fleet.ticket(company)
-        assert (marked.status, marked.attempts) == (Status.SENT, 0)
+        assert (marked.status, marked.attempts) == (TicketStatus.SENT, 0)
         assert marked.due_at - datetime.now(UTC) <= LOST_AFTER + timedelta(minutes=1)
     fleet.hurry(company)  # the ten minutes are over in which its message could have come
-    fleet.until(company, Status.ACCEPTED, Status.COMPLETED)
+    fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
     assert fleet.calls([company])[company] == [202]
     assert fleet.dead() == 0
 
@@ -455,7 +455,7 @@ def test_only_what_the_code_cannot_handle_comes_to_the_dead_letters(fleet):
     sqs.send_message(QueueUrl=queue, MessageBody="not a refresh")
     fleet.open(company)
     fleet.dispatch()
-    fleet.until(company, Status.ACCEPTED, Status.COMPLETED)  # the rest goes on
+    fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)  # the rest goes on
     eventually(lambda: fleet.counted()["refresh_fault"] == before + 1)
     sqs.purge_queue(QueueUrl=queue)  # it would come again only after 100 seconds
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_hub.product_events.adapters.parking_store import Parking
-from codat_hub.product_events.adapters.replay_store import Replays
+from codat_hub.product_events.adapters.parking_store import ParkingStore
+from codat_hub.product_events.adapters.replay_store import ReplayStore
 from codat_hub.product_events.usecases.replay_webhooks import StartReplay
 from codat_hub.storage.id_queue import IdQueue
-from codat_hub.webhooks.adapters.inbox import Inbox
-from codat_hub.webhooks.domain.webhook_event import Delivery, place
+from codat_hub.webhooks.adapters.inbox import InboxTable
+from codat_hub.webhooks.domain.webhook_event import Delivery, recognise
 from tests.support.histories import PRODUCT, Ledger, a_read, as_webhook
 from tests.support.system.projection import (
     client_as,
@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 @pytest.fixture
 def start(hub, projection):
     """Start a replay as the control API does; return a function that says how far it is."""
-    replays = Replays(projection.table)
+    replays = ReplayStore(projection.table)
     queue = IdQueue(hub.client("sqs"), hub.described["replay_queue"])
 
     def started(selection):
@@ -38,13 +38,13 @@ def start(hub, projection):
 @pytest.fixture
 def stored(hub, projection):
     """Store reads in the inbox without sending each; wait until they are projected."""
-    inbox = Inbox(hub.client("dynamodb"), hub.described["inbox_table"], timedelta(days=45))
+    inbox = InboxTable(hub.client("dynamodb"), hub.described["inbox_table"], timedelta(days=45))
 
     def store(company, *reads):
         for read in reads:
             webhook = as_webhook(of(read, company), f"{read.webhook_id}-{company}")
             delivery = Delivery(webhook.webhook_id, "system", webhook.body, datetime.now(UTC))
-            inbox.store(delivery, place(webhook.body))
+            inbox.store(delivery, recognise(webhook.body))
         return projection.projected(*(f"{read.webhook_id}-{company}" for read in reads))
 
     return store
@@ -80,7 +80,7 @@ def forget(hub, company):
 def test_parked_webhooks_are_projected_again_and_repeat_nothing(projection, company, start, stored):
     stored(company, a_read(1))
     before, events = projection.state(company), projection.details(company)
-    parking = Parking(projection.table)
+    parking = ParkingStore(projection.table)
     parking.park(f"msg-1-{company}", "a fault of ours", datetime.now(UTC))
     replay = over(start({"parked": True}))
     assert (replay.status, replay.counts["repeated"]) == ("complete", 1)

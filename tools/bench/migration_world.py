@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import httpx
 
-from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.consent_ledger import ConsentLedger
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent, ConsentEntry
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.products.domain.product import Product, ProductKind
 from codat_hub.storage.state_table import StateTable
 from tools.bench.own_stack import Unfilled
 from tools.local.codat import codat_client
@@ -53,22 +53,26 @@ def agree(local: LocalStack, companies: Sequence[Json]) -> dict[str, tuple[str, 
         known = {
             one["identifier"]: Product(
                 one["identifier"],
-                Kind.CUSTOM if one["custom"] else Kind.STANDARD,
+                ProductKind.CUSTOM if one["custom"] else ProductKind.STANDARD,
                 data_types=tuple(one["dataTypes"]),
             )
             for one in codat.get("/_sandbox/products").json()
         }
-    registry = ProductRegistry(table)
+    registry = ProductStore(table)
     registry.replace(list(known.values()), registry.read()[1], _BY)
     consents = ConsentLedger(dynamodb, local.described["consents_table"])
-    assignments = Assignments(table)
+    assignments = AssignmentStore(table)
 
     def record(company: Json) -> None:
         now, company_id = datetime.now(UTC), company["id"]
         for name in agreed[company_id]:
             consent = Consent(name, now, "an owner", "1", known[name].data_types)
             consents.append(company_id, ConsentEntry(1, consent, _BY))
-            status = Status.ASSIGNED if name in company["products"] else Status.ABSENT
+            status = (
+                AssignmentStatus.ASSIGNED
+                if name in company["products"]
+                else AssignmentStatus.ABSENT
+            )
             assignments.put(Assignment(company_id, name, status, now, _BY, consent), 0)
 
     agreed = {

@@ -20,15 +20,15 @@ from rich.console import Console
 from rich.table import Table
 
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.adapters.company_store import Companies
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.rate_limiting.domain.pace import LIMIT
-from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.domain.ticket import Ticket
 from codat_hub.storage.state_table import StateTable
 from tools.bench.own_stack import companies, most, own_stack
@@ -108,8 +108,8 @@ class Bench:
     def seed(self, count: int) -> list[str]:
         """Let the hub know `count` linked companies with the product, and consent to it."""
         schedule = Schedule("cron(0 3 1 1 ? *)")  # far off: the slot is fired by hand
-        product = Product(PRODUCT, Kind.CUSTOM, data_types=DATA_TYPES, schedule=schedule)
-        registry = ProductRegistry(self.table)
+        product = Product(PRODUCT, ProductKind.CUSTOM, data_types=DATA_TYPES, schedule=schedule)
+        registry = ProductStore(self.table)
         registry.replace([product], registry.read()[1], "bench")
         with self._codat() as codat:
             chosen = [one["id"] for one in companies(codat) if _may_be_read(one)][:count]
@@ -121,10 +121,10 @@ class Bench:
         now = datetime.now(UTC)
         link = Connection(Stamp(now, "bench"), "Linked", "gbol", "Accounting")
         company = Company(company_id, products=(PRODUCT,), connections={"ledger": link})
-        Companies(self.table).put(company, 0)
+        CompanyStore(self.table).put(company, 0)
         consent = Consent(PRODUCT, now, "an owner", "1", DATA_TYPES)
-        assigned = Assignment(company_id, PRODUCT, Status.ASSIGNED, now, "bench", consent)
-        Assignments(self.table).put(assigned, 0)
+        assigned = Assignment(company_id, PRODUCT, AssignmentStatus.ASSIGNED, now, "bench", consent)
+        AssignmentStore(self.table).put(assigned, 0)
 
     def play(self, company_ids: list[str], seconds: float, say: Callable[[str], None]) -> Burst:
         """Fire the slot, wait until every ticket is closed, look at what the sandbox saw."""
@@ -167,7 +167,7 @@ class Bench:
     def _tickets(self, company_ids: list[str]) -> list[Ticket]:
         found: list[Ticket] = []
         for some in batched(company_ids, 100, strict=False):
-            tickets = Tickets(self.table).get_many([(one, PRODUCT) for one in some])
+            tickets = TicketStore(self.table).get_many([(one, PRODUCT) for one in some])
             found += [ticket for ticket, _ in tickets.values()]
         return found
 

@@ -7,28 +7,28 @@ from datetime import UTC, datetime, timedelta
 
 from codat_hub.codat.adapters.api_key import GivenKey
 from codat_hub.codat.adapters.client import CodatClient
-from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Transport
 from codat_hub.codat.usecases.client_binding import ClientBinding
-from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.codat_companies import CodatCompanies
-from codat_hub.companies.adapters.company_store import Companies
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent, ConsentEntry
-from codat_hub.companies.usecases.assignment_context import Pairs
+from codat_hub.companies.usecases.assignment_context import AssignmentContext
 from codat_hub.companies.usecases.remove_product import RemoveProduct
-from codat_hub.product_events.adapters.read_state_store import ReadStates
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.reconcile.adapters.codat_observer import Observer
-from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.domain.consumers import HubAddress
 from codat_hub.reconcile.domain.reconcile_run import Phase
 from codat_hub.reconcile.usecases.reconcile import BeginReconcile, Reconcile
 from codat_hub.reconcile.usecases.reconcile_account import CheckAccount
 from codat_hub.reconcile.usecases.reconcile_companies import CheckCompanies
 from codat_hub.reconcile.usecases.reconcile_directory import CheckDirectory
-from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.storage.items import SHARDS
 from codat_hub.storage.state_table import StateTable
@@ -47,16 +47,16 @@ LENDING = ("chartOfAccounts", "customers", "suppliers", "invoices", "bills", "pa
 PRODUCTS = (
     Product(
         "invoice-finance",
-        Kind.CUSTOM,
+        ProductKind.CUSTOM,
         data_types=("invoices", "payments", "customers"),
         schedule=Schedule("rate(1 day)"),
     ),
     Product(
         "cashflow-insights",
-        Kind.CUSTOM,
+        ProductKind.CUSTOM,
         data_types=("payments", "banking-accounts", "banking-transactions"),
     ),
-    Product("lending", Kind.STANDARD, data_types=LENDING),
+    Product("lending", ProductKind.STANDARD, data_types=LENDING),
 )
 API = "abc123"
 
@@ -144,23 +144,23 @@ class Hub:
         self.codat, self.clock = codat, clock or Clock()
         self.client_id = codat.client_id if client_id is None else client_id
         self.table, self.ledger = table or InMemory(), ledger or FakeConsentLedger()
-        self.companies, self.assignments = Companies(self.table), Assignments(self.table)
-        self.registry, self.runs = ProductRegistry(self.table), ReconcileRuns(self.table)
-        self.read_states = ReadStates(self.table)
+        self.companies, self.assignments = CompanyStore(self.table), AssignmentStore(self.table)
+        self.registry, self.runs = ProductStore(self.table), ReconcileRunStore(self.table)
+        self.read_states = ReadStateStore(self.table)
         self.secrets = Secrets()
         self.slept = []
         self.observer = Observer(codat.client, now=self.clock, sleep=self.slept.append)
         self.binding = ClientBinding(
-            codat.client, ClientChecks(self.table), self.client_id, now=self.clock
+            codat.client, ClientCheckStore(self.table), self.client_id, now=self.clock
         )
-        pairs = Pairs(
+        pairs = AssignmentContext(
             CodatCompanies(codat.client),
             self.assignments,
             self.ledger,
             self.registry,
             self.binding,
             FakeMigrations(),
-            CancelRefresh(Tickets(self.table)),
+            CancelRefresh(TicketStore(self.table)),
             self.clock,
         )
         self.remove = RemoveProduct(pairs)
@@ -218,7 +218,9 @@ class Hub:
     def drift(self, run):
         return [one for _, drift in self.runs.drift(run, 0, run.step + 1) for one in drift]
 
-    def consent(self, company_id, product, status=Status.ASSIGNED, data_types=None, at=None):
+    def consent(
+        self, company_id, product, status=AssignmentStatus.ASSIGNED, data_types=None, at=None
+    ):
         """Assign a product with a consent that covers it, some time ago; the ledger has it too."""
         kept = self._assignment(company_id, product, status, data_types, at)
         newest = self.ledger.newest(company_id, product)
@@ -233,7 +235,9 @@ class Hub:
             for product in company.products:
                 assert self.assignments.put(self._assignment(company.id, product), 0)
 
-    def _assignment(self, company_id, product, status=Status.ASSIGNED, data_types=None, at=None):
+    def _assignment(
+        self, company_id, product, status=AssignmentStatus.ASSIGNED, data_types=None, at=None
+    ):
         at = at or self.clock() - timedelta(days=1)
         types = {one.identifier: one.data_types for one in PRODUCTS}[product]
         consent = Consent(product, at, "owner", "v1", types if data_types is None else data_types)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from codat_hub.codat import errors
-from codat_hub.refresh.domain.ticket import Status
+from codat_hub.refresh.domain.ticket import TicketStatus
 from tools.simulation.refresh_world import (
     DAILY,
     EIGHT_HOURLY,
@@ -189,7 +189,7 @@ def cost_of_a_refresh():
     world = World(seed=1, window=timedelta(0), read_time=lambda: MINUTE)
     world.register(a_product("a"))
     world.assign("c1", "a")
-    closed = {"status": Status.COMPLETED, "slot": START - HOUR}
+    closed = {"status": TicketStatus.COMPLETED, "slot": START - HOUR}
     world.opened(**closed)
     cost = {}
 
@@ -205,7 +205,7 @@ def cost_of_a_refresh():
     step("dispatch", world.dispatcher)
     step("call", lambda: world.run_until(START + timedelta(seconds=1)))
     step("read event", lambda: world.run_until(START + 2 * MINUTE))
-    assert world.ticket().status is Status.COMPLETED
+    assert world.ticket().status is TicketStatus.COMPLETED
     totals = (sum(column) for column in zip(*cost.values(), strict=True))
     return cost | {"sum": tuple(totals)}
 

@@ -15,21 +15,21 @@ from codat_hub import errors
 from codat_hub.codat import errors as codat_errors
 from codat_hub.codat.domain.quota import Quota, next_reset
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.adapters.company_store import Companies
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
 from codat_hub.product_events.domain.read_state import ReadState
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.products.domain.schedule_expression import next_after
-from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
-from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
-from codat_hub.refresh.adapters.dispatch_store import Dispatches
-from codat_hub.refresh.adapters.lease_store import Leases
-from codat_hub.refresh.adapters.refresh_run_store import RefreshRuns
-from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.refresh.adapters.dispatch_store import DispatchStore
+from codat_hub.refresh.adapters.lease_store import LeaseStore
+from codat_hub.refresh.adapters.refresh_run_store import RefreshRunStore
+from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.usecases.dispatch_refreshes import DispatchRefreshes
 from codat_hub.refresh.usecases.plan_refreshes import PlanRefreshes
@@ -53,7 +53,7 @@ class Died(BaseException):
 
 def a_product(name, schedule=DAILY, **changes):
     return replace(
-        Product(name, Kind.CUSTOM, data_types=("invoices",), schedule=schedule), **changes
+        Product(name, ProductKind.CUSTOM, data_types=("invoices",), schedule=schedule), **changes
     )
 
 
@@ -141,7 +141,7 @@ class VirtualCodat:
         return (company_id,) if self.lock == "company" else (company_id, product)
 
 
-class ObservedTickets(Tickets):
+class ObservedTickets(TicketStore):
     """Notes how each slot of each pair ended."""
 
     def __init__(self, table, world):
@@ -209,13 +209,13 @@ class World:
         self.codat = VirtualCodat(self, lock=lock, read_time=read_time)
         self.queue = VirtualQueue(self)
         self.tickets = ObservedTickets(self.table, self)
-        self.leases = Leases(self.table)
-        self.gates = Gates(self.table)
-        self.rate_limits = RateLimits(self.table)
-        self.registry = ProductRegistry(self.table, max_age=0)
-        self.assignments = Assignments(self.table)
-        self.companies = Companies(self.table)
-        self.runs = RefreshRuns(self.table)
+        self.leases = LeaseStore(self.table)
+        self.limiters = RateLimiterStore(self.table)
+        self.rate_limits = RateLimitNoticeStore(self.table)
+        self.registry = ProductStore(self.table, max_age=0)
+        self.assignments = AssignmentStore(self.table)
+        self.companies = CompanyStore(self.table)
+        self.runs = RefreshRunStore(self.table)
         self.last_reads: dict[tuple, datetime] = {}
         self.results: Counter = Counter()
         self.calls_made = 0
@@ -234,7 +234,7 @@ class World:
             **{
                 "tickets": self.tickets,
                 "leases": self.leases,
-                "gates": self.gates,
+                "limiters": self.limiters,
                 "rate_limits": self.rate_limits,
                 "registry": self.registry,
                 "assignments": self.assignments,
@@ -262,7 +262,7 @@ class World:
             self.assignments,
             self.companies,
             self.registry,
-            self.gates,
+            self.limiters,
             self.rate_limits,
             next_after,
             SHARDS,
@@ -274,10 +274,10 @@ class World:
     def dispatcher(self):
         return DispatchRefreshes(
             self.tickets,
-            self.gates,
+            self.limiters,
             self.rate_limits,
             self.registry,
-            Dispatches(self.table),
+            DispatchStore(self.table),
             self.queue,
             self.now,
         )
@@ -298,7 +298,7 @@ class World:
     def assign(self, company_id, product, *, consented=True, linked=True):
         consent = Consent(product, START, "an owner", "1", ("invoices",)) if consented else None
         known, version = self.assignments.get(company_id, product)
-        status = replace(known, status=Status.ASSIGNED, consent=consent)
+        status = replace(known, status=AssignmentStatus.ASSIGNED, consent=consent)
         assert self.assignments.put(status, version)
         _, version = self.companies.get(company_id)
         if not version:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from codat_hub.api.fields import LONGEST, CompanyId, ProductId
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import CALLS_CODAT, answers
-from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.assignment import AssignmentStatus
 
 if TYPE_CHECKING:
     from codat_hub.companies.domain.assignment import Assignment
@@ -26,7 +26,7 @@ class AssignmentAnswer(BaseModel):
     """`status`: absent, adding, assigned, removing or stale. `changed_by`: an ARN."""
 
     product: str
-    status: Status
+    status: AssignmentStatus
     changed_at: datetime | None = None
     changed_by: str | None = None
     consent_active: bool
@@ -47,7 +47,7 @@ class AssignmentAnswer(BaseModel):
 def assignment_answer(assignment: Assignment) -> Response[AssignmentAnswer]:
     """Return 200, or 202 with `Retry-After` for a removal that is not sure to be over yet."""
     body, until = AssignmentAnswer.of(assignment), assignment.unsettled_until
-    if assignment.status is not Status.REMOVING or until is None:
+    if assignment.status is not AssignmentStatus.REMOVING or until is None:
         return Response(200, _JSON, body)
     wait = max(1, int((until - datetime.now(UTC)).total_seconds()) + 1)
     return Response(202, _JSON, body, headers={"Retry-After": str(wait)})

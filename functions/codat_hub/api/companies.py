@@ -14,14 +14,14 @@ from codat_hub.api.fields import (
     CompanyId,
     GrantFields,
     IdempotencyKey,
-    Request,
+    RequestModel,
     seal,
     unseal,
 )
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import CALLS_CODAT, answers
-from codat_hub.api.queries.companies import Filter
-from codat_hub.companies.domain.assignment import Status
+from codat_hub.api.queries.companies import CompanyFilter
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.new_company import CreatedCompany, NewCompany
 from codat_hub.errors import Invalid, Problem
 from codat_hub.storage.cursor import Cursor
@@ -35,7 +35,7 @@ _TAGS: Final = ["companies"]
 _JSON: Final = "application/json"
 
 
-class NewCompanyFields(Request):
+class NewCompanyFields(RequestModel):
     """`consents`: per product what the customer agreed to already, recorded before it is added."""
 
     name: str
@@ -163,14 +163,16 @@ def list_companies(  # noqa: PLR0917  # one argument is one query parameter
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
     product: Annotated[str | None, Query(description="only those that have this product")] = None,
-    status: Annotated[Status | None, Query(description="of the product's assignment")] = None,
+    status: Annotated[
+        AssignmentStatus | None, Query(description="of the product's assignment")
+    ] = None,
     linked: Annotated[bool | None, Query(description="whether a connection can sync")] = None,
     name: Annotated[str | None, Query(description="a part of the name")] = None,
     deleted: Annotated[bool, Query(description="those deleted at Codat too")] = False,
 ) -> CompanyPage:
     if status is not None and product is None:
         raise Invalid(Problem("status", "is of a product: name the product too", status))
-    wanted = Filter(product or None, status, linked, name, deleted)
+    wanted = CompanyFilter(product or None, status, linked, name, deleted)
     page = hub_of(router).companies.page(wanted, _place(cursor), limit)
     place = page.following
     following = None if place is None else seal(place.shard, place.after)

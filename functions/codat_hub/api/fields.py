@@ -24,7 +24,7 @@ ProductId = Annotated[
 ]
 
 
-class Request(BaseModel):
+class RequestModel(BaseModel):
     """A body: nothing but its fields, no text taken for a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -51,7 +51,7 @@ def _not_a_cursor(cursor: str) -> Invalid:
     return Invalid(Problem("cursor", "not a cursor of this list", cursor[:100], allowed))
 
 
-class GrantFields(Request):
+class GrantFields(RequestModel):
     """A consent: who at the customer gave it, to which text, for which data types."""
 
     granted_by: Text

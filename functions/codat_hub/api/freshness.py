@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from codat_hub.api.fields import COMPANY_ID, LONGEST, seal, unseal
 from codat_hub.api.hub import hub_of, new_router
 from codat_hub.api.problems import answers
-from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.errors import Invalid, Problem
 from codat_hub.storage.cursor import Cursor
 
@@ -37,7 +37,7 @@ class FreshnessAnswer(BaseModel):
     company_id: str
     company_name: str | None
     product: str
-    status: Status
+    status: AssignmentStatus
     linked: bool
     consent: bool
     last_read_at: datetime | None
@@ -55,7 +55,7 @@ class FreshnessAnswer(BaseModel):
             company_id=one.company_id,
             company_name=one.company_name,
             product=one.product,
-            status=Status(one.status),
+            status=AssignmentStatus(one.status),
             linked=one.linked,
             consent=one.consent,
             last_read_at=one.last_read_at,

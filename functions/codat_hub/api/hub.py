@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 if TYPE_CHECKING:
-    from codat_hub.api.queries.companies import Companies
+    from codat_hub.api.queries.companies import CompanyQueries
     from codat_hub.api.queries.status import ShowStatus
     from codat_hub.companies.usecases.assign_product import AssignProduct
     from codat_hub.companies.usecases.consents import Consents
     from codat_hub.companies.usecases.create_company import CreateCompany
     from codat_hub.companies.usecases.remove_product import RemoveProduct
-    from codat_hub.migration.usecases.operate import Migrations
+    from codat_hub.migration.usecases.operate import OperateMigrations
     from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
     from codat_hub.product_events.usecases.replay_webhooks import Replays, StartReplay
     from codat_hub.products.usecases.registry import Registry
@@ -27,12 +27,12 @@ class Hub:
     """A resource's use cases; a new resource adds a field here and a router to `app.ROUTERS`."""
 
     registry: Registry
-    companies: Companies
+    companies: CompanyQueries
     create_company: CreateCompany
     assign_product: AssignProduct
     remove_product: RemoveProduct
     consents: Consents
-    migrations: Migrations
+    migrations: OperateMigrations
     freshness: MeasureFreshness
     start_reconcile: StartReconcile
     reconciles: ShowReconciles

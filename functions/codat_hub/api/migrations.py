@@ -9,11 +9,18 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import BaseModel, Field, model_validator
 
-from codat_hub.api.fields import COMPANY_ID, IdempotencyKey, Request, Text
+from codat_hub.api.fields import COMPANY_ID, IdempotencyKey, RequestModel, Text
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.migration.domain import run as domain
-from codat_hub.migration.domain.run import FirstLink, Mode, Run, Status, Stragglers, WaitingFor
+from codat_hub.migration.domain.run import (
+    FirstLink,
+    MigrationRun,
+    MigrationStatus,
+    Mode,
+    Stragglers,
+    WaitingFor,
+)
 
 router: Final = new_router()
 _TAGS: Final = ["migrations"]
@@ -22,11 +29,11 @@ _MOST_COMPANIES: Final = 1000
 MigrationId = Annotated[str, Path(pattern=r"^m-[0-9a-z-]{1,60}$")]
 
 
-def _one_of(kind: type[Mode | FirstLink | Stragglers | Status | WaitingFor]) -> Any:
+def _one_of(kind: type[Mode | FirstLink | Stragglers | MigrationStatus | WaitingFor]) -> Any:
     return Field(json_schema_extra={"enum": [one.value for one in kind]})
 
 
-class CompanyChoice(Request):
+class CompanyChoice(RequestModel):
     """Either `ids`, or `tags` that a company must all have, as Codat shows them."""
 
     ids: Annotated[
@@ -42,7 +49,7 @@ class CompanyChoice(Request):
         return self
 
 
-class MigrationFields(Request):
+class MigrationFields(RequestModel):
     """`companies`: every one when absent. `webhooks`: who switches old consumers off.
 
     `off_value`: the `syncSchedule` that means off, where the client's settings do not show it.
@@ -59,9 +66,9 @@ class MigrationFields(Request):
     stragglers: Annotated[str, Field(pattern="^(go_on|ask)$"), _one_of(Stragglers)] = "go_on"
     tolerated_failures: Annotated[int, Field(ge=0)] = 0
 
-    def request(self) -> domain.Request:
+    def request(self) -> domain.MigrationRequest:
         chosen = self.companies
-        return domain.Request(
+        return domain.MigrationRequest(
             products=tuple(dict.fromkeys(self.products)),
             company_ids=tuple(dict.fromkeys(chosen.ids)) if chosen and chosen.ids else None,
             tags=chosen.tags if chosen else None,
@@ -74,20 +81,20 @@ class MigrationFields(Request):
         )
 
 
-class ApprovalFields(Request):
+class ApprovalFields(RequestModel):
     """`plan`: hash of the plan that was read, so that no newer one is approved unseen."""
 
     plan: Text | None = None
 
 
-class SecretFields(Request):
+class SecretFields(RequestModel):
     """A new consumer's signing secret, as the Portal shows it. It is stored, and nowhere shown."""
 
     consumer_id: Text
     secret: Text
 
 
-class RollbackFields(Request):
+class RollbackFields(RequestModel):
     """`forced`: also where Codat was changed by others since a migration was complete."""
 
     forced: bool = False
@@ -105,7 +112,7 @@ class MigrationAnswer(BaseModel):
     """
 
     migration_id: str
-    status: Annotated[str, _one_of(Status)]
+    status: Annotated[str, _one_of(MigrationStatus)]
     step: str
     waiting_for: Annotated[str | None, _one_of(WaitingFor)] = None
     waiting_since: datetime | None = None
@@ -124,7 +131,7 @@ class MigrationAnswer(BaseModel):
     error: str | None = None
 
     @classmethod
-    def of(cls, run: Run, counts: dict[str, dict[str, int]] | None = None) -> Self:
+    def of(cls, run: MigrationRun, counts: dict[str, dict[str, int]] | None = None) -> Self:
         pause = run.pause
         plan = dict(run.plan) if run.plan else None
         return cls(

@@ -8,11 +8,11 @@ from typing import Annotated, Final, cast
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel, Field
 
-from codat_hub.api.fields import ProductId, Request, Text
+from codat_hub.api.fields import ProductId, RequestModel, Text
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.codat.domain.data_types import DATA_TYPES
-from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.products.usecases.registry import Applied
 
 router: Final = new_router()
@@ -21,7 +21,7 @@ _READ: Final = answers()
 _CHANGE: Final = answers(409)
 
 
-class ScheduleFields(Request):
+class ScheduleFields(RequestModel):
     """`expression`: EventBridge Scheduler's `rate(…)` or `cron(…)`, in an IANA time zone."""
 
     expression: Annotated[str, Field(examples=["cron(0 23 * * ? *)", "rate(6 hours)"])]
@@ -29,10 +29,10 @@ class ScheduleFields(Request):
     enabled: bool = True
 
 
-class ProductFields(Request):
+class ProductFields(RequestModel):
     """What a registered product is. `consent_text_version`: what customers agree to now."""
 
-    kind: Annotated[str, Field(json_schema_extra={"enum": [kind.value for kind in Kind]})]
+    kind: Annotated[str, Field(json_schema_extra={"enum": [kind.value for kind in ProductKind]})]
     name: Text | None = None
     data_types: Annotated[
         list[Annotated[str, Field(json_schema_extra={"enum": list(DATA_TYPES)})]],
@@ -45,7 +45,11 @@ class ProductFields(Request):
     def named(self, identifier: str) -> Product:
         # what is no kind at all is refused with the other problems, all at once
         schedule = self.schedule
-        kind = Kind(self.kind) if self.kind in set(Kind) else cast("Kind", self.kind)
+        kind = (
+            ProductKind(self.kind)
+            if self.kind in set(ProductKind)
+            else cast("ProductKind", self.kind)
+        )
         return Product(
             identifier=identifier,
             kind=kind,
@@ -74,7 +78,7 @@ class NamedProduct(ProductFields):
         )
 
 
-class ProductList(Request):
+class ProductList(RequestModel):
     products: list[NamedProduct]
 
 

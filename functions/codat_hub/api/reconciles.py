@@ -12,11 +12,11 @@ from codat_hub.api.fields import LONGEST, seal, unseal
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.errors import Invalid, Problem
-from codat_hub.reconcile.domain.drift import EXPLAINED, Drift, Kind, Severity
-from codat_hub.reconcile.domain.reconcile_run import Status
+from codat_hub.reconcile.domain.drift import EXPLAINED, Drift, DriftKind, Severity
+from codat_hub.reconcile.domain.reconcile_run import ReconcileStatus
 
 if TYPE_CHECKING:
-    from codat_hub.reconcile.domain.reconcile_run import Run
+    from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
 
 router: Final = new_router()
 _TAGS: Final = ["reconciles"]
@@ -26,7 +26,7 @@ ReconcileId = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$", description="
 class DriftAnswer(BaseModel):
     """One disagreement. `mended`: the hub has put its own side right; else do what `to_do` says."""
 
-    kind: Kind
+    kind: DriftKind
     severity: Severity
     company_id: str | None = None
     product: str | None = None
@@ -61,7 +61,7 @@ class ReconcileAnswer(BaseModel):
     """
 
     reconcile_id: str
-    status: Status
+    status: ReconcileStatus
     phase: str
     requested_by: str
     requested_at: datetime
@@ -77,7 +77,7 @@ class ReconcileAnswer(BaseModel):
     error: str | None
 
     @classmethod
-    def of(cls, run: Run) -> ReconcileAnswer:
+    def of(cls, run: ReconcileRun) -> ReconcileAnswer:
         total = run.facts.get("companies_at_codat")
         return cls(
             reconcile_id=run.reconcile_id,
@@ -145,7 +145,7 @@ def list_reconciles(
 )
 def show_reconcile(
     reconcile_id: ReconcileId,
-    kind: Annotated[Kind | None, Query(description="only drift of this kind")] = None,
+    kind: Annotated[DriftKind | None, Query(description="only drift of this kind")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 100,
     cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
 ) -> ReconcileDetails:

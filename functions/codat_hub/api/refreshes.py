@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from pydantic import BaseModel
 
-from codat_hub.api.fields import CompanyId, ProductId, Request
+from codat_hub.api.fields import CompanyId, ProductId, RequestModel
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.rate_limiting.domain.waits import Waits  # pydantic reads them
-from codat_hub.refresh.domain.ticket import Status  # pydantic reads them
+from codat_hub.refresh.domain.ticket import TicketStatus  # pydantic reads them
 
 if TYPE_CHECKING:
-    from codat_hub.refresh.domain.ticket import Ticket, Trouble
+    from codat_hub.refresh.domain.ticket import Failure, Ticket
 
 router: Final = new_router()
 _TAGS: Final = ["refreshes"]
@@ -23,7 +23,7 @@ _ASKED: Final = answers(404, 409, success={202: "Asked for; GET on the same path
 _SHOWN: Final = answers(404)
 
 
-class WhatToRefresh(Request):
+class WhatToRefresh(RequestModel):
     """`data_types`: some of the product's; left out: all of it."""
 
     data_types: list[str] | None = None
@@ -46,7 +46,7 @@ class RefreshAnswer(BaseModel):
 
     company_id: str
     product: str | None
-    status: Status
+    status: TicketStatus
     attempts: int
     opened_at: datetime
     next_attempt_at: datetime | None
@@ -78,7 +78,7 @@ class RefreshAnswer(BaseModel):
         )
 
 
-def _error(trouble: Trouble) -> RefreshError:
+def _error(trouble: Failure) -> RefreshError:
     return RefreshError(
         kind=trouble.kind, message=trouble.text, correlation_id=trouble.correlation_id
     )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import BaseModel, Field
 
-from codat_hub.api.fields import COMPANY_ID, IdempotencyKey, Request, Text
+from codat_hub.api.fields import COMPANY_ID, IdempotencyKey, RequestModel, Text
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.errors import Absent, Invalid, Problem
-from codat_hub.product_events.domain.replay import MAX_WEBHOOK_IDS, MalformedSelection, Status
+from codat_hub.product_events.domain.replay import MAX_WEBHOOK_IDS, MalformedSelection, ReplayStatus
 
 if TYPE_CHECKING:
     from codat_hub.product_events.domain.replay import Replay
@@ -22,7 +22,7 @@ _TAGS: Final = ["replays"]
 ReplayId = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$", description="of a replay")]
 
 
-class SelectionFields(Request):
+class SelectionFields(RequestModel):
     """Exactly one of: `webhook_ids`; `parked` true; `received_from` with `received_to`, these with
 
     `company_id` and `product` if wanted. Times are ISO 8601 with an offset.
@@ -42,7 +42,7 @@ class ReplayAnswer(BaseModel):
     """`counts`: webhooks by what became of them, so far."""
 
     replay_id: str
-    status: Status
+    status: ReplayStatus
     requested_by: str
     requested_at: datetime
     updated_at: datetime

@@ -97,5 +97,5 @@ def show_status() -> StatusAnswer:
         ],
         as_of=found.seen.finished_at if found.seen else None,
         last_reconcile=ReconcileAnswer.of(found.latest) if found.latest else None,
-        calls_barred_until=found.barred_until,
+        calls_barred_until=found.blocked_until,
     )

@@ -10,40 +10,40 @@ from botocore.config import Config
 
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
-from codat_hub.api.queries.companies import Companies
+from codat_hub.api.queries.companies import CompanyQueries
 from codat_hub.api.queries.status import ShowStatus
 from codat_hub.codat.adapters.api_key import SecretKey
 from codat_hub.codat.adapters.client import CodatClient
-from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Timeouts, Transport, new_http
 from codat_hub.codat.usecases.client_binding import ClientBinding
-from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.codat_companies import CodatCompanies
-from codat_hub.companies.adapters.company_store import Companies as Directory
+from codat_hub.companies.adapters.company_store import CompanyStore
 from codat_hub.companies.adapters.consent_ledger import ConsentLedger
-from codat_hub.companies.adapters.creation_store import Creations
+from codat_hub.companies.adapters.creation_store import CreationStore
 from codat_hub.companies.usecases.assign_product import AssignProduct
-from codat_hub.companies.usecases.assignment_context import Pairs
+from codat_hub.companies.usecases.assignment_context import AssignmentContext
 from codat_hub.companies.usecases.consents import Consents
 from codat_hub.companies.usecases.create_company import CreateCompany
 from codat_hub.companies.usecases.remove_product import RemoveProduct
-from codat_hub.migration.adapters.executions import Executions
-from codat_hub.migration.adapters.ledger import Migrations as MigrationLedger
+from codat_hub.migration.adapters.executions import MigrationExecutions
+from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.usecases.lock import MigrationLock
-from codat_hub.migration.usecases.operate import Migrations
-from codat_hub.product_events.adapters.read_state_store import ReadStates
-from codat_hub.product_events.adapters.replay_store import Replays
+from codat_hub.migration.usecases.operate import OperateMigrations
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.product_events.adapters.replay_store import ReplayStore
 from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
 from codat_hub.product_events.usecases.replay_webhooks import StartReplay
-from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.products.usecases.registry import Registry
-from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
-from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.usecases.reconcile import BeginReconcile, ShowReconciles, StartReconcile
 from codat_hub.refresh.adapters.planner import PlannerFunction
 from codat_hub.refresh.adapters.refresh_queue import RefreshQueue
-from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.refresh.usecases.refresh_now import RefreshNow
 from codat_hub.settings.control_api import ControlApiSettings
@@ -71,8 +71,12 @@ def _hub(settings: ControlApiSettings) -> Hub:
     transport = Transport(new_http(), key, base_url=settings.codat_base_url, timeouts=_CODAT)
     client = CodatClient(transport)
     codat = CodatCompanies(client)
-    check_client = ClientBinding(client, ClientChecks(table), settings.codat_client_id)
-    products, assignments, directory = ProductRegistry(table), Assignments(table), Directory(table)
+    check_client = ClientBinding(client, ClientCheckStore(table), settings.codat_client_id)
+    products, assignments, directory = (
+        ProductStore(table),
+        AssignmentStore(table),
+        CompanyStore(table),
+    )
     ledger = ConsentLedger(dynamodb, settings.consents_table)
     planner = Planner(
         settings.planner_arn, settings.scheduler_role_arn, settings.schedule_failures_arn
@@ -81,10 +85,10 @@ def _hub(settings: ControlApiSettings) -> Hub:
         boto3.client("scheduler", config=_AWS), settings.schedule_group, planner
     )
     migration_ledger = MigrationLedger(table)
-    executions = Executions(
+    executions = MigrationExecutions(
         boto3.client("stepfunctions", config=_AWS), settings.migration_state_machine_arn
     )
-    migrations = Migrations(
+    migrations = OperateMigrations(
         ledger=migration_ledger,
         executions=executions,
         signing_secrets=ConfirmedSecrets(
@@ -96,17 +100,17 @@ def _hub(settings: ControlApiSettings) -> Hub:
         needs_another=settings.migration_approver == "another",
     )
     sqs = boto3.client("sqs", config=_AWS)
-    tickets = Tickets(table)
+    tickets = TicketStore(table)
     refresh_now = RefreshNow(
         tickets=tickets,
         assignments=assignments,
         companies=directory,
-        registry=ProductRegistry(table, max_age=1.0),
+        registry=ProductStore(table, max_age=1.0),
         queue=RefreshQueue(sqs, settings.refresh_queue_url),
         plan_now=PlannerFunction(boto3.client("lambda", config=_AWS), settings.planner_arn),
         now=lambda: datetime.now(UTC),
     )
-    pairs = Pairs(
+    pairs = AssignmentContext(
         codat,
         assignments,
         ledger,
@@ -119,7 +123,7 @@ def _hub(settings: ControlApiSettings) -> Hub:
     consents = Consents(ledger, directory, pairs, remove)
     create = CreateCompany(
         codat=codat,
-        creations=Creations(table),
+        creations=CreationStore(table),
         directory=directory,
         consents=consents,
         assign=assign,
@@ -127,16 +131,16 @@ def _hub(settings: ControlApiSettings) -> Hub:
         check_client=check_client,
         send_products=settings.send_products_on_create,
     )
-    runs, replays = ReconcileRuns(table), Replays(table)
+    runs, replays = ReconcileRunStore(table), ReplayStore(table)
     return Hub(
         registry=Registry(products, schedules, assignments),
-        companies=Companies(directory, assignments, ReadStates(table), SHARDS),
+        companies=CompanyQueries(directory, assignments, ReadStateStore(table), SHARDS),
         create_company=create,
         assign_product=assign,
         remove_product=remove,
         consents=consents,
         migrations=migrations,
-        freshness=MeasureFreshness(directory, assignments, ReadStates(table), products, SHARDS),
+        freshness=MeasureFreshness(directory, assignments, ReadStateStore(table), products, SHARDS),
         start_reconcile=StartReconcile(
             BeginReconcile(runs), IdQueue(sqs, settings.reconcile_queue_url, "reconcile_id")
         ),
@@ -146,10 +150,10 @@ def _hub(settings: ControlApiSettings) -> Hub:
         status=ShowStatus(
             environment=settings.environment,
             bound_to=settings.codat_client_id,
-            checks=ClientChecks(table),
+            checks=ClientCheckStore(table),
             runs=runs,
             registry=products,
-            rate_limits=RateLimits(table),
+            rate_limits=RateLimitNoticeStore(table),
         ),
         refresh_now=refresh_now,
     )

@@ -9,12 +9,12 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
-from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
-from codat_hub.refresh.adapters.dispatch_store import Dispatches
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.refresh.adapters.dispatch_store import DispatchStore
 from codat_hub.refresh.adapters.refresh_queue import RefreshQueue
-from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.dispatch_refreshes import DispatchRefreshes
 from codat_hub.settings.dispatch_refreshes import DispatchRefreshesSettings
 from codat_hub.storage.state_table import StateTable
@@ -28,11 +28,11 @@ _AWS: Final = Config(connect_timeout=1, read_timeout=3, retries={"total_max_atte
 settings = DispatchRefreshesSettings.from_env()
 _table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
 dispatch = DispatchRefreshes(
-    tickets=Tickets(_table),
-    gates=Gates(_table),
-    rate_limits=RateLimits(_table),
-    registry=ProductRegistry(_table, max_age=1.0),
-    dispatches=Dispatches(_table),
+    tickets=TicketStore(_table),
+    limiters=RateLimiterStore(_table),
+    rate_limits=RateLimitNoticeStore(_table),
+    registry=ProductStore(_table, max_age=1.0),
+    dispatches=DispatchStore(_table),
     queue=RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url),
     now=lambda: datetime.now(UTC),
 )

@@ -13,16 +13,16 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.adapters.company_store import Companies
-from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.domain.schedule_expression import next_after
-from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
-from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
-from codat_hub.refresh.adapters.dispatch_store import Dispatches
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.refresh.adapters.dispatch_store import DispatchStore
 from codat_hub.refresh.adapters.refresh_queue import RefreshQueue
-from codat_hub.refresh.adapters.refresh_run_store import RefreshRuns
-from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.adapters.refresh_run_store import RefreshRunStore
+from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.dispatch_refreshes import DispatchRefreshes
 from codat_hub.refresh.usecases.plan_refreshes import Planned, PlanRefreshes
 from codat_hub.settings.plan_refreshes import PlanRefreshesSettings
@@ -38,26 +38,26 @@ _PAGE_MILLISECONDS: Final = 15_000  # that a page of a hundred companies may tak
 
 settings = PlanRefreshesSettings.from_env()
 _table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
-_registry = ProductRegistry(_table, max_age=1.0)
+_registry = ProductStore(_table, max_age=1.0)
 plan = PlanRefreshes(
-    runs=RefreshRuns(_table),
-    tickets=Tickets(_table),
-    assignments=Assignments(_table),
-    companies=Companies(_table),
+    runs=RefreshRunStore(_table),
+    tickets=TicketStore(_table),
+    assignments=AssignmentStore(_table),
+    companies=CompanyStore(_table),
     registry=_registry,
-    gates=Gates(_table),
-    rate_limits=RateLimits(_table),
+    limiters=RateLimiterStore(_table),
+    rate_limits=RateLimitNoticeStore(_table),
     next_slot=next_after,
     shards=SHARDS,
     window=timedelta(seconds=settings.refresh_jitter_seconds),
     now=lambda: datetime.now(UTC),
 )
 dispatch = DispatchRefreshes(
-    tickets=Tickets(_table),
-    gates=Gates(_table),
-    rate_limits=RateLimits(_table),
+    tickets=TicketStore(_table),
+    limiters=RateLimiterStore(_table),
+    rate_limits=RateLimitNoticeStore(_table),
     registry=_registry,
-    dispatches=Dispatches(_table),
+    dispatches=DispatchStore(_table),
     queue=RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url),
     now=lambda: datetime.now(UTC),
 )

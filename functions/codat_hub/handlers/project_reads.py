@@ -14,19 +14,19 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from botocore.config import Config
 
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.adapters.company_store import CompanyStore
 from codat_hub.errors import Unavailable
 from codat_hub.product_events.adapters.inbox_stream import stored_webhook
-from codat_hub.product_events.adapters.parking_store import Parking
-from codat_hub.product_events.adapters.product_bus import ProductBus
-from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.product_events.adapters.parking_store import ParkingStore
+from codat_hub.product_events.adapters.product_bus import EventBridgeBus
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.usecases.project_reads import FailedType, ProjectReads
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
-from codat_hub.refresh.adapters.lease_store import Leases
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.refresh.adapters.lease_store import LeaseStore
 from codat_hub.refresh.adapters.refresh_queue import RefreshQueue
-from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.wake_company import WakeCompany
 from codat_hub.settings import PRODUCT_SCOPE
 from codat_hub.settings.project_reads import ProjectReadsSettings
@@ -44,16 +44,16 @@ _AWS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 
 settings = ProjectReadsSettings.from_env()
 _table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
 project = ProjectReads(
-    read_states=ReadStates(_table),
-    companies=Companies(_table),
-    assignments=Assignments(_table),
-    rate_limits=RateLimits(_table),
-    registry=ProductRegistry(_table),
-    bus=ProductBus(boto3.client("events", config=_AWS), settings.product_bus),
-    parking=Parking(_table),
+    read_states=ReadStateStore(_table),
+    companies=CompanyStore(_table),
+    assignments=AssignmentStore(_table),
+    rate_limits=RateLimitNoticeStore(_table),
+    registry=ProductStore(_table),
+    bus=EventBridgeBus(boto3.client("events", config=_AWS), settings.product_bus),
+    parking=ParkingStore(_table),
     wake=WakeCompany(
-        tickets=Tickets(_table),
-        leases=Leases(_table, per_product=settings.lease_scope == PRODUCT_SCOPE),
+        tickets=TicketStore(_table),
+        leases=LeaseStore(_table, per_product=settings.lease_scope == PRODUCT_SCOPE),
         queue=RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url),
         now=lambda: datetime.now(UTC),
     ),

@@ -14,10 +14,10 @@ from botocore.config import Config
 from codat_hub.errors import Refused, TooLarge, Unavailable
 from codat_hub.settings.receive_webhook import ReceiveWebhookSettings
 from codat_hub.telemetry import logger, metrics
-from codat_hub.webhooks.adapters.inbox import Inbox
-from codat_hub.webhooks.adapters.signing_secrets import SigningSecrets
+from codat_hub.webhooks.adapters.inbox import InboxTable
+from codat_hub.webhooks.adapters.signing_secrets import CachedSigningSecrets
 from codat_hub.webhooks.domain.signing_secret import is_consumer
-from codat_hub.webhooks.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
+from codat_hub.webhooks.usecases.receive_webhook import MAX_BODY, DeliveryOutcome, ReceiveWebhook
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 # Codat waits 15 s and the function has 14: two calls of two tries are over in 12.
 _AWS = Config(connect_timeout=1, read_timeout=1.5, retries={"total_max_attempts": 2})
 _ANSWERS = {
-    Outcome.STORED: (200, "OK"),
-    Outcome.DUPLICATE: (200, "OK"),
-    Outcome.QUARANTINED: (202, "Accepted"),
+    DeliveryOutcome.STORED: (200, "OK"),
+    DeliveryOutcome.DUPLICATE: (200, "OK"),
+    DeliveryOutcome.QUARANTINED: (202, "Accepted"),
 }
 
 settings = ReceiveWebhookSettings.from_env()
 receive = ReceiveWebhook(
-    Inbox(
+    InboxTable(
         boto3.client("dynamodb", config=_AWS),
         settings.inbox_table,
         timedelta(days=settings.inbox_retention_days),
     ),
-    SigningSecrets(
+    CachedSigningSecrets(
         boto3.client("secretsmanager", config=_AWS),
         settings.signing_secrets_arn,
         timedelta(seconds=settings.secret_reload_seconds),

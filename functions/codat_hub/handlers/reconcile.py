@@ -13,33 +13,33 @@ from botocore.config import Config
 
 from codat_hub.codat.adapters.api_key import SecretKey
 from codat_hub.codat.adapters.client import CodatClient
-from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Transport, new_http
 from codat_hub.codat.usecases.client_binding import ClientBinding
-from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.codat_companies import CodatCompanies
-from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.adapters.company_store import CompanyStore
 from codat_hub.companies.adapters.consent_ledger import ConsentLedger
-from codat_hub.companies.usecases.assignment_context import Pairs
+from codat_hub.companies.usecases.assignment_context import AssignmentContext
 from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.errors import Unavailable
-from codat_hub.migration.adapters.executions import Executions
-from codat_hub.migration.adapters.ledger import Migrations as MigrationLedger
+from codat_hub.migration.adapters.executions import MigrationExecutions
+from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.usecases.lock import MigrationLock
-from codat_hub.product_events.adapters.read_state_store import ReadStates
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
-from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
 from codat_hub.rate_limiting.usecases.reserve_calls import ReserveForReconcile
 from codat_hub.reconcile.adapters.codat_observer import Observer
-from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.domain.consumers import HubAddress
-from codat_hub.reconcile.domain.reconcile_run import Phase, Run, Status
+from codat_hub.reconcile.domain.reconcile_run import Phase, ReconcileRun, ReconcileStatus
 from codat_hub.reconcile.usecases.reconcile import BeginReconcile, Reconcile, a_new_id
 from codat_hub.reconcile.usecases.reconcile_account import CheckAccount
 from codat_hub.reconcile.usecases.reconcile_companies import CheckCompanies
 from codat_hub.reconcile.usecases.reconcile_directory import CheckDirectory
-from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.settings.reconcile import ReconcileSettings
 from codat_hub.storage.items import SHARDS
@@ -58,12 +58,12 @@ _AFTER_THE_TIMEOUT: Final = timedelta(seconds=5)
 SCHEDULE: Final = "schedule"
 
 
-def _count_done(run: Run) -> None:
+def _count_done(run: ReconcileRun) -> None:
     """Count a run that is over; each kind of drift once more under its own dimension."""
     metrics.add_metric(f"reconcile_{run.status}", MetricUnit.Count, 1)
     metrics.add_metric("reconcile_unsafe", MetricUnit.Count, run.unsafe)
     metrics.add_metric("reconcile_codat_calls", MetricUnit.Count, run.counts.get("codat_calls", 0))
-    if run.status is Status.COMPLETE and run.started_at and run.finished_at:
+    if run.status is ReconcileStatus.COMPLETE and run.started_at and run.finished_at:
         took = (run.finished_at - run.started_at).total_seconds()
         metrics.add_metric("reconcile_duration", MetricUnit.Seconds, took)
     for kind, count in sorted(run.drift.items()):
@@ -74,7 +74,7 @@ def _count_done(run: Run) -> None:
             metric.add_dimension("kind", kind)
 
 
-def _barred_until() -> datetime | None:
+def _blocked_until() -> datetime | None:
     limit, _ = _rate_limits.get()
     return None if limit is None else limit.reached_until
 
@@ -84,8 +84,12 @@ _secrets = boto3.client("secretsmanager", config=_AWS)
 _dynamodb = boto3.client("dynamodb", config=_AWS)
 _table = StateTable(_dynamodb, settings.state_table)
 _ledger = ConsentLedger(_dynamodb, settings.consents_table)
-_companies, _assignments = Companies(_table), Assignments(_table)
-_registry, _rate_limits, _runs = ProductRegistry(_table), RateLimits(_table), ReconcileRuns(_table)
+_companies, _assignments = CompanyStore(_table), AssignmentStore(_table)
+_registry, _rate_limits, _runs = (
+    ProductStore(_table),
+    RateLimitNoticeStore(_table),
+    ReconcileRunStore(_table),
+)
 _client = CodatClient(
     Transport(
         new_http(),
@@ -93,9 +97,9 @@ _client = CodatClient(
         base_url=settings.codat_base_url,
     )
 )
-_codat = Observer(_client, a_second=ReserveForReconcile(Gates(_table)))
-_binding = ClientBinding(_client, ClientChecks(_table), settings.codat_client_id)
-_pairs = Pairs(
+_codat = Observer(_client, a_second=ReserveForReconcile(RateLimiterStore(_table)))
+_binding = ClientBinding(_client, ClientCheckStore(_table), settings.codat_client_id)
+_pairs = AssignmentContext(
     CodatCompanies(_client),
     _assignments,
     _ledger,
@@ -103,11 +107,11 @@ _pairs = Pairs(
     _binding,
     MigrationLock(
         MigrationLedger(_table),
-        Executions(
+        MigrationExecutions(
             boto3.client("stepfunctions", config=_AWS), settings.migration_state_machine_arn
         ),
     ),
-    CancelRefresh(Tickets(_table)),
+    CancelRefresh(TicketStore(_table)),
 )
 begin = BeginReconcile(_runs)
 reconcile = Reconcile(
@@ -125,10 +129,10 @@ reconcile = Reconcile(
             _codat, _companies, _assignments, _ledger, _registry, RemoveProduct(_pairs)
         ),
         Phase.DIRECTORY: CheckDirectory(
-            _codat, _companies, _assignments, ReadStates(_table), _registry, _runs, SHARDS
+            _codat, _companies, _assignments, ReadStateStore(_table), _registry, _runs, SHARDS
         ),
     },
-    barred_until=_barred_until,
+    blocked_until=_blocked_until,
     done=_count_done,
 )
 

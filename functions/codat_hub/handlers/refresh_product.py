@@ -18,20 +18,20 @@ from botocore.config import Config
 
 from codat_hub.codat.adapters.api_key import SecretKey
 from codat_hub.codat.adapters.client import CodatClient
-from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Timeouts, Transport, new_http
 from codat_hub.codat.usecases.client_binding import ClientBinding
-from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.errors import Unavailable
-from codat_hub.product_events.adapters.read_state_store import ReadStates
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
-from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
-from codat_hub.refresh.adapters.lease_store import Leases
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.refresh.adapters.lease_store import LeaseStore
 from codat_hub.refresh.adapters.refresh_queue import RefreshQueue, parsed
-from codat_hub.refresh.adapters.ticket_store import Tickets
-from codat_hub.refresh.domain.ticket import Status
-from codat_hub.refresh.usecases.refresh_product import RefreshProduct, Result
+from codat_hub.refresh.adapters.ticket_store import TicketStore
+from codat_hub.refresh.domain.ticket import TicketStatus
+from codat_hub.refresh.usecases.refresh_product import RefreshProduct, RefreshReport
 from codat_hub.refresh.usecases.wake_company import WakeCompany
 from codat_hub.settings import PRODUCT_SCOPE
 from codat_hub.settings.refresh_product import RefreshProductSettings
@@ -51,8 +51,8 @@ _ONE_MILLISECONDS: Final = 25_000  # that one message may take, with slow answer
 settings = RefreshProductSettings.from_env()
 _table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
 _queue = RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url)
-_tickets = Tickets(_table)
-_leases = Leases(_table, per_product=settings.lease_scope == PRODUCT_SCOPE)
+_tickets = TicketStore(_table)
+_leases = LeaseStore(_table, per_product=settings.lease_scope == PRODUCT_SCOPE)
 _codat = CodatClient(
     Transport(
         new_http(),
@@ -64,14 +64,14 @@ _codat = CodatClient(
 refresh = RefreshProduct(
     tickets=_tickets,
     leases=_leases,
-    gates=Gates(_table),
-    rate_limits=RateLimits(_table),
-    registry=ProductRegistry(_table, max_age=1.0),
-    assignments=Assignments(_table),
-    read_states=ReadStates(_table),
+    limiters=RateLimiterStore(_table),
+    rate_limits=RateLimitNoticeStore(_table),
+    registry=ProductStore(_table, max_age=1.0),
+    assignments=AssignmentStore(_table),
+    read_states=ReadStateStore(_table),
     queue=_queue,
     codat=_codat,
-    check_client=ClientBinding(_codat, ClientChecks(_table), settings.codat_client_id),
+    check_client=ClientBinding(_codat, ClientCheckStore(_table), settings.codat_client_id),
     wake=WakeCompany(_tickets, _leases, _queue, lambda: datetime.now(UTC)),
     now=lambda: datetime.now(UTC),
     new_id=lambda: str(uuid.uuid4()),
@@ -105,7 +105,7 @@ def _refresh(record: SQSRecord, lambda_context: LambdaContext) -> None:
     _measure(result)
 
 
-def _measure(result: Result) -> None:
+def _measure(result: RefreshReport) -> None:
     """`refresh_asked`: calls to Codat; all else by what became of the ticket."""
     if result.called:
         _count("refresh_asked")
@@ -117,14 +117,14 @@ def _measure(result: Result) -> None:
     ticket = result.ticket
     if ticket is None:
         return
-    if ticket.status is Status.FAILED and ticket.trouble is not None:
+    if ticket.status is TicketStatus.FAILED and ticket.trouble is not None:
         _count("refresh_failed")
         with single_metric(
             name="refresh_failed_by", unit=MetricUnit.Count, value=1, namespace=metrics.namespace
         ) as metric:
             metric.add_dimension("service", logger.service)
             metric.add_dimension("kind", ticket.trouble.kind)
-    if ticket.status is Status.ACCEPTED and ticket.accepted_at is not None:
+    if ticket.status is TicketStatus.ACCEPTED and ticket.accepted_at is not None:
         waited = (ticket.accepted_at - ticket.opened_at).total_seconds()
         metrics.add_metric("refresh_accepted_after", MetricUnit.Seconds, waited)
         metrics.add_metric("refresh_calls", MetricUnit.Count, ticket.attempts)

@@ -9,18 +9,18 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.adapters.company_store import CompanyStore
 from codat_hub.errors import Unavailable
 from codat_hub.product_events.adapters.inbox_archive import InboxArchive
-from codat_hub.product_events.adapters.parking_store import Parking
-from codat_hub.product_events.adapters.product_bus import ProductBus
-from codat_hub.product_events.adapters.read_state_store import ReadStates
-from codat_hub.product_events.adapters.replay_store import Replays
+from codat_hub.product_events.adapters.parking_store import ParkingStore
+from codat_hub.product_events.adapters.product_bus import EventBridgeBus
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.product_events.adapters.replay_store import ReplayStore
 from codat_hub.product_events.usecases.project_reads import ProjectReads
 from codat_hub.product_events.usecases.replay_webhooks import ReplayWebhooks
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.settings.replay_webhooks import ReplayWebhooksSettings
 from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
@@ -34,18 +34,18 @@ _FOR_A_PAGE: Final = 60_000  # milliseconds, far more than a page takes
 settings = ReplayWebhooksSettings.from_env()
 _dynamodb = boto3.client("dynamodb", config=_AWS)
 _table = StateTable(_dynamodb, settings.state_table)
-_parking = Parking(_table)
+_parking = ParkingStore(_table)
 replay = ReplayWebhooks(
-    replays=Replays(_table),
+    replays=ReplayStore(_table),
     archive=InboxArchive(_dynamodb, settings.inbox_table),
     parking=_parking,
     project=ProjectReads(
-        read_states=ReadStates(_table),
-        companies=Companies(_table),
-        assignments=Assignments(_table),
-        rate_limits=RateLimits(_table),
-        registry=ProductRegistry(_table),
-        bus=ProductBus(boto3.client("events", config=_AWS), settings.product_bus),
+        read_states=ReadStateStore(_table),
+        companies=CompanyStore(_table),
+        assignments=AssignmentStore(_table),
+        rate_limits=RateLimitNoticeStore(_table),
+        registry=ProductStore(_table),
+        bus=EventBridgeBus(boto3.client("events", config=_AWS), settings.product_bus),
         parking=_parking,
     ),
 )

@@ -12,22 +12,22 @@ from botocore.config import Config
 
 from codat_hub.codat.adapters.api_key import SecretKey
 from codat_hub.codat.adapters.client import CodatClient
-from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Transport, new_http
 from codat_hub.codat.usecases.client_binding import ClientBinding
-from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.consent_ledger import ConsentLedger
 from codat_hub.errors import StepFailed
-from codat_hub.migration.adapters.codat_calls import MigrationCalls, Pace
-from codat_hub.migration.adapters.ledger import Migrations
-from codat_hub.migration.adapters.manifests import Manifests
+from codat_hub.migration.adapters.codat_calls import CallPacer, MigrationCalls
+from codat_hub.migration.adapters.ledger import MigrationLedger
+from codat_hub.migration.adapters.manifests import ManifestBucket
 from codat_hub.migration.domain.chunk import Chunk, Member
 from codat_hub.migration.domain.run import ACCEPTED_CONTRACTS
-from codat_hub.migration.usecases.context import Command, Limits, Parts
+from codat_hub.migration.usecases.context import Command, Limits, StepContext
 from codat_hub.migration.usecases.step_table import run_step
-from codat_hub.product_events.adapters.read_state_store import ReadStates
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
 from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
 from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from codat_hub.storage.state_table import StateTable
@@ -54,23 +54,23 @@ _codat = CodatClient(
         base_url=settings.codat_base_url,
     )
 )
-parts = Parts(
-    codat=MigrationCalls(_codat, Pace(_AT_ONCE / settings.codat_calls_a_second)),
-    ledger=Migrations(_table),
-    manifests=Manifests(boto3.client("s3", config=_AWS), settings.manifest_bucket),
-    assignments=Assignments(_table),
+parts = StepContext(
+    codat=MigrationCalls(_codat, CallPacer(_AT_ONCE / settings.codat_calls_a_second)),
+    ledger=MigrationLedger(_table),
+    manifests=ManifestBucket(boto3.client("s3", config=_AWS), settings.manifest_bucket),
+    assignments=AssignmentStore(_table),
     consents=ConsentLedger(_dynamodb, settings.consents_table),
-    registry=ProductRegistry(_table),
-    read_states=ReadStates(_table),
+    registry=ProductStore(_table),
+    read_states=ReadStateStore(_table),
     signing_secrets=ConfirmedSecrets(SigningSecretStore(_secrets, settings.signing_secrets_arn)),
-    check_client=ClientBinding(_codat, ClientChecks(_table), settings.codat_client_id),
+    check_client=ClientBinding(_codat, ClientCheckStore(_table), settings.codat_client_id),
     limits=Limits(
         wait_scale=settings.wait_scale,
         calls_a_second=settings.codat_calls_a_second,
         hub_url=settings.webhooks_url,
     ),
 )
-reserve = ReserveCalls(Gates(_table))
+reserve = ReserveCalls(RateLimiterStore(_table))
 
 
 @logger.inject_lambda_context

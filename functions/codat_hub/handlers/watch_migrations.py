@@ -8,11 +8,11 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
-from codat_hub.migration.adapters.executions import Executions
-from codat_hub.migration.adapters.ledger import Migrations as Ledger
-from codat_hub.migration.usecases.operate import Migrations
+from codat_hub.migration.adapters.executions import MigrationExecutions
+from codat_hub.migration.adapters.ledger import MigrationLedger
+from codat_hub.migration.usecases.operate import OperateMigrations
 from codat_hub.migration.usecases.watch import WatchMigrations
-from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.settings.watch_migrations import WatchMigrationsSettings
 from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
@@ -31,13 +31,13 @@ class _NoSecrets:
 settings = WatchMigrationsSettings.from_env()
 _table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
 watch = WatchMigrations(
-    Migrations(
-        ledger=Ledger(_table),
-        executions=Executions(
+    OperateMigrations(
+        ledger=MigrationLedger(_table),
+        executions=MigrationExecutions(
             boto3.client("stepfunctions", config=_AWS), settings.migration_state_machine_arn
         ),
         signing_secrets=_NoSecrets(),
-        registry=ProductRegistry(_table),
+        registry=ProductStore(_table),
     )
 )
 

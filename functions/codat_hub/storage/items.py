@@ -9,7 +9,7 @@
     COMPANY#{company}  / REFRESH#TICKET#{product}  tickets.py; no product: client-level settings
     COMPANY#{company}  / REFRESH#LEASE[#{product}]  tickets.py
     RUNS#{product}     / {slot}           refresh_runs.py, with `expires_at` (TTL)
-    CODAT              / GATE             gates.py
+    CODAT              / GATE             limiters.py
     CODAT              / DISPATCH         dispatches.py
     REQUEST#{key}      / CREATE_COMPANY   creations.py, with `expires_at` (TTL)
     CODAT              / RATE_LIMIT       rate_limits.py

@@ -38,13 +38,13 @@ def read_each[K, T](
     unreadable = []
     for key, stored in found.items():
         try:
-            readable[keys[key]] = read(spelt(key), _versioned, make, keys[key], stored)
+            readable[keys[key]] = read(key_text(key), _versioned, make, keys[key], stored)
         except Unreadable:
             unreadable.append(keys[key])
     return Found(readable, unreadable)
 
 
-def spelt(key: ItemKey) -> str:
+def key_text(key: ItemKey) -> str:
     return f"{key.pk} / {key.sk}"
 
 

@@ -7,20 +7,20 @@ from types import SimpleNamespace
 import boto3
 import pytest
 
-from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.domain.client_check import ClientCheck
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.adapters.company_store import Companies
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
-from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
-from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
-from codat_hub.reconcile.domain.drift import Drift, Kind
-from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, Run, Stepped
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
+from codat_hub.reconcile.domain.drift import Drift, DriftKind
+from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, ReconcileRun, StepOutcome
 from codat_hub.storage.state_table import StateTable
 from tests.support.aws import REGION
 from tools.simulation.reconciling import PRODUCTS
@@ -39,7 +39,7 @@ def codat():
 @pytest.fixture
 def table(module, dynamodb):
     made = StateTable(dynamodb, "StateTable")
-    assert ProductRegistry(made).replace(PRODUCTS, 0)
+    assert ProductStore(made).replace(PRODUCTS, 0)
     return made
 
 
@@ -77,26 +77,26 @@ class TestReconciles:
         assert [one["reconcile_id"] for one in listed["reconciles"]] == [body["reconcile_id"]]
 
     def test_runs_are_paged_the_newest_first(self, call, table):
-        runs = ReconcileRuns(table)
+        runs = ReconcileRunStore(table)
         for number in range(5):
-            assert runs.put(Run(f"2026112{number}", "ann", NOW), 0)
+            assert runs.put(ReconcileRun(f"2026112{number}", "ann", NOW), 0)
         found, count = pages(call, "/reconciles", "reconciles", limit="2")
         assert [one["reconcile_id"] for one in found] == [f"2026112{n}" for n in (4, 3, 2, 1, 0)]
         assert count == 3
 
     def test_drift_is_explained_filtered_and_paged(self, call, table):
-        runs = ReconcileRuns(table)
-        run = Run("r1", "ann", NOW)
+        runs = ReconcileRunStore(table)
+        run = ReconcileRun("r1", "ann", NOW)
         for step in range(130):
             drift = ()
             if step % 3 == 0:
-                drift = (Drift(Kind.COMPANY_UNKNOWN, "new", f"c{step}", mended=True),)
+                drift = (Drift(DriftKind.COMPANY_UNKNOWN, "new", f"c{step}", mended=True),)
             if step == 70:
-                drift = (Drift(Kind.WEBHOOK_MISSING, "late", "c", "lending", "since x"),) * 3
+                drift = (Drift(DriftKind.WEBHOOK_MISSING, "late", "c", "lending", "since x"),) * 3
             if drift:
                 runs.note(run, drift)
             phase = Phase.COMPANIES if step < 129 else None
-            run = run.after(Stepped(phase, counts={"companies": 100}), drift, NOW)
+            run = run.after(StepOutcome(phase, counts={"companies": 100}), drift, NOW)
         assert runs.put(run, 0)
 
         status, body = call("GET", "/reconciles/r1", query={"limit": "1"})
@@ -137,13 +137,13 @@ class TestFreshness:
                 f"Company {number}",
                 connections={"k": Connection(Stamp(NOW, "e"), status, "gbol")},
             )
-            assert Companies(table).put(entry, 0)
+            assert CompanyStore(table).put(entry, 0)
             held = Assignment(
-                company_id, "invoice-finance", Status.ASSIGNED, LONG_AGO, "a", consent
+                company_id, "invoice-finance", AssignmentStatus.ASSIGNED, LONG_AGO, "a", consent
             )
-            assert Assignments(table).put(held, 0)
-        absent = Assignment("c01", "lending", Status.ABSENT, LONG_AGO)
-        assert Assignments(table).put(absent, 0)
+            assert AssignmentStore(table).put(held, 0)
+        absent = Assignment("c01", "lending", AssignmentStatus.ABSENT, LONG_AGO)
+        assert AssignmentStore(table).put(absent, 0)
         return ids
 
     @pytest.mark.parametrize("limit", ["1", "7", "200"])
@@ -199,16 +199,16 @@ class TestStatus:
         ]
 
     def test_it_shows_what_the_last_whole_reconcile_found(self, call, table):
-        runs = ReconcileRuns(table)
+        runs = ReconcileRunStore(table)
         consumers = {"platform": {"at_codat": True, "enabled": True, "secret": False}}
-        stepped = Stepped(
+        stepped = StepOutcome(
             None, integrations={"gbol": Integration("QBO", 3, 2)}, facts={"consumers": consumers}
         )
-        assert runs.put(Run("1", "ann", NOW).after(stepped, (), NOW), 0)
-        assert runs.put(Run("2", "ann", NOW).failed("no", NOW), 0)
-        ClientChecks(table).keep(ClientCheck("c1", "C1", "v", NOW))
-        limit = RateLimit(Stamp(NOW, "e"), NOW + timedelta(hours=1))
-        assert RateLimits(table).put(limit, 0)
+        assert runs.put(ReconcileRun("1", "ann", NOW).after(stepped, (), NOW), 0)
+        assert runs.put(ReconcileRun("2", "ann", NOW).failed("no", NOW), 0)
+        ClientCheckStore(table).keep(ClientCheck("c1", "C1", "v", NOW))
+        limit = RateLimitNotice(Stamp(NOW, "e"), NOW + timedelta(hours=1))
+        assert RateLimitNoticeStore(table).put(limit, 0)
 
         _, body = call("GET", "/status")
 
@@ -223,7 +223,9 @@ class TestStatus:
         assert body["calls_barred_until"] is not None
 
     def test_a_limit_that_is_over_bars_nothing(self, call, table):
-        assert RateLimits(table).put(RateLimit(Stamp(NOW, "e"), NOW - timedelta(seconds=1)), 0)
+        assert RateLimitNoticeStore(table).put(
+            RateLimitNotice(Stamp(NOW, "e"), NOW - timedelta(seconds=1)), 0
+        )
         assert call("GET", "/status")[1]["calls_barred_until"] is None
 
 

@@ -9,18 +9,17 @@ import boto3
 import pytest
 
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.adapters.company_store import Companies
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.products.domain.product import Product, ProductKind
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.adapters.planner import PlannerFunction
-from codat_hub.refresh.adapters.ticket_store import Tickets
-from codat_hub.refresh.domain.ticket import LONGEST, Trouble
-from codat_hub.refresh.domain.ticket import Status as TicketStatus
+from codat_hub.refresh.adapters.ticket_store import TicketStore
+from codat_hub.refresh.domain.ticket import LONGEST, Failure, TicketStatus
 from codat_hub.storage.state_table import StateTable
 from tests.support.aws import REGION
 from tests.support.control_api_handler import CALLER
@@ -45,23 +44,25 @@ def table(module, dynamodb):
     made = StateTable(dynamodb, "StateTable")
     products = [
         a_product(PRODUCT, data_types=("invoices", "payments")),
-        Product("lending", Kind.STANDARD),
+        Product("lending", ProductKind.STANDARD),
     ]
-    assert ProductRegistry(made).replace(products, 0)
+    assert ProductStore(made).replace(products, 0)
     return made
 
 
 def a_company(table, company_id="c1", *, linked=True):
     status = "Linked" if linked else "Unlinked"
     connections = {"c": Connection(Stamp(NOW, "e"), status)}
-    assert Companies(table).put(Company(company_id, connections=connections), 0)
+    assert CompanyStore(table).put(Company(company_id, connections=connections), 0)
     return company_id
 
 
-def assign(table, company_id="c1", *, agreed=("invoices", "payments"), status=Status.ASSIGNED):
+def assign(
+    table, company_id="c1", *, agreed=("invoices", "payments"), status=AssignmentStatus.ASSIGNED
+):
     consent = Consent(PRODUCT, NOW, "an owner", "1", agreed) if agreed else None
     assigned = Assignment(company_id, PRODUCT, status, NOW, "tests", consent)
-    assert Assignments(table).put(assigned, 0)
+    assert AssignmentStore(table).put(assigned, 0)
 
 
 @pytest.fixture
@@ -102,10 +103,10 @@ class TestOneProductOfACompany:
 
     def test_what_went_wrong_and_what_keeps_it_back_is_shown(self, call, ready):
         call("POST", PATH)
-        tickets = Tickets(ready)
+        tickets = TicketStore(ready)
         ticket, version = tickets.get("c1", PRODUCT)
         later = ticket.opened_at + timedelta(hours=1)
-        trouble = Trouble("busy", "a read operation is in progress", "corr-1")
+        trouble = Failure("busy", "a read operation is in progress", "corr-1")
         changed = replace(ticket, status=TicketStatus.BUSY, attempts=3, due_at=later)
         assert tickets.put(replace(changed, trouble=trouble, waits_for=Waits.PACE), version)
         _, shown = call("GET", PATH)
@@ -174,7 +175,9 @@ class TestRefusals:
         assert (status, body["type"]) == (409, CONFLICT)
         assert "no linked connection" in body["detail"]
 
-    @pytest.mark.parametrize("status", [Status.ADDING, Status.REMOVING, Status.STALE])
+    @pytest.mark.parametrize(
+        "status", [AssignmentStatus.ADDING, AssignmentStatus.REMOVING, AssignmentStatus.STALE]
+    )
     def test_of_a_product_that_the_company_does_not_have(self, call, table, status):
         assign(table, a_company(table), status=status)
         answered, body = call("POST", PATH)

@@ -7,7 +7,7 @@ import pytest
 
 from codat_hub.codat.adapters.api_key import SecretKey
 from codat_hub.codat.adapters.client import CodatClient
-from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Transport
 from codat_hub.codat.errors import WrongClient
 from codat_hub.codat.usecases.client_binding import ClientBinding
@@ -38,7 +38,7 @@ def bind(secretsmanager, arn, table):
     def bound():
         http = httpx.Client(transport=httpx.MockTransport(answer))
         codat = CodatClient(Transport(http, SecretKey(secretsmanager, arn)))
-        return ClientBinding(codat, ClientChecks(table), OURS)
+        return ClientBinding(codat, ClientCheckStore(table), OURS)
 
     return bound
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from codat_hub.codat.domain.idempotency import HeldKey
-from codat_hub.companies.adapters.creation_store import Creations
+from codat_hub.companies.adapters.creation_store import CreationStore
 from codat_hub.companies.domain.creation import Creation
 from codat_hub.companies.domain.new_company import CodatCompany, CreatedCompany, ProductOutcome
 from codat_hub.storage.state_table import StateTable
@@ -29,7 +29,7 @@ STAGES = {
 def creations(request, dynamodb):
     if request.param == "fake":
         return FakeCreations()
-    return Creations(StateTable(dynamodb, create_table(dynamodb, "StateTable")))
+    return CreationStore(StateTable(dynamodb, create_table(dynamodb, "StateTable")))
 
 
 @pytest.mark.parametrize("creation", STAGES.values(), ids=STAGES)
@@ -42,6 +42,6 @@ def test_every_stage_comes_back_as_it_was_written(creations, creation):
 
 def test_it_is_forgotten_after_a_month(dynamodb):
     name = create_table(dynamodb, "StateTable")
-    Creations(StateTable(dynamodb, name)).put("key", STAGES["done"], 0)
+    CreationStore(StateTable(dynamodb, name)).put("key", STAGES["done"], 0)
     (item,) = dynamodb.scan(TableName=name)["Items"]
     assert int(item["expires_at"]["N"]) == int((AT + timedelta(days=30)).timestamp())

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from codat_hub.refresh.domain.ticket import Status
+from codat_hub.refresh.domain.ticket import TicketStatus
 from tests.support.refreshing import PRODUCT, LongContext, a_stack, imported
 from tools.samconfig import ROOT
 from tools.simulation.tables import create_table
@@ -36,7 +36,7 @@ def test_a_slot_opens_the_tickets_once(module, stack, capsys):
     event = {"product": PRODUCT, "scheduled_time": now()}
     assert module.handler(event, LongContext()) == {"opened": 1}
     assert module.handler(event, LongContext()) == {"opened": 0}
-    assert stack.ticket("c1").status is Status.QUEUED
+    assert stack.ticket("c1").status is TicketStatus.QUEUED
     assert stack.messages() == []  # the dispatcher's to send
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["refresh_planned"] for line in lines if "refresh_planned" in line] == [[1.0]]

@@ -12,7 +12,7 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codat_hub.webhooks.usecases.receive_webhook import Outcome
+from codat_hub.webhooks.usecases.receive_webhook import DeliveryOutcome
 from tests.support.aws import Context
 from tests.support.builders import SECRET, a_read_completed, signed_headers
 from tools.samconfig import ROOT
@@ -173,8 +173,8 @@ def test_each_outcome_is_counted_under_its_name(handler, capsys, parts, metric):
 
 def test_every_alarm_on_a_metric_of_ours_watches_one_that_an_outcome_emits():
     source = (ROOT / "functions" / "codat_hub" / "handlers" / "receive_webhook.py").read_text()
-    outcomes = {*Outcome, "refused", "too_large", "unavailable"}
-    assert all(f'"{outcome}"' in source for outcome in outcomes - {*Outcome})
+    outcomes = {*DeliveryOutcome, "refused", "too_large", "unavailable"}
+    assert all(f'"{outcome}"' in source for outcome in outcomes - {*DeliveryOutcome})
     names = [a["Properties"]["MetricName"] for a in resources("AWS::CloudWatch::Alarm").values()]
     ours = {name for name in names if isinstance(name, str) and name.startswith("webhook_")}
     assert ours <= {f"webhook_{outcome}" for outcome in outcomes}

@@ -9,11 +9,11 @@ import pytest
 from moto import mock_aws
 
 from codat_hub.codat.adapters import transport
-from codat_hub.products.adapters.product_store import ProductRegistry
-from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
-from codat_hub.rate_limiting.domain.rate_limiter import RECONCILE, Gate
-from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
-from codat_hub.reconcile.domain.reconcile_run import Status
+from codat_hub.products.adapters.product_store import ProductStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.rate_limiting.domain.rate_limiter import RECONCILE, RateLimiter
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
+from codat_hub.reconcile.domain.reconcile_run import ReconcileStatus
 from codat_hub.storage.items import ItemKey
 from codat_hub.storage.state_table import StateTable
 from tests.support.aws import REGION
@@ -46,7 +46,7 @@ def codat():
 @pytest.fixture
 def table(dynamodb):
     made = StateTable(dynamodb, create_table(dynamodb, "StateTable"))
-    assert ProductRegistry(made).replace(PRODUCTS, 0)
+    assert ProductStore(made).replace(PRODUCTS, 0)
     return made
 
 
@@ -76,7 +76,7 @@ def module(table, dynamodb, codat, monkeypatch):
 
 
 def runs(table):
-    return ReconcileRuns(table).latest()
+    return ReconcileRunStore(table).latest()
 
 
 def emitted(capsys):
@@ -96,9 +96,9 @@ def test_the_nightly_message_begins_a_run_and_works_it_off(module, table, capsys
 
     assert answer == {"batchItemFailures": []}
     (run,) = runs(table)
-    assert (run.status, run.requested_by) == (Status.COMPLETE, "schedule")
+    assert (run.status, run.requested_by) == (ReconcileStatus.COMPLETE, "schedule")
     assert run.counts["companies"] == 20
-    assert Gates(table).get()[0].reservations.keys() == {RECONCILE}
+    assert RateLimiterStore(table).get()[0].reservations.keys() == {RECONCILE}
     metrics = emitted(capsys)
     assert metrics["reconcile_complete", None] == 1
     assert metrics["reconcile_unsafe", None] == run.unsafe > 0
@@ -117,19 +117,19 @@ def test_a_run_that_is_not_over_in_time_keeps_its_message(module, table):
     first = module.handler(EXAMPLE, Context(300, 300, 80))
     assert first["batchItemFailures"] == [{"itemIdentifier": EXAMPLE["Records"][0]["messageId"]}]
     (run,) = runs(table)
-    assert (run.status, run.lease_until) == (Status.RUNNING, None)
+    assert (run.status, run.lease_until) == (ReconcileStatus.RUNNING, None)
     assert module.handler(EXAMPLE, Context(300)) == {"batchItemFailures": []}
-    assert [one.status for one in runs(table)] == [Status.COMPLETE]
+    assert [one.status for one in runs(table)] == [ReconcileStatus.COMPLETE]
 
 
 def test_a_gate_that_cannot_be_read_interrupts_a_run_and_does_not_fail_it(module, table):
     table.put(ItemKey("CODAT", "GATE"), {"calls": "many"}, 0)
     assert module.handler(EXAMPLE, Context(300))["batchItemFailures"]
     (run,) = runs(table)
-    assert (run.status, run.troubles) == (Status.RUNNING, 1)
-    assert Gates(table).replace(Gate())  # as the dispatcher does within a minute
+    assert (run.status, run.troubles) == (ReconcileStatus.RUNNING, 1)
+    assert RateLimiterStore(table).replace(RateLimiter())  # as the dispatcher does within a minute
     assert module.handler(EXAMPLE, Context(300)) == {"batchItemFailures": []}
-    assert [one.status for one in runs(table)] == [Status.COMPLETE]
+    assert [one.status for one in runs(table)] == [ReconcileStatus.COMPLETE]
 
 
 def test_a_run_that_was_asked_for_is_found_by_its_id(module, table):
@@ -142,7 +142,7 @@ def test_a_run_that_was_asked_for_is_found_by_its_id(module, table):
 def test_a_failed_run_rings_and_is_not_tried_again(module, table, codat, capsys):
     codat.portal("faults", path="/webhooks$", status=403)
     assert module.handler(EXAMPLE, Context(300)) == {"batchItemFailures": []}
-    assert [one.status for one in runs(table)] == [Status.FAILED]
+    assert [one.status for one in runs(table)] == [ReconcileStatus.FAILED]
     assert emitted(capsys)["reconcile_failed", None] == 1
 
 

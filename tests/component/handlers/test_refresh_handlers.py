@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from codat_hub.codat import errors
-from codat_hub.refresh.domain.ticket import Status
+from codat_hub.refresh.domain.ticket import TicketStatus
 from tests.support.refreshing import PRODUCT, LongContext, a_stack, imported
 from tools.samconfig import ROOT
 from tools.simulation.refresh_world import Answered
@@ -92,7 +92,7 @@ def test_from_due_to_accepted(dispatcher, worker, stack, codat, monkeypatch, cap
     capsys.readouterr()
     answer = worker.handler(a_batch(stack.messages()), LongContext())
     assert answer == {"batchItemFailures": []}
-    assert {stack.ticket(one).status for one in ("c1", "c2")} == {Status.ACCEPTED}
+    assert {stack.ticket(one).status for one in ("c1", "c2")} == {TicketStatus.ACCEPTED}
     counted = metrics(capsys)
     assert sum(counted["refresh_asked"]) == sum(counted["refresh_accepted"]) == 2
     assert counted["refresh_calls"] == [1.0, 1.0]
@@ -106,7 +106,7 @@ def test_only_the_message_that_could_not_be_handled_comes_again(
     dispatcher.handler({}, LongContext())
     answer = worker.handler(a_batch(["nonsense", *stack.messages()]), LongContext())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
-    assert stack.ticket("c1").status is Status.ACCEPTED
+    assert stack.ticket("c1").status is TicketStatus.ACCEPTED
 
 
 def test_a_failure_is_counted_by_its_kind(dispatcher, worker, stack, codat, monkeypatch, capsys):

@@ -11,14 +11,20 @@ from botocore.exceptions import ClientError
 
 from codat_hub.errors import Unavailable
 from codat_hub.product_events.adapters.inbox_archive import InboxArchive
-from codat_hub.product_events.adapters.parking_store import Parking
-from codat_hub.product_events.adapters.replay_store import Replays
-from codat_hub.product_events.domain.replay import Parked, Received, Replay, Status, WebhookIds
+from codat_hub.product_events.adapters.parking_store import ParkingStore
+from codat_hub.product_events.adapters.replay_store import ReplayStore
+from codat_hub.product_events.domain.replay import (
+    Parked,
+    ReceivedBetween,
+    Replay,
+    ReplayStatus,
+    WebhookIds,
+)
 from codat_hub.product_events.usecases.replay_webhooks import StartReplay
 from codat_hub.storage.id_queue import IdQueue
 from codat_hub.storage.state_table import StateTable
-from codat_hub.webhooks.adapters.inbox import Inbox
-from codat_hub.webhooks.domain.webhook_event import Delivery, place
+from codat_hub.webhooks.adapters.inbox import InboxTable
+from codat_hub.webhooks.domain.webhook_event import Delivery, recognise
 from tests.support.aws import REGION, Context
 from tests.support.fakes import FakeReplays
 from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, at
@@ -48,13 +54,13 @@ def state(dynamodb):
 @pytest.fixture
 def inbox(dynamodb, inbox_table):
     """Store events as the webhooks API does; `hours` after the start they were received."""
-    inbox = Inbox(dynamodb, inbox_table, timedelta(days=45))
+    inbox = InboxTable(dynamodb, inbox_table, timedelta(days=45))
 
     def store(*events, hours=10.0):
         for event in events:
             webhook = as_webhook(event)
             delivery = Delivery(webhook.webhook_id, "lending", webhook.body, at(hours))
-            assert inbox.store(delivery, place(webhook.body))
+            assert inbox.store(delivery, recognise(webhook.body))
 
     return store
 
@@ -81,7 +87,7 @@ def module(state, inbox_table, monkeypatch):
 
 
 def start(state, queue, selection):
-    return StartReplay(Replays(state), IdQueue(*queue), lambda: NOW)(selection, "ann").replay_id
+    return StartReplay(ReplayStore(state), IdQueue(*queue), lambda: NOW)(selection, "ann").replay_id
 
 
 def messages(queue):
@@ -94,18 +100,18 @@ def test_a_replay_goes_through_the_queue_to_its_end(module, state, inbox, queue)
     inbox(a_read(1), a_read(2, since=1), a_removal(3))
     replay_id = start(state, queue, EVERYTHING)
     assert module.handler(messages(queue), InTime()) == {"batchItemFailures": []}
-    replay, _ = Replays(state).get(replay_id)
-    assert (replay.status, sum(replay.counts.values())) == (Status.COMPLETE, 3)
+    replay, _ = ReplayStore(state).get(replay_id)
+    assert (replay.status, sum(replay.counts.values())) == (ReplayStatus.COMPLETE, 3)
     assert replay.counts["applied"] == 1
 
 
 def test_what_is_parked_is_projected_and_parked_no_more(module, state, inbox, queue):
     inbox(a_read(1))
-    Parking(state).park("msg-1", "a fault of ours", NOW)
+    ParkingStore(state).park("msg-1", "a fault of ours", NOW)
     replay_id = start(state, queue, {"parked": True})
     module.handler(messages(queue), InTime())
-    assert Replays(state).get(replay_id)[0].counts == {"published": 1}
-    assert Parking(state).page(None, 10) == ([], None)
+    assert ReplayStore(state).get(replay_id)[0].counts == {"published": 1}
+    assert ParkingStore(state).page(None, 10) == ([], None)
 
 
 def test_one_that_is_not_over_stays_in_the_queue(module, state, inbox, queue):
@@ -114,7 +120,7 @@ def test_one_that_is_not_over_stays_in_the_queue(module, state, inbox, queue):
     batch = messages(queue)
     (failure,) = module.handler(batch, OutOfTime())["batchItemFailures"]
     assert failure == {"itemIdentifier": batch["Records"][0]["messageId"]}
-    assert Replays(state).get(replay_id)[0].status == Status.QUEUED
+    assert ReplayStore(state).get(replay_id)[0].status == ReplayStatus.QUEUED
     assert module.handler(batch, InTime()) == {"batchItemFailures": []}
 
 
@@ -137,7 +143,7 @@ def test_the_example_event_is_of_a_replay_that_is_not_known(module):
 
 
 class TestArchive:
-    EVERYTHING = Received(at(0), at(1000))
+    EVERYTHING = ReceivedBetween(at(0), at(1000))
 
     def ids(self, archive, received):
         webhooks, after = archive.page(received, None)
@@ -154,14 +160,14 @@ class TestArchive:
     def test_it_is_found_by_when_it_came(self, archive, inbox):
         for hour in (1, 2, 3):
             inbox(a_read(hour), hours=hour)
-        assert self.ids(archive, Received(at(1), at(3))) == {"msg-1", "msg-2"}
-        assert self.ids(archive, Received(at(3), at(4))) == {"msg-3"}
+        assert self.ids(archive, ReceivedBetween(at(1), at(3))) == {"msg-1", "msg-2"}
+        assert self.ids(archive, ReceivedBetween(at(3), at(4))) == {"msg-3"}
 
     def test_it_is_found_by_company_and_by_product_as_published(self, archive, inbox):
         inbox(a_read(1), a_read(2, product=None), a_read(3, product="standard"))
         inbox(a_read(4, company_id="other"))
         found = [
-            self.ids(archive, Received(at(0), at(99), *narrowed))
+            self.ids(archive, ReceivedBetween(at(0), at(99), *narrowed))
             for narrowed in [("other",), (None, PRODUCT), (None, "standard"), ("other", "lending")]
         ]
         assert found == [{"msg-4"}, {"msg-1", "msg-4"}, {"msg-2", "msg-3"}, set()]
@@ -192,10 +198,15 @@ class TestArchive:
 @pytest.mark.parametrize("kind", ["real", "fake"])
 @pytest.mark.parametrize(
     "selection",
-    [WebhookIds(("b", "a")), Parked(), Received(at(1), at(2)), Received(at(1), at(2), "c", "p")],
+    [
+        WebhookIds(("b", "a")),
+        Parked(),
+        ReceivedBetween(at(1), at(2)),
+        ReceivedBetween(at(1), at(2), "c", "p"),
+    ],
 )
 def test_a_replay_comes_out_as_it_went_in_and_only_its_reader_writes_it(kind, selection, request):
-    replays = Replays(request.getfixturevalue("state")) if kind == "real" else FakeReplays()
+    replays = ReplayStore(request.getfixturevalue("state")) if kind == "real" else FakeReplays()
     replay = Replay("r", selection, "ann", at(1), at(1))
     assert replays.get("r") == (None, 0)
     assert replays.put(replay, 0) is True
@@ -207,7 +218,7 @@ def test_a_replay_comes_out_as_it_went_in_and_only_its_reader_writes_it(kind, se
 
 
 def test_parked_webhooks_are_listed_in_pages(state):
-    parking = Parking(state)
+    parking = ParkingStore(state)
     for number in range(5):
         parking.park(f"msg-{number}", "odd", NOW)
     first, after = parking.page(None, 3)
@@ -220,6 +231,6 @@ def test_parked_webhooks_are_listed_in_pages(state):
 
 def test_a_queue_that_is_away_is_said_to_whoever_starts_a_replay(state, queue):
     sqs, _ = queue
-    start_replay = StartReplay(Replays(state), IdQueue(sqs, "https://sqs/none"), lambda: NOW)
+    start_replay = StartReplay(ReplayStore(state), IdQueue(sqs, "https://sqs/none"), lambda: NOW)
     with pytest.raises(Unavailable):
         start_replay({"parked": True}, "ann")

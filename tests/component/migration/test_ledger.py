@@ -11,19 +11,19 @@ import pytest
 from botocore.exceptions import ClientError
 
 from codat_hub.errors import Superseded, Unavailable
-from codat_hub.migration.adapters.executions import Executions
-from codat_hub.migration.adapters.ledger import Migrations
-from codat_hub.migration.adapters.manifests import Manifests
+from codat_hub.migration.adapters.executions import MigrationExecutions
+from codat_hub.migration.adapters.ledger import MigrationLedger
+from codat_hub.migration.adapters.manifests import ManifestBucket
 from codat_hub.migration.domain.chunk import Tally
-from codat_hub.migration.domain.entry import Entry
+from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.plan import ProductCount, Survey
 from codat_hub.migration.domain.run import (
     Activity,
+    MigrationRequest,
+    MigrationRun,
+    MigrationStatus,
     Mode,
     Pause,
-    Request,
-    Run,
-    Status,
     Stragglers,
     WaitingFor,
 )
@@ -37,15 +37,15 @@ from tools.simulation.tables import create_table
 
 NOW = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
 ID = "m-20261122-101500-ab12cd"
-FULL = Run(
+FULL = MigrationRun(
     migration_id=ID,
-    request=Request(
+    request=MigrationRequest(
         ("lending",), ("c1", "c2"), mode=Mode.API, off_value=0, stragglers=Stragglers.ASK
     ),
     started_at=NOW,
     started_by="olive",
     execution=ID,
-    status=Status.WAITING,
+    status=MigrationStatus.WAITING,
     reached=Activity.ADD_PRODUCTS,
     pause=Pause(WaitingFor.APPROVAL, NOW, "token", ("do this",)),
     plan={"hash": "h", "steps": [1, 2.5]},
@@ -63,7 +63,7 @@ def table(dynamodb):
 @pytest.fixture(params=["real", "fake"])
 def ledger(request):
     real = request.param == "real"
-    return Migrations(request.getfixturevalue("table") if real else FakeStateTable())
+    return MigrationLedger(request.getfixturevalue("table") if real else FakeStateTable())
 
 
 def test_a_head_comes_out_as_it_went_in_and_is_created_once(ledger):
@@ -78,7 +78,7 @@ def test_a_head_comes_out_as_it_went_in_and_is_created_once(ledger):
 
 
 def test_a_head_that_was_written_before_a_deployment_is_read(table):
-    ledger = Migrations(table)
+    ledger = MigrationLedger(table)
     ledger.create(FULL)
     key = ItemKey(f"MIGRATION#{ID}", "RUN")
     stored = table.get(key)
@@ -105,10 +105,10 @@ def test_of_two_who_start_at_once_one_is_the_latest(ledger):
 
 
 def test_what_was_before_is_written_first_and_once(ledger):
-    assert ledger.entry(ID, "CLIENT") == Entry()
+    assert ledger.entry(ID, "CLIENT") == LedgerEntry()
     settings = {"settings": [{"dataType": "a", "syncSchedule": 24, "z": None, "b": 1}]}
-    assert ledger.first(ID, "CLIENT", Entry(settings)).before == settings
-    assert ledger.first(ID, "CLIENT", Entry({"settings": []})).before == settings
+    assert ledger.first(ID, "CLIENT", LedgerEntry(settings)).before == settings
+    assert ledger.first(ID, "CLIENT", LedgerEntry({"settings": []})).before == settings
     assert list(ledger.entry(ID, "CLIENT").before["settings"][0]) == [
         "dataType",
         "syncSchedule",
@@ -119,30 +119,30 @@ def test_what_was_before_is_written_first_and_once(ledger):
 
 def test_an_intent_is_written_under_its_epoch_only_and_not_over_another(ledger):
     ledger.create(FULL)
-    ledger.intend(ID, 1, {"a": Entry(1), "b": Entry(2)})
-    ledger.intend(ID, 1, {"a": Entry(9)})
-    assert ledger.entry(ID, "a") == Entry(1, intended=1)
+    ledger.intend(ID, 1, {"a": LedgerEntry(1), "b": LedgerEntry(2)})
+    ledger.intend(ID, 1, {"a": LedgerEntry(9)})
+    assert ledger.entry(ID, "a") == LedgerEntry(1, intended=1)
     assert ledger.raise_epoch(ID) == 2
     with pytest.raises(Superseded, match="epoch 1 is over, it is 2"):
-        ledger.intend(ID, 1, {"c": Entry(3)})
+        ledger.intend(ID, 1, {"c": LedgerEntry(3)})
     with pytest.raises(Superseded):
-        ledger.intend(ID, 1, {"a": Entry(1)})  # also where nothing is left to write
-    assert ledger.entry(ID, "c") == Entry()
-    ledger.intend(ID, 2, {"c": Entry(3)})
+        ledger.intend(ID, 1, {"a": LedgerEntry(1)})  # also where nothing is left to write
+    assert ledger.entry(ID, "c") == LedgerEntry()
+    ledger.intend(ID, 2, {"c": LedgerEntry(3)})
 
 
 def test_more_intents_than_one_transaction_holds(ledger):
     ledger.create(FULL)
-    ledger.intend(ID, 1, {f"e{n:03}": Entry(n) for n in range(200)})
+    ledger.intend(ID, 1, {f"e{n:03}": LedgerEntry(n) for n in range(200)})
     assert len(ledger.under(ID, "e")) == 200
 
 
 def test_outcomes_are_added_to_what_is_there(ledger):
     ledger.create(FULL)
-    ledger.intend(ID, 1, {"a": Entry({"had": False})})
+    ledger.intend(ID, 1, {"a": LedgerEntry({"had": False})})
     ledger.note(ID, "a", lambda one: one.came_to("added", "now"))
     done = ledger.note(ID, "a", lambda one: one.undo("removed"))
-    assert done == Entry({"had": False}, 1, "added", "now", "removed")
+    assert done == LedgerEntry({"had": False}, 1, "added", "now", "removed")
     assert not done.ours
     assert ledger.under(ID, "a") == {"a": done}
 
@@ -159,14 +159,16 @@ def test_a_tally_of_an_older_epoch_writes_nothing_over_a_newer_one(ledger):
 
 
 def test_companies_of_complete_runs_are_migrated(ledger):
-    for number, status in enumerate((Status.COMPLETE, Status.ROLLED_BACK, Status.COMPLETE)):
+    for number, status in enumerate(
+        (MigrationStatus.COMPLETE, MigrationStatus.ROLLED_BACK, MigrationStatus.COMPLETE)
+    ):
         migration = f"m-{number}"
         ledger.create(
             replace(
                 FULL, migration_id=migration, status=status, started_at=NOW.replace(hour=number)
             )
         )
-        ledger.first(migration, f"COMPANY#c{number}", Entry({"settings": None}))
+        ledger.first(migration, f"COMPANY#c{number}", LedgerEntry({"settings": None}))
     assert ledger.migrated(["c0", "c1", "c2", "c3"]) == {"c0", "c2"}
 
 
@@ -231,12 +233,12 @@ def test_manifests_come_out_as_they_went_in_and_a_missing_one_is_none(aws):
     client.create_bucket(
         Bucket="manifests", CreateBucketConfiguration={"LocationConstraint": REGION}
     )
-    manifests = Manifests(client, "manifests")
+    manifests = ManifestBucket(client, "manifests")
     assert manifests.get("m-1/plan.json") is None
     manifests.put("m-1/plan.json", [{"name": "plan-000000"}])
     assert manifests.get("m-1/plan.json") == [{"name": "plan-000000"}]
     with pytest.raises(Unavailable):
-        Manifests(client, "no-such-bucket").put("a", 1)
+        ManifestBucket(client, "no-such-bucket").put("a", 1)
 
 
 def test_an_execution_has_begun_once_it_was_started_and_a_repeat_is_the_same(aws):
@@ -244,7 +246,7 @@ def test_an_execution_has_begun_once_it_was_started_and_a_repeat_is_the_same(aws
     machine = client.create_state_machine(
         name="migration", definition="{}", roleArn="arn:aws:iam::123456789012:role/migration"
     )
-    executions = Executions(client, machine["stateMachineArn"])
+    executions = MigrationExecutions(client, machine["stateMachineArn"])
     assert not executions.has_begun(ID)
     for _ in range(2):
         executions.start(ID, {"contract": 1})

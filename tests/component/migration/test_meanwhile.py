@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from codat_hub.codat.errors import OutcomeUnknown, Permanent
-from codat_hub.migration.domain.run import Status
+from codat_hub.migration.domain.run import MigrationStatus
 from tests.support.migration.asl_walker import Failed
 from tests.support.migration.world import (
     OLD_URL,
@@ -191,7 +191,7 @@ class TestOldConsumers:
         """Two undo chains that both found it missing would leave it twice."""
         world.migrate(mode="api")
         world.ledger.change(
-            world.migration_id, lambda one: replace(one, status=Status.ROLLING_BACK)
+            world.migration_id, lambda one: replace(one, status=MigrationStatus.ROLLING_BACK)
         )
         epoch = world.ledger.raise_epoch(world.migration_id)
         world.ledger.raise_epoch(world.migration_id)
@@ -275,7 +275,7 @@ def test_companies_of_the_first_run_count_as_migrated_behind_a_hundred_dry_runs(
                 run,
                 migration_id=f"m-dry-{number}",
                 request=replace(run.request, dry_run=True),
-                status=Status.PLANNED,
+                status=MigrationStatus.PLANNED,
             )
         )
     world.pass_time(60)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from codat_hub.errors import Conflict, NotStarted, RequestReused, Superseded, Unavailable
-from codat_hub.migration.domain.run import Mode, Request, Status
+from codat_hub.migration.domain.run import MigrationRequest, MigrationStatus, Mode
 from tests.support.migration.world import OPERATOR, OTHER, PRODUCTS, in_the_middle
 
-REQUEST = Request(PRODUCTS)
+REQUEST = MigrationRequest(PRODUCTS)
 
 
 def meanwhile(port, name, act):
@@ -109,7 +109,7 @@ class TestAStartThatFails:
         with monkeypatch.context() as patched:
             patched.setattr(world.executions, "start", refuse)
             with pytest.raises(NotStarted):
-                world.migrations.start(Request(PRODUCTS, dry_run=dry_run), OPERATOR)
+                world.migrations.start(MigrationRequest(PRODUCTS, dry_run=dry_run), OPERATOR)
         (failed,) = world.ledger.newest()
         assert (failed.status, failed.error) == ("failed", "throttled")
         assert failed.ended_at is not None
@@ -323,7 +323,9 @@ class TestTwoRollbacks:
 
 def test_a_step_forward_is_refused_from_the_moment_a_rollback_is_asked_for(world):
     world.start()
-    world.ledger.change(world.migration_id, lambda one: replace(one, status=Status.ROLLING_BACK))
+    world.ledger.change(
+        world.migration_id, lambda one: replace(one, status=MigrationStatus.ROLLING_BACK)
+    )
     with pytest.raises(Superseded):
         world.ledger.change(world.migration_id, lambda one: one.forward("snapshot"))
 

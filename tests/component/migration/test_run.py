@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from codat_hub.companies.domain.assignment import Status as Assigned
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.errors import Conflict, Invalid
 from tests.support.migration.world import (
     HUB_URL,
@@ -52,7 +52,7 @@ def test_all_companies_end_at_the_target_and_nothing_else_is_changed(worlds, mod
         assert set(company.products) == had[company.id] | set(PRODUCTS)
         for product in PRODUCTS:
             assignment, _ = world.assignments.get(company.id, product)
-            assert assignment.status is Assigned.ASSIGNED
+            assert assignment.status is AssignmentStatus.ASSIGNED
             assert assignment.consent is not None
 
     consumers = world.codat.consumers()

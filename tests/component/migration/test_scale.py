@@ -9,10 +9,10 @@ from dataclasses import asdict
 
 import pytest
 
-from codat_hub.migration.adapters.codat_calls import Pace
+from codat_hub.migration.adapters.codat_calls import CallPacer
 from codat_hub.migration.domain.chunk import SIZE, Member, chunks_of
-from codat_hub.migration.domain.run import Request
-from codat_hub.migration.usecases.context import Answer, Limits
+from codat_hub.migration.domain.run import MigrationRequest
+from codat_hub.migration.usecases.context import Limits, StepResult
 from codat_hub.migration.usecases.listing import PAGES_AT_ONCE
 from tests.support.migration.asl_walker import Walker
 from tests.support.migration.world import DEFINITION, PRODUCTS
@@ -36,7 +36,7 @@ def stubbed(answers):
 
     def invoke(payload):
         given = left.get(payload["step"], [{}])
-        return {**asdict(Answer()), **(given.pop(0) if len(given) > 1 else given[0])}
+        return {**asdict(StepResult()), **(given.pop(0) if len(given) > 1 else given[0])}
 
     walker = Walker(
         DEFINITION, invoke, lambda key: [], lambda seconds: None, lambda what, token: True
@@ -84,7 +84,7 @@ def test_a_childs_history_and_all_payloads_stay_far_below_theirs():
 
 
 def test_a_request_with_the_most_ids_fits_into_its_ledger_item():
-    request = Request(PRODUCTS, company_ids=tuple(f"{n:036}" for n in range(1000)))
+    request = MigrationRequest(PRODUCTS, company_ids=tuple(f"{n:036}" for n in range(1000)))
     assert len(json.dumps(request.company_ids)) < 400 * 1024 / 4
 
 
@@ -96,7 +96,7 @@ def test_wall_time_is_within_a_tenth_of_what_the_pace_allows(calls_a_second):
     calls = 0
     now = [0.0] * workers
     paces = [
-        Pace(
+        CallPacer(
             workers / calls_a_second,
             sleep=lambda seconds, n=n: now.__setitem__(n, now[n] + seconds),
             clock=lambda n=n: now[n],

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from codat_hub.errors import NeverProjected, Unavailable
-from codat_hub.product_events.adapters.product_bus import ProductBus
+from codat_hub.product_events.adapters.product_bus import EventBridgeBus
 from codat_hub.product_events.domain.read_state import ReadState, project
 from tests.support.histories import a_read, entry
 
@@ -32,7 +32,7 @@ class FakeEvents:
 
 def test_an_entry_names_bus_source_and_type():
     events = FakeEvents()
-    ProductBus(events, "products").publish(SMALL)
+    EventBridgeBus(events, "products").publish(SMALL)
     (entry,) = events.entries
     assert json.loads(entry.pop("Detail")) == SMALL.detail()
     assert entry == {
@@ -51,7 +51,7 @@ def test_an_entry_names_bus_source_and_type():
 )
 def test_a_refused_entry_is_to_be_tried_later(answer):
     with pytest.raises(Unavailable):
-        ProductBus(FakeEvents(answer), "products").publish(SMALL)
+        EventBridgeBus(FakeEvents(answer), "products").publish(SMALL)
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_a_refused_entry_is_to_be_tried_later(answer):
 )
 def test_what_eventbridge_will_never_take_does_not_hold_up_the_stream(answer):
     with pytest.raises(NeverProjected):
-        ProductBus(FakeEvents(answer), "products").publish(SMALL)
+        EventBridgeBus(FakeEvents(answer), "products").publish(SMALL)
 
 
 def test_a_large_event_goes_out_in_parts_below_the_limit_of_an_entry():
     events = FakeEvents()
-    ProductBus(events, "products").publish(LARGE.published)
+    EventBridgeBus(events, "products").publish(LARGE.published)
     assert len(events.entries) > 1
     for entry_ in events.entries:
         assert sum(len(text.encode()) for text in entry_.values()) < 256 * 1024
@@ -76,7 +76,7 @@ def test_a_large_event_goes_out_in_parts_below_the_limit_of_an_entry():
 
 def test_a_part_that_is_refused_brings_all_of_them_again_under_the_same_keys():
     events = FakeEvents({"EventId": "1"}, {"ErrorCode": "InternalFailure"})
-    bus = ProductBus(events, "products")
+    bus = EventBridgeBus(events, "products")
     with pytest.raises(Unavailable):
         bus.publish(LARGE.published)
     first = [json.loads(entry_["Detail"])["event_key"] for entry_ in events.entries]

@@ -8,14 +8,13 @@ import pytest
 
 from codat_hub.codat.errors import WrongClient
 from codat_hub.companies.adapters.consent_ledger import ConsentLedger
-from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.company import DELETED
 from codat_hub.companies.domain.consent import ConsentEntry
-from codat_hub.product_events.domain.read_event import Key
+from codat_hub.product_events.domain.read_event import ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, KnownRead, ReadState
-from codat_hub.reconcile.domain.drift import Kind
-from codat_hub.reconcile.domain.reconcile_run import MOST_TROUBLES
-from codat_hub.reconcile.domain.reconcile_run import Status as RunStatus
+from codat_hub.reconcile.domain.drift import DriftKind
+from codat_hub.reconcile.domain.reconcile_run import MOST_TROUBLES, ReconcileStatus
 from codat_hub.storage.items import ItemKey
 from tools.simulation.reconciling import API, PRODUCTS, Codats, Hub, OnDynamoDB
 from tools.simulation.tables import create_table
@@ -47,7 +46,7 @@ def on_dynamodb(dynamodb, codat):
 def in_step(hub):
     """A hub that agrees with Codat about every company."""
     hub.assign_everything()
-    assert hub.run().status is RunStatus.COMPLETE
+    assert hub.run().status is ReconcileStatus.COMPLETE
     hub.clock.ahead += timedelta(minutes=2)
     hub.table.puts.clear()
     hub.codat.forget_requests()
@@ -70,8 +69,8 @@ def first(hub, product):
 def test_an_empty_directory_is_imported_whole(hub):
     run = hub.run()
 
-    assert run.status is RunStatus.COMPLETE
-    assert kinds(hub, run)[Kind.COMPANY_UNKNOWN] == 20
+    assert run.status is ReconcileStatus.COMPLETE
+    assert kinds(hub, run)[DriftKind.COMPANY_UNKNOWN] == 20
     theirs = hub.codat.companies
     ours = hub.companies.get_many(theirs)
     assert {one.name for one in ours.values()} == {one.name for one in theirs.values()}
@@ -79,7 +78,7 @@ def test_an_empty_directory_is_imported_whole(hub):
         assert set(entry.products) == set(theirs[company_id].products)
         statuses = {one.id: one.status for one in theirs[company_id].connections.values()}
         assert {name: one.status for name, one in entry.connections.items()} == statuses
-    unknown = [one for one in hub.drift(run) if one.kind is Kind.COMPANY_UNKNOWN]
+    unknown = [one for one in hub.drift(run) if one.kind is DriftKind.COMPANY_UNKNOWN]
     assert all(one.mended for one in unknown)
 
 
@@ -91,14 +90,14 @@ def test_on_dynamodb_a_killed_run_goes_on_and_the_next_writes_nothing(on_dynamod
     hub.clock.ahead += timedelta(minutes=6)
     assert hub.restarted().go_on(run) is True
     kept, _ = hub.runs.get(run.reconcile_id)
-    assert kinds(hub, kept)[Kind.COMPANY_UNKNOWN] == 20
+    assert kinds(hub, kept)[DriftKind.COMPANY_UNKNOWN] == 20
     for product in PRODUCTS:
         hub.consent(first(hub, product.identifier).id, product.identifier)
 
     hub.clock.ahead += timedelta(minutes=2)
     hub.table.puts.clear()
     again = hub.run()
-    assert again.status is RunStatus.COMPLETE
+    assert again.status is ReconcileStatus.COMPLETE
     assert not [name for name in hub.table.puts if name.startswith("COMPANY")]
     assert hub.runs.latest() == [again, kept]
 
@@ -106,9 +105,9 @@ def test_on_dynamodb_a_killed_run_goes_on_and_the_next_writes_nothing(on_dynamod
 def test_products_without_consent_are_listed_and_never_removed(hub):
     run = hub.run()
 
-    without = [one for one in hub.drift(run) if one.kind is Kind.PRODUCT_WITHOUT_CONSENT]
+    without = [one for one in hub.drift(run) if one.kind is DriftKind.PRODUCT_WITHOUT_CONSENT]
     assigned = sum(len(one.products) for one in hub.codat.companies.values())
-    assert (len(without), run.drift[Kind.PRODUCT_WITHOUT_CONSENT]) == (assigned, assigned)
+    assert (len(without), run.drift[DriftKind.PRODUCT_WITHOUT_CONSENT]) == (assigned, assigned)
     assert run.unsafe >= assigned
     assert not any(one.mended for one in without)
     assert not [call for call in hub.codat.requests() if call[0] == "DELETE"]
@@ -133,17 +132,25 @@ def test_a_second_run_of_an_unchanged_client_writes_nothing_about_companies(in_s
 
 def test_a_product_that_codat_has_and_a_consent_covers_is_counted_as_assigned(in_step):
     company = first(in_step, "lending")
-    in_step.consent(company.id, "lending", Status.ABSENT)
+    in_step.consent(company.id, "lending", AssignmentStatus.ABSENT)
 
     run = in_step.run()
 
     (drift,) = of_companies(in_step, run)
-    assert (drift.kind, drift.mended) == (Kind.PRODUCT_UNASSIGNED, True)
+    assert (drift.kind, drift.mended) == (DriftKind.PRODUCT_UNASSIGNED, True)
     assignment, _ = in_step.assignments.get(company.id, "lending")
-    assert (assignment.status, assignment.changed_by) == (Status.ASSIGNED, "reconcile")
+    assert (assignment.status, assignment.changed_by) == (AssignmentStatus.ASSIGNED, "reconcile")
 
 
-@pytest.mark.parametrize("status", [Status.ABSENT, Status.STALE, Status.ADDING, Status.ASSIGNED])
+@pytest.mark.parametrize(
+    "status",
+    [
+        AssignmentStatus.ABSENT,
+        AssignmentStatus.STALE,
+        AssignmentStatus.ADDING,
+        AssignmentStatus.ASSIGNED,
+    ],
+)
 def test_a_consent_that_lacks_a_data_type_covers_nothing(in_step, status):
     company = first(in_step, "invoice-finance")
     in_step.consent(company.id, "invoice-finance", status, data_types=("invoices", "payments"))
@@ -151,7 +158,7 @@ def test_a_consent_that_lacks_a_data_type_covers_nothing(in_step, status):
     run = in_step.run()
 
     (drift,) = of_companies(in_step, run)
-    assert (drift.kind, drift.mended) == (Kind.PRODUCT_WITHOUT_CONSENT, False)
+    assert (drift.kind, drift.mended) == (DriftKind.PRODUCT_WITHOUT_CONSENT, False)
     assert drift.detail.endswith("without one: customers")
     assert in_step.assignments.get(company.id, "invoice-finance")[0].status is status
 
@@ -163,8 +170,8 @@ def test_an_assignment_that_codat_does_not_have_is_left_to_a_person(in_step):
     run = in_step.run()
 
     found = {one.kind: one for one in of_companies(in_step, run)}
-    assert set(found) == {Kind.ASSIGNMENT_GONE, Kind.COMPANY_OUTDATED}
-    assert not found[Kind.ASSIGNMENT_GONE].mended
+    assert set(found) == {DriftKind.ASSIGNMENT_GONE, DriftKind.COMPANY_OUTDATED}
+    assert not found[DriftKind.ASSIGNMENT_GONE].mended
     entry, _ = in_step.companies.get(company.id)
     assert "invoice-finance" not in entry.products
     assert "invoice-finance" in entry.removed_products, "the next read of it is a full load"
@@ -173,12 +180,12 @@ def test_an_assignment_that_codat_does_not_have_is_left_to_a_person(in_step):
 @pytest.mark.parametrize(
     ("status", "at_codat", "kind", "then"),
     [
-        (Status.STALE, True, Kind.ASSIGNMENT_STALE, Status.ASSIGNED),
-        (Status.STALE, False, Kind.ASSIGNMENT_STALE, Status.ABSENT),
-        (Status.ADDING, True, Kind.INTENT_LEFT, Status.ASSIGNED),
-        (Status.ADDING, False, Kind.INTENT_LEFT, Status.ABSENT),
-        (Status.REMOVING, False, Kind.INTENT_LEFT, Status.ABSENT),
-        (Status.REMOVING, True, Kind.INTENT_LEFT, Status.ABSENT),
+        (AssignmentStatus.STALE, True, DriftKind.ASSIGNMENT_STALE, AssignmentStatus.ASSIGNED),
+        (AssignmentStatus.STALE, False, DriftKind.ASSIGNMENT_STALE, AssignmentStatus.ABSENT),
+        (AssignmentStatus.ADDING, True, DriftKind.INTENT_LEFT, AssignmentStatus.ASSIGNED),
+        (AssignmentStatus.ADDING, False, DriftKind.INTENT_LEFT, AssignmentStatus.ABSENT),
+        (AssignmentStatus.REMOVING, False, DriftKind.INTENT_LEFT, AssignmentStatus.ABSENT),
+        (AssignmentStatus.REMOVING, True, DriftKind.INTENT_LEFT, AssignmentStatus.ABSENT),
     ],
 )
 def test_what_was_begun_or_in_doubt_is_settled(in_step, status, at_codat, kind, then):
@@ -192,15 +199,15 @@ def test_what_was_begun_or_in_doubt_is_settled(in_step, status, at_codat, kind, 
     (drift,) = [one for one in of_companies(in_step, run) if one.kind is kind]
     assert drift.mended
     assert in_step.assignments.get(company.id, "invoice-finance")[0].status is then
-    asked_to_remove = status is Status.REMOVING and at_codat
+    asked_to_remove = status is AssignmentStatus.REMOVING and at_codat
     removals = in_step.codat.requests()[("DELETE", "/companies/*/products/invoice-finance")]
     assert removals == asked_to_remove
-    assert "invoice-finance" not in company.products or then is Status.ASSIGNED
+    assert "invoice-finance" not in company.products or then is AssignmentStatus.ASSIGNED
 
 
 def test_a_copied_consent_that_the_ledger_knows_to_be_revoked_assigns_nothing(in_step):
     company = first(in_step, "lending")
-    in_step.consent(company.id, "lending", Status.STALE)
+    in_step.consent(company.id, "lending", AssignmentStatus.STALE)
     given = in_step.ledger.newest(company.id, "lending")
     revoked = replace(given.consent, revoked_at=in_step.clock())
     assert in_step.ledger.append(company.id, ConsentEntry(given.number + 1, revoked, "ann"))
@@ -208,11 +215,11 @@ def test_a_copied_consent_that_the_ledger_knows_to_be_revoked_assigns_nothing(in
     run = in_step.run()
 
     (drift,) = of_companies(in_step, run)
-    assert (drift.kind, drift.mended) == (Kind.ASSIGNMENT_STALE, False)
-    assert in_step.assignments.get(company.id, "lending")[0].status is Status.STALE
+    assert (drift.kind, drift.mended) == (DriftKind.ASSIGNMENT_STALE, False)
+    assert in_step.assignments.get(company.id, "lending")[0].status is AssignmentStatus.STALE
 
 
-@pytest.mark.parametrize("status", [Status.ADDING, Status.REMOVING])
+@pytest.mark.parametrize("status", [AssignmentStatus.ADDING, AssignmentStatus.REMOVING])
 def test_an_intent_of_this_moment_is_somebodys_work(in_step, status):
     company = first(in_step, "invoice-finance")
     ago = in_step.clock() - timedelta(minutes=14)
@@ -237,7 +244,7 @@ def test_a_connection_that_was_cut_or_deleted_is_learned(in_step):
     run = in_step.run()
 
     found = of_companies(in_step, run)
-    assert [one.kind for one in found] == [Kind.CONNECTION_STATUS] * 2
+    assert [one.kind for one in found] == [DriftKind.CONNECTION_STATUS] * 2
     assert all(one.mended for one in found)
     assert not in_step.companies.get(cut.id)[0].linked
     entry, _ = in_step.companies.get(deleted.id)
@@ -263,9 +270,9 @@ def test_a_mend_that_meets_what_cannot_be_read_leaves_it_and_the_run_goes_on(in_
 
     run = in_step.run()
 
-    assert run.status is RunStatus.COMPLETE
+    assert run.status is ReconcileStatus.COMPLETE
     (drift,) = of_companies(in_step, run)
-    assert (drift.kind, drift.mended, drift.company_id) == (Kind.COMPANY_GONE, False, gone.id)
+    assert (drift.kind, drift.mended, drift.company_id) == (DriftKind.COMPANY_GONE, False, gone.id)
 
 
 def test_a_deleted_company_is_marked_and_its_products_are_absent(in_step):
@@ -275,10 +282,10 @@ def test_a_deleted_company_is_marked_and_its_products_are_absent(in_step):
     run = in_step.run()
 
     (drift,) = of_companies(in_step, run)
-    assert (drift.kind, drift.mended, drift.company_id) == (Kind.COMPANY_GONE, True, gone.id)
+    assert (drift.kind, drift.mended, drift.company_id) == (DriftKind.COMPANY_GONE, True, gone.id)
     assert in_step.companies.get(gone.id)[0].deleted_at is not None
     statuses = {one.status for one in in_step.assignments.of_company(gone.id)}
-    assert statuses == {Status.ABSENT}
+    assert statuses == {AssignmentStatus.ABSENT}
     in_step.codat.forget_requests()
     assert of_companies(in_step, in_step.run()) == []
     assert ("GET", "/companies/*") not in in_step.codat.requests(), "it is asked for no more"
@@ -288,11 +295,11 @@ def test_both_kinds_of_sync_settings_at_once_are_unsafe(in_step):
     run = in_step.run()
 
     found = {one.kind: one for one in in_step.drift(run)}
-    assert "10 companies have custom products" in found[Kind.BOTH_SYNC_SETTINGS].detail
-    assert "payments every 1 h" in found[Kind.BOTH_SYNC_SETTINGS].detail
+    assert "10 companies have custom products" in found[DriftKind.BOTH_SYNC_SETTINGS].detail
+    assert "payments every 1 h" in found[DriftKind.BOTH_SYNC_SETTINGS].detail
     in_step.codat.sandbox.world.state.client_settings.overrides_defaults = False
     found = {one.kind for one in in_step.drift(in_step.run())}
-    assert Kind.BOTH_SYNC_SETTINGS not in found
+    assert DriftKind.BOTH_SYNC_SETTINGS not in found
 
 
 def test_a_companys_own_settings_count_only_with_a_custom_product(in_step):
@@ -303,7 +310,7 @@ def test_a_companys_own_settings_count_only_with_a_custom_product(in_step):
 
     run = in_step.run()
 
-    found = {one.company_id for one in in_step.drift(run) if one.kind is Kind.OVERRIDE_ACTIVE}
+    found = {one.company_id for one in in_step.drift(run) if one.kind is DriftKind.OVERRIDE_ACTIVE}
     assert found == {one.id for one in in_step.codat.companies.values() if one.override}
 
 
@@ -313,7 +320,7 @@ def test_products_that_nobody_registered_are_told_once_each(in_step):
 
     run = in_step.run()
 
-    (drift,) = [one for one in in_step.drift(run) if one.kind is Kind.PRODUCT_UNREGISTERED]
+    (drift,) = [one for one in in_step.drift(run) if one.kind is DriftKind.PRODUCT_UNREGISTERED]
     assert (drift.product, drift.detail) == ("payables", "7 companies have it at Codat")
 
 
@@ -331,14 +338,14 @@ def test_consumers_are_compared_with_what_the_hub_needs(in_step):
 
     found = {(one.kind, one.product or one.subject) for one in in_step.drift(run)}
     assert found >= {
-        (Kind.CONSUMER_MISSING, "invoice-finance"),
-        (Kind.CONSUMER_DOUBLED, "cashflow-insights.read.completed"),
-        (Kind.CONSUMER_ELSEWHERE, f"{elsewhere}/platform"),
-        (Kind.SECRET_MISSING, f"{URL}/cashflow"),
-        (Kind.SECRET_UNUSED, "old"),
-        (Kind.EVENT_UNSUBSCRIBED, "connection.connected"),
+        (DriftKind.CONSUMER_MISSING, "invoice-finance"),
+        (DriftKind.CONSUMER_DOUBLED, "cashflow-insights.read.completed"),
+        (DriftKind.CONSUMER_ELSEWHERE, f"{elsewhere}/platform"),
+        (DriftKind.SECRET_MISSING, f"{URL}/cashflow"),
+        (DriftKind.SECRET_UNUSED, "old"),
+        (DriftKind.EVENT_UNSUBSCRIBED, "connection.connected"),
     }
-    assert (Kind.CONSUMER_MISSING, "lending") not in found
+    assert (DriftKind.CONSUMER_MISSING, "lending") not in found
     assert not any("example.com" in str(one) for one in found)
 
 
@@ -368,7 +375,9 @@ class TestWebhooksThatNeverCame:
         return hub.codat.requests()[("GET", "/companies/*/dataStatus")]
 
     def missing(self, hub, run):
-        return {one.company_id: one for one in hub.drift(run) if one.kind is Kind.WEBHOOK_MISSING}
+        return {
+            one.company_id: one for one in hub.drift(run) if one.kind is DriftKind.WEBHOOK_MISSING
+        }
 
     def test_what_cannot_be_read_is_passed_over_and_the_rest_is_told(self, in_step, late):
         entry, assignment, reads, other, *_ = sorted(late)
@@ -384,9 +393,9 @@ class TestWebhooksThatNeverCame:
             in_step.table.spoil(key, listed=["noon", "e"], status="paused")
         before = [in_step.table.items[key] for key in keys]
         run = in_step.run()
-        assert run.status is RunStatus.COMPLETE
+        assert run.status is ReconcileStatus.COMPLETE
         assert set(self.missing(in_step, run)) == late - {entry, assignment, reads, other}
-        assert {one.kind for one in of_companies(in_step, run)} == {Kind.WEBHOOK_MISSING}
+        assert {one.kind for one in of_companies(in_step, run)} == {DriftKind.WEBHOOK_MISSING}
         assert [in_step.table.items[key] for key in keys] == before
         assert self.asked(in_step) == len(late) - 4
 
@@ -424,7 +433,7 @@ class TestWebhooksThatNeverCame:
 
 def a_state(keys, at):
     read = KnownRead(at, "f", {"base": "e"})
-    known = {Key(*key): KeyState("Complete", read.read_id, read.read_id) for key in keys}
+    known = {ReadKey(*key): KeyState("Complete", read.read_id, read.read_id) for key in keys}
     return ReadState(known, (read,), at)
 
 
@@ -444,8 +453,8 @@ class TestTheBoundClient:
 
         run = hub.run()
 
-        assert run.status is RunStatus.FAILED
-        assert [one.kind for one in hub.drift(run)] == [Kind.WRONG_CLIENT]
+        assert run.status is ReconcileStatus.FAILED
+        assert [one.kind for one in hub.drift(run)] == [DriftKind.WRONG_CLIENT]
         assert run.unsafe == 1
         assert ("GET", "/companies") not in hub.codat.requests()
         assert not [name for name in hub.table.puts if name.startswith("COMPANY")]
@@ -476,10 +485,10 @@ class TestResuming:
         assert hub.restarted().go_on(run) is True
 
         kept, _ = hub.runs.get(run.reconcile_id)
-        assert (kept.status, kept.resumed) == (RunStatus.COMPLETE, 1)
+        assert (kept.status, kept.resumed) == (ReconcileStatus.COMPLETE, 1)
         assert hub.codat.requests()[("GET", "/companies")] == 3, "no page twice"
         assert kept.counts["companies"] == kept.counts["directory"] == 210
-        assert kept.drift[Kind.COMPANY_UNKNOWN] == 210
+        assert kept.drift[DriftKind.COMPANY_UNKNOWN] == 210
 
     @pytest.mark.parametrize("killed_at", [1, 2, 40, 99])
     def test_what_a_killed_step_had_mended_is_told_once_and_truly(
@@ -501,10 +510,10 @@ class TestResuming:
         hub.restarted().go_on(run)
 
         kept, _ = hub.runs.get(run.reconcile_id)
-        unknown = [one for one in hub.drift(kept) if one.kind is Kind.COMPANY_UNKNOWN]
+        unknown = [one for one in hub.drift(kept) if one.kind is DriftKind.COMPANY_UNKNOWN]
         assert len(unknown) == len({one.company_id for one in unknown}) == 210
         assert all(one.mended for one in unknown)
-        assert kept.drift[Kind.COMPANY_UNKNOWN] == 210
+        assert kept.drift[DriftKind.COMPANY_UNKNOWN] == 210
 
     def test_out_of_time_it_gives_its_lease_back_and_goes_on_at_once(self, hub):
         run = hub.begin("test")
@@ -533,14 +542,14 @@ class TestResuming:
         tries = [hub.go_on(run) for _ in range(MOST_TROUBLES - 1)]
         assert not any(tries)
         assert hub.go_on(run) is True
-        assert hub.runs.get(run.reconcile_id)[0].status is RunStatus.COMPLETE
+        assert hub.runs.get(run.reconcile_id)[0].status is ReconcileStatus.COMPLETE
 
         hub.codat.portal("faults", path="/companies$", status=503, times=MOST_TROUBLES)
         run = hub.begin("test")
         for _ in range(MOST_TROUBLES):
             hub.go_on(run)
         kept, _ = hub.runs.get(run.reconcile_id)
-        assert kept.status is RunStatus.FAILED
+        assert kept.status is ReconcileStatus.FAILED
         assert "HTTP 503" in kept.error
 
     def test_one_company_that_codat_cannot_answer_for_does_not_fail_the_whole_run(self, hub):
@@ -549,7 +558,7 @@ class TestResuming:
         tries = [hub.go_on(run) for _ in range(4)]
         assert tries == [False, False, False, True]
         kept, _ = hub.runs.get(run.reconcile_id)
-        assert (kept.status, kept.counts["companies"]) == (RunStatus.COMPLETE, 210)
+        assert (kept.status, kept.counts["companies"]) == (ReconcileStatus.COMPLETE, 210)
 
     def test_two_do_not_run_at_once_and_a_second_request_joins_the_first(self, hub):
         run = hub.begin("first")

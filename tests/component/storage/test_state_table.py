@@ -9,26 +9,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.adapters.company_store import Companies
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company
 from codat_hub.companies.domain.consent import Consent
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
-from codat_hub.product_events.adapters.parking_store import Parking
-from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.product_events.adapters.parking_store import ParkingStore
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.domain.read_state import ReadState, project
-from codat_hub.products.adapters.product_store import KEY, ProductRegistry
-from codat_hub.products.domain.product import Kind as ProductKind
-from codat_hub.products.domain.product import Product, Schedule
-from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
-from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
-from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
-from codat_hub.rate_limiting.domain.rate_limiter import shut
-from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
-from codat_hub.reconcile.domain.drift import Drift, Kind
-from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, Run, Stepped
-from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.products.adapters.product_store import KEY, ProductStore
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
+from codat_hub.rate_limiting.domain.rate_limiter import probing_limiter
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
+from codat_hub.reconcile.domain.drift import Drift, DriftKind
+from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, ReconcileRun, StepOutcome
+from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.domain.ticket import Ticket
 from codat_hub.storage.items import SHARDS, ItemKey, Listed, Stored, shard_of
 from codat_hub.storage.state_table import StateTable
@@ -49,19 +48,19 @@ def table(dynamodb):
 @pytest.fixture(params=["real", "fake"])
 def read_states(request):
     real = request.param == "real"
-    return ReadStates(request.getfixturevalue("table")) if real else FakeReadStates()
+    return ReadStateStore(request.getfixturevalue("table")) if real else FakeReadStates()
 
 
 @pytest.fixture(params=["real", "fake"])
 def companies(request):
     real = request.param == "real"
-    return Companies(request.getfixturevalue("table")) if real else FakeCompanies()
+    return CompanyStore(request.getfixturevalue("table")) if real else FakeCompanies()
 
 
 @pytest.fixture(params=["real", "fake"])
 def rate_limits(request):
     real = request.param == "real"
-    return RateLimits(request.getfixturevalue("table")) if real else FakeRateLimits()
+    return RateLimitNoticeStore(request.getfixturevalue("table")) if real else FakeRateLimits()
 
 
 def test_only_who_read_the_last_version_may_write(read_states):
@@ -87,7 +86,7 @@ def test_products_and_plain_reads_lie_apart(read_states):
 @given(history=histories())
 def test_any_state_and_directory_entry_come_out_as_they_went_in(table, history):
     ledger = Ledger().take(*history)
-    states, companies = ReadStates(table), Companies(table)
+    states, companies = ReadStateStore(table), CompanyStore(table)
     _, version = states.get(COMPANY, PRODUCT)
     states.put(COMPANY, PRODUCT, ledger.state, version)
     assert states.get(COMPANY, PRODUCT) == (ledger.state, version + 1)
@@ -98,8 +97,8 @@ def test_any_state_and_directory_entry_come_out_as_they_went_in(table, history):
 
 def test_the_products_that_plain_reads_name_are_kept(table):
     state = project(ReadState(), a_read(1, product=None), standard_products=("lending",)).state
-    ReadStates(table).put(COMPANY, None, state, 0)
-    assert ReadStates(table).get(COMPANY, None) == (state, 1)
+    ReadStateStore(table).put(COMPANY, None, state, 0)
+    assert ReadStateStore(table).get(COMPANY, None) == (state, 1)
     assert state.named == {"lending": at(1)}
 
 
@@ -112,7 +111,7 @@ def test_an_unknown_company_is_empty_and_of_version_0(companies):
 
 @pytest.mark.parametrize("until", [None, at(24)])
 def test_the_rate_limit_is_one_item(rate_limits, until):
-    limit = RateLimit(Stamp(at(1), "event"), until)
+    limit = RateLimitNotice(Stamp(at(1), "event"), until)
     assert rate_limits.get() == (None, 0)
     assert rate_limits.put(limit, 0) is True
     assert rate_limits.put(limit, 0) is False
@@ -121,7 +120,7 @@ def test_the_rate_limit_is_one_item(rate_limits, until):
 
 def test_the_registry_is_read_once_a_minute(table):
     clock = [0.0]
-    registry = ProductRegistry(table, lambda: clock[0])
+    registry = ProductStore(table, lambda: clock[0])
     assert registry.kinds() == {}
     table.put(KEY, {"products": {"a": {"kind": "custom"}}}, version=0)
     clock[0] = 59
@@ -131,7 +130,7 @@ def test_the_registry_is_read_once_a_minute(table):
 
 
 def test_parking_notes_a_webhook_once(table):
-    parking = Parking(table)
+    parking = ParkingStore(table)
     parking.park("msg_1", "odd", NOW)
     parking.park("msg_1", "odder", NOW)
     parked = table.get(ItemKey("PARKED", "msg_1")).attributes
@@ -229,7 +228,7 @@ def test_a_read_state_stays_small(table, dynamodb, types, connections, budget):
     ]
     event_id = "f7580941-2b3c-4a4d-98f5-60718293a4b5"
     ledger = Ledger().take(a_read(1, *entries, event_id=event_id), a_read(2, *entries, since=1))
-    ReadStates(table).put(COMPANY, PRODUCT, ledger.state, 0)
+    ReadStateStore(table).put(COMPANY, PRODUCT, ledger.state, 0)
     (item,) = dynamodb.scan(TableName="StateTable")["Items"]
     assert size_of({"M": item}) <= budget
 
@@ -315,7 +314,7 @@ class TestWhatCannotBeRead:
 
     @pytest.fixture
     def tickets(self, table):
-        kept = Tickets(table)
+        kept = TicketStore(table)
         for company_id in ("c1", "c2"):
             assert kept.put(Ticket(company_id, "a", at(0), self.DUE, at(9)), 0)
         return kept
@@ -364,26 +363,26 @@ class TestWhatCannotBeRead:
             tickets.get("c1", "a")
 
     def test_an_earlier_reconcile_does_not_hide_the_others(self, table):
-        runs = ReconcileRuns(table)
+        runs = ReconcileRunStore(table)
         for name in ("20261121-1", "20261122-1"):
-            assert runs.put(Run(name, "ann", NOW), 0)
+            assert runs.put(ReconcileRun(name, "ann", NOW), 0)
         table.put(ItemKey("RECONCILE#20261121-1", "RUN"), {}, 1, Listed("RECONCILES", "20261121-1"))
         assert [one.reconcile_id for one in runs.latest()] == ["20261122-1"]
 
     def test_a_gate_is_replaced_whatever_it_was(self, table):
-        gates = Gates(table)
+        limiters = RateLimiterStore(table)
         table.put(ItemKey("CODAT", "GATE"), {"calls": "many"}, 0)
         with pytest.raises(Unreadable):
-            gates.get()
-        assert gates.replace(shut(NOW))
-        assert gates.get() == (shut(NOW), 2)
+            limiters.get()
+        assert limiters.replace(probing_limiter(NOW))
+        assert limiters.get() == (probing_limiter(NOW), 2)
 
 
 class TestAssignments:
     ASSIGNED = Assignment(
         COMPANY,
         "a",
-        Status.ASSIGNED,
+        AssignmentStatus.ASSIGNED,
         at(1),
         "arn:aws:iam::1:user/ann",
         Consent("a", at(0), "J. Doe", "v1", ("invoices",)),
@@ -391,10 +390,10 @@ class TestAssignments:
     )
 
     def test_one_that_never_was_is_absent(self, table):
-        assert Assignments(table).get(COMPANY, "a") == (Assignment(COMPANY, "a"), 0)
+        assert AssignmentStore(table).get(COMPANY, "a") == (Assignment(COMPANY, "a"), 0)
 
     def test_what_goes_in_comes_out(self, table):
-        kept = Assignments(table)
+        kept = AssignmentStore(table)
         revoked = replace(self.ASSIGNED, consent=replace(self.ASSIGNED.consent, revoked_at=at(2)))
         assert kept.put(self.ASSIGNED, 0)
         assert not kept.put(revoked, 0)
@@ -404,26 +403,26 @@ class TestAssignments:
         assert kept.get_many([(COMPANY, "a"), (COMPANY, "b")]) == {(COMPANY, "a"): revoked}
 
     def test_companies_are_listed_by_product_until_they_have_it_no_more(self, table):
-        kept, shard = Assignments(table), shard_of(COMPANY)
+        kept, shard = AssignmentStore(table), shard_of(COMPANY)
         kept.put(self.ASSIGNED, 0)
         kept.put(replace(self.ASSIGNED, product="b"), 0)
         assert kept.companies_with("a", shard) == [COMPANY]
         assert kept.companies_with("a", shard, after=COMPANY) == []
-        kept.put(replace(self.ASSIGNED, status=Status.ABSENT), 1)
+        kept.put(replace(self.ASSIGNED, status=AssignmentStatus.ABSENT), 1)
         assert kept.companies_with("a", shard) == []
         assert kept.companies_with("b", shard) == [COMPANY]
 
     def test_who_has_a_product_is_counted_over_all_shards(self, table):
-        kept = Assignments(table)
+        kept = AssignmentStore(table)
         for number in range(30):
             kept.put(replace(self.ASSIGNED, company_id=f"company-{number}"), 0)
-        kept.put(replace(self.ASSIGNED, company_id="company-0", status=Status.ABSENT), 1)
+        kept.put(replace(self.ASSIGNED, company_id="company-0", status=AssignmentStatus.ABSENT), 1)
         assert kept.count("a") == 29
         assert kept.count("b") == 0
 
 
 def test_companies_are_listed_in_the_shard_of_their_id(table):
-    companies = Companies(table)
+    companies = CompanyStore(table)
     names = [f"company-{n}" for n in range(40)]
     for name in names:
         companies.put(Company(name, name=name), 0)
@@ -444,7 +443,7 @@ PRODUCTS = {
 
 
 def test_a_registry_is_replaced_as_a_whole_by_whoever_read_its_last_version(table):
-    registry = ProductRegistry(table)
+    registry = ProductStore(table)
     assert registry.read() == ({}, 0)
     assert registry.replace(PRODUCTS.values(), 0)
     assert registry.read() == (PRODUCTS, 1)
@@ -464,7 +463,7 @@ def test_the_latest_of_a_group_come_first_page_by_page(table):
 
 
 def test_read_states_are_read_together_by_pair_and_by_company(table):
-    states = ReadStates(table)
+    states = ReadStateStore(table)
     kept = {}
     for day, pair in enumerate([(COMPANY, None), (COMPANY, "a"), (COMPANY, "b"), ("other", "a")]):
         kept[pair] = Ledger().take(a_read(day + 1)).state
@@ -474,11 +473,11 @@ def test_read_states_are_read_together_by_pair_and_by_company(table):
 
 
 class TestReconcileRuns:
-    RUN = Run("20261122-1", "ann", NOW)
+    RUN = ReconcileRun("20261122-1", "ann", NOW)
 
     def test_a_run_comes_back_as_it_was_kept(self, table):
-        runs = ReconcileRuns(table)
-        stepped = Stepped(
+        runs = ReconcileRunStore(table)
+        stepped = StepOutcome(
             Phase.DIRECTORY,
             "3:c",
             {"companies": 7},
@@ -486,7 +485,7 @@ class TestReconcileRuns:
             {"payables": 3},
             {"schedules": {"payments": 1}, "client_id": "c"},
         )
-        drift = (Drift(Kind.WEBHOOK_MISSING, "d", "c", "p", "s"),)
+        drift = (Drift(DriftKind.WEBHOOK_MISSING, "d", "c", "p", "s"),)
         run = self.RUN.taken(NOW, timedelta(minutes=5)).after(stepped, drift, NOW)
         run = run.waiting(NOW).troubled("HTTP 503", NOW)
         assert runs.get(run.reconcile_id) == (None, 0)
@@ -496,17 +495,20 @@ class TestReconcileRuns:
         assert runs.latest() == [run]
 
     def test_only_one_begins_at_a_time(self, table):
-        runs = ReconcileRuns(table)
+        runs = ReconcileRunStore(table)
         assert runs.present() == (None, 0)
         assert runs.begin(self.RUN, 0)
-        assert not runs.begin(Run("other", "bob", NOW), 0)
+        assert not runs.begin(ReconcileRun("other", "bob", NOW), 0)
         assert runs.present() == (self.RUN.reconcile_id, 1)
         assert runs.get("other") == (None, 0)
 
     def test_a_steps_note_replaces_its_earlier_one_and_forgets_nothing_of_it(self, table):
-        runs = ReconcileRuns(table)
-        first = (Drift(Kind.COMPANY_UNKNOWN, "d", "c"),)
-        second = (Drift(Kind.COMPANY_UNKNOWN, "d", "c", mended=True), Drift(Kind.QUOTA_LOW, "q"))
+        runs = ReconcileRunStore(table)
+        first = (Drift(DriftKind.COMPANY_UNKNOWN, "d", "c"),)
+        second = (
+            Drift(DriftKind.COMPANY_UNKNOWN, "d", "c", mended=True),
+            Drift(DriftKind.QUOTA_LOW, "q"),
+        )
         runs.note(self.RUN, first)
         assert runs.noted(self.RUN) == first
         runs.note(self.RUN, second)
@@ -514,7 +516,7 @@ class TestReconcileRuns:
         assert runs.drift(self.RUN, 0, 10) == [(0, second)]
 
     def test_companies_that_were_seen_are_known_and_no_others(self, table):
-        runs = ReconcileRuns(table)
+        runs = ReconcileRunStore(table)
         ids = [f"company-{number}" for number in range(250)]
         for step, some in enumerate((ids[:100], ids[100:200], ids[200:], [])):
             runs.see(replace(self.RUN, step=step), some)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from codat_hub.migration.usecases.context import Answer
+from codat_hub.migration.usecases.context import StepResult
 from tests.support.migration.asl_walker import Failed, Walker
 from tests.support.migration.world import DEFINITION
 
@@ -96,7 +96,7 @@ class Script:
         if "token" in payload and not says.leaves_waiting:
             self.resume(payload["token"])
         return asdict(
-            Answer(says.next, manifest=manifest, listing="listing", epoch=2, cause=says.next)
+            StepResult(says.next, manifest=manifest, listing="listing", epoch=2, cause=says.next)
         )
 
     def way(self, ended, visited):

@@ -12,18 +12,18 @@ import httpx
 from codat_hub.codat.adapters.api_key import ApiKey
 from codat_hub.codat.adapters.client import CodatClient
 from codat_hub.codat.adapters.transport import Transport
-from codat_hub.companies.adapters.assignment_store import Assignments
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.adapters.assignment_store import AssignmentStore
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent
 from codat_hub.migration.adapters.codat_calls import MigrationCalls
-from codat_hub.migration.adapters.ledger import Migrations as Ledger
-from codat_hub.migration.domain.run import Mode, Request
-from codat_hub.migration.usecases.context import Limits, Parts
+from codat_hub.migration.adapters.ledger import MigrationLedger
+from codat_hub.migration.domain.run import MigrationRequest, Mode
+from codat_hub.migration.usecases.context import Limits, StepContext
 from codat_hub.migration.usecases.lock import MigrationLock
-from codat_hub.migration.usecases.operate import Migrations
+from codat_hub.migration.usecases.operate import OperateMigrations
 from codat_hub.migration.usecases.watch import WatchMigrations
 from codat_hub.product_events.domain.read_state import ReadState
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.products.domain.product import Product, ProductKind
 from codat_hub.webhooks.domain.fingerprint import fingerprint
 from tests.support.migration.asl_walker import Aborted, Failed, Walker
 from tools.samconfig import ROOT
@@ -163,19 +163,19 @@ class World:
         self.codat_client = CodatClient(Transport(self.http, Key(), base_url="http://localhost"))
         self.codat = MigrationCalls(self.codat_client, lambda: None)
         self.table = FakeStateTable()
-        self.ledger, self.assignments = Ledger(self.table), Assignments(self.table)
+        self.ledger, self.assignments = MigrationLedger(self.table), AssignmentStore(self.table)
         self.manifests, self.reads = FakeManifests(), FakeReads(self.now)
         self.registry = types.SimpleNamespace(products=lambda: self.products)
         self.products = {
             one.identifier: Product(
                 one.identifier,
-                Kind.CUSTOM if one.custom else Kind.STANDARD,
+                ProductKind.CUSTOM if one.custom else ProductKind.STANDARD,
                 data_types=tuple(one.data_types),
             )
             for one in self.sandbox.world.state.products.values()
         }
         self.executions, self.secrets = FakeExecutions(), FakeSecrets()
-        self.migrations = Migrations(
+        self.migrations = OperateMigrations(
             self.ledger, self.executions, self.secrets, self.registry, now=self.now
         )
         self.reserved = []
@@ -219,7 +219,7 @@ class World:
             self.now() if revoked else None,
         )
         had = product in self.state.companies[company].products
-        status = Status.ASSIGNED if had else Status.ABSENT
+        status = AssignmentStatus.ASSIGNED if had else AssignmentStatus.ABSENT
         self.assignments.put(
             replace(Assignment(company, product, status), consent=consent), version
         )
@@ -287,7 +287,7 @@ class World:
     # running
 
     def parts(self):
-        return Parts(
+        return StepContext(
             codat=self.codat,
             ledger=self.ledger,
             manifests=self.manifests,
@@ -306,7 +306,7 @@ class World:
         return self.ledger.get(self.migration_id)
 
     def start(self, **request):
-        self.request = Request(**{"products": PRODUCTS, "mode": Mode.API, **request})
+        self.request = MigrationRequest(**{"products": PRODUCTS, "mode": Mode.API, **request})
         self.migration_id = self.migrations.start(self.request, OPERATOR).migration_id
         return self.migration_id
 

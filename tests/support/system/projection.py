@@ -11,7 +11,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.domain.read_event import ReadEvent
 from codat_hub.storage.state_table import StateTable
 from tests.support.histories import PRODUCT, as_webhook
@@ -84,7 +84,7 @@ class Projection:
         return list(ours.values())
 
     def state(self, company, product=PRODUCT):
-        return ReadStates(self.table).get(company, product)
+        return ReadStateStore(self.table).get(company, product)
 
     def given_up(self):
         """Return how many records the stream has given up."""

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.api.queries.companies import Companies, Filter
+from codat_hub.api.queries.companies import CompanyFilter, CompanyQueries
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.errors import Absent
 from codat_hub.product_events.domain.read_state import ReadState
@@ -53,7 +53,9 @@ class Assigned:
         return [self._one(company_id, "a")]
 
     def _one(self, company_id, product):
-        status = Status.STALE if int(company_id[1:]) % 4 == 0 else Status.ASSIGNED
+        status = (
+            AssignmentStatus.STALE if int(company_id[1:]) % 4 == 0 else AssignmentStatus.ASSIGNED
+        )
         return Assignment(company_id, product, status)
 
 
@@ -67,7 +69,7 @@ def companies_of(number):
         )
         for one in range(number)
     )
-    return Companies(directory, Assigned(directory), FakeReadStates(), SHARDS)
+    return CompanyQueries(directory, Assigned(directory), FakeReadStates(), SHARDS)
 
 
 def walk(companies, wanted, limit):
@@ -81,14 +83,14 @@ def walk(companies, wanted, limit):
 
 
 FILTERS = {
-    "all": (Filter(deleted=True), lambda one: True),
-    "not deleted": (Filter(), lambda one: one % 5),
-    "linked": (Filter(linked=True), lambda one: one % 5 and one % 3 == 0),
-    "not linked": (Filter(linked=False), lambda one: one % 5 and one % 3),
-    "name": (Filter(name="COMPANY 1"), lambda one: one % 5 and str(one).startswith("1")),
-    "product": (Filter(product="a"), lambda one: one % 5 and one % 2 == 0),
+    "all": (CompanyFilter(deleted=True), lambda one: True),
+    "not deleted": (CompanyFilter(), lambda one: one % 5),
+    "linked": (CompanyFilter(linked=True), lambda one: one % 5 and one % 3 == 0),
+    "not linked": (CompanyFilter(linked=False), lambda one: one % 5 and one % 3),
+    "name": (CompanyFilter(name="COMPANY 1"), lambda one: one % 5 and str(one).startswith("1")),
+    "product": (CompanyFilter(product="a"), lambda one: one % 5 and one % 2 == 0),
     "status": (
-        Filter(product="a", status=Status.STALE),
+        CompanyFilter(product="a", status=AssignmentStatus.STALE),
         lambda one: one % 5 and one % 4 == 0,
     ),
 }
@@ -104,7 +106,7 @@ def test_every_match_is_listed_once(name, number, limit):
 
 
 def test_a_filter_that_nothing_matches_ends_in_bounded_requests():
-    found, pages = walk(companies_of(5000), Filter(name="nobody"), 50)
+    found, pages = walk(companies_of(5000), CompanyFilter(name="nobody"), 50)
     assert found == []
     assert pages <= 6
 
@@ -113,7 +115,7 @@ def test_one_company_is_shown_with_what_was_read_when():
     directory = Directory([Company("c00001")])
     reads = FakeReadStates()
     reads.put("c00001", "a", ReadState(last_read_at=AT), 0)
-    view = Companies(directory, Assigned(directory), reads, SHARDS).one("c00001")
+    view = CompanyQueries(directory, Assigned(directory), reads, SHARDS).one("c00001")
     assert view.reads == {"a": AT}
     assert view.assignments[0].product == "a"
     with pytest.raises(Absent):

@@ -13,7 +13,7 @@ from codat_hub.codat import errors
 from codat_hub.codat.adapters import pages
 from codat_hub.codat.adapters.api_key import GivenKey
 from codat_hub.codat.adapters.client import CodatClient
-from codat_hub.codat.adapters.models import Company, Page
+from codat_hub.codat.adapters.models import WireCompany, WirePage
 from codat_hub.codat.adapters.transport import Timeouts, Transport, new_http
 from codat_hub.codat.domain.quota import Quota
 
@@ -333,4 +333,4 @@ def test_cookies_are_not_kept_between_calls():
 
 
 def test_the_models_are_generic_over_their_results():
-    assert Page[Company].model_fields["results"].annotation == tuple[Company, ...]
+    assert WirePage[WireCompany].model_fields["results"].annotation == tuple[WireCompany, ...]

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codat_hub.codat import errors
-from codat_hub.codat.adapters.answers import Call, Received
+from codat_hub.codat.adapters.answers import Call, HttpAnswer
 from codat_hub.codat.adapters.api_key import ApiKey
 from codat_hub.codat.adapters.failures import failure, parse_error_body
 from codat_hub.codat.domain.quota import Quota
@@ -32,7 +32,7 @@ QUEUED = "DatasetAlreadyInProgressException: dataset 943accd0 is already in prog
 
 def received(status, error=None, headers=None, body=None, **fields):
     content = json.dumps({"error": error, "correlationId": "abc123", **fields}).encode()
-    return Received(status, httpx.Headers(headers or {}), content if body is None else body, NOON)
+    return HttpAnswer(status, httpx.Headers(headers or {}), content if body is None else body, NOON)
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from codat_hub.codat.adapters.models import (
     ClientSyncSettings,
-    Company,
     CompanySyncSettings,
-    Connection,
     DataStatuses,
-    Page,
     PullOperation,
     SyncSetting,
     WebhookConsumer,
+    WireCompany,
+    WireConnection,
+    WirePage,
 )
 
 OAS = Path(__file__).parents[4] / "shared" / "codat" / "oas" / "Codat-Platform.json"
@@ -28,7 +28,7 @@ def page(**fields):
 
 
 def test_unknown_fields_types_and_statuses_are_data():
-    company = Company.model_validate(
+    company = WireCompany.model_validate(
         {
             "id": "c1",
             "ownerUserIds": ["u1"],
@@ -46,12 +46,12 @@ def test_unknown_fields_types_and_statuses_are_data():
 
 
 def test_a_company_that_does_not_name_its_products_is_not_one_without_products():
-    assert Company.model_validate({"id": "c1"}).products is None
-    assert Company.model_validate({"id": "c1", "products": []}).products == ()
+    assert WireCompany.model_validate({"id": "c1"}).products is None
+    assert WireCompany.model_validate({"id": "c1", "products": []}).products == ()
 
 
 def test_nulls_are_read_as_absent():
-    company = Company.model_validate(
+    company = WireCompany.model_validate(
         {"id": "c1", "description": None, "lastSync": None, "dataConnections": None}
     )
     consumer = WebhookConsumer.model_validate(
@@ -69,7 +69,9 @@ def test_one_null_or_fraction_does_not_cost_the_whole_page():
         "products": [None, "lending"],
         "dataConnections": [None, {"id": "d1", "status": None}],
     }
-    [company] = Page[Company].model_validate_json(json.dumps(page(results=[bakery]))).results
+    [company] = (
+        WirePage[WireCompany].model_validate_json(json.dumps(page(results=[bakery]))).results
+    )
     operation = PullOperation.model_validate(
         {"id": "p", "dataType": "b", "status": "Fetching", "requested": "x", "progress": 33.5}
     )
@@ -89,12 +91,12 @@ def test_settings_whose_override_is_null_have_codats_default_and_post_it():
 @pytest.mark.parametrize("odd", [{"tags": {"k": 1}}, {"products": "lending"}, {"id": None}])
 def test_what_cannot_be_what_it_should_be_is_refused_and_not_guessed(odd):
     with pytest.raises(ValidationError):
-        Company.model_validate({"id": "c1"} | odd)
+        WireCompany.model_validate({"id": "c1"} | odd)
 
 
 def test_a_connection_without_a_status_is_refused():
     with pytest.raises(ValidationError):
-        Connection.model_validate({"id": "d1"})
+        WireConnection.model_validate({"id": "d1"})
 
 
 def test_a_date_keeps_its_text_and_is_a_moment_too():
@@ -128,14 +130,14 @@ def test_a_page_without_results_or_links_is_refused_lest_it_pass_for_the_last(mi
     content = page()
     del content[missing]
     with pytest.raises(ValidationError):
-        Page[Company].model_validate(content)
+        WirePage[WireCompany].model_validate(content)
 
 
 def test_a_page_knows_whether_there_is_a_next():
     links = page()["_links"] | {"next": {"href": "/companies?page=2"}}
-    assert Page[Company].model_validate(page(_links=links)).has_next
-    assert not Page[Company].model_validate(page()).has_next
-    assert not Page[Company].model_validate(page(_links=links | {"next": None})).has_next
+    assert WirePage[WireCompany].model_validate(page(_links=links)).has_next
+    assert not WirePage[WireCompany].model_validate(page()).has_next
+    assert not WirePage[WireCompany].model_validate(page(_links=links | {"next": None})).has_next
 
 
 SETTING = {
@@ -172,8 +174,8 @@ def test_settings_are_posted_complete_with_their_owner(model, owner):
 
 
 def test_link_urls_open_an_authorisation_so_no_repr_shows_them():
-    company = Company.model_validate({"id": "c1", "redirect": "https://link/secret-company"})
-    connection = Connection.model_validate(
+    company = WireCompany.model_validate({"id": "c1", "redirect": "https://link/secret-company"})
+    connection = WireConnection.model_validate(
         {"id": "d1", "status": "Linked", "linkUrl": "https://link/secret-connection"}
     )
     assert "secret" not in repr(company) + repr(connection) + str(company) + str(connection)
@@ -201,12 +203,12 @@ def test_the_samples_of_codats_oas_can_be_read(schema, model):
         (["WebhookConsumer", "properties"], WebhookConsumer, set()),
         (
             ["Connection", "properties"],
-            Connection,
+            WireConnection,
             {"dataConnectionErrors", "connectionInfo"},
         ),
         (
             ["Company", "definitions", "companyDetails", "properties"],
-            Company,
+            WireCompany,
             {"createdByUserName", "referenceParentCompany", "referenceSubsidiaryCompanies"},
         ),
     ],

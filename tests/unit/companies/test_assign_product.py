@@ -14,11 +14,11 @@ from codat_hub.codat.errors import (
     Unauthorized,
     WrongClient,
 )
-from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.usecases.assignment_context import UNDER_WAY
 from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.errors import Absent, Conflict
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.products.domain.product import Product, ProductKind
 from tests.support.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
 
 
@@ -31,7 +31,7 @@ def test_a_consented_product_is_added_and_who_did_it_is_kept(world):
     world.agree()
     assigned = world.add()
     assert world.held == {"product-a"}
-    assert (assigned.status, assigned.changed_by) == (Status.ASSIGNED, BY)
+    assert (assigned.status, assigned.changed_by) == (AssignmentStatus.ASSIGNED, BY)
     assert assigned.may_be_read(PRODUCT)
     writes = world.assignments.writes
     assert world.add() == assigned
@@ -44,13 +44,13 @@ def test_the_intent_is_written_before_the_call(world):
     seen = []
     world.codat.add_product = lambda *_: seen.append(world.status)
     world.add()
-    assert seen == [Status.ADDING]
+    assert seen == [AssignmentStatus.ADDING]
 
 
 def test_what_codat_has_already_is_not_added_again(world):
     world.agree()
     world.held.add("product-a")
-    assert world.add().status is Status.ASSIGNED
+    assert world.add().status is AssignmentStatus.ASSIGNED
     assert world.codat.changes == []
 
 
@@ -75,12 +75,12 @@ def test_a_product_without_data_types_of_its_own_needs_a_consent_too(world):
     with pytest.raises(Conflict, match="no consent is recorded"):
         world.add(LENDING)
     world.agree(LENDING)
-    assert world.add(LENDING).status is Status.ASSIGNED
+    assert world.add(LENDING).status is AssignmentStatus.ASSIGNED
 
 
 def test_what_is_not_there_is_absent(world):
     with pytest.raises(Absent, match="nothing"):
-        world.add(Product("nothing", Kind.CUSTOM))
+        world.add(Product("nothing", ProductKind.CUSTOM))
     world.agree()
     world.codat.held.clear()
     with pytest.raises(Absent, match="Codat has no company"):
@@ -127,8 +127,8 @@ def test_a_refused_add_leaves_nothing_behind(world, failure):
     with pytest.raises(type(failure)) as failed:
         world.add()
     assert not getattr(failed.value, "__notes__", ())
-    assert world.status is Status.ABSENT
-    assert world.add().status is Status.ASSIGNED
+    assert world.status is AssignmentStatus.ABSENT
+    assert world.add().status is AssignmentStatus.ASSIGNED
 
 
 @pytest.mark.parametrize("happened", [True, False])
@@ -143,8 +143,8 @@ def test_an_add_of_unknown_outcome_is_finished_by_repeating_it(world, failure, h
     with pytest.raises(type(failure)) as failed:
         world.add()
     assert "Whether it was added is not known" in failed.value.__notes__[-1]
-    assert world.status is Status.ADDING
-    assert world.add().status is Status.ASSIGNED
+    assert world.status is AssignmentStatus.ADDING
+    assert world.add().status is AssignmentStatus.ASSIGNED
     assert world.held == {"product-a"}
 
 
@@ -168,14 +168,14 @@ def test_a_removal_while_codat_adds_wins(world):
 
     def removed_meanwhile(*arguments):
         add_product(*arguments)
-        assert world.remove().status is Status.REMOVING
+        assert world.remove().status is AssignmentStatus.REMOVING
 
     world.codat.add_product = removed_meanwhile
     with pytest.raises(Conflict, match="while it was being added"):
         world.add()
     assert world.held == set()
     world.now += UNDER_WAY
-    assert world.remove().status is Status.ABSENT
+    assert world.remove().status is AssignmentStatus.ABSENT
 
 
 def test_a_call_of_a_caller_who_died_keeps_a_removal_open_whoever_else_added(world):
@@ -191,11 +191,11 @@ def test_a_call_of_a_caller_who_died_keeps_a_removal_open_whoever_else_added(wor
         add_product(*arguments)
 
     world.codat.add_product = died_in_between
-    assert world.add().status is Status.ASSIGNED
-    assert world.remove().status is Status.REMOVING
+    assert world.add().status is AssignmentStatus.ASSIGNED
+    assert world.remove().status is AssignmentStatus.REMOVING
     add_product(*calls[1])
     world.now += UNDER_WAY
-    assert world.remove().status is Status.ABSENT
+    assert world.remove().status is AssignmentStatus.ABSENT
     assert world.held == set()
 
 
@@ -205,7 +205,7 @@ def test_a_fresh_removal_makes_an_add_wait(world):
     with pytest.raises(Conflict, match="being removed"):
         world.add()
     world.now += UNDER_WAY
-    assert world.add().status is Status.ASSIGNED
+    assert world.add().status is AssignmentStatus.ASSIGNED
 
 
 class TestRemoving:
@@ -213,7 +213,7 @@ class TestRemoving:
         for product in (PRODUCT, OTHER):
             world.agree(product)
             world.add(product)
-        assert world.remove().status is Status.ABSENT
+        assert world.remove().status is AssignmentStatus.ABSENT
         assert world.held == {"product-b"}
         assert world.refreshes.cancelled == [(COMPANY, "product-a", "no longer wanted")]
 
@@ -221,14 +221,14 @@ class TestRemoving:
         world.agree()
         world.add()
         world.held.clear()
-        assert world.remove().status is Status.ABSENT
-        assert world.remove().status is Status.ABSENT
+        assert world.remove().status is AssignmentStatus.ABSENT
+        assert world.remove().status is AssignmentStatus.ABSENT
 
     def test_a_company_that_is_gone_has_no_product(self, world):
         world.agree()
         world.add()
         world.codat.held.clear()
-        assert world.remove().status is Status.ABSENT
+        assert world.remove().status is AssignmentStatus.ABSENT
 
     def test_a_404_counts_only_when_the_product_is_seen_to_be_gone(self, world):
         world.agree()
@@ -236,9 +236,9 @@ class TestRemoving:
         world.codat.failures = [(NotFound("who knows", status=404), False)]
         with pytest.raises(NotUnderstood):
             world.remove()
-        assert world.status is Status.REMOVING
+        assert world.status is AssignmentStatus.REMOVING
         world.codat.failures = [(NotFound("just gone", status=404), True)]
-        assert world.remove().status is Status.ABSENT
+        assert world.remove().status is AssignmentStatus.ABSENT
 
     @pytest.mark.parametrize("happened", [True, False])
     def test_a_failed_removal_stops_refreshes_and_is_finished_by_repeating(self, world, happened):
@@ -251,5 +251,5 @@ class TestRemoving:
         assigned, _ = world.assignments.get(COMPANY, "product-a")
         assert not assigned.may_be_read(PRODUCT)
         assert world.refreshes.cancelled
-        assert world.remove().status is Status.ABSENT
+        assert world.remove().status is AssignmentStatus.ABSENT
         assert world.held == set()

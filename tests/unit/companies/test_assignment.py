@@ -2,21 +2,23 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.products.domain.product import Product, ProductKind
 from tests.support.histories import at
 
-PRODUCT = Product("a", Kind.CUSTOM, data_types=("invoices",))
+PRODUCT = Product("a", ProductKind.CUSTOM, data_types=("invoices",))
 CONSENT = Consent("a", at(0), "J. Doe", "v1", ("invoices",))
-ASSIGNED = Assignment("c", "a", Status.ASSIGNED, at(0), "ann", CONSENT)
+ASSIGNED = Assignment("c", "a", AssignmentStatus.ASSIGNED, at(0), "ann", CONSENT)
 
 
 def test_an_assigned_product_with_a_covering_consent_may_be_read():
     assert ASSIGNED.may_be_read(PRODUCT)
 
 
-@pytest.mark.parametrize("status", [one for one in Status if one is not Status.ASSIGNED])
+@pytest.mark.parametrize(
+    "status", [one for one in AssignmentStatus if one is not AssignmentStatus.ASSIGNED]
+)
 def test_no_other_status_lets_it_be_read(status):
     assert not replace(ASSIGNED, status=status).may_be_read(PRODUCT)
 

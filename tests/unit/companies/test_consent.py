@@ -1,10 +1,10 @@
 from dataclasses import replace
 
 from codat_hub.companies.domain.consent import Consent, missing
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.products.domain.product import Product, ProductKind
 from tests.support.histories import at
 
-PRODUCT = Product("a", Kind.CUSTOM, data_types=("invoices", "bills", "payments"))
+PRODUCT = Product("a", ProductKind.CUSTOM, data_types=("invoices", "bills", "payments"))
 CONSENT = Consent("a", at(0), "J. Doe", "v1", ("payments", "invoices", "bills", "customers"))
 
 

@@ -14,24 +14,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codat_hub.codat.errors import CallFailed, Forbidden, NotFound, OutcomeUnknown, TryLater
-from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.company import Company
 from codat_hub.companies.domain.consent import Consent, ConsentEntry, covers
 from codat_hub.companies.domain.new_company import CodatCompany, Grant
 from codat_hub.companies.usecases.assign_product import AssignProduct
-from codat_hub.companies.usecases.assignment_context import UNDER_WAY, Pairs
+from codat_hub.companies.usecases.assignment_context import UNDER_WAY, AssignmentContext
 from codat_hub.companies.usecases.consents import Consents
 from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.errors import Conflict, Unavailable
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.products.domain.product import Product, ProductKind
 from tests.support.fakes import FakeAssignments, FakeCompanies, FakeProductRegistry, FakeRefreshes
 from tools.simulation.fakes import FakeConsentLedger, FakeMigrations
 
 COMPANY = "company-1"
 START = datetime(2026, 7, 1, tzinfo=UTC)
 LIFE = timedelta(seconds=28)  # of the function
-PRODUCT = Product("product-a", Kind.CUSTOM, data_types=("invoices", "payments"))
-OTHER = Product("product-b", Kind.CUSTOM, data_types=("invoices",))
+PRODUCT = Product("product-a", ProductKind.CUSTOM, data_types=("invoices", "payments"))
+OTHER = Product("product-b", ProductKind.CUSTOM, data_types=("invoices",))
 WIDE = Grant("J. Baker", "1", ("invoices", "payments"))
 NARROW = Grant("J. Baker", "2", ("invoices",))
 FAULTS = ("ok", "ok", "ok", "refused", "busy", "lost before", "lost after", "late")
@@ -116,7 +116,7 @@ class World:
 
 def perform(kind, product, ports):
     """Run one request with the given ports; the answer is whether nothing is left to do."""
-    pairs = Pairs(
+    pairs = AssignmentContext(
         codat=ports["codat"],
         assignments=ports["assignments"],
         ledger=ports["ledger"],
@@ -133,10 +133,12 @@ def perform(kind, product, ports):
             case "add":
                 AssignProduct(pairs)(COMPANY, product, "arn")
             case "remove":
-                return remove(COMPANY, product, "arn", "why").status is not Status.REMOVING
+                return (
+                    remove(COMPANY, product, "arn", "why").status is not AssignmentStatus.REMOVING
+                )
             case "revoke":
                 revoked = consents.revoke(COMPANY, product, "why", "arn")
-                return revoked.assignment.status is not Status.REMOVING
+                return revoked.assignment.status is not AssignmentStatus.REMOVING
             case "grant":
                 consents.grant(COMPANY, product, WIDE, "arn")
             case "narrow":

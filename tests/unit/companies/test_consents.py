@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 import pytest
 
 from codat_hub.codat.errors import OutcomeUnknown, WrongClient
-from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.company import Company
 from codat_hub.companies.domain.new_company import Grant
 from codat_hub.companies.usecases.consents import Consents
 from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.errors import Absent, Conflict, Invalid
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.products.domain.product import Product, ProductKind
 from tests.support.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
 from tests.support.fakes import FakeCompanies, FakeProductRegistry
 
@@ -61,7 +61,9 @@ def test_a_new_consent_replaces_and_the_history_keeps_both(office):
 
 
 def test_what_it_does_not_cover_and_an_older_text_are_told(office):
-    newer = Product("product-a", Kind.CUSTOM, None, ("invoices", "bills"), consent_text_version="2")
+    newer = Product(
+        "product-a", ProductKind.CUSTOM, None, ("invoices", "bills"), consent_text_version="2"
+    )
     office.pairs = replace(office.pairs, registry=FakeProductRegistry(newer))
     remove = RemoveProduct(office.pairs)
     office.consents = Consents(office.ledger, office.directory, office.pairs, remove)
@@ -76,7 +78,7 @@ def test_what_is_not_valid_or_not_there_is_not_recorded(office):
         office.grant(Grant(" ", "1", ("invoice",)))
     assert [one.field for one in refused.value.problems] == ["data_types", "granted_by"]
     with pytest.raises(Absent, match="is registered"):
-        office.grant(product=Product("nothing", Kind.CUSTOM))
+        office.grant(product=Product("nothing", ProductKind.CUSTOM))
     with pytest.raises(Absent, match="Codat has no company"):
         office.grant(company="nobody")
     gone = Company("gone", deleted_at=datetime(2026, 6, 1, tzinfo=UTC))
@@ -97,7 +99,7 @@ def test_revoking_takes_that_product_away_and_no_other(office):
         office.grant(product=product)
         office.add(product)
     revoked = office.revoke()
-    assert revoked.assignment.status is Status.ABSENT
+    assert revoked.assignment.status is AssignmentStatus.ABSENT
     assert office.held == {"product-b"}
     entry = office.ledger.newest(COMPANY, "product-a")
     assert (entry.reason, entry.by) == ("the loan is repaid", BY)
@@ -131,7 +133,7 @@ def test_a_revocation_counts_at_once_although_codat_cannot_be_told_yet(office, f
     assert office.refreshes.cancelled
     assert not office.ledger.newest(COMPANY, "product-a").consent.active
     office.client_fault = None
-    assert office.revoke().assignment.status is Status.ABSENT
+    assert office.revoke().assignment.status is AssignmentStatus.ABSENT
     assert office.held == set()
 
 
@@ -146,7 +148,7 @@ def test_even_a_migration_does_not_keep_what_is_revoked(office):
     office.grant()
     office.add()
     office.migrations.held.add((COMPANY, "product-a"))
-    assert office.revoke().assignment.status is Status.ABSENT
+    assert office.revoke().assignment.status is AssignmentStatus.ABSENT
 
 
 def test_a_revocation_needs_a_consent_and_a_reason(office):
@@ -184,6 +186,6 @@ def test_a_narrower_consent_that_comes_while_the_product_is_added_takes_it_away(
 def test_a_standard_product_is_consented_and_revoked_like_any(office):
     office.grant(Grant("J. Baker", "1", ()), LENDING)
     office.add(LENDING)
-    assert office.revoke(LENDING).assignment.status is Status.ABSENT
+    assert office.revoke(LENDING).assignment.status is AssignmentStatus.ABSENT
     with pytest.raises(Conflict, match="revoked"):
         office.add(LENDING)

@@ -10,12 +10,12 @@ from codat_hub.codat.errors import Forbidden, OutcomeUnknown, RateLimited, TryLa
 from codat_hub.companies.domain.company import Company
 from codat_hub.companies.domain.new_company import Grant, NewCompany
 from codat_hub.companies.usecases.assign_product import AssignProduct
-from codat_hub.companies.usecases.assignment_context import Pairs
+from codat_hub.companies.usecases.assignment_context import AssignmentContext
 from codat_hub.companies.usecases.consents import Consents
 from codat_hub.companies.usecases.create_company import CreateCompany
 from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.errors import Conflict, Invalid, RequestReused
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.products.domain.product import Product, ProductKind
 from tests.support.fakes import (
     FakeAssignments,
     FakeCodatCompanies,
@@ -26,8 +26,8 @@ from tests.support.fakes import (
 )
 from tools.simulation.fakes import FakeConsentLedger, FakeMigrations
 
-PRODUCT = Product("product-a", Kind.CUSTOM, data_types=("invoices",))
-OTHER = Product("product-b", Kind.CUSTOM, data_types=("bills",))
+PRODUCT = Product("product-a", ProductKind.CUSTOM, data_types=("invoices",))
+OTHER = Product("product-b", ProductKind.CUSTOM, data_types=("bills",))
 GRANT = Grant("J. Baker", "1", ("invoices",))
 BAKERY = NewCompany("Harbour Lane Bakery", products=("product-a",), consents={"product-a": GRANT})
 
@@ -47,7 +47,7 @@ class World:
 
     def __post_init__(self):
         self.keys = (f"key-{number}" for number in count(1))
-        self.pairs = Pairs(
+        self.pairs = AssignmentContext(
             self.codat,
             FakeAssignments(),
             self.ledger,

@@ -11,7 +11,7 @@ from codat_hub.migration.domain.plan import (
     make_plan,
     plan_hash,
 )
-from codat_hub.migration.domain.run import FirstLink, Mode, Request
+from codat_hub.migration.domain.run import FirstLink, MigrationRequest, Mode
 
 SETTINGS = {
     "clientId": "c",
@@ -33,7 +33,7 @@ SURVEY = Survey(
     digests=("d1", "d2"),
 )
 NOBODY_HAS_IT = replace(SURVEY, products={"a": ProductCount(adds=180)})
-REQUEST = Request(("a",))
+REQUEST = MigrationRequest(("a",))
 
 
 def test_calls_and_time_are_the_arithmetic_of_the_steps():

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from codat_hub.migration.domain.chunk import Member, Tally, chunks_of, judge
 from codat_hub.migration.domain.run import (
     Activity,
-    Request,
-    Run,
-    Status,
+    MigrationRequest,
+    MigrationRun,
+    MigrationStatus,
     Undo,
     execution_name,
     is_active,
@@ -19,7 +19,7 @@ from codat_hub.migration.domain.run import (
 )
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-RUN = Run("m-1", Request(("lending",)), NOW, "olive", "m-1")
+RUN = MigrationRun("m-1", MigrationRequest(("lending",)), NOW, "olive", "m-1")
 
 
 class TestUndo:
@@ -43,13 +43,13 @@ class TestUndo:
 
 
 class TestLock:
-    @pytest.mark.parametrize("status", [s for s in Status if s.final])
+    @pytest.mark.parametrize("status", [s for s in MigrationStatus if s.final])
     @pytest.mark.parametrize("runs", [True, False])
     def test_one_that_is_over_holds_nothing(self, status, runs):
         assert not is_active(replace(RUN, status=status, reached=Activity.ADD_PRODUCTS), runs)
 
     def test_a_dry_run_holds_nothing(self):
-        assert not is_active(replace(RUN, request=Request(("a",), dry_run=True)), True)
+        assert not is_active(replace(RUN, request=MigrationRequest(("a",), dry_run=True)), True)
 
     def test_one_whose_execution_died_holds_if_it_has_changed_anything(self):
         assert is_active(RUN, True)
@@ -59,10 +59,10 @@ class TestLock:
 
 class TestRequest:
     def test_ids_tags_or_everyone(self):
-        assert Request(("a",)).covers("c", {})
-        assert Request(("a",), company_ids=("c",)).covers("c", {})
-        assert not Request(("a",), company_ids=("c",)).covers("d", {})
-        tagged = Request(("a",), tags={"region": "uk", "tier": "1"})
+        assert MigrationRequest(("a",)).covers("c", {})
+        assert MigrationRequest(("a",), company_ids=("c",)).covers("c", {})
+        assert not MigrationRequest(("a",), company_ids=("c",)).covers("d", {})
+        tagged = MigrationRequest(("a",), tags={"region": "uk", "tier": "1"})
         assert tagged.covers("c", {"region": "uk", "tier": "1", "x": "y"})
         assert not tagged.covers("c", {"region": "uk"})
 

@@ -7,24 +7,29 @@ import pytest
 
 from codat_hub.codat.domain.data_types import IN_PROGRESS
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
 from codat_hub.product_events.domain.freshness import freshness, grace
-from codat_hub.product_events.domain.read_event import Key, ReadId
+from codat_hub.product_events.domain.read_event import ReadId, ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, ReadState
-from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.reconcile.domain.observed import ObservedStatus
 from codat_hub.reconcile.domain.untold import untold
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NIGHTLY = Product(
-    "p", Kind.CUSTOM, data_types=("invoices", "payments"), schedule=Schedule("cron(0 23 * * ? *)")
+    "p",
+    ProductKind.CUSTOM,
+    data_types=("invoices", "payments"),
+    schedule=Schedule("cron(0 23 * * ? *)"),
 )
 HOURLY = replace(NIGHTLY, schedule=Schedule("rate(1 hour)"))
 LINKED = Company("c", "Ann", connections={"k": Connection(Stamp(NOON, "e"), "Linked")})
 CONSENT = Consent("p", NOON, "owner", "v1", ("invoices", "payments"))
-ASSIGNED = Assignment("c", "p", Status.ASSIGNED, NOON - timedelta(days=30), consent=CONSENT)
+ASSIGNED = Assignment(
+    "c", "p", AssignmentStatus.ASSIGNED, NOON - timedelta(days=30), consent=CONSENT
+)
 
 
 def a_key(status="Complete", latest=NOON, watermark=NOON):
@@ -33,7 +38,7 @@ def a_key(status="Complete", latest=NOON, watermark=NOON):
 
 
 def read_at(moment, **keys):
-    keys = {Key(name, "k"): one for name, one in (keys or {"invoices": a_key()}).items()}
+    keys = {ReadKey(name, "k"): one for name, one in (keys or {"invoices": a_key()}).items()}
     return ReadState(keys, last_read_at=moment)
 
 
@@ -79,7 +84,7 @@ def test_the_grace_is_half_the_cadence_from_one_hour_to_fourteen(cadence, late):
     [
         {"company": replace(LINKED, connections={})},
         {"company": replace(LINKED, deleted_at=NOON)},
-        {"assignment": replace(ASSIGNED, status=Status.STALE)},
+        {"assignment": replace(ASSIGNED, status=AssignmentStatus.STALE)},
         {"assignment": replace(ASSIGNED, consent=None)},
         {"assignment": replace(ASSIGNED, consent=replace(CONSENT, revoked_at=NOON))},
         {"assignment": replace(ASSIGNED, consent=replace(CONSENT, data_types=("invoices",)))},
@@ -114,7 +119,7 @@ def test_the_watermark_is_as_old_as_the_oldest_of_its_data_types():
 
 
 def test_a_connection_that_is_gone_does_not_make_old():
-    state = ReadState({Key("invoices", "old"): a_key(latest=NOON - timedelta(days=90))})
+    state = ReadState({ReadKey("invoices", "old"): a_key(latest=NOON - timedelta(days=90))})
     gone = replace(LINKED, removed_connections={"old": NOON - timedelta(days=80)})
     assert measured(state, NOON, company=gone).outcomes == {}
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.product_events.domain.read_event import Entry, ReadEvent
+from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent
 from tests.support.histories import (
     KEYS,
     Ledger,
@@ -14,7 +14,7 @@ from tests.support.histories import (
     shuffled,
 )
 
-LAST = a_read(1000, *(Entry(key, "Complete", True) for key in KEYS), since=999)
+LAST = a_read(1000, *(ReadEntry(key, "Complete", True) for key in KEYS), since=999)
 
 
 @settings(max_examples=200, deadline=None)

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from codat_hub.product_events.usecases.project_reads import FailedType, Report
-from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, entry
 from tests.support.interleaving import NOW, World
@@ -73,14 +73,16 @@ def test_a_plain_read_names_the_companys_standard_products(world):
     assert detail["standard_products"] == ["lending", "nobody-registered"]
 
 
-@pytest.mark.parametrize("status", [Status.ADDING, Status.ASSIGNED])
+@pytest.mark.parametrize("status", [AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED])
 def test_a_plain_read_names_what_the_hub_has_added_before_codat_tells_of_it(world, status):
     world.assignments.put(Assignment(COMPANY, "lending", status), 0)
     project(world, StoredWebhook("msg-r", a_read_completed(product=None)))
     assert world.bus.published[0].detail()["standard_products"] == ["lending"]
 
 
-@pytest.mark.parametrize("status", [Status.ABSENT, Status.REMOVING, Status.STALE])
+@pytest.mark.parametrize(
+    "status", [AssignmentStatus.ABSENT, AssignmentStatus.REMOVING, AssignmentStatus.STALE]
+)
 def test_a_plain_read_does_not_name_what_is_being_removed(world, status):
     world.assignments.put(Assignment(COMPANY, "lending", status), 0)
     project(world, StoredWebhook("msg-r", a_read_completed(product=None)))
@@ -144,7 +146,7 @@ class TestRateLimit:
         reset = self.notice("reset", NOW + timedelta(hours=2))
         assert project(world, reset) == Report("applied")
         assert project(world, reached_late) == Report("unchanged")
-        assert world.rate_limits.get()[0] == RateLimit(world.rate_limits.get()[0].stamp, None)
+        assert world.rate_limits.get()[0] == RateLimitNotice(world.rate_limits.get()[0].stamp, None)
 
 
 @pytest.mark.parametrize("kind", ["bills.write.successful", "AccountCategoriesUpdated"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.product_events.domain.read_event import Entry, ReadEvent
+from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent
 from tests.support.histories import (
     KEYS,
     Ledger,
@@ -87,7 +87,7 @@ def test_a_crash_at_any_call_of_either_projector_loses_nothing(pair):
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), history=histories(most=5))
 def test_any_history_by_two_projectors_with_crashes_and_refusals(data, history):
-    world, last = World(), a_read(1000, *(Entry(k, "Complete", True) for k in KEYS), since=999)
+    world, last = World(), a_read(1000, *(ReadEntry(k, "Complete", True) for k in KEYS), since=999)
     crashes = iter(data.draw(st.lists(st.booleans(), max_size=25)))
     choices = iter(data.draw(st.lists(st.integers(0, 1), max_size=80)))
     world.bus.refusals = data.draw(st.integers(0, 3))

@@ -6,11 +6,16 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.product_events.domain.product_event import FULL_LOAD, NOTHING_TO_READ, Window
-from codat_hub.product_events.domain.read_event import Key
-from codat_hub.product_events.domain.read_state import MAX_KEYS, Outcome, ReadState, project
+from codat_hub.product_events.domain.read_event import ReadKey
+from codat_hub.product_events.domain.read_state import (
+    MAX_KEYS,
+    ProjectionOutcome,
+    ReadState,
+    project,
+)
 from tests.support.histories import Ledger, a_read, a_removal, at, entry
 
-INVOICES = Key("invoices", "a")
+INVOICES = ReadKey("invoices", "a")
 
 
 def since(hours):
@@ -125,13 +130,13 @@ class TestLateEvents:
         ledger = Ledger().take(a_read(3, entry(status=status)))
         before = ledger.state
         ledger.take(a_read(2, entry(status="MapError")))
-        assert ledger.outcomes[-1] is Outcome.SUPERSEDED
+        assert ledger.outcomes[-1] is ProjectionOutcome.SUPERSEDED
         assert ledger.state == before
 
     def test_a_late_complete_is_superseded_by_a_newer_one(self):
         ledger = Ledger().take(a_read(3))
         before = ledger.state
-        assert ledger.take(a_read(2)).outcomes[-1] is Outcome.SUPERSEDED
+        assert ledger.take(a_read(2)).outcomes[-1] is ProjectionOutcome.SUPERSEDED
         assert ledger.state == before
 
 
@@ -140,7 +145,7 @@ class TestRepeats:
         ledger = Ledger().take(a_read(1))
         before = ledger.state
         ledger.take(a_read(1, webhook_id="msg-portal-recovery"))
-        assert (ledger.state, ledger.outcomes[-1]) == (before, Outcome.REPEATED)
+        assert (ledger.state, ledger.outcomes[-1]) == (before, ProjectionOutcome.REPEATED)
         assert len(ledger.published) == 1
 
     def test_an_old_event_that_is_forgotten_changes_nothing_either(self):
@@ -158,7 +163,7 @@ class TestSubEvents:
         moment = at(1) + timedelta(seconds=seconds)
         sub = a_read(1, subs=frozenset({"successful"}), event_id="sub", at=moment)
         ledger = Ledger().take(a_read(1), sub)
-        assert ledger.outcomes == [Outcome.PUBLISHED, Outcome.FOLDED]
+        assert ledger.outcomes == [ProjectionOutcome.PUBLISHED, ProjectionOutcome.FOLDED]
         assert ledger.state.keys[INVOICES].watermark.at == min(at(1), moment)
         assert ledger.state == Ledger().take(sub, a_read(1)).state
 
@@ -169,7 +174,7 @@ class TestSubEvents:
         before = ledger.state
         ledger.take(replace(sub, webhook_id="again"), a_read(1, webhook_id="again too"))
         assert ledger.state == before
-        assert ledger.outcomes[2:] == [Outcome.REPEATED] * 2
+        assert ledger.outcomes[2:] == [ProjectionOutcome.REPEATED] * 2
 
     @pytest.mark.parametrize(
         "other",
@@ -184,7 +189,7 @@ class TestSubEvents:
     def test_what_is_not_the_same_read_counts(self, other):
         sub = {"subs": frozenset({"successful"}), "event_id": "sub", "at": at(1.1)}
         ledger = Ledger().take(a_read(1), a_read(1, **sub | other))
-        assert ledger.outcomes == [Outcome.PUBLISHED] * 2
+        assert ledger.outcomes == [ProjectionOutcome.PUBLISHED] * 2
 
     def test_events_of_one_read_at_one_instant_have_one_event_key(self):
         sub = a_read(1, subs=frozenset({"successful"}), event_id="sub")
@@ -219,6 +224,6 @@ def test_an_event_without_entries_is_only_a_sign_of_life():
 def test_a_state_forgets_the_keys_longest_silent_and_keeps_no_read_without_a_key():
     ledger = Ledger().take(*(a_read(n, entry(connection_id=str(n))) for n in range(MAX_KEYS + 5)))
     assert len(ledger.state.keys) == len(ledger.state.reads) == MAX_KEYS
-    assert Key("invoices", "4") not in ledger.state.keys
+    assert ReadKey("invoices", "4") not in ledger.state.keys
     ledger.take(a_read(MAX_KEYS + 9, entry(connection_id="4"), since=MAX_KEYS))
     assert ledger.published[-1].windows[0][1] == FULL_LOAD

@@ -6,9 +6,9 @@ from codat_hub.product_events.domain.replay import (
     MAX_WEBHOOK_IDS,
     MalformedSelection,
     Parked,
-    Received,
+    ReceivedBetween,
     Replay,
-    Status,
+    ReplayStatus,
     WebhookIds,
     parse_selection,
 )
@@ -27,9 +27,9 @@ def test_everything_that_is_parked():
 
 def test_what_was_received_within_a_time_and_of_whom():
     selection = {"received_from": FROM, "received_to": TO}
-    assert parse_selection(selection) == Received(at(1), at(2))
+    assert parse_selection(selection) == ReceivedBetween(at(1), at(2))
     narrowed = parse_selection({**selection, "company_id": "c", "product": "p"})
-    assert narrowed == Received(at(1), at(2), "c", "p")
+    assert narrowed == ReceivedBetween(at(1), at(2), "c", "p")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_anything_else_is_refused_with_a_reason(selection):
 def test_pages_add_up_and_the_last_one_completes_it():
     replay = Replay("r", Parked(), "ann", at(0), at(0))
     first = replay.after(["published", "parked", "published"], "cursor", at(1))
-    assert (first.status, first.cursor, first.over) == (Status.RUNNING, "cursor", False)
+    assert (first.status, first.cursor, first.over) == (ReplayStatus.RUNNING, "cursor", False)
     last = first.after(["published"], None, at(2))
     assert last.counts == {"published": 3, "parked": 1}
-    assert (last.status, last.updated_at, last.over) == (Status.COMPLETE, at(2), True)
+    assert (last.status, last.updated_at, last.over) == (ReplayStatus.COMPLETE, at(2), True)

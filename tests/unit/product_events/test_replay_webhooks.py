@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from codat_hub.errors import Unavailable
-from codat_hub.product_events.domain.replay import MalformedSelection, Status
+from codat_hub.product_events.domain.replay import MalformedSelection, ReplayStatus
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from codat_hub.product_events.usecases import replay_webhooks
 from codat_hub.product_events.usecases.replay_webhooks import ReplayWebhooks, StartReplay
@@ -86,7 +86,7 @@ def test_a_malformed_selection_starts_nothing(desk):
 
 def test_webhooks_by_id_those_that_are_gone_are_counted(desk):
     replay = desk.replay({"webhook_ids": ["msg-2", "msg-never", "msg-1"]})
-    assert replay.status == Status.COMPLETE
+    assert replay.status == ReplayStatus.COMPLETE
     assert replay.counts == {"published": 1, "missing": 1, "superseded": 1}
 
 
@@ -147,7 +147,7 @@ def test_interrupted_anywhere_it_goes_on_where_it_was(desk, monkeypatch, selecti
     assert sum(desk.seen(replay_id).counts.values()) == page
     assert desk.work(replay_id)
     replay = desk.seen(replay_id)
-    assert replay.status == Status.COMPLETE
+    assert replay.status == ReplayStatus.COMPLETE
     unparked = nth - 1 - page if "parked" in selection else 0  # these are found no more
     assert sum(replay.counts.values()) == len(READS) - unparked
     assert len(desk.projected) == len(READS) + nth - page - unparked  # no other page is done anew
@@ -160,7 +160,7 @@ def test_without_time_it_stops_between_pages_and_says_that_it_is_not_over(desk):
     replay_id = desk.start(EVERYTHING)
     time = iter([True, False])
     assert not desk.work(replay_id, lambda: next(time))
-    assert desk.seen(replay_id).status == Status.RUNNING
+    assert desk.seen(replay_id).status == ReplayStatus.RUNNING
     assert len(desk.projected) == 2
     assert desk.work(replay_id)
     assert len(desk.projected) == len(READS)
@@ -169,7 +169,7 @@ def test_without_time_it_stops_between_pages_and_says_that_it_is_not_over(desk):
 def test_a_fault_of_ours_ends_it_and_is_named(desk):
     desk.fail_at = {1: ValueError("payload")}
     replay = desk.replay(EVERYTHING)
-    assert (replay.status, replay.error) == (Status.FAILED, "ValueError")
+    assert (replay.status, replay.error) == (ReplayStatus.FAILED, "ValueError")
 
 
 def test_one_that_is_over_or_unknown_is_done_with(desk):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.product_events.domain.read_event import Entry
+from codat_hub.product_events.domain.read_event import ReadEntry
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from tests.support.builders import COMPANY, an_event
 from tests.support.histories import KEYS, a_read, a_removal, as_webhook, at, entry, windows_of
@@ -102,11 +102,11 @@ def plain_histories(draw):
             history.append(as_webhook(a_removal(hour - 0.3, connection="a")))
         keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, unique=True))
         statuses = st.sampled_from(["Complete", "Complete", "FetchError"])
-        history.append(a_plain_read(hour, *(Entry(key, draw(statuses), True) for key in keys)))
+        history.append(a_plain_read(hour, *(ReadEntry(key, draw(statuses), True) for key in keys)))
     return history
 
 
-LAST = a_plain_read(500, *(Entry(key, "Complete", True) for key in KEYS))
+LAST = a_plain_read(500, *(ReadEntry(key, "Complete", True) for key in KEYS))
 
 
 @settings(max_examples=150, deadline=None)

@@ -12,9 +12,9 @@ from codat_hub.codat.domain.codat_time import CodatTime
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import CompanyChange, Connection
 from codat_hub.errors import NeverProjected
-from codat_hub.product_events.domain.read_event import Entry, Key, ReadEvent
+from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook, interpret
-from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 
 EVENT_ID = "f7580941-2b3c-4a4d-98f5-60718293a4b5"
@@ -40,7 +40,7 @@ def test_a_custom_products_read():
         subs=frozenset({"initial", "successful"}),
         at=GENERATED,
         modified_from=CodatTime("2026-07-01T23:00:00Z").moment,
-        entries=(Entry(Key("invoices", CONNECTION), "Complete", records_modified=True),),
+        entries=(ReadEntry(ReadKey("invoices", CONNECTION), "Complete", records_modified=True),),
     )
 
 
@@ -123,8 +123,10 @@ def test_connection_events(what, said, status, removed):
 def test_rate_limit_events():
     midnight = CodatTime("2026-07-03T00:00:00Z").moment
     payload = {"dailyQuota": 1000, "quotaRemaining": 0, "expiryDate": "2026-07-02T23:59:99Z"}
-    assert meaning(an_event("client.rateLimit.reached", payload)) == RateLimit(STAMP, midnight)
-    assert meaning(an_event("client.rateLimit.reset", payload)) == RateLimit(STAMP, None)
+    assert meaning(an_event("client.rateLimit.reached", payload)) == RateLimitNotice(
+        STAMP, midnight
+    )
+    assert meaning(an_event("client.rateLimit.reset", payload)) == RateLimitNotice(STAMP, None)
 
 
 @pytest.mark.parametrize("kind", ["bills.write.successful", "expenses.sync.successful"])

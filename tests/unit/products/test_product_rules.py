@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codat_hub.codat.domain.data_types import DATA_TYPES
-from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.products.domain.product_rules import (
     IDENTIFIER,
     identifier_problems,
     product_problems,
     registry_problems,
 )
-from codat_hub.webhooks.domain.webhook_event import Placed, place
+from codat_hub.webhooks.domain.webhook_event import WebhookFacts, recognise
 from tests.support.builders import a_read_completed
 from tools.sandbox.world import catalog
 
@@ -42,32 +42,35 @@ def test_an_identifier_survives_in_event_types(identifier):
     assert re.fullmatch(IDENTIFIER, identifier)
     if identifier_problems(identifier, "product"):
         return
-    facts = place(a_read_completed(product=identifier))
-    assert isinstance(facts, Placed)
+    facts = recognise(a_read_completed(product=identifier))
+    assert isinstance(facts, WebhookFacts)
     assert facts.event_type == f"{identifier}.read.completed"
 
 
 def test_a_good_product_has_no_problems():
     schedule = Schedule("cron(0 23 * * ? *)", "Europe/London")
-    assert product_problems(Product("a", Kind.CUSTOM, "A", ("invoices",), schedule, "t", "1")) == []
-    assert product_problems(Product("lending", Kind.STANDARD)) == []
+    assert (
+        product_problems(Product("a", ProductKind.CUSTOM, "A", ("invoices",), schedule, "t", "1"))
+        == []
+    )
+    assert product_problems(Product("lending", ProductKind.STANDARD)) == []
 
 
 def test_a_custom_product_reads_something():
-    (problem,) = product_problems(Product("a", Kind.CUSTOM))
+    (problem,) = product_problems(Product("a", ProductKind.CUSTOM))
     assert problem.field == "data_types"
 
 
 @pytest.mark.parametrize("field", ["name", "team", "consent_text_version"])
 @pytest.mark.parametrize("text", ["", " ", "a\nb", "\ud800", "x" * 201])
 def test_texts_can_be_shown(field, text):
-    product = Product("a", Kind.CUSTOM, data_types=("invoices",), **{field: text})
+    product = Product("a", ProductKind.CUSTOM, data_types=("invoices",), **{field: text})
     (problem,) = product_problems(product)
     assert problem.field == field
 
 
 def test_a_registry_has_each_product_once_and_not_too_many():
-    many = [Product(f"p{number}", Kind.STANDARD) for number in range(201)]
+    many = [Product(f"p{number}", ProductKind.STANDARD) for number in range(201)]
     (problem,) = registry_problems(many)
     assert problem.allowed == "at most 200"
     (problem,) = registry_problems([many[0], many[0]])

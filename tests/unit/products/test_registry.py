@@ -3,13 +3,13 @@
 import pytest
 
 from codat_hub.errors import Absent, Conflict, Invalid, Unavailable
-from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.products.usecases.registry import Registry, difference
 from tests.support.fakes import FakeProductRegistry, FakeSchedules
 
 DAILY, HOURLY = Schedule("rate(1 day)"), Schedule("rate(1 hour)")
-A = Product("a", Kind.CUSTOM, data_types=("invoices",), schedule=DAILY)
-B = Product("b", Kind.CUSTOM, data_types=("bills",))
+A = Product("a", ProductKind.CUSTOM, data_types=("invoices",), schedule=DAILY)
+B = Product("b", ProductKind.CUSTOM, data_types=("bills",))
 
 
 class Holders:
@@ -48,7 +48,7 @@ def test_a_dry_run_changes_nothing():
 
 def test_one_problem_anywhere_and_nothing_is_changed():
     registry, store, schedules = a_registry(B)
-    bad = Product("x y", Kind.STANDARD, schedule=Schedule("never"))
+    bad = Product("x y", ProductKind.STANDARD, schedule=Schedule("never"))
     with pytest.raises(Invalid) as refused:
         registry.apply([A, bad], "arn:ann")
     assert [one.field for one in refused.value.problems] == [
@@ -76,7 +76,7 @@ def test_schedules_that_failed_are_finished_by_repeating():
     registry, store, schedules = a_registry()
     schedules.refusals = 1
     with pytest.raises(Unavailable):
-        registry.apply([A, Product("c", Kind.CUSTOM, None, ("bills",), HOURLY)], "arn:ann")
+        registry.apply([A, Product("c", ProductKind.CUSTOM, None, ("bills",), HOURLY)], "arn:ann")
     assert set(registry.products()) == {"a", "c"}
     again = registry.apply(list(registry.products().values()), "arn:ann")
     assert set(changes(again).values()) == {"unchanged"}
@@ -87,7 +87,7 @@ def test_schedules_that_failed_are_finished_by_repeating():
 def test_a_disabled_schedule_is_kept_and_a_removed_one_goes():
     registry, _, schedules = a_registry(A)
     paused = Schedule("rate(1 day)", enabled=False)
-    registry.put(Product("a", Kind.CUSTOM, None, ("invoices",), paused), "arn:ann")
+    registry.put(Product("a", ProductKind.CUSTOM, None, ("invoices",), paused), "arn:ann")
     assert schedules.kept == {"a": paused}
     registry.remove("a", "arn:ann")
     assert schedules.kept == {}
@@ -106,7 +106,7 @@ def test_a_change_by_somebody_else_meanwhile_is_not_lost():
         return known
 
     store.read = read_then_overtaken
-    registry.put(Product("c", Kind.CUSTOM, None, ("bills",)), "arn:ann")
+    registry.put(Product("c", ProductKind.CUSTOM, None, ("bills",)), "arn:ann")
     assert set(registry.products()) == {"a", "b", "c"}
 
 
@@ -120,7 +120,7 @@ def test_schedules_match_the_registry_that_is_there_at_the_end():
         if first:
             first = False
             known, version = store.read()
-            hourly = Product("a", Kind.CUSTOM, None, ("invoices",), HOURLY)
+            hourly = Product("a", ProductKind.CUSTOM, None, ("invoices",), HOURLY)
             store.replace([*known.values(), hourly][1:], version, "arn:bob")
         return changed
 
@@ -137,7 +137,7 @@ def test_unknown_products_are_absent():
 
 
 def test_the_difference_names_changed_fields_and_warns_of_more_data_types():
-    more = Product("a", Kind.CUSTOM, "A", ("invoices", "bills"), DAILY)
+    more = Product("a", ProductKind.CUSTOM, "A", ("invoices", "bills"), DAILY)
     told = difference({"a": A, "b": B}, {"a": more, "b": B})
     assert [(one.product, one.change, one.fields) for one in told.changes] == [
         ("a", "changed", ("name", "data_types")),

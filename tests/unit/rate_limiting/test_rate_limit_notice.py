@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit, latest, reached, reset
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice, latest, reached, reset
 from tests.support.histories import at
 
 MIDNIGHT = at(24)
@@ -25,7 +25,7 @@ def stamp(hours):
     ],
 )
 def test_an_expiry_that_cannot_be_is_the_next_midnight(expiry, until):
-    assert reached(stamp(10), expiry) == RateLimit(stamp(10), until)
+    assert reached(stamp(10), expiry) == RateLimitNotice(stamp(10), until)
 
 
 def test_a_reached_whose_expiry_has_passed_is_ignored():

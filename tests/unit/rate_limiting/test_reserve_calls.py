@@ -7,7 +7,7 @@ import pytest
 
 from codat_hub.codat.errors import RateLimited
 from codat_hub.rate_limiting.domain.pace import Pace
-from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RECONCILE, Gate
+from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RECONCILE, RateLimiter
 from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls, ReserveForReconcile
 from codat_hub.reconcile.adapters.codat_observer import Observer
 from tools.simulation.refresh_histories import silence
@@ -34,7 +34,7 @@ class Reconcile:
         self.world, self.left = world, steps
         self.calls, self.refused = [], []
         self.done_of_step = 0
-        self.reserve = ReserveForReconcile(world.gates, world.now)
+        self.reserve = ReserveForReconcile(world.limiters, world.now)
         self.observer = Observer(
             self,
             a_second=self.pace,
@@ -78,7 +78,7 @@ class Migration:
             return
         self.left -= 1
         now = self.world.now()
-        ReserveCalls(self.world.gates)(60 * self.a_second, now + 2 * MINUTE)
+        ReserveCalls(self.world.limiters)(60 * self.a_second, now + 2 * MINUTE)
         self.calls += [now + place * SECOND / self.a_second for place in range(60 * self.a_second)]
         self.world.at(now + MINUTE, self.chunk)
 
@@ -122,9 +122,9 @@ def test_a_reconcile_amid_a_burst_of_refreshes_does_not_raise_the_pace(busy, beg
 
 def test_refreshes_have_their_pace_back_soon_after_it(world):
     Reconcile(world, steps=1).call()
-    gate, _ = world.gates.get()
-    assert gate.per_second(world.clock) == 9
-    assert gate.per_second(world.clock + 8 * MINUTE) == 14
+    limiter, _ = world.limiters.get()
+    assert limiter.per_second(world.clock) == 9
+    assert limiter.per_second(world.clock + 8 * MINUTE) == 14
 
 
 def test_beside_a_migration_at_its_usual_pace_all_three_stay_within_it(busy):
@@ -152,38 +152,38 @@ def test_beside_a_migration_at_its_fastest_it_slows_down_and_stays_below_codats(
 
 
 def test_what_was_called_before_refreshes_made_room_is_waited_for(world):
-    reserve = ReserveForReconcile(world.gates, world.now)
+    reserve = ReserveForReconcile(world.limiters, world.now)
     just_now = int(world.clock.timestamp())
-    world.gates.put(Gate(pace=Pace(((just_now - 20, 300), (just_now, 500)))), 0)
+    world.limiters.put(RateLimiter(pace=Pace(((just_now - 20, 300), (just_now, 500)))), 0)
     with pytest.raises(RateLimited) as wait:
         reserve()
     assert wait.value.retry_at == world.clock + 41 * SECOND
-    assert world.gates.get()[0].ceiling(world.clock) == 570
+    assert world.limiters.get()[0].ceiling(world.clock) == 570
     world.clock = wait.value.retry_at
     assert reserve() == 5
 
 
 def test_it_makes_room_for_a_migration_and_takes_it_back(world):
-    reserve = ReserveForReconcile(world.gates, world.now)
+    reserve = ReserveForReconcile(world.limiters, world.now)
     for a_second, own, left in ((8, 5, 90), (9, 1, 270), (14, 1, 60)):
-        ReserveCalls(world.gates)(60 * a_second, world.clock + MINUTE)
+        ReserveCalls(world.limiters)(60 * a_second, world.clock + MINUTE)
         assert reserve() == own
-        assert world.gates.get()[0].ceiling(world.clock) == left
+        assert world.limiters.get()[0].ceiling(world.clock) == left
     world.clock += MINUTE
     assert reserve() == 5
-    assert world.gates.get()[0].ceiling(world.clock) == 570
+    assert world.limiters.get()[0].ceiling(world.clock) == 570
 
 
 def test_each_keeps_its_own(world):
-    ReserveCalls(world.gates)(100, START + MINUTE)
-    assert ReserveForReconcile(world.gates, world.now)() == 5
-    ReserveCalls(world.gates)(200, START + 2 * MINUTE)
-    kept = world.gates.get()[0].reservations
+    ReserveCalls(world.limiters)(100, START + MINUTE)
+    assert ReserveForReconcile(world.limiters, world.now)() == 5
+    ReserveCalls(world.limiters)(200, START + 2 * MINUTE)
+    kept = world.limiters.get()[0].reservations
     assert {who: one.calls for who, one in kept.items()} == {MIGRATION: 200, RECONCILE: 300}
 
 
 def test_most_calls_read_the_gate_and_write_nothing(world):
-    reserve = ReserveForReconcile(world.gates, world.now)
+    reserve = ReserveForReconcile(world.limiters, world.now)
     reads, writes = world.table.reads, world.table.writes
     for _ in range(600):  # ten minutes
         assert reserve() == 5

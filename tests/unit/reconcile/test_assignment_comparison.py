@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent
-from codat_hub.products.domain.product import Kind as ProductKind
-from codat_hub.products.domain.product import Product
-from codat_hub.reconcile.domain.assignment_comparison import INTENT_LEFT_AFTER, Mend, judge
+from codat_hub.products.domain.product import Product, ProductKind
+from codat_hub.reconcile.domain.assignment_comparison import INTENT_LEFT_AFTER, Repair, judge
 from codat_hub.reconcile.domain.company_comparison import CLOCK_MARGIN
-from codat_hub.reconcile.domain.drift import Kind
+from codat_hub.reconcile.domain.drift import DriftKind
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PRODUCT = Product("p", ProductKind.CUSTOM, data_types=("invoices", "payments"))
@@ -27,7 +26,7 @@ assignments = st.builds(
     Assignment,
     st.just("c"),
     st.just("p"),
-    st.sampled_from(Status),
+    st.sampled_from(AssignmentStatus),
     ages.map(lambda age: NOON - age) | st.none(),
     consent=consents,
 )
@@ -39,14 +38,14 @@ def test_nothing_counts_as_assigned_without_a_covering_consent_and_codats_word(
 ):
     verdict = judge(ours, product, at_codat=at_codat, asked_at=NOON)
     mend = verdict and verdict.mend
-    if mend is Mend.ASSIGN:
+    if mend is Repair.ASSIGN:
         assert at_codat
         assert product is not None
         assert ours.consent is COVERING or (product is EMPTY and ours.consent is NARROW)
-    if mend is Mend.CLEAR:
+    if mend is Repair.CLEAR:
         assert not at_codat
-    if mend is Mend.REMOVE:
-        assert ours.status is Status.REMOVING, "only what a person began is removed"
+    if mend is Repair.REMOVE:
+        assert ours.status is AssignmentStatus.REMOVING, "only what a person began is removed"
 
 
 @given(assignments, st.booleans())
@@ -56,13 +55,13 @@ def test_a_product_at_codat_without_consent_is_always_told_unless_it_is_being_re
     settled = ours.changed_at is None or NOON - ours.changed_at >= INTENT_LEFT_AFTER
     if at_codat and settled and ours.consent is not COVERING:
         verdict = judge(ours, PRODUCT, at_codat=True, asked_at=NOON)
-        if ours.status is Status.REMOVING:
-            assert verdict.mend is Mend.REMOVE
+        if ours.status is AssignmentStatus.REMOVING:
+            assert verdict.mend is Repair.REMOVE
         else:
-            assert (verdict.drift.kind, verdict.mend) == (Kind.PRODUCT_WITHOUT_CONSENT, None)
+            assert (verdict.drift.kind, verdict.mend) == (DriftKind.PRODUCT_WITHOUT_CONSENT, None)
 
 
-@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("status", AssignmentStatus)
 def test_what_the_hub_changed_since_codat_was_asked_is_left_alone(status):
     for at_codat in (True, False):
         ours = Assignment("c", "p", status, NOON - CLOCK_MARGIN / 2, consent=NARROW)
@@ -71,7 +70,7 @@ def test_what_the_hub_changed_since_codat_was_asked_is_left_alone(status):
 
 def test_agreement_is_no_drift():
     old = NOON - timedelta(days=1)
-    assigned = Assignment("c", "p", Status.ASSIGNED, old, consent=COVERING)
+    assigned = Assignment("c", "p", AssignmentStatus.ASSIGNED, old, consent=COVERING)
     assert judge(assigned, PRODUCT, at_codat=True, asked_at=NOON) is None
-    absent = Assignment("c", "p", Status.ABSENT, old, consent=REVOKED)
+    absent = Assignment("c", "p", AssignmentStatus.ABSENT, old, consent=REVOKED)
     assert judge(absent, PRODUCT, at_codat=False, asked_at=NOON) is None

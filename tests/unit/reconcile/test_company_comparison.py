@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import DELETED, Company, CompanyChange, Connection, apply
 from codat_hub.reconcile.domain.company_comparison import CLOCK_MARGIN, compare
-from codat_hub.reconcile.domain.drift import Kind
+from codat_hub.reconcile.domain.drift import DriftKind
 from codat_hub.reconcile.domain.observed import ObservedCompany, ObservedConnection
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -91,12 +91,14 @@ def test_old_knowledge_becomes_what_codat_says(seen):
 def test_an_unknown_company_is_one_drift_not_one_for_each_field():
     seen = ObservedCompany("c", "Ann", ("a",), {"c1": ObservedConnection("Linked", "gbol")})
     (drift,) = compare(None, seen, NOON).drift
-    assert drift.kind is Kind.COMPANY_UNKNOWN
+    assert drift.kind is DriftKind.COMPANY_UNKNOWN
 
 
 def test_a_company_deleted_here_and_listed_there_is_told_unless_that_is_news():
     seen = ObservedCompany("c", "Ann")
     deleted = apply(known(), CompanyChange("c", LONG_AGO, name="Ann", deleted=True))
-    assert [one.kind for one in compare(deleted, seen, NOON).drift] == [Kind.COMPANY_NOT_DELETED]
+    assert [one.kind for one in compare(deleted, seen, NOON).drift] == [
+        DriftKind.COMPANY_NOT_DELETED
+    ]
     just_now = apply(known(), CompanyChange("c", Stamp(NOON, "e"), name="Ann", deleted=True))
     assert compare(just_now, seen, NOON).drift == ()

@@ -2,10 +2,9 @@
 
 import pytest
 
-from codat_hub.products.domain.product import Kind as ProductKind
-from codat_hub.products.domain.product import Product
+from codat_hub.products.domain.product import Product, ProductKind
 from codat_hub.reconcile.domain.consumers import NEEDED, HubAddress, check, summary
-from codat_hub.reconcile.domain.drift import Kind
+from codat_hub.reconcile.domain.drift import DriftKind
 from codat_hub.reconcile.domain.observed import ObservedConsumer
 
 HUB = HubAddress("abc123", "hooks.example.com")
@@ -59,20 +58,20 @@ def test_both_outcomes_subscribed_instead_of_the_base_is_enough():
                                 f"{base}.unsuccessful"))  # fmt: skip
     assert found(PLATFORM, outcomes) == set()
     half = ObservedConsumer("2", f"{URL}/finance", False, (f"{base}.successful",))
-    assert found(PLATFORM, half) == {(Kind.CONSUMER_MISSING, "invoice-finance")}
+    assert found(PLATFORM, half) == {(DriftKind.CONSUMER_MISSING, "invoice-finance")}
 
 
 def test_base_and_sub_events_count_as_doubled_over_consumers_too():
     other = ObservedConsumer("3", f"{URL}/platform", False, ("read.completed.initial",))
-    assert found(*GOOD, other) == {(Kind.CONSUMER_DOUBLED, "read.completed")}
+    assert found(*GOOD, other) == {(DriftKind.CONSUMER_DOUBLED, "read.completed")}
     off = ObservedConsumer("3", f"{URL}/platform", True, ("read.completed.initial",))
-    assert found(*GOOD, off) == {(Kind.CONSUMER_DISABLED, off.url)}
+    assert found(*GOOD, off) == {(DriftKind.CONSUMER_DISABLED, off.url)}
 
 
 def test_secrets_and_consumers_go_in_pairs():
     assert found(*GOOD, secrets=("platform", "old")) == {
-        (Kind.SECRET_MISSING, FINANCE.url),
-        (Kind.SECRET_UNUSED, "old"),
+        (DriftKind.SECRET_MISSING, FINANCE.url),
+        (DriftKind.SECRET_UNUSED, "old"),
     }
 
 
@@ -80,15 +79,15 @@ def test_another_hubs_consumer_is_told_and_subscribes_for_nobody_here():
     elsewhere = ObservedConsumer("9", "https://z.example/webhooks/codat/finance", False,
                                  ("invoice-finance.read.completed",))  # fmt: skip
     assert found(PLATFORM, elsewhere, secrets=("platform",)) == {
-        (Kind.CONSUMER_ELSEWHERE, elsewhere.url),
-        (Kind.CONSUMER_MISSING, "invoice-finance"),
+        (DriftKind.CONSUMER_ELSEWHERE, elsewhere.url),
+        (DriftKind.CONSUMER_MISSING, "invoice-finance"),
     }
 
 
 def test_without_any_consumer_everything_is_missing():
     kinds = [one.kind for one in check((), HUB, (CUSTOM, STANDARD), ())]
-    assert kinds.count(Kind.CONSUMER_MISSING) == 2
-    assert kinds.count(Kind.EVENT_UNSUBSCRIBED) == len(NEEDED)
+    assert kinds.count(DriftKind.CONSUMER_MISSING) == 2
+    assert kinds.count(DriftKind.EVENT_UNSUBSCRIBED) == len(NEEDED)
 
 
 def test_the_summary_names_consumers_and_nothing_else():

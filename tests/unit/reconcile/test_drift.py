@@ -2,11 +2,11 @@
 
 import pytest
 
-from codat_hub.reconcile.domain.drift import EXPLAINED, Drift, Kind, Severity
+from codat_hub.reconcile.domain.drift import EXPLAINED, Drift, DriftKind, Severity
 from codat_hub.reconcile.usecases.reconcile import _MENDABLE
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", DriftKind)
 def test_every_kind_is_explained(kind):
     explanation = EXPLAINED[kind]
     assert explanation.means.endswith(".")
@@ -14,10 +14,10 @@ def test_every_kind_is_explained(kind):
 
 
 def test_what_is_mended_is_unsafe_no_more():
-    kind = Kind.WEBHOOK_MISSING
+    kind = DriftKind.WEBHOOK_MISSING
     assert Drift(kind, "").unsafe
     assert not Drift(kind, "", mended=True).unsafe
-    assert not Drift(Kind.CONSUMER_ELSEWHERE, "").unsafe
+    assert not Drift(DriftKind.CONSUMER_ELSEWHERE, "").unsafe
 
 
 def test_nothing_unsafe_is_ever_mended():

@@ -8,9 +8,9 @@ import pytest
 from codat_hub import errors
 from codat_hub.codat import errors as codat_errors
 from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
-from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, Gate, Reservation
+from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RateLimiter, Reservation
 from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
-from codat_hub.refresh.domain.ticket import LOST_AFTER, Status
+from codat_hub.refresh.domain.ticket import LOST_AFTER, TicketStatus
 from tools.simulation.refresh_histories import a_backlog
 from tools.simulation.refresh_world import (
     DAILY,
@@ -48,8 +48,8 @@ def test_what_is_due_is_sent_once_under_a_new_generation(world):
     waiting(world, 1, "b", due_at=START + HOUR)
     assert world.dispatcher().sent == 3
     assert world.dispatcher().sent == 0
-    assert world.ticket("a00000").status is Status.SENT
-    assert world.ticket("b00000", "b").status is Status.QUEUED
+    assert world.ticket("a00000").status is TicketStatus.SENT
+    assert world.ticket("b00000", "b").status is TicketStatus.QUEUED
 
 
 def test_at_most_fourteen_a_second_over_the_minute(world):
@@ -95,7 +95,7 @@ def test_the_gate_holds_the_pace_even_when_everything_comes_at_once():
 
 
 def test_what_a_migration_reserves_is_taken_off_the_refreshes_while_it_lasts(world):
-    ReserveCalls(world.gates)(300, START + MINUTE)
+    ReserveCalls(world.limiters)(300, START + MINUTE)
     waiting(world, 1000)
     assert world.dispatcher().sent == 540
     delays = sorted(when - START for when, _, _ in world.events)
@@ -111,7 +111,7 @@ def test_the_gate_holds_a_reservation_against_a_backlog_and_the_rest_is_not_lost
     world.register(a_product("a"))
     waiting(world, 800)
     world.dispatcher()
-    ReserveCalls(world.gates)(300, START + 3 * MINUTE)  # after they were sent
+    ReserveCalls(world.limiters)(300, START + 3 * MINUTE)  # after they were sent
     backlog, world.events = sorted(world.events), []
     world.clock += MINUTE
     for _, _, deliver in backlog:
@@ -120,11 +120,11 @@ def test_the_gate_holds_a_reservation_against_a_backlog_and_the_rest_is_not_lost
     world.dispatching().run_until(START + 10 * MINUTE)
     assert len(world.codat.accepted) == 800
     kept = {MIGRATION: Reservation(300, START + 3 * MINUTE)}
-    assert world.gates.get()[0].reservations == kept
+    assert world.limiters.get()[0].reservations == kept
 
 
 def test_nobody_can_reserve_all_of_the_pace(world):
-    ReserveCalls(world.gates)(5000, START + HOUR)
+    ReserveCalls(world.limiters)(5000, START + HOUR)
     waiting(world, 100)
     assert world.dispatcher().sent == 60
 
@@ -156,7 +156,7 @@ def test_sent_and_lost_for_ten_minutes_is_due_again(world):
 
 
 def test_past_its_deadline_a_ticket_is_closed_and_counted(world):
-    waiting(world, 2, deadline=START + MINUTE, status=Status.BUSY)
+    waiting(world, 2, deadline=START + MINUTE, status=TicketStatus.BUSY)
     world.clock += 2 * MINUTE
     assert world.dispatcher().closed == {"still_syncing": 2}
     assert world.dispatcher().closed == {}
@@ -166,7 +166,7 @@ def test_while_the_breaker_is_open_nothing_is_sent_but_a_probe_and_deadlines_sti
     waiting(world, 5)
     waiting(world, 1, "b", deadline=START + MINUTE)
     breaker = Breaker(Cause.UNAUTHORIZED, START, START + 5 * MINUTE)
-    world.gates.put(Gate(breaker), 0)
+    world.limiters.put(RateLimiter(breaker), 0)
     world.clock += 2 * MINUTE
     done = world.dispatcher()
     assert (done.sent, done.barred, done.closed) == (0, True, {"failed": 1})
@@ -179,7 +179,7 @@ def test_tickets_of_a_product_that_nobody_registers_any_more_are_still_looked_af
     world.dispatcher()  # it learns of the product
     world.register(a_product("b"))
     world.dispatching().run_until(START + 5 * MINUTE)
-    assert world.ticket("a00000").status is Status.CANCELLED
+    assert world.ticket("a00000").status is TicketStatus.CANCELLED
     assert not world.codat.calls
 
 
@@ -242,7 +242,7 @@ def test_what_was_never_sent_for_the_quota_is_closed_as_rate_limited_and_alarms_
     world.dispatching().run_until(START + 2 * MINUTE)
     waiting(world, 1, "b", deadline=START + HOUR)
     world.run_until(START + 2 * HOUR)
-    assert world.ticket("b00000", "b").status is Status.RATE_LIMITED
+    assert world.ticket("b00000", "b").status is TicketStatus.RATE_LIMITED
     assert len(world.codat.calls) == 1
 
 
@@ -256,10 +256,10 @@ def test_retry_at_once_does_not_let_every_message_on_its_way_call_in_turn(world)
 def test_a_product_whose_tickets_are_all_cancelled_does_not_keep_the_probe_from_the_others(world):
     waiting(world, 50, "a")
     waiting(world, 1, "b")
-    world.gates.put(Gate(Breaker(Cause.UNAUTHORIZED, START, START + 2 * MINUTE)), 0)
+    world.limiters.put(RateLimiter(Breaker(Cause.UNAUTHORIZED, START, START + 2 * MINUTE)), 0)
     _, version = world.registry.read()
     disabled = a_product("a", replace(DAILY, enabled=False))
     assert world.registry.replace([disabled, a_product("b")], version)
     world.dispatching().run_until(START + 3 * MINUTE)
     assert len(world.codat.accepted) == 1
-    assert world.gates.get()[0].breaker.cause is None
+    assert world.limiters.get()[0].breaker.cause is None

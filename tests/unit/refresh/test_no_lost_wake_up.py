@@ -11,7 +11,7 @@ import pytest
 
 from codat_hub.codat import errors
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
-from codat_hub.refresh.domain.ticket import Status
+from codat_hub.refresh.domain.ticket import TicketStatus
 from codat_hub.refresh.usecases.wake_company import WakeCompany
 from tests.support.stepping import Stepped, orders
 from tools.simulation.refresh_world import MINUTE, World, a_product
@@ -75,7 +75,7 @@ def test_in_every_interleaving_the_busy_ticket_is_sent_again_at_once(product):
         worker.finish()
         projector.finish()
         ticket = world.ticket()
-        assert ticket.status is Status.SENT, order
+        assert ticket.status is TicketStatus.SENT, order
         assert [one.generation for one in sent] == [ticket.generation], order
         tried += 1
     assert tried == 792
@@ -108,7 +108,7 @@ def test_a_lease_that_ends_while_another_product_meets_it_wakes_that_at_once():
         worker.finish()
         projector.finish()
         ticket = world.ticket(product="b")
-        assert ticket.status is Status.SENT, order
+        assert ticket.status is TicketStatus.SENT, order
         assert sent[-1].generation == ticket.generation, order
 
 
@@ -122,7 +122,7 @@ def test_a_projector_that_dies_anywhere_is_repeated_and_wakes(died_after):
         projector.step()
     a_projector(world, sent, "b").finish()  # the stream brings the record again
     ticket = world.ticket()
-    assert ticket.status is Status.SENT
+    assert ticket.status is TicketStatus.SENT
     lost_between_mark_and_send = not sent
     if lost_between_mark_and_send:
         assert ticket.due_at <= world.now() + timedelta(minutes=10)

@@ -9,7 +9,7 @@ from codat_hub.codat import errors
 from codat_hub.products.domain.product import Schedule
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain.refresh_run import OWNED_FOR
-from codat_hub.refresh.domain.ticket import Status
+from codat_hub.refresh.domain.ticket import TicketStatus
 from tools.simulation.refresh_world import DAILY, MINUTE, START, Died, World, a_product
 
 SLOT = START
@@ -131,17 +131,17 @@ def test_killed_at_any_write_an_abandoned_run_is_taken_over_and_none_is_missing_
 
 def test_the_next_slot_closes_what_is_still_open_with_its_reason(world):
     world.assign("c1", "a")
-    world.opened(status=Status.BUSY, slot=SLOT)
+    world.opened(status=TicketStatus.BUSY, slot=SLOT)
     world.clock += 24 * HOUR
     planned = world.planner("a", world.clock, always)
     assert planned.closed == {"still_syncing": 1}
     assert world.ticket().slot == world.clock
-    assert world.ticket().status is Status.QUEUED
+    assert world.ticket().status is TicketStatus.QUEUED
 
 
 def test_what_a_person_asked_for_just_now_serves_the_slot_too(world):
     world.assign("c1", "a")
-    world.opened(slot=None, requested_by=PERSON, status=Status.SENT, generation=1)
+    world.opened(slot=None, requested_by=PERSON, status=TicketStatus.SENT, generation=1)
     world.planner("a", SLOT, always)
     ticket = world.ticket()
     assert (ticket.slot, ticket.generation, ticket.requested_by) == (SLOT, 1, PERSON)

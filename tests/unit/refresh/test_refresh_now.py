@@ -8,8 +8,8 @@ import pytest
 from codat_hub.codat.errors import OutcomeUnknown
 from codat_hub.companies.domain.consent import Consent
 from codat_hub.errors import Absent, Conflict, Invalid
-from codat_hub.products.domain.product import Kind, Product
-from codat_hub.refresh.domain.ticket import Status, Trouble
+from codat_hub.products.domain.product import Product, ProductKind
+from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from codat_hub.refresh.usecases.refresh_now import RefreshNow
 from tools.simulation.refresh_world import MINUTE, START, World, a_product
 
@@ -19,7 +19,9 @@ BY = "arn:aws:iam::1:user/p"
 @pytest.fixture
 def world():
     world = World()
-    world.register(a_product("a", data_types=("invoices",)), Product("lending", Kind.STANDARD))
+    world.register(
+        a_product("a", data_types=("invoices",)), Product("lending", ProductKind.STANDARD)
+    )
     world.assign("c1", "a")
     world.assign("unlinked", "a", linked=False)
     world.assign("no-consent", "a", consented=False)
@@ -48,9 +50,9 @@ def now(world, planned):
 
 def test_it_starts_at_once_with_no_dispatcher(world, now):
     ticket = now.company("c1", "a", None, BY)
-    assert (ticket.status, ticket.requested_by) == (Status.SENT, BY)
+    assert (ticket.status, ticket.requested_by) == (TicketStatus.SENT, BY)
     world.run_until(START)
-    assert now.show("c1", "a").status is Status.ACCEPTED
+    assert now.show("c1", "a").status is TicketStatus.ACCEPTED
 
 
 def test_asked_twice_it_is_one_refresh(world, now):
@@ -61,10 +63,10 @@ def test_asked_twice_it_is_one_refresh(world, now):
 
 
 def test_one_that_waits_is_hurried(world, now):
-    world.opened(status=Status.BUSY, due_at=START + 60 * MINUTE)
+    world.opened(status=TicketStatus.BUSY, due_at=START + 60 * MINUTE)
     now.company("c1", "a", None, BY)
     world.run_until(START)
-    assert now.show("c1", "a").status is Status.ACCEPTED
+    assert now.show("c1", "a").status is TicketStatus.ACCEPTED
 
 
 @pytest.mark.parametrize(
@@ -90,9 +92,9 @@ def test_what_cannot_be_is_refused_with_what_to_do(
 
 def test_cancelled_it_makes_no_call_and_a_repeat_changes_nothing(world, now):
     now.company("c1", "a", None, BY)
-    assert now.stop("c1", "a", BY).status is Status.CANCELLED
+    assert now.stop("c1", "a", BY).status is TicketStatus.CANCELLED
     writes = world.table.writes
-    assert now.stop("c1", "a", BY).status is Status.CANCELLED
+    assert now.stop("c1", "a", BY).status is TicketStatus.CANCELLED
     assert world.table.writes == writes
     world.run_until(START + MINUTE)
     assert world.codat.calls == []
@@ -103,7 +105,7 @@ def test_by_client_level_settings_only_until_the_company_has_products(world, now
         now.client_level("c1", None, BY)
     assert now.client_level("plain", ("invoices",), BY).product is None
     world.run_until(START)
-    assert now.show("plain", None).status is Status.ACCEPTED
+    assert now.show("plain", None).status is TicketStatus.ACCEPTED
 
 
 def test_a_whole_product_is_the_planners_to_open(now, planned):
@@ -126,11 +128,11 @@ def test_what_a_schedule_has_sent_is_hurried_and_becomes_the_persons(world, now)
         world.opened(f"other{number}")
     world.opened(due_at=START)
     world.dispatcher()
-    assert world.ticket().status is Status.SENT
+    assert world.ticket().status is TicketStatus.SENT
     ticket = now.company("c1", "a", None, BY)
     assert ticket.requested_by == BY  # so that no reserve and no disabled schedule stops it
     world.run_until(START)
-    assert now.show("c1", "a").status is Status.ACCEPTED
+    assert now.show("c1", "a").status is TicketStatus.ACCEPTED
     world.run_until(START + MINUTE)
     assert [one for one, _, _ in world.codat.accepted].count("c1") == 1
 
@@ -147,16 +149,16 @@ def test_asked_while_the_schedules_call_is_under_way_it_is_read_once(world, now)
     world.dispatching().run_until(START + 30 * MINUTE)
     assert len(world.codat.accepted) == 1
     assert len(set(world.codat.keys)) == 1
-    assert now.show("c1", "a").status is Status.COMPLETED
+    assert now.show("c1", "a").status is TicketStatus.COMPLETED
 
 
 @pytest.mark.parametrize("left", [timedelta(0), MINUTE], ids=["over", "near"])
 def test_a_persons_wish_does_not_end_with_the_deadline_of_what_was_open(world, now, left):
     world.codat.read("c1", None, 10 * MINUTE)
-    world.opened(status=Status.BUSY, trouble=Trouble("busy"), deadline=START + left)
+    world.opened(status=TicketStatus.BUSY, trouble=Failure("busy"), deadline=START + left)
     now.company("c1", "a", None, BY)
     world.dispatching().run_until(START + 12 * MINUTE)
-    assert now.show("c1", "a").status in {Status.ACCEPTED, Status.COMPLETED}
+    assert now.show("c1", "a").status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}
 
 
 def test_another_body_never_goes_with_the_key_of_a_call_whose_answer_was_lost(world, now):

@@ -1,4 +1,4 @@
-"""One message, one call at most: each row of the taxonomy, the lease, the gate, the key."""
+"""One message, one call at most: each row of the taxonomy, the lease, the limiter, the key."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,13 +7,13 @@ import pytest
 
 from codat_hub.codat import errors
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.domain.assignment import Status as AssignmentStatus
-from codat_hub.products.domain.product import Kind, Product
+from codat_hub.companies.domain.assignment import AssignmentStatus
+from codat_hub.products.domain.product import Product, ProductKind
 from codat_hub.rate_limiting.domain.breaker import Cause
 from codat_hub.rate_limiting.domain.rate_limit_notice import reset
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
-from codat_hub.refresh.domain.ticket import Status, Trouble
+from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from tools.simulation.refresh_world import DAILY, MINUTE, START, Died, World, a_product
 
 HOUR = timedelta(hours=1)
@@ -47,7 +47,7 @@ def test_an_accepted_refresh_is_done_and_holds_the_companys_lease(world):
     world.opened()
     result = work(world)
     assert (result.outcome, result.called) == ("accepted", True)
-    assert world.ticket().status is Status.ACCEPTED
+    assert world.ticket().status is TicketStatus.ACCEPTED
     assert world.ticket().attempts == 1
     lease, _ = world.leases.get("c1", "a")
     assert lease.holder == "a"
@@ -57,27 +57,27 @@ def test_its_read_event_completes_it_and_ends_the_lease(world):
     world.opened()
     work(world)
     world.run_until(START + HOUR)
-    assert world.ticket().status is Status.COMPLETED
+    assert world.ticket().status is TicketStatus.COMPLETED
     assert world.leases.get("c1", "a")[0].holder is None
 
 
 ROWS = [
-    (errors.Busy("in progress", status=400), "busy", Status.BUSY),
-    (errors.TryLater("oops", status=503), "unavailable", Status.QUEUED),
-    (errors.TryLater("slow", status=408), "unavailable", Status.QUEUED),
-    (errors.OutcomeUnknown("no answer"), "outcome_unknown", Status.QUEUED),
-    (errors.OutcomeUnknown("in flight", status=409), "outcome_unknown", Status.QUEUED),
-    (errors.NotUnderstood("HTML", status=200), "not_understood", Status.QUEUED),
-    (errors.Permanent("doesn't support", status=400), "rejected", Status.FAILED),
-    (errors.KeyReused("other body", status=422), "key_reused", Status.FAILED),
-    (errors.Forbidden("plan", status=402), "forbidden", Status.FAILED),
-    (errors.Forbidden("no", status=403), "forbidden", Status.FAILED),
-    (errors.NotFound("gone", status=404), "not_found", Status.FAILED),
-    (errors.Unauthorized("key", status=401), "unauthorized", Status.QUEUED),
+    (errors.Busy("in progress", status=400), "busy", TicketStatus.BUSY),
+    (errors.TryLater("oops", status=503), "unavailable", TicketStatus.QUEUED),
+    (errors.TryLater("slow", status=408), "unavailable", TicketStatus.QUEUED),
+    (errors.OutcomeUnknown("no answer"), "outcome_unknown", TicketStatus.QUEUED),
+    (errors.OutcomeUnknown("in flight", status=409), "outcome_unknown", TicketStatus.QUEUED),
+    (errors.NotUnderstood("HTML", status=200), "not_understood", TicketStatus.QUEUED),
+    (errors.Permanent("doesn't support", status=400), "rejected", TicketStatus.FAILED),
+    (errors.KeyReused("other body", status=422), "key_reused", TicketStatus.FAILED),
+    (errors.Forbidden("plan", status=402), "forbidden", TicketStatus.FAILED),
+    (errors.Forbidden("no", status=403), "forbidden", TicketStatus.FAILED),
+    (errors.NotFound("gone", status=404), "not_found", TicketStatus.FAILED),
+    (errors.Unauthorized("key", status=401), "unauthorized", TicketStatus.QUEUED),
     (
         errors.RateLimited("quota", status=429, retry_at=START + 3 * HOUR),
         "rate_limited",
-        Status.QUEUED,
+        TicketStatus.QUEUED,
     ),
 ]
 
@@ -108,7 +108,7 @@ def test_the_next_call_takes_the_key_that_codat_will_not_replay(world, failure, 
     world.opened()
     failing(world, failure)
     work(world)
-    if status is Status.FAILED:
+    if status is TicketStatus.FAILED:
         return
     world.codat.fault = lambda *_: None
     world.dispatching().run_until(START + 5 * HOUR)
@@ -127,7 +127,7 @@ def test_the_cached_answer_trap_after_a_503_no_refresh_starves(world):
 
     world.codat.fault = fault
     world.dispatching().run_until(START + 10 * MINUTE)
-    assert world.ticket().status in {Status.ACCEPTED, Status.COMPLETED}
+    assert world.ticket().status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}
     assert len(world.codat.calls) == 2
 
 
@@ -137,7 +137,7 @@ def test_a_timeout_after_codat_accepted_is_no_second_refresh(world):
     world.codat.fault = lambda *_: next(lost, None)
     world.dispatching().run_until(START + 2 * HOUR)
     assert len(world.codat.accepted) == 1
-    assert world.ticket().status in {Status.ACCEPTED, Status.COMPLETED}
+    assert world.ticket().status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}
 
 
 def test_past_85_minutes_the_read_events_say_whether_it_was_accepted(world):
@@ -152,7 +152,7 @@ def test_past_85_minutes_the_read_events_say_whether_it_was_accepted(world):
     world.tickets.put(replace(ticket, due_at=world.now()), version)
     result = work(world)
     assert (result.outcome, result.called) == ("already_read", False)
-    assert world.ticket().status is Status.COMPLETED
+    assert world.ticket().status is TicketStatus.COMPLETED
 
 
 def test_a_stale_generation_makes_no_call(world):
@@ -164,12 +164,12 @@ def test_a_stale_generation_makes_no_call(world):
 
 
 def test_a_message_that_comes_after_its_deadline_makes_no_call(world):
-    world.opened(trouble=Trouble("busy", "a read is in progress"), deadline=START + MINUTE)
+    world.opened(trouble=Failure("busy", "a read is in progress"), deadline=START + MINUTE)
     world.dispatcher()
     message = RefreshMessage("c1", "a", world.ticket().generation)
     world.clock = START + MINUTE
     assert world.worker(message).outcome == "still_syncing"
-    assert world.ticket().status is Status.STILL_SYNCING
+    assert world.ticket().status is TicketStatus.STILL_SYNCING
     assert not world.codat.calls
 
 
@@ -186,7 +186,7 @@ def test_a_message_that_comes_twice_makes_one_call(world):
     [
         lambda w: w.register(a_product("b")),
         lambda w: w.register(a_product("a", replace(DAILY, enabled=False)), a_product("b")),
-        lambda w: w.register(Product("a", Kind.STANDARD)),
+        lambda w: w.register(Product("a", ProductKind.STANDARD)),
         lambda w: w.absent("c1", "a"),
         lambda w: w.assign("c1", "a", consented=False),
         lambda w: w.register(a_product("a", data_types=("invoices", "payments"))),
@@ -197,7 +197,7 @@ def test_disabled_removed_or_without_consent_not_one_more_call(world, change):
     world.dispatcher()
     change(world)
     result = world.worker(RefreshMessage("c1", "a", world.ticket().generation))
-    assert (result.outcome, world.ticket().status) == ("cancelled", Status.CANCELLED)
+    assert (result.outcome, world.ticket().status) == ("cancelled", TicketStatus.CANCELLED)
     assert world.ticket().trouble.text
     assert not world.codat.calls
 
@@ -247,7 +247,7 @@ def test_one_companys_refusal_stops_nobody_else(world, status):
     world.codat.fault = fault
     world.dispatching().run_until(START + 3 * MINUTE)
     assert {company for company, _, _ in world.codat.accepted} == {"c2", "c3", "c4"}
-    assert world.gates.get()[0].breaker.cause is None
+    assert world.limiters.get()[0].breaker.cause is None
 
 
 def test_three_companies_refused_in_a_row_open_the_breaker(world):
@@ -256,7 +256,7 @@ def test_three_companies_refused_in_a_row_open_the_breaker(world):
     failing(world, errors.Forbidden("plan", status=402))
     world.dispatching().run_until(START + 3 * MINUTE)
     assert len(world.codat.calls) == 3
-    assert world.gates.get()[0].breaker.cause is Cause.FORBIDDEN
+    assert world.limiters.get()[0].breaker.cause is Cause.FORBIDDEN
 
 
 def test_a_429_stops_the_fleet_until_codat_says_so(world):
@@ -282,7 +282,7 @@ def test_a_reset_event_frees_the_fleet_before_its_time(world):
     world.opened("c3")
     world.run_until(START + 5 * MINUTE)
     assert "c3" in {company for company, _, _ in world.codat.accepted}
-    assert world.gates.get()[0].breaker.cause is None
+    assert world.limiters.get()[0].breaker.cause is None
 
 
 def test_what_waited_for_the_quota_goes_once_a_reset_event_says_so(world):
@@ -313,13 +313,13 @@ def test_a_wrong_client_makes_no_call_at_all(world):
 @pytest.mark.parametrize(
     ("failure", "status"),
     [
-        (errors.Busy("in progress", status=400), Status.STILL_SYNCING),
+        (errors.Busy("in progress", status=400), TicketStatus.STILL_SYNCING),
         (
             errors.RateLimited("quota", status=429, retry_at=START + 30 * HOUR),
-            Status.RATE_LIMITED,
+            TicketStatus.RATE_LIMITED,
         ),
-        (errors.TryLater("down", status=503), Status.FAILED),
-        (errors.Unauthorized("key", status=401), Status.FAILED),
+        (errors.TryLater("down", status=503), TicketStatus.FAILED),
+        (errors.Unauthorized("key", status=401), TicketStatus.FAILED),
     ],
 )
 def test_at_the_deadline_the_ticket_says_what_it_waited_for(world, failure, status):
@@ -338,11 +338,11 @@ def test_the_reserve_is_kept_for_people(world):
     world.opened("c3", requested_by="arn:aws:iam::1:user/p")
     world.run_until(START + 5 * MINUTE)
     assert world.ticket("c2").waits_for is Waits.RESERVE
-    assert world.ticket("c3").status in {Status.ACCEPTED, Status.COMPLETED}
+    assert world.ticket("c3").status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}
     world.reads_up_to_a_limit(1000, 999)
     world.opened("c4", due_at=START + 24 * HOUR, deadline=START + 30 * HOUR)
     world.run_until(START + 25 * HOUR)  # the quota that was known has expired
-    assert world.ticket("c4").status in {Status.ACCEPTED, Status.COMPLETED}
+    assert world.ticket("c4").status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}
 
 
 def test_by_client_level_settings_each_data_type_is_a_call(world):
@@ -351,13 +351,13 @@ def test_by_client_level_settings_each_data_type_is_a_call(world):
     world.codat.read_time = lambda: timedelta(0)
     world.dispatching().run_until(START + 5 * MINUTE)
     assert len(world.codat.calls) == 2
-    assert world.ticket("c9", None).status is Status.COMPLETED
+    assert world.ticket("c9", None).status is TicketStatus.COMPLETED
 
 
 def test_once_on_product_level_settings_no_client_level_refresh_is_made(world):
     world.opened("c1", None, requested_by="arn")
     world.dispatching().run_until(START + 2 * MINUTE)
-    assert world.ticket("c1", None).status is Status.CANCELLED
+    assert world.ticket("c1", None).status is TicketStatus.CANCELLED
     assert not world.codat.calls
 
 
@@ -384,5 +384,5 @@ def test_killed_at_any_write_the_refresh_is_accepted_once_in_the_end(moment, bus
         setattr(world.table, moment, lambda: None)
         world.dispatching().run_until(START + 3 * HOUR)
         assert len(world.codat.accepted) == 1, death
-        assert world.ticket().status is Status.COMPLETED
+        assert world.ticket().status is TicketStatus.COMPLETED
         assert not world.queue.dead

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
-from codat_hub.refresh.domain.ticket import Status
+from codat_hub.refresh.domain.ticket import TicketStatus
 from tools.simulation.refresh_world import MINUTE, START, Died, World, a_product
 
 HOUR = timedelta(hours=1)
@@ -47,8 +47,8 @@ def test_a_read_that_ended_before_its_call_was_answered_is_completed_and_holds_n
     world.dispatching().run_until(START + 90 * timedelta(seconds=1))
     world.opened(product="b")
     world.run_until(START + 6 * MINUTE)
-    assert world.ticket(product="a").status is Status.COMPLETED
-    assert world.ticket(product="b").status is Status.COMPLETED
+    assert world.ticket(product="a").status is TicketStatus.COMPLETED
+    assert world.ticket(product="b").status is TicketStatus.COMPLETED
     assert [product for _, product, _ in world.codat.accepted] == ["a", "b"]
     assert world.leases.get("c1", "a")[0].holder is None
 

@@ -5,18 +5,18 @@ from datetime import timedelta
 import pytest
 
 from codat_hub import errors
-from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.domain.client_check import ClientCheck
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
-from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
-from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, Gate, Reservation
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
+from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RateLimiter, Reservation
 from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
-from codat_hub.refresh.adapters.dispatch_store import Dispatches
+from codat_hub.refresh.adapters.dispatch_store import DispatchStore
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
-from codat_hub.refresh.domain.refresh_run import Run
-from codat_hub.refresh.domain.ticket import Status
+from codat_hub.refresh.domain.refresh_run import RefreshRun
+from codat_hub.refresh.domain.ticket import TicketStatus
 from codat_hub.storage import reading
 from codat_hub.storage.cursor import Cursor
 from codat_hub.storage.items import CODAT, SHARDS, ItemKey, Listed
@@ -99,7 +99,9 @@ class TestTickets:
         for company_id in broken:
             world.table.spoil(ticket_key(company_id), status="paused")
         # so slow that the dispatcher looks at the first 200 only
-        world.gates.put(Gate(reservations={MIGRATION: Reservation(5000, START + 60 * MINUTE)}), 0)
+        world.limiters.put(
+            RateLimiter(reservations={MIGRATION: Reservation(5000, START + 60 * MINUTE)}), 0
+        )
         world.dispatching().run_until(START + 3 * MINUTE)
         assert accepted(world) == ["late1", "late2"]
         assert told.count("item_unreadable") == 300
@@ -118,7 +120,7 @@ class TestTickets:
 
     def test_a_read_wakes_the_companys_other_product(self, world, told):
         waiting(world, "c1")
-        world.opened("c1", "b", status=Status.BUSY)
+        world.opened("c1", "b", status=TicketStatus.BUSY)
         world.table.spoil(ticket_key("c1"), status="paused")
         assert world.wake.wake_next("c1").product == "b"
 
@@ -137,7 +139,7 @@ class TestProducts:
         whole = self.spoil(world)
         world.dispatching().run_until(START + 3 * MINUTE)
         assert accepted(world) == ["c2"]
-        assert world.ticket("c1").status is Status.QUEUED
+        assert world.ticket("c1").status is TicketStatus.QUEUED
         assert ("item cannot be read", "CODAT / PRODUCTS, a") in told
         world.table.spoil(self.PRODUCTS, **whole)
         world.run_until(START + 5 * MINUTE)
@@ -149,13 +151,13 @@ class TestProducts:
         self.spoil(world)
         with pytest.raises(errors.Unreadable):
             world.worker(RefreshMessage("c1", "a", 1))
-        assert world.ticket("c1").status is Status.SENT
+        assert world.ticket("c1").status is TicketStatus.SENT
 
     def test_its_slot_is_planned_once_it_is_mended_and_the_others_at_once(self, world, told):
         world.assign("c1", "a")
         world.assign("c2", "b")
-        world.runs.put(Run("a", START), 0)
-        world.runs.put(Run("b", START), 0)
+        world.runs.put(RefreshRun("a", START), 0)
+        world.runs.put(RefreshRun("b", START), 0)
         whole = self.spoil(world)
         assert [one.opened for one in world.planner.resume(always)] == [1]
         world.table.spoil(self.PRODUCTS, **whole)
@@ -166,8 +168,8 @@ class TestProducts:
 class TestTheHubsOwn:
     def test_a_run_does_not_stop_those_of_other_products(self, world, told):
         world.assign("c1", "b")
-        world.runs.put(Run("a", START), 0)
-        world.runs.put(Run("b", START + MINUTE), 0)
+        world.runs.put(RefreshRun("a", START), 0)
+        world.runs.put(RefreshRun("b", START + MINUTE), 0)
         world.table.spoil(ItemKey("RUNS#a", "2026-07-01T00:00:00.000000+00:00"), shard="first")
         assert [one.opened for one in world.planner.resume(always)] == [1]
         assert told.count("item_unreadable") == 1
@@ -175,7 +177,7 @@ class TestTheHubsOwn:
     def test_a_place_in_the_index_that_was_changed_by_hand_holds_up_nobody(self, world, told):
         waiting(world, "c1", "c2")
         world.assign("c3", "b")
-        world.runs.put(Run("b", START), 0)
+        world.runs.put(RefreshRun("b", START), 0)
         for key, group in (
             (ticket_key("c1"), "DUE#a"),
             (ItemKey("RUNS#b", "2026-07-01T00:00:00.000000+00:00"), "RUNS"),
@@ -188,19 +190,19 @@ class TestTheHubsOwn:
 
     def test_a_gate_is_shut_until_a_probe_and_then_open_again_by_itself(self, world, told):
         waiting(world, "c1", "c2", "c3")
-        world.gates.put(Gate(), 0)
+        world.limiters.put(RateLimiter(), 0)
         world.table.spoil(ItemKey(CODAT, "GATE"), calls="many")
         world.dispatching().run_until(START + 5 * MINUTE)
         assert not world.codat.calls
         assert told == [("item cannot be read", "CODAT / GATE"), "item_unreadable"]
         world.run_until(START + 8 * MINUTE)
         assert accepted(world) == ["c1", "c2", "c3"]
-        assert world.gates.get()[0].breaker.cause is None
+        assert world.limiters.get()[0].breaker.cause is None
 
     def test_a_gate_holds_up_no_migration(self, world, told):
-        world.gates.put(Gate(), 0)
+        world.limiters.put(RateLimiter(), 0)
         world.table.spoil(ItemKey(CODAT, "GATE"), calls="many")
-        ReserveCalls(world.gates)(300, START + MINUTE)
+        ReserveCalls(world.limiters)(300, START + MINUTE)
         assert told.count("item_unreadable") == 1
 
     def test_the_dispatcher_does_without_its_memory_and_the_last_notice(self, world, told):
@@ -210,13 +212,13 @@ class TestTheHubsOwn:
         world.table.put(ItemKey(CODAT, "RATE_LIMIT"), {"at": "noon"}, 0)
         world.dispatching().run_until(START + 2 * MINUTE)
         assert accepted(world) == ["c1"]
-        assert Dispatches(world.table).get()[0].busy_until is not None
+        assert DispatchStore(world.table).get()[0].busy_until is not None
         _, version = world.rate_limits.get()
-        assert world.rate_limits.put(RateLimit(stamp, None), version)
-        assert world.rate_limits.get()[0] == RateLimit(stamp, None)
+        assert world.rate_limits.put(RateLimitNotice(stamp, None), version)
+        assert world.rate_limits.get()[0] == RateLimitNotice(stamp, None)
 
     def test_which_client_the_key_is_of_is_asked_anew(self, world, told):
-        checks = ClientChecks(world.table)
+        checks = ClientCheckStore(world.table)
         world.table.put(ItemKey(CODAT, "CLIENT"), {"bound_to": "c"}, 0)
         assert checks.last() is None
         check = ClientCheck(bound_to="c", reported="c", key_version="1", checked_at=START)
@@ -225,7 +227,7 @@ class TestTheHubsOwn:
 
 
 def test_freshness_has_no_row_for_what_cannot_be_read(world, told):
-    states = ReadStates(world.table)
+    states = ReadStateStore(world.table)
     for company_id in ("c1", "c2", "c3", "c4"):
         world.assign(company_id, "a")
     world.table.put(ItemKey("COMPANY#c1", "READS#a"), {"last_read_at": "noon"}, 0)

@@ -6,8 +6,8 @@ import time_machine
 from svix.webhooks import Webhook as SvixWebhook
 
 from codat_hub.errors import Refused, TooLarge, Unavailable
-from codat_hub.webhooks.domain.webhook_event import Placed
-from codat_hub.webhooks.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
+from codat_hub.webhooks.domain.webhook_event import WebhookFacts
+from codat_hub.webhooks.usecases.receive_webhook import MAX_BODY, DeliveryOutcome, ReceiveWebhook
 from tests.support.builders import OTHER_SECRET, SECRET, a_read_completed, sign, signed_headers
 from tests.support.fakes import FakeInbox, FakeSigningSecrets
 from tools.samconfig import ROOT
@@ -55,25 +55,25 @@ def test_a_delivery_signed_by_svix_is_stored_as_it_came(receive, inbox):
     now = datetime.fromtimestamp(NOW, UTC)
     signature = SvixWebhook(SECRET).sign("msg_1", now, BODY.decode())
     headers = {**signed_headers(BODY), "webhook-signature": signature}
-    assert receive("lending", headers, BODY) is Outcome.STORED
+    assert receive("lending", headers, BODY) is DeliveryOutcome.STORED
     delivery, facts = inbox.stored["msg_1"]
     assert (delivery.body, delivery.consumer, delivery.received_at) == (BODY, "lending", now)
-    assert isinstance(facts, Placed)
+    assert isinstance(facts, WebhookFacts)
 
 
 def test_a_second_delivery_changes_nothing(receive, inbox):
     first = receive("lending", signed_headers(BODY), BODY)
     other = a_read_completed("cashflow-insights")
     second = receive("lending", signed_headers(other), other)
-    assert (first, second) == (Outcome.STORED, Outcome.DUPLICATE)
+    assert (first, second) == (DeliveryOutcome.STORED, DeliveryOutcome.DUPLICATE)
     assert inbox.stored["msg_1"][0].body == BODY
 
 
 def test_what_cannot_be_placed_is_quarantined_then_a_duplicate(receive, inbox):
     headers = signed_headers(b"not json")
-    assert receive("lending", headers, b"not json") is Outcome.QUARANTINED
+    assert receive("lending", headers, b"not json") is DeliveryOutcome.QUARANTINED
     assert inbox.stored["msg_1"][1].quarantine == "body is not JSON"
-    assert receive("lending", headers, b"not json") is Outcome.DUPLICATE
+    assert receive("lending", headers, b"not json") is DeliveryOutcome.DUPLICATE
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_what_is_not_authentic_is_refused_and_not_stored(receive, inbox, headers
 
 @pytest.mark.parametrize("skew", [-299, 299])
 def test_five_minutes_of_skew_are_tolerated(receive, skew):
-    assert receive("lending", signed_headers(BODY, at=NOW + skew), BODY) is Outcome.STORED
+    assert receive("lending", signed_headers(BODY, at=NOW + skew), BODY) is DeliveryOutcome.STORED
 
 
 @pytest.mark.parametrize("consumer", ["expenses", "", "Lending", "a/b", "x" * 64, "lending\n"])
@@ -117,18 +117,24 @@ def test_a_good_signature_behind_a_wrong_one_is_accepted(receive):
     headers = signed_headers(BODY)
     wrong = sign(OTHER_SECRET, "msg_1", NOW, BODY)
     headers["webhook-signature"] = f"{wrong} {headers['webhook-signature']}"
-    assert receive("lending", headers, BODY) is Outcome.STORED
+    assert receive("lending", headers, BODY) is DeliveryOutcome.STORED
 
 
 def test_both_the_current_and_the_previous_secret_are_accepted(inbox):
     receive = ReceiveWebhook(inbox, FakeSigningSecrets(lending=[OTHER_SECRET, SECRET]))
-    assert receive("lending", signed_headers(BODY, "msg_1"), BODY) is Outcome.STORED
-    assert receive("lending", signed_headers(BODY, "msg_2", OTHER_SECRET), BODY) is Outcome.STORED
+    assert receive("lending", signed_headers(BODY, "msg_1"), BODY) is DeliveryOutcome.STORED
+    assert (
+        receive("lending", signed_headers(BODY, "msg_2", OTHER_SECRET), BODY)
+        is DeliveryOutcome.STORED
+    )
 
 
 def test_a_secret_rotated_a_moment_ago_is_found_by_a_reload(receive, secrets):
     secrets.current = {"lending": [OTHER_SECRET]}
-    assert receive("lending", signed_headers(BODY, secret=OTHER_SECRET), BODY) is Outcome.STORED
+    assert (
+        receive("lending", signed_headers(BODY, secret=OTHER_SECRET), BODY)
+        is DeliveryOutcome.STORED
+    )
     assert secrets.reloads == 1
 
 
@@ -152,7 +158,9 @@ def test_a_refusal_says_to_the_log_whether_the_consumer_is_known(receive):
 
 
 def test_nothing_is_parsed_before_it_is_verified(receive, monkeypatch):
-    monkeypatch.setattr("codat_hub.webhooks.usecases.receive_webhook.place", lambda _body: 1 / 0)
+    monkeypatch.setattr(
+        "codat_hub.webhooks.usecases.receive_webhook.recognise", lambda _body: 1 / 0
+    )
     with pytest.raises(Refused):
         receive("lending", signed_headers(BODY, secret=OTHER_SECRET), BODY)
 
@@ -174,4 +182,4 @@ def test_an_inbox_that_is_down_stores_later_what_it_refused_now(receive, inbox):
     with pytest.raises(Unavailable):
         receive("lending", signed_headers(BODY), BODY)
     inbox.down = False
-    assert receive("lending", signed_headers(BODY), BODY) is Outcome.STORED
+    assert receive("lending", signed_headers(BODY), BODY) is DeliveryOutcome.STORED

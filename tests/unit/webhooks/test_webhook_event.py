@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from codat_hub.webhooks.domain.webhook_event import (
     MAX_NAME,
-    Placed,
     ReadCompleted,
-    Unplaced,
+    Unrecognised,
+    WebhookFacts,
     parse_read_completed,
-    place,
+    recognise,
 )
 from tests.support.builders import COMPANY, a_read_completed, a_read_payload, an_event
 
@@ -88,7 +88,7 @@ class TestReadCompletedGrammar:
 
 class TestPlace:
     def test_a_custom_products_read_names_company_and_product(self):
-        assert place(a_read_completed("cashflow-insights", ".successful")) == Placed(
+        assert recognise(a_read_completed("cashflow-insights", ".successful")) == WebhookFacts(
             event_id="f7580941-2b3c-4a4d-98f5-60718293a4b5",
             event_type="cashflow-insights.read.completed.successful",
             generated_date="2026-07-02T23:05:33.845Z",
@@ -97,7 +97,7 @@ class TestPlace:
         )
 
     def test_a_standard_read_has_no_product(self):
-        assert place(a_read_completed(None)).product is None
+        assert recognise(a_read_completed(None)).product is None
 
     @pytest.mark.parametrize(
         ("event_type", "payload", "company", "product"),
@@ -128,8 +128,8 @@ class TestPlace:
     def test_each_family_keeps_its_ids_where_codat_puts_them(
         self, event_type, payload, company, product
     ):
-        placed = place(an_event(event_type, payload))
-        assert isinstance(placed, Placed)
+        placed = recognise(an_event(event_type, payload))
+        assert isinstance(placed, WebhookFacts)
         assert (placed.company_id, placed.product) == (company, product)
 
     @pytest.mark.parametrize(
@@ -180,20 +180,20 @@ class TestPlace:
         ids=lambda value: value[:40] if isinstance(value, str) else "",
     )
     def test_what_cannot_be_placed_says_why(self, body, reason):
-        facts = place(body)
-        assert isinstance(facts, Unplaced)
+        facts = recognise(body)
+        assert isinstance(facts, Unrecognised)
         assert facts.quarantine.startswith(reason)
 
     @given(st.binary(max_size=200))
     def test_any_bytes_are_placed_or_quarantined(self, body):
-        assert isinstance(place(body), Placed | Unplaced)
+        assert isinstance(recognise(body), WebhookFacts | Unrecognised)
 
     @given(json_values, json_values, st.sampled_from(sorted(KNOWN)))
     def test_every_fact_is_a_bounded_text_whatever_the_payload_holds(self, one, other, event_type):
         payload = {"id": "c", "productId": one, "products": other, "name": other}
         payload |= {"referenceCompany": {"id": "c", "name": one}, "connection": {"id": "k"}}
-        facts = place(an_event(event_type, payload | {"dataTypes": []}))
-        if isinstance(facts, Placed):
+        facts = recognise(an_event(event_type, payload | {"dataTypes": []}))
+        if isinstance(facts, WebhookFacts):
             values = [value for value in asdict(facts).values() if value is not None]
             assert all(isinstance(value, str) and len(value) <= MAX_NAME for value in values)
 
@@ -204,4 +204,4 @@ class TestPlace:
     def test_any_payload_is_placed_or_quarantined(self, payload, event_type):
         body = json.dumps({"eventType": event_type, "id": "1", "generatedDate": "2026-01-01"})
         event = json.loads(body) | {"payload": payload}
-        assert isinstance(place(json.dumps(event).encode()), Placed | Unplaced)
+        assert isinstance(recognise(json.dumps(event).encode()), WebhookFacts | Unrecognised)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from codat_hub.companies.domain.assignment import Assignment, Status
+    from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
     from codat_hub.companies.domain.company import Company
     from codat_hub.product_events.domain.read_state import ReadState
 
@@ -41,18 +41,18 @@ class ReadStates(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class CompanyFilter:
     """`status` is of the assignment of `product`, and needs one. None: any."""
 
     product: str | None = None
-    status: Status | None = None
+    status: AssignmentStatus | None = None
     linked: bool | None = None
     name: str | None = None
     deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class CompaniesFound:
     """`following`: where the next page begins; None: this was the last."""
 
     companies: tuple[Company, ...]
@@ -68,7 +68,7 @@ class CompanyView:
     reads: Mapping[str | None, datetime]
 
 
-class Companies:
+class CompanyQueries:
     """Raises Absent, Unavailable."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Companies:
         self._reads = reads
         self._shards = shards
 
-    def page(self, wanted: Filter, start: Cursor, limit: int) -> Page:
+    def page(self, wanted: CompanyFilter, start: Cursor, limit: int) -> CompaniesFound:
         """Return up to `limit` companies from a place on; fewer do not mean that these are all."""
         found: list[Company] = []
         shard, after, looked_at = start.shard, start.after, 0
@@ -88,10 +88,10 @@ class Companies:
             for company in self._matching(wanted, ids):
                 found.append(company)
                 if len(found) == limit:
-                    return Page(tuple(found), Cursor(shard, company.company_id))
+                    return CompaniesFound(tuple(found), Cursor(shard, company.company_id))
             looked_at += len(ids)
             shard, after = (shard, ids[-1]) if len(ids) == _PAGE else (shard + 1, None)
-        return Page(tuple(found), Cursor(shard, after) if shard < self._shards else None)
+        return CompaniesFound(tuple(found), Cursor(shard, after) if shard < self._shards else None)
 
     def one(self, company_id: str) -> CompanyView:
         company, version = self._directory.get(company_id)
@@ -105,12 +105,12 @@ class Companies:
                 reads[product] = state.last_read_at
         return CompanyView(company, assignments, reads)
 
-    def _ids(self, wanted: Filter, shard: int, after: str | None) -> Sequence[str]:
+    def _ids(self, wanted: CompanyFilter, shard: int, after: str | None) -> Sequence[str]:
         if wanted.product is None:
             return self._directory.ids(shard, after, _PAGE)
         return self._assignments.companies_with(wanted.product, shard, after, _PAGE)
 
-    def _matching(self, wanted: Filter, ids: Sequence[str]) -> list[Company]:
+    def _matching(self, wanted: CompanyFilter, ids: Sequence[str]) -> list[Company]:
         companies = self._directory.get_many(ids)
         if wanted.product is not None and wanted.status is not None:
             pairs = self._assignments.get_many((one, wanted.product) for one in ids)
@@ -122,7 +122,7 @@ class Companies:
         ]
 
 
-def _matches(company: Company, wanted: Filter) -> bool:
+def _matches(company: Company, wanted: CompanyFilter) -> bool:
     if company.deleted_at is not None and not wanted.deleted:
         return False
     if wanted.linked is not None and company.linked is not wanted.linked:

@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from codat_hub.reconcile.domain.reconcile_run import Integration
-from codat_hub.reconcile.domain.reconcile_run import Status as RunStatus
+from codat_hub.reconcile.domain.reconcile_run import Integration, ReconcileStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from codat_hub.codat.domain.client_check import ClientCheck
     from codat_hub.products.domain.product import Product
-    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
-    from codat_hub.reconcile.domain.reconcile_run import Run
+    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
+    from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
 
 
 class ClientChecks(Protocol):
@@ -23,7 +22,7 @@ class ClientChecks(Protocol):
 
 
 class Runs(Protocol):
-    def latest(self, before: str | None = None, limit: int = 10) -> list[Run]: ...
+    def latest(self, before: str | None = None, limit: int = 10) -> list[ReconcileRun]: ...
 
 
 class ProductRegistry(Protocol):
@@ -31,7 +30,7 @@ class ProductRegistry(Protocol):
 
 
 class RateLimits(Protocol):
-    def get(self) -> tuple[RateLimit | None, int]: ...
+    def get(self) -> tuple[RateLimitNotice | None, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +39,16 @@ class HubStatus:
 
     seen: the last reconcile that looked at everything; consumers, integrations are as of then
     latest: the newest reconcile, whatever became of it
-    barred_until: Codat's daily limit is reached until then
+    blocked_until: Codat's daily limit is reached until then
     """
 
     environment: str
     bound_to: str
     check: ClientCheck | None
     products: tuple[Product, ...]
-    latest: Run | None
-    seen: Run | None
-    barred_until: datetime | None
+    latest: ReconcileRun | None
+    seen: ReconcileRun | None
+    blocked_until: datetime | None
 
     @property
     def confirmed(self) -> bool:
@@ -88,6 +87,6 @@ class ShowStatus:
             check=self.checks.last(),
             products=tuple(products.values()),
             latest=runs[0] if runs else None,
-            seen=next((one for one in runs if one.status is RunStatus.COMPLETE), None),
-            barred_until=until if until is not None and until > self.now() else None,
+            seen=next((one for one in runs if one.status is ReconcileStatus.COMPLETE), None),
+            blocked_until=until if until is not None and until > self.now() else None,
         )

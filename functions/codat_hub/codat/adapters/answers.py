@@ -28,7 +28,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class HttpAnswer:
     """One whole answer, or the beginning of a long error. `at` is when it came (aware).
 
     `headers` are case-insensitive; `redact` takes the API key out of any text quoted from here.

@@ -38,18 +38,20 @@ class CodatClient:
 
     def companies_page(
         self, page: int = 1, *, query: str | None = None, order_by: str | None = None
-    ) -> Answer[models.Page[models.Company]]:
+    ) -> Answer[models.WirePage[models.WireCompany]]:
         """One page of 100 companies, with their products and connections."""
-        return self._page(models.Page[models.Company], path("companies"), page, query, order_by)
+        return self._page(
+            models.WirePage[models.WireCompany], path("companies"), page, query, order_by
+        )
 
     def companies(
         self, *, query: str | None = None, order_by: str | None = None
-    ) -> Iterator[models.Company]:
+    ) -> Iterator[models.WireCompany]:
         """Every company, one call per 100, made as they are asked for."""
         return every(lambda page: self.companies_page(page, query=query, order_by=order_by))
 
-    def company(self, company_id: str) -> Answer[models.Company]:
-        return self._get(models.Company, path("companies", company_id))
+    def company(self, company_id: str) -> Answer[models.WireCompany]:
+        return self._get(models.WireCompany, path("companies", company_id))
 
     def create_company(
         self,
@@ -59,7 +61,7 @@ class CodatClient:
         tags: Mapping[str, str] | None = None,
         products: Sequence[str] | None = None,
         idempotency_key: str | None = None,
-    ) -> Answer[models.Company]:
+    ) -> Answer[models.WireCompany]:
         """`products` is in Codat's guide but not in its OAS: pass it only where wanted. (D7)"""
         body = _given(
             name=name,
@@ -68,7 +70,7 @@ class CodatClient:
             products=products and list(products),
         )
         call = Call("POST", path("companies"), body, idempotency_key)
-        return parsed(call, self._transport.send(call), models.Company)
+        return parsed(call, self._transport.send(call), models.WireCompany)
 
     # a company's products
 
@@ -100,11 +102,11 @@ class CodatClient:
 
     def connections_page(
         self, company_id: str, page: int = 1, *, query: str | None = None
-    ) -> Answer[models.Page[models.Connection]]:
+    ) -> Answer[models.WirePage[models.WireConnection]]:
         target = path("companies", company_id, "connections")
-        return self._page(models.Page[models.Connection], target, page, query, None)
+        return self._page(models.WirePage[models.WireConnection], target, page, query, None)
 
-    def connections(self, company_id: str) -> Iterator[models.Connection]:
+    def connections(self, company_id: str) -> Iterator[models.WireConnection]:
         return every(lambda page: self.connections_page(company_id, page))
 
     # sync settings
@@ -140,9 +142,9 @@ class CodatClient:
         *,
         query: str | None = None,
         order_by: str | None = None,
-    ) -> Answer[models.Page[models.PullOperation]]:
+    ) -> Answer[models.WirePage[models.PullOperation]]:
         target = path("companies", company_id, "data", "history")
-        return self._page(models.Page[models.PullOperation], target, page, query, order_by)
+        return self._page(models.WirePage[models.PullOperation], target, page, query, order_by)
 
     def history(
         self, company_id: str, *, query: str | None = None, order_by: str | None = None

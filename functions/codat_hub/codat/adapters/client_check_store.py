@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from codat_hub.codat.domain.client_check import ClientCheck
 from codat_hub.errors import Unreadable
 from codat_hub.storage.items import CODAT, ItemKey, spell
-from codat_hub.storage.reading import read, spelt
+from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _KEY: Final = ItemKey(CODAT, "CLIENT")
 
 
-class ClientChecks:
+class ClientCheckStore:
     """The item: `bound_to`, `reported`, `key_version`, `checked_at`."""
 
     def __init__(self, table: StateTable) -> None:
@@ -47,7 +47,7 @@ class ClientChecks:
         if not stored.version:
             return None, 0
         try:
-            return read(spelt(_KEY), _check, stored.attributes), stored.version
+            return read(key_text(_KEY), _check, stored.attributes), stored.version
         except Unreadable:
             return None, stored.version
 

@@ -18,7 +18,7 @@ from codat_hub.codat.domain.quota import next_reset
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from codat_hub.codat.adapters.answers import Call, Received
+    from codat_hub.codat.adapters.answers import Call, HttpAnswer
 
 # Three 400s of a product refresh differ by text only (OAS: refresh); the second phrase is what
 # queueing a data type says, with an undocumented status. (Codat docs: queueing data syncs)
@@ -76,7 +76,7 @@ def tidy(text: str) -> str:
 
 
 def failure(
-    call: Call, received: Received, busy_phrases: tuple[str, ...] = BUSY_PHRASES
+    call: Call, received: HttpAnswer, busy_phrases: tuple[str, ...] = BUSY_PHRASES
 ) -> errors.CallFailed:
     """The exception for an answer outside 2xx. Never raises."""
     said = parse_error_body(received.body)

@@ -58,7 +58,7 @@ class Links(Wire):
     next: Href | None = None
 
 
-class Page[T](Wire):
+class WirePage[T](Wire):
     """One page. `_links` and `results` are required: without them it must not pass for the last."""
 
     results: tuple[T, ...]
@@ -72,7 +72,7 @@ class Page[T](Wire):
         return self.links.next is not None
 
 
-class Connection(Wire):
+class WireConnection(Wire):
     """`status`: PendingAuth, Linked, Unlinked, Deauthorized, one we do not know yet, or None."""
 
     id: str
@@ -87,7 +87,7 @@ class Connection(Wire):
     last_sync: Moment | None = None
 
 
-class Company(Wire):
+class WireCompany(Wire):
     """`products`: None when the answer did not say, which is not the same as none assigned."""
 
     id: str
@@ -98,7 +98,7 @@ class Company(Wire):
     last_sync: Moment | None = None
     products: Told[tuple[str, ...] | None] = None
     tags: Told[dict[str, str] | None] = None
-    data_connections: Listed[Connection] = ()
+    data_connections: Listed[WireConnection] = ()
 
 
 class SyncSetting(Wire):

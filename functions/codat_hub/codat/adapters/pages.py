@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from codat_hub.codat.adapters.answers import Answer
-    from codat_hub.codat.adapters.models import Page
+    from codat_hub.codat.adapters.models import WirePage
 
 
 # A million companies of 100 a page, whatever an answer says of how many there are.
@@ -20,7 +20,7 @@ MOST_PAGES: Final = 10_000
 _SLACK: Final = 2
 
 
-def every[T](page_at: Callable[[int], Answer[Page[T]]]) -> Iterator[T]:
+def every[T](page_at: Callable[[int], Answer[WirePage[T]]]) -> Iterator[T]:
     """Each result of each page, in order; a page is fetched when its first result is asked for.
 
     The next page is asked for by number, not by its link, which could lead anywhere. Raises
@@ -35,7 +35,7 @@ def every[T](page_at: Callable[[int], Answer[Page[T]]]) -> Iterator[T]:
             return
 
 
-def _check(page: Page[Any], number: int) -> None:
+def _check(page: WirePage[Any], number: int) -> None:
     if page.page_number not in {None, number}:
         raise NotUnderstood(f"asked for page {number}, got page {page.page_number}")
     if page.has_next and not page.results:
@@ -44,7 +44,7 @@ def _check(page: Page[Any], number: int) -> None:
         raise NotUnderstood(f"page {number} has a next one, beyond the announced total")
 
 
-def _most(page: Page[Any]) -> int:
+def _most(page: WirePage[Any]) -> int:
     if page.total_results is None or not page.page_size or page.page_size < 0:
         return MOST_PAGES
     full, rest = divmod(page.total_results, page.page_size)

@@ -12,10 +12,10 @@ from codat_hub.codat.adapters.failures import parse_error_body, tidy
 from codat_hub.codat.errors import NotUnderstood
 
 if TYPE_CHECKING:
-    from codat_hub.codat.adapters.answers import Call, Received
+    from codat_hub.codat.adapters.answers import Call, HttpAnswer
 
 
-def parsed[M: BaseModel](call: Call, received: Received, model: type[M]) -> Answer[M]:
+def parsed[M: BaseModel](call: Call, received: HttpAnswer, model: type[M]) -> Answer[M]:
     """The body as `model`. Raises NotUnderstood, which says where, not what: bodies are data."""
     try:
         value = model.model_validate_json(received.body)
@@ -26,7 +26,7 @@ def parsed[M: BaseModel](call: Call, received: Received, model: type[M]) -> Answ
     raise _not_understood(call, received, trouble)
 
 
-def done(call: Call, received: Received) -> Answer[None]:
+def done(call: Call, received: HttpAnswer) -> Answer[None]:
     """For calls that answer 202 or 204. Raises NotUnderstood for a body that is not even JSON."""
     if received.body.strip():
         try:
@@ -42,7 +42,7 @@ def _where(exc: ValidationError) -> str:
     return tidy(", ".join(places))
 
 
-def _not_understood(call: Call, received: Received, trouble: str) -> NotUnderstood:
+def _not_understood(call: Call, received: HttpAnswer, trouble: str) -> NotUnderstood:
     return NotUnderstood(
         f"unexpected answer ({received.redact(trouble)})",
         status=received.status,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from codat_hub.codat.adapters import deadline
-from codat_hub.codat.adapters.answers import Received
+from codat_hub.codat.adapters.answers import HttpAnswer
 from codat_hub.codat.adapters.bodies import ACCEPTED_CODING, TooLong, whole
 from codat_hub.codat.adapters.failures import BUSY_PHRASES, failure, tidy
 from codat_hub.codat.errors import CallFailed, NotUnderstood, OutcomeUnknown
@@ -93,7 +93,7 @@ class Transport:
         self._busy_phrases = busy_phrases
         self._now = now
 
-    def send(self, call: Call) -> Received:
+    def send(self, call: Call) -> HttpAnswer:
         """The answer, when it is a 2xx. Raises the subclasses of CallFailed."""
         key = self._api_key.current()
         request = self._request(call, key)
@@ -113,7 +113,7 @@ class Transport:
         """Read the API key anew for the next call."""
         self._api_key.forget()
 
-    def _exchange(self, call: Call, request: httpx.Request, key: ApiKey) -> Received | CallFailed:
+    def _exchange(self, call: Call, request: httpx.Request, key: ApiKey) -> HttpAnswer | CallFailed:
         """A failure is returned, to be raised outside `except`: httpx and h11 quote in their texts
         what came in, and that may quote the API key, so their exceptions are not chained.
         """
@@ -124,7 +124,7 @@ class Transport:
             with closing(response):
                 status = response.status_code
                 body = whole(response)
-                return Received(status, response.headers, body, self._now(), key.redact)
+                return HttpAnswer(status, response.headers, body, self._now(), key.redact)
         except (httpx.DecodingError, TooLong) as exc:
             kind: type[CallFailed] = NotUnderstood
             trouble = _described(exc)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent
 from codat_hub.storage.items import (
     SHARDS,
@@ -18,7 +18,7 @@ from codat_hub.storage.items import (
     spell,
     spell_or_none,
 )
-from codat_hub.storage.reading import read, read_each, spelt
+from codat_hub.storage.reading import key_text, read, read_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from codat_hub.storage.state_table import StateTable
 
 
-class Assignments:
+class AssignmentStore:
     """Items: `company_id`, `product`, `status`, `changed_at`, `changed_by`,
 
     `unsettled_until`, `consent`: `{granted_at, granted_by, text_version, data_types, revoked_at}`.
@@ -44,7 +44,7 @@ class Assignments:
         """
         key = assignment_key(company_id, product)
         stored = self._table.get(key)
-        return read(spelt(key), _assignment, (company_id, product), stored), stored.version
+        return read(key_text(key), _assignment, (company_id, product), stored), stored.version
 
     def get_many(self, pairs: Iterable[tuple[str, str]]) -> Found[tuple[str, str], Assignment]:
         """Return those there are of (company, product)."""
@@ -54,14 +54,14 @@ class Assignments:
     def put(self, assignment: Assignment, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
         key = assignment_key(assignment.company_id, assignment.product)
-        gone = assignment.status is Status.ABSENT
+        gone = assignment.status is AssignmentStatus.ABSENT
         return self._table.put(key, _item(assignment), version, None if gone else _listed(key))
 
     def of_company(self, company_id: str) -> list[Assignment]:
         """Return all of one company, the absent ones too, by product. Raises Unreadable."""
         found = self._table.under(company_key(company_id, "PRODUCT#"))
         return [
-            read(spelt(key), _assignment, (company_id, _product(key)), stored)
+            read(key_text(key), _assignment, (company_id, _product(key)), stored)
             for key, stored in found
         ]
 
@@ -120,7 +120,7 @@ def _assignment(pair: tuple[str, str], stored: Stored) -> Assignment:
     return Assignment(
         company_id=company_id,
         product=product,
-        status=Status(item.get("status", Status.ABSENT)),
+        status=AssignmentStatus(item.get("status", AssignmentStatus.ABSENT)),
         changed_at=moment_or_none(item.get("changed_at")),
         changed_by=item.get("changed_by"),
         unsettled_until=moment_or_none(item.get("unsettled_until")),

@@ -58,5 +58,5 @@ def _kept(name: str | None) -> str:
     return re.sub(r"[^A-Za-z0-9\s\-',&@.?!]", "", name or "").strip()
 
 
-def _company(company: models.Company) -> CodatCompany:
+def _company(company: models.WireCompany) -> CodatCompany:
     return CodatCompany(company.id, company.name, company.products, company.redirect)

@@ -15,7 +15,7 @@ from codat_hub.storage.items import (
     spell,
     spell_or_none,
 )
-from codat_hub.storage.reading import read, read_each, spelt
+from codat_hub.storage.reading import key_text, read, read_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from codat_hub.storage.state_table import StateTable
 
 
-class Companies:
+class CompanyStore:
     """Items: `company_id`, `name`, `named`, `products`, `listed`, `deleted_at`,
 
     `connections`: id -> `{status, integration, source_type, stamp}`,
@@ -42,7 +42,7 @@ class Companies:
         """
         key = _key(company_id)
         stored = self._table.get(key)
-        return read(spelt(key), _company, company_id, stored), stored.version
+        return read(key_text(key), _company, company_id, stored), stored.version
 
     def put(self, company: Company, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
@@ -110,17 +110,17 @@ def _spell_stamp(stamp: Stamp | None) -> list[str] | None:
     return None if stamp is None else [spell(stamp.at), stamp.event_id]
 
 
-def _stamp(spelt: list[str]) -> Stamp:
-    return Stamp(datetime.fromisoformat(spelt[0]), spelt[1])
+def _stamp(key_text: list[str]) -> Stamp:
+    return Stamp(datetime.fromisoformat(key_text[0]), key_text[1])
 
 
-def _stamp_or_none(spelt: list[str] | None) -> Stamp | None:
-    return None if spelt is None else _stamp(spelt)
+def _stamp_or_none(key_text: list[str] | None) -> Stamp | None:
+    return None if key_text is None else _stamp(key_text)
 
 
 def _spell_times(times: Mapping[str, datetime]) -> dict[str, str]:
     return {name: spell(at) for name, at in times.items()}
 
 
-def _times(spelt: Mapping[str, str]) -> dict[str, datetime]:
-    return {name: datetime.fromisoformat(at) for name, at in spelt.items()}
+def _times(key_text: Mapping[str, str]) -> dict[str, datetime]:
+    return {name: datetime.fromisoformat(at) for name, at in key_text.items()}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _KEPT: Final = timedelta(days=30)
 
 
-class Creations:
+class CreationStore:
     """Items: `fingerprint`, `by`, `begun_at`, `expires_at`,
 
     `held`: `[key, open_since, unresolved_since]`, `company`: `[id, name, products, link_url]`,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from codat_hub.products.domain.product import Product
 
 
-class Status(StrEnum):
+class AssignmentStatus(StrEnum):
     """`adding` and `removing` are intents: written before the call, so that a repeat finishes."""
 
     ABSENT = "absent"
@@ -35,7 +35,7 @@ class Assignment:
 
     company_id: str
     product: str
-    status: Status = Status.ABSENT
+    status: AssignmentStatus = AssignmentStatus.ABSENT
     changed_at: datetime | None = None
     changed_by: str | None = None
     consent: Consent | None = None
@@ -44,4 +44,8 @@ class Assignment:
     def may_be_read(self, product: Product) -> bool:
         """Tell whether the hub may ask Codat to read this product's data of this company."""
         agreed = self.consent is not None and self.consent.active
-        return self.status is Status.ASSIGNED and agreed and not missing(self.consent, product)
+        return (
+            self.status is AssignmentStatus.ASSIGNED
+            and agreed
+            and not missing(self.consent, product)
+        )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codat_hub.codat.errors import CallFailed, NotUnderstood, OutcomeUnknown, TryLater
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import covers
 from codat_hub.companies.usecases.assignment_context import (
     TRIES,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from codat_hub.companies.domain.consent import ConsentEntry
-    from codat_hub.companies.usecases.assignment_context import Pairs
+    from codat_hub.companies.usecases.assignment_context import AssignmentContext
     from codat_hub.products.domain.product import Product
 
 
@@ -38,7 +38,7 @@ class AssignProduct:
     CallFailed, Unavailable.
     """
 
-    def __init__(self, pairs: Pairs) -> None:
+    def __init__(self, pairs: AssignmentContext) -> None:
         self._pairs = pairs
         self._remove = RemoveProduct(pairs)
 
@@ -51,11 +51,11 @@ class AssignProduct:
         held = pairs.products_at_codat(company_id)
         there = held is not None and product in held
         before, version = self._unless_being_removed(company_id, product)
-        if there and before.status is Status.ASSIGNED and before.consent == entry.consent:
+        if there and before.status is AssignmentStatus.ASSIGNED and before.consent == entry.consent:
             return before
         intent = replace(
             before,
-            status=Status.ADDING,
+            status=AssignmentStatus.ADDING,
             changed_at=pairs.now(),
             changed_by=by,
             consent=entry.consent,
@@ -73,7 +73,10 @@ class AssignProduct:
         if entry is not None and covers(entry.consent, product):
             return entry
         current, _ = self._pairs.assignments.get(company_id, product.identifier)
-        if current.status in {Status.ADDING, Status.REMOVING}:  # what was begun may be at Codat
+        if current.status in {
+            AssignmentStatus.ADDING,
+            AssignmentStatus.REMOVING,
+        }:  # what was begun may be at Codat
             self._remove.finish(company_id, product.identifier, by, "no consent covers it")
         raise consent_missing(company_id, product, entry)
 
@@ -89,7 +92,7 @@ class AssignProduct:
     def _unless_being_removed(self, company_id: str, product: str) -> tuple[Assignment, int]:
         before, version = self._pairs.assignments.get(company_id, product)
         recent = before.changed_at and self._pairs.now() < before.changed_at + UNDER_WAY
-        if before.status is Status.REMOVING and recent:
+        if before.status is AssignmentStatus.REMOVING and recent:
             raise Conflict(
                 f"Product {product} is being removed from company {company_id}: "
                 f"repeat the request in {UNDER_WAY.seconds} seconds."
@@ -112,7 +115,9 @@ class AssignProduct:
 
     def _undo(self, before: Assignment, intent: Assignment, version: int) -> None:
         """Take the intent back: nothing came of it. An earlier unfinished add stays one."""
-        status = before.status if before.status is Status.ADDING else Status.ABSENT
+        status = (
+            before.status if before.status is AssignmentStatus.ADDING else AssignmentStatus.ABSENT
+        )
         undone = replace(intent, status=status, unsettled_until=before.unsettled_until)
         self._pairs.assignments.put(undone, version)
 
@@ -122,7 +127,7 @@ class AssignProduct:
         for _ in range(TRIES):
             current, version = pairs.assignments.get(company_id, name)
             entry = pairs.ledger.newest(company_id, name)
-            if current.status in {Status.ABSENT, Status.REMOVING}:
+            if current.status in {AssignmentStatus.ABSENT, AssignmentStatus.REMOVING}:
                 self._remove.finish(company_id, name, by, "removed while it was being added")
                 raise Conflict(
                     f"Product {name} was removed from company {company_id} while it was being "
@@ -135,7 +140,7 @@ class AssignProduct:
             unsettled = before.unsettled_until if version == own else current.unsettled_until
             done = replace(
                 current,
-                status=Status.ASSIGNED,
+                status=AssignmentStatus.ASSIGNED,
                 changed_at=pairs.now(),
                 changed_by=by,
                 consent=entry.consent,

@@ -58,7 +58,7 @@ class Refreshes(Protocol):
 
 
 @dataclass(frozen=True)
-class Pairs:
+class AssignmentContext:
     """What both directions work with. `check_client` raises WrongClient."""
 
     codat: Codat

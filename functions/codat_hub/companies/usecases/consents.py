@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent, ConsentEntry, covers, missing
 from codat_hub.errors import Absent, Conflict, Invalid, Problem, Unavailable
 from codat_hub.products.domain.product_rules import cut, is_shown
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from codat_hub.companies.domain.company import Company
     from codat_hub.companies.domain.new_company import Grant
-    from codat_hub.companies.usecases.assignment_context import Pairs
+    from codat_hub.companies.usecases.assignment_context import AssignmentContext
     from codat_hub.companies.usecases.remove_product import RemoveProduct
     from codat_hub.products.domain.product import Product
 
@@ -57,7 +57,7 @@ class Consents:
     """
 
     def __init__(
-        self, ledger: Ledger, directory: Directory, pairs: Pairs, remove: RemoveProduct
+        self, ledger: Ledger, directory: Directory, pairs: AssignmentContext, remove: RemoveProduct
     ) -> None:
         self._ledger = ledger
         self._directory = directory
@@ -152,7 +152,9 @@ class Consents:
             self._pairs.products_at_codat(company_id)
 
 
-_HELD: Final = frozenset({Status.ADDING, Status.ASSIGNED, Status.STALE})
+_HELD: Final = frozenset(
+    {AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED, AssignmentStatus.STALE}
+)
 
 
 def _same(consent: Consent, grant: Grant) -> bool:

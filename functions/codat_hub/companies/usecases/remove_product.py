@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codat_hub.codat.errors import CallFailed, NotFound, NotUnderstood, WrongClient
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.usecases.assignment_context import TRIES, contended
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
-    from codat_hub.companies.usecases.assignment_context import Pairs
+    from codat_hub.companies.usecases.assignment_context import AssignmentContext
 
 
 class RemoveProduct:
@@ -22,7 +22,7 @@ class RemoveProduct:
     Unavailable.
     """
 
-    def __init__(self, pairs: Pairs) -> None:
+    def __init__(self, pairs: AssignmentContext) -> None:
         self._pairs = pairs
 
     def __call__(self, company_id: str, product: str, by: str, reason: str) -> Assignment:
@@ -41,7 +41,7 @@ class RemoveProduct:
             entry = self._pairs.ledger.newest(company_id, product)
             intent = replace(
                 before,
-                status=Status.REMOVING,
+                status=AssignmentStatus.REMOVING,
                 changed_at=self._pairs.now(),
                 changed_by=by,
                 consent=None if entry is None else entry.consent,
@@ -72,12 +72,15 @@ class RemoveProduct:
             raise
         for _ in range(TRIES):
             current, version = self._pairs.assignments.get(company_id, product)
-            if current.status is not Status.REMOVING:
+            if current.status is not AssignmentStatus.REMOVING:
                 return current  # somebody adds it anew, or was faster
             if current.unsettled_until is not None and looked_at < current.unsettled_until:
                 return current
             gone = replace(
-                current, status=Status.ABSENT, changed_at=self._pairs.now(), unsettled_until=None
+                current,
+                status=AssignmentStatus.ABSENT,
+                changed_at=self._pairs.now(),
+                unsettled_until=None,
             )
             if self._pairs.assignments.put(gone, version):
                 logger.info(

@@ -9,7 +9,7 @@ from codat_hub.codat.adapters import models
 from codat_hub.codat.domain.data_types import IN_PROGRESS
 from codat_hub.codat.errors import Forbidden, NotFound, Permanent
 from codat_hub.companies.domain.company import LINKED
-from codat_hub.migration.domain.chunk import Found
+from codat_hub.migration.domain.chunk import ListedCompany
 from codat_hub.migration.domain.consumers import Consumer
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _RUNNING_QUERY: Final = "||".join(f"status={one}" for one in IN_PROGRESS)
 _PROBE: Final = "codat-hub-probe"  # no product is called so
 
 
-class Pace:
+class CallPacer:
     """Lets a caller begin a call at most every `spacing` seconds. One per process."""
 
     def __init__(
@@ -50,13 +50,13 @@ class MigrationCalls:
         self._codat = client
         self._pace = pace
 
-    def companies_page(self, page: int) -> tuple[list[Found], bool]:
+    def companies_page(self, page: int) -> tuple[list[ListedCompany], bool]:
         """Return a page of 100 by age, and whether there are more: new ones come at the end."""
         self._pace()
         answer = self._codat.companies_page(page, order_by="created").value
         return [_found(one) for one in answer.results], answer.has_next
 
-    def company(self, company_id: str) -> Found | None:
+    def company(self, company_id: str) -> ListedCompany | None:
         """Return None for one that Codat does not have (any more)."""
         self._pace()
         try:
@@ -156,9 +156,9 @@ class MigrationCalls:
         return None
 
 
-def _found(company: models.Company) -> Found:
+def _found(company: models.WireCompany) -> ListedCompany:
     linked = any(one.status == LINKED for one in company.data_connections)
-    return Found(company.id, linked, company.products or (), company.tags or {})
+    return ListedCompany(company.id, linked, company.products or (), company.tags or {})
 
 
 def _consumer(one: models.WebhookConsumer) -> Consumer:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _RUNNING: Final = frozenset({"RUNNING", "PENDING_REDRIVE"})
 
 
-class Executions:
+class MigrationExecutions:
     """By name; each name is used once. Raises Unavailable when Step Functions does not answer."""
 
     def __init__(self, client: SFNClient, state_machine_arn: str) -> None:

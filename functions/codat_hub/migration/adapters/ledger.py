@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import Superseded, Unavailable
 from codat_hub.migration.domain.chunk import Tally
-from codat_hub.migration.domain.entry import Entry
+from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.plan import ProductCount, Survey
 from codat_hub.migration.domain.run import (
     Activity,
     FirstLink,
+    MigrationRequest,
+    MigrationRun,
+    MigrationStatus,
     Mode,
     Pause,
-    Request,
-    Run,
-    Status,
     Stragglers,
     WaitingFor,
 )
@@ -53,7 +53,7 @@ _TIMES: Final = (
 )
 
 
-class Migrations:
+class MigrationLedger:
     """Raises Unavailable when the table does not answer as it should."""
 
     def __init__(self, table: StateTable) -> None:
@@ -61,16 +61,18 @@ class Migrations:
 
     # heads
 
-    def get(self, migration_id: str) -> Run | None:
+    def get(self, migration_id: str) -> MigrationRun | None:
         stored = self._table.get(_run_key(migration_id))
         return _run(stored.attributes) if stored.version else None
 
-    def create(self, run: Run) -> bool:
+    def create(self, run: MigrationRun) -> bool:
         """Begin its ledger, with epoch 1. Tells whether there was none of this id."""
         self._table.put(_epoch_key(run.migration_id), {}, 0)
         return self._table.put(_run_key(run.migration_id), _run_item(run), 0, _listed(run))
 
-    def change(self, migration_id: str, change: Callable[[Run], Run]) -> Run:
+    def change(
+        self, migration_id: str, change: Callable[[MigrationRun], MigrationRun]
+    ) -> MigrationRun:
         """Replace the head by what `change` makes of it; it may be called more than once."""
         key = _run_key(migration_id)
         for _ in range(_TRIES):
@@ -85,11 +87,11 @@ class Migrations:
                 return changed
         raise Unavailable(f"{migration_id}: others kept changing its head")
 
-    def newest(self, limit: int = 100) -> list[Run]:
+    def newest(self, limit: int = 100) -> list[MigrationRun]:
         """Return migrations, the newest first."""
         return list(self._newest(limit))
 
-    def _newest(self, limit: int) -> Iterator[Run]:
+    def _newest(self, limit: int) -> Iterator[MigrationRun]:
         keys = [key for _, key in self._table.listed(_GROUP, limit=10_000)][::-1][:limit]
         for some in batched(keys, 20, strict=False):  # a head is some tens of KB
             found = self._table.get_many(some)
@@ -102,7 +104,7 @@ class Migrations:
         for run in self._newest(10_000):  # dry runs may be many
             if not left:
                 break
-            if run.status is Status.COMPLETE and not run.request.dry_run:
+            if run.status is MigrationStatus.COMPLETE and not run.request.dry_run:
                 names = {f"COMPANY#{one}": one for one in left}
                 known = self.entries(run.migration_id, names)
                 found |= {names[name] for name, entry in known.items() if entry.before is not None}
@@ -133,29 +135,29 @@ class Migrations:
 
     # entries
 
-    def entry(self, migration_id: str, name: str) -> Entry:
+    def entry(self, migration_id: str, name: str) -> LedgerEntry:
         return self.entries(migration_id, [name])[name]
 
-    def entries(self, migration_id: str, names: Iterable[str]) -> dict[str, Entry]:
+    def entries(self, migration_id: str, names: Iterable[str]) -> dict[str, LedgerEntry]:
         """Return each; one that is not there is empty."""
         keys = {name: _entry_key(migration_id, name) for name in names}
         found = self._table.get_many(keys.values())
         return {
-            name: _entry(found[key].attributes) if key in found else Entry()
+            name: _entry(found[key].attributes) if key in found else LedgerEntry()
             for name, key in keys.items()
         }
 
-    def under(self, migration_id: str, prefix: str) -> dict[str, Entry]:
+    def under(self, migration_id: str, prefix: str) -> dict[str, LedgerEntry]:
         """Return every entry whose name starts so, in order of their names."""
         found = self._table.under(_entry_key(migration_id, prefix))
         return {key.sk.removeprefix("ENTRY#"): _entry(one.attributes) for key, one in found}
 
-    def first(self, migration_id: str, name: str, entry: Entry) -> Entry:
+    def first(self, migration_id: str, name: str, entry: LedgerEntry) -> LedgerEntry:
         """Write an entry unless there is one; return the one that is there."""
         self._table.put(_entry_key(migration_id, name), _body(asdict(entry)), 0)
         return self.entry(migration_id, name)
 
-    def intend(self, migration_id: str, epoch: int, entries: Mapping[str, Entry]) -> None:
+    def intend(self, migration_id: str, epoch: int, entries: Mapping[str, LedgerEntry]) -> None:
         """Write that these changes are meant, all or none, while the epoch is still this one.
 
         An entry that is meant already is left as it is. Raises Superseded once the epoch is over.
@@ -180,12 +182,14 @@ class Migrations:
             raise Superseded(f"{migration_id}: epoch {epoch} is over, it is {now}")
         raise Unavailable(f"{migration_id}: an entry was changed by another at the same time")
 
-    def note(self, migration_id: str, name: str, change: Callable[[Entry], Entry]) -> Entry:
+    def note(
+        self, migration_id: str, name: str, change: Callable[[LedgerEntry], LedgerEntry]
+    ) -> LedgerEntry:
         """Write what came of a change; of two at once, one after the other."""
         key = _entry_key(migration_id, name)
         for _ in range(_TRIES):
             stored = self._table.get(key)
-            known = _entry(stored.attributes) if stored.version else Entry()
+            known = _entry(stored.attributes) if stored.version else LedgerEntry()
             changed = change(known)
             if changed == known or self._table.put(key, _body(asdict(changed)), stored.version):
                 return changed
@@ -229,7 +233,7 @@ def _chunk_key(migration_id: str, phase: str, chunk: str) -> ItemKey:
     return ItemKey(f"MIGRATION#{migration_id}", f"CHUNK#{phase}#{chunk}")
 
 
-def _listed(run: Run) -> Listed:
+def _listed(run: MigrationRun) -> Listed:
     return Listed(_GROUP, f"{spell(run.started_at)} {run.migration_id}")
 
 
@@ -243,23 +247,23 @@ def _text(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is nothing that the ledger keeps")
 
 
-def _run_item(run: Run) -> dict[str, Any]:
+def _run_item(run: MigrationRun) -> dict[str, Any]:
     """With the token: whoever reads the table could end a wait, and so could change the table."""
     return {"status": run.status.value, "migration_id": run.migration_id, **_body(asdict(run))}
 
 
-def _run(item: Mapping[str, Any]) -> Run:
+def _run(item: Mapping[str, Any]) -> MigrationRun:
     body: dict[str, Any] = json.loads(item["body"])
     asked, pause = body["request"], body["pause"]
     # a head that was written before a deployment lacks what came with it
     times: dict[str, Any] = {
         name: body[name] and datetime.fromisoformat(body[name]) for name in _TIMES if name in body
     }
-    return Run(
+    return MigrationRun(
         **{
             **body,
             **times,
-            "request": Request(
+            "request": MigrationRequest(
                 **{
                     **asked,
                     "products": tuple(asked["products"]),
@@ -271,7 +275,7 @@ def _run(item: Mapping[str, Any]) -> Run:
                     "stragglers": Stragglers(asked["stragglers"]),
                 }
             ),
-            "status": Status(body["status"]),
+            "status": MigrationStatus(body["status"]),
             "reached": body["reached"] and Activity(body["reached"]),
             "pause": pause
             and Pause(
@@ -285,8 +289,8 @@ def _run(item: Mapping[str, Any]) -> Run:
     )
 
 
-def _entry(item: Mapping[str, Any]) -> Entry:
-    return Entry(**json.loads(item["body"]))
+def _entry(item: Mapping[str, Any]) -> LedgerEntry:
+    return LedgerEntry(**json.loads(item["body"]))
 
 
 def _tally(item: Mapping[str, Any]) -> Tally:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class Manifests:
+class ManifestBucket:
     """JSON objects by key. Raises Unavailable when S3 does not do what was asked."""
 
     def __init__(self, client: S3Client, bucket: str) -> None:

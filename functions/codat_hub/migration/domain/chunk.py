@@ -16,7 +16,7 @@ REASONS: Final = 10  # kept of one chunk; the counts are whole
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListedCompany:
     """A company as Codat shows it now. `linked`: it has a connection that syncs."""
 
     company_id: str
@@ -78,7 +78,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PhaseVerdict:
     """All chunks of one phase taken together."""
 
     chunks: int
@@ -110,7 +110,7 @@ class Verdict:
         return f"{said}: {'; '.join(self.reasons)}" if self.reasons else said
 
 
-def judge(tallies: Iterable[Tally], chunks: int, epoch: int) -> Verdict:
+def judge(tallies: Iterable[Tally], chunks: int, epoch: int) -> PhaseVerdict:
     """Take together what counts: finished under this epoch. What is not there was not done."""
     said = list(tallies)
     counted = [one for one in said if one.finished and one.epoch == epoch]
@@ -121,7 +121,7 @@ def judge(tallies: Iterable[Tally], chunks: int, epoch: int) -> Verdict:
     )
     turns = zip_longest(*(one.reasons for one in worst))
     reasons = (reason for turn in turns for reason in turn if reason is not None)
-    return Verdict(
+    return PhaseVerdict(
         chunks=chunks,
         missing=max(0, chunks - len(counted)),
         done=sum(one.done for one in counted),

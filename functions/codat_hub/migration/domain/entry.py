@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One thing that a migration may change.
 
     before: what was found, written once and first; never looked up again
@@ -27,11 +27,11 @@ class Entry:
         """Tell whether an undo has to look at it: an intent without an outcome counts as ours."""
         return self.intended is not None and self.undone is None
 
-    def intend(self, epoch: int) -> Entry:
+    def intend(self, epoch: int) -> LedgerEntry:
         return replace(self, intended=epoch)
 
-    def came_to(self, outcome: str, detail: Any = None) -> Entry:
+    def came_to(self, outcome: str, detail: Any = None) -> LedgerEntry:
         return replace(self, outcome=outcome, detail=self.detail if detail is None else detail)
 
-    def undo(self, how: str, detail: Any = None) -> Entry:
+    def undo(self, how: str, detail: Any = None) -> LedgerEntry:
         return replace(self, undone=how, detail=self.detail if detail is None else detail)

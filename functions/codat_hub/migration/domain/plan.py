@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from codat_hub.migration.domain.consumers import Consumer, Wanted
-    from codat_hub.migration.domain.run import Request
+    from codat_hub.migration.domain.run import MigrationRequest
     from codat_hub.migration.domain.sync_settings import Settings
 
 PAGE: Final = 100  # companies that one call lists
@@ -138,7 +138,7 @@ def chunk_digest(digests: Iterable[str]) -> str:
     return hashlib.sha256("".join(digests).encode()).hexdigest()[:32]
 
 
-def plan_hash(request: Request, client: Client, survey: Survey) -> str:
+def plan_hash(request: MigrationRequest, client: Client, survey: Survey) -> str:
     """Bind an approval to all that was found, and to nothing else."""
     facts = [
         asdict(request),
@@ -152,7 +152,9 @@ def plan_hash(request: Request, client: Client, survey: Survey) -> str:
     return hashlib.sha256(_canonical(facts)).hexdigest()[:32]
 
 
-def make_plan(request: Request, client: Client, survey: Survey, calls_a_second: float) -> Plan:
+def make_plan(
+    request: MigrationRequest, client: Client, survey: Survey, calls_a_second: float
+) -> Plan:
     wait = _first_wait(client, survey)
     steps = (
         _client_sync(request, client, survey),
@@ -187,7 +189,7 @@ def _first_wait(client: Client, survey: Survey) -> timedelta:
     return sync_settings.wait_for(levels)
 
 
-def _client_sync(request: Request, client: Client, survey: Survey) -> StepPlan:
+def _client_sync(request: MigrationRequest, client: Client, survey: Survey) -> StepPlan:
     rows: list[str] = []
     if client.everyone:
         rows += [
@@ -224,7 +226,7 @@ def _quiet(survey: Survey, wait: timedelta) -> StepPlan:
     )
 
 
-def _old_webhooks(request: Request, client: Client) -> StepPlan:
+def _old_webhooks(request: MigrationRequest, client: Client) -> StepPlan:
     by_hand = request.mode is Mode.PORTAL
     rows = [f"{shown(one.url)}: {', '.join(one.event_types)}" for one in client.old]
     return StepPlan(
@@ -267,7 +269,7 @@ def _products(survey: Survey) -> StepPlan:
     )
 
 
-def _warnings(request: Request, client: Client, survey: Survey) -> Iterable[str]:
+def _warnings(request: MigrationRequest, client: Client, survey: Survey) -> Iterable[str]:
     if survey.overriding_count:
         yield (
             f"{survey.overriding_count} companies have sync settings of their own; they are "
@@ -310,7 +312,7 @@ def _warnings(request: Request, client: Client, survey: Survey) -> Iterable[str]
         )
 
 
-def _losses(request: Request, consumer: Consumer) -> Iterable[str]:
+def _losses(request: MigrationRequest, consumer: Consumer) -> Iterable[str]:
     if others := carried(consumer):
         yield (
             f"consumer {consumer.consumer_id} also carries {', '.join(others)}: a successor at "
@@ -323,7 +325,7 @@ def _losses(request: Request, consumer: Consumer) -> Iterable[str]:
         )
 
 
-def _no_room(request: Request, client: Client) -> Iterable[str]:
+def _no_room(request: MigrationRequest, client: Client) -> Iterable[str]:
     freed = len(client.old) if request.mode is Mode.API else 0
     after = len(client.present) - freed + len(client.wanted)
     if after > MOST_CONSUMERS:

@@ -16,7 +16,7 @@ CONTRACT: Final = 1  # of the state machine's inputs; code accepts the version b
 ACCEPTED_CONTRACTS: Final = (CONTRACT,)
 
 
-class Status(StrEnum):
+class MigrationStatus(StrEnum):
     PLANNING = "planning"
     PLANNED = "planned"  # the end of a dry run
     WAITING = "waiting"
@@ -30,13 +30,22 @@ class Status(StrEnum):
     @property
     def final(self) -> bool:
         """Tell whether nothing is left to do: the next migration may begin."""
-        return self in {Status.PLANNED, Status.COMPLETE, Status.ROLLED_BACK, Status.FAILED}
+        return self in {
+            MigrationStatus.PLANNED,
+            MigrationStatus.COMPLETE,
+            MigrationStatus.ROLLED_BACK,
+            MigrationStatus.FAILED,
+        }
 
     @property
     def given_up(self) -> bool:
         """Tell whether there is no way forward any more."""
-        back = {Status.ROLLING_BACK, Status.ROLLED_BACK, Status.ROLLBACK_INCOMPLETE}
-        return self in {*back, Status.FAILED}
+        back = {
+            MigrationStatus.ROLLING_BACK,
+            MigrationStatus.ROLLED_BACK,
+            MigrationStatus.ROLLBACK_INCOMPLETE,
+        }
+        return self in {*back, MigrationStatus.FAILED}
 
 
 class WaitingFor(StrEnum):
@@ -104,7 +113,7 @@ def undo_of(reached: Activity | None) -> Undo:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class MigrationRequest:
     """What the operator asked for.
 
     company_ids: only these; tags: only companies that have all of these; neither: every company.
@@ -139,7 +148,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class MigrationRun:
     """The ledger's head of one migration. Times are aware.
 
     reached: the last activity that was begun, so that may have had an effect
@@ -154,12 +163,12 @@ class Run:
     """
 
     migration_id: str
-    request: Request
+    request: MigrationRequest
     started_at: datetime
     started_by: str
     execution: str
     execution_at: datetime | None = None
-    status: Status = Status.PLANNING
+    status: MigrationStatus = MigrationStatus.PLANNING
     step: str = "plan"
     reached: Activity | None = None
     pause: Pause | None = None
@@ -183,29 +192,31 @@ class Run:
     error: str | None = None
     notes: tuple[str, ...] = ()
 
-    def began(self, activity: Activity) -> Run:
+    def began(self, activity: Activity) -> MigrationRun:
         """Note that an activity has begun. Never a step back: an earlier one may be repeated."""
         order = list(Activity)
         later = self.reached is None or order.index(activity) > order.index(self.reached)
         return replace(self.forward(activity.value), reached=activity if later else self.reached)
 
-    def forward(self, step: str) -> Run:
+    def forward(self, step: str) -> MigrationRun:
         """Note a step forward. Raises Superseded once the run goes back, or was called dead."""
         if self.status.given_up:
             raise Superseded(f"{self.migration_id} is {self.status.value}: it goes no step forward")
-        return replace(self, status=Status.RUNNING, step=step, pause=None)
+        return replace(self, status=MigrationStatus.RUNNING, step=step, pause=None)
 
-    def noting(self, *notes: str) -> Run:
+    def noting(self, *notes: str) -> MigrationRun:
         """Add what the operator must know, each once."""
         return replace(self, notes=tuple(dict.fromkeys((*self.notes, *notes))))
 
-    def ended(self, status: Status, now: datetime, error: str | None = None) -> Run:
+    def ended(
+        self, status: MigrationStatus, now: datetime, error: str | None = None
+    ) -> MigrationRun:
         return replace(
             self, status=status, pause=None, ended_at=now, error=error or self.error, step="end"
         )
 
 
-def is_active(run: Run, execution_runs: bool) -> bool:
+def is_active(run: MigrationRun, execution_runs: bool) -> bool:
     """Tell whether a run keeps others from starting: by its execution and what it has changed.
 
     So nothing can leave a lock behind: a run that died before any side effect holds nothing.

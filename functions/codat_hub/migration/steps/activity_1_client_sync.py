@@ -15,20 +15,20 @@ from codat_hub.errors import StepFailed
 from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import Activity
-from codat_hub.migration.usecases.context import Answer, call_key, company_entry, verdict
+from codat_hub.migration.usecases.context import StepResult, call_key, company_entry, verdict
 from codat_hub.migration.usecases.planning import CLIENT
 
 if TYPE_CHECKING:
-    from codat_hub.migration.domain.entry import Entry
-    from codat_hub.migration.domain.run import Run
+    from codat_hub.migration.domain.entry import LedgerEntry
+    from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.domain.sync_settings import Settings
-    from codat_hub.migration.usecases.context import Command, Parts
+    from codat_hub.migration.usecases.context import Command, StepContext
 
 PHASE = "disable_company_sync"
 UNDO_PHASE = "reenable_company_sync"
 
 
-def apply(parts: Parts, command: Command) -> Answer:
+def apply(parts: StepContext, command: Command) -> StepResult:
     """Switch the client's schedules off, unless companies are left behind that live by them."""
     parts.check_client()
     run = parts.ledger.change(
@@ -37,10 +37,12 @@ def apply(parts: Parts, command: Command) -> Answer:
     entry = parts.ledger.entry(run.migration_id, CLIENT)
     if run.everyone and entry.outcome is None:
         _switch_client_off(parts, command, run, entry)
-    return Answer()
+    return StepResult()
 
 
-def _switch_client_off(parts: Parts, command: Command, run: Run, entry: Entry) -> None:
+def _switch_client_off(
+    parts: StepContext, command: Command, run: MigrationRun, entry: LedgerEntry
+) -> None:
     before = entry.before["settings"]
     wanted = _off(run, before)
     if entry.intended is None:
@@ -51,7 +53,7 @@ def _switch_client_off(parts: Parts, command: Command, run: Run, entry: Entry) -
     parts.ledger.note(run.migration_id, CLIENT, lambda one: one.came_to("off"))
 
 
-def apply_chunk(parts: Parts, command: Command) -> Answer:
+def apply_chunk(parts: StepContext, command: Command) -> StepResult:
     """Switch off what companies of a chunk have of their own; of a subset, every one's."""
     run = parts.run(command.migration_id)
     tally = Tally(command.epoch)
@@ -59,7 +61,7 @@ def apply_chunk(parts: Parts, command: Command) -> Answer:
     known = parts.ledger.entries(run.migration_id, names)
     for member, name in zip(command.its_chunk.members, names, strict=True):
         if not command.more_time():
-            return Answer("again")
+            return StepResult("again")
         entry = known[name]
         if entry.before is None or not _needs(run, entry.before["settings"]):
             tally = tally.skip()
@@ -76,11 +78,11 @@ def apply_chunk(parts: Parts, command: Command) -> Answer:
     parts.ledger.put_tally(
         run.migration_id, PHASE, command.its_chunk.name, replace(tally, finished=True)
     )
-    return Answer()
+    return StepResult()
 
 
 def _switch_company_off(
-    parts: Parts, command: Command, run: Run, company_id: str, entry: Entry
+    parts: StepContext, command: Command, run: MigrationRun, company_id: str, entry: LedgerEntry
 ) -> bool:
     """Tell whether the company turned out to be gone."""
     name, before = company_entry(company_id), entry.before["settings"]
@@ -100,7 +102,7 @@ def _switch_company_off(
     return False
 
 
-def judge(parts: Parts, command: Command) -> Answer:
+def judge(parts: StepContext, command: Command) -> StepResult:
     """Go on to wait for quiet, or fail with what failed."""
     run = parts.run(command.migration_id)
     seen = verdict(parts, command, PHASE, run.listing)
@@ -113,10 +115,10 @@ def judge(parts: Parts, command: Command) -> Answer:
         lambda one: replace(one.noting(*notes), disabled_at=one.disabled_at or parts.now()),
     )
     wait = timedelta(seconds=(run.plan or {})["wait_seconds"])
-    return Answer(wait_seconds=parts.limits.seconds(wait))
+    return StepResult(wait_seconds=parts.limits.seconds(wait))
 
 
-def compensate(parts: Parts, command: Command) -> Answer:
+def compensate(parts: StepContext, command: Command) -> StepResult:
     """Post the client's snapshot again, if this run has switched it off or meant to."""
     entry = parts.ledger.entry(command.migration_id, CLIENT)
     if entry.ours:
@@ -124,10 +126,10 @@ def compensate(parts: Parts, command: Command) -> Answer:
         parts.codat.set_client_settings(before, call_key(command, f"undo {CLIENT}"))
         _compare(before, parts.codat.client_settings(), "the client's settings")
         parts.ledger.note(command.migration_id, CLIENT, lambda one: one.undo("restored"))
-    return Answer()
+    return StepResult()
 
 
-def compensate_chunk(parts: Parts, command: Command) -> Answer:
+def compensate_chunk(parts: StepContext, command: Command) -> StepResult:
     """Post the snapshots of a chunk's companies again, where this run has changed them."""
     run = parts.run(command.migration_id)
     tally = Tally(command.epoch)
@@ -135,7 +137,7 @@ def compensate_chunk(parts: Parts, command: Command) -> Answer:
     known = parts.ledger.entries(command.migration_id, names)
     for member, name in zip(command.its_chunk.members, names, strict=True):
         if not command.more_time():
-            return Answer("again")
+            return StepResult("again")
         if not known[name].ours:
             tally = tally.skip()
             continue
@@ -149,11 +151,11 @@ def compensate_chunk(parts: Parts, command: Command) -> Answer:
     parts.ledger.put_tally(
         command.migration_id, UNDO_PHASE, command.its_chunk.name, replace(tally, finished=True)
     )
-    return Answer()
+    return StepResult()
 
 
 def _restore(
-    parts: Parts, command: Command, run: Run, company_id: str, entry: Entry
+    parts: StepContext, command: Command, run: MigrationRun, company_id: str, entry: LedgerEntry
 ) -> tuple[str, str | None]:
     """Return how, and what somebody had changed since, which the snapshot has overwritten."""
     before = entry.before["settings"]
@@ -173,21 +175,21 @@ def _restore(
     return "restored", lost
 
 
-def judge_undo(parts: Parts, command: Command) -> Answer:
+def judge_undo(parts: StepContext, command: Command) -> StepResult:
     seen = verdict(parts, command, UNDO_PHASE, "undo")
     if seen.bad(0):
         raise StepFailed(f"company settings were not all restored: {seen}")
     parts.ledger.change(command.migration_id, lambda one: one.noting(*seen.reasons))
-    return Answer()
+    return StepResult()
 
 
-def _needs(run: Run, settings: Settings) -> bool:
+def _needs(run: MigrationRun, settings: Settings) -> bool:
     if run.everyone:
         return sync_settings.overrides(settings) and not sync_settings.is_off(settings)
     return not sync_settings.is_off(settings)
 
 
-def _off(run: Run, before: Settings) -> Settings:
+def _off(run: MigrationRun, before: Settings) -> Settings:
     if run.off_value is None:
         raise StepFailed("which syncSchedule means off is not known")
     return sync_settings.switched_off(before, run.off_value, run.request.fetch_on_first_link)

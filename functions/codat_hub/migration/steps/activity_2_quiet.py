@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import Activity, Stragglers
-from codat_hub.migration.usecases.context import Answer, verdict
+from codat_hub.migration.usecases.context import StepResult, verdict
 
 if TYPE_CHECKING:
-    from codat_hub.migration.usecases.context import Command, Parts
+    from codat_hub.migration.usecases.context import Command, StepContext
 
 PHASE = "wait_for_quiet"
 NOT_QUIET = "not quiet after the limit"
 
 
-def begin(parts: Parts, command: Command) -> Answer:
+def begin(parts: StepContext, command: Command) -> StepResult:
     parts.ledger.change(command.migration_id, lambda one: one.began(Activity.WAIT_FOR_QUIET))
-    return Answer()
+    return StepResult()
 
 
-def apply_chunk(parts: Parts, command: Command) -> Answer:
+def apply_chunk(parts: StepContext, command: Command) -> StepResult:
     """Look at a chunk's linked companies, unless all of them were quiet before."""
     before = parts.ledger.tally(command.migration_id, PHASE, command.its_chunk.name)
     if before and before.finished and before.epoch == command.epoch and not before.open:
-        return Answer()
+        return StepResult()
     run = parts.run(command.migration_id)
     if run.disabled_at is None:
         raise StepFailed("the ledger does not say when the schedules were switched off")
@@ -44,23 +44,23 @@ def apply_chunk(parts: Parts, command: Command) -> Answer:
     parts.ledger.put_tally(
         run.migration_id, PHASE, command.its_chunk.name, replace(tally, finished=True)
     )
-    return Answer()
+    return StepResult()
 
 
-def judge(parts: Parts, command: Command) -> Answer:
+def judge(parts: StepContext, command: Command) -> StepResult:
     """`again` until quiet; at the limit go on with a note of the stragglers, or ask."""
     run = parts.run(command.migration_id)
     seen = verdict(parts, command, PHASE, run.listing)
     if seen.missing:
         raise StepFailed(f"looking for quiet: {seen}")
     if not seen.open:
-        return Answer()
+        return StepResult()
     if run.disabled_at and not parts.limits.over(
         run.disabled_at, parts.limits.quiet_for, parts.now()
     ):
-        return Answer("again", wait_seconds=parts.limits.seconds(parts.limits.quiet_poll))
+        return StepResult("again", wait_seconds=parts.limits.seconds(parts.limits.quiet_poll))
     note = f"{NOT_QUIET}: {'; '.join(seen.reasons)}"
     if note in run.notes:  # somebody was asked and said to go on
-        return Answer()
+        return StepResult()
     parts.ledger.change(run.migration_id, lambda one: one.noting(note))
-    return Answer("ask" if run.request.stragglers is Stragglers.ASK else "done")
+    return StepResult("ask" if run.request.stragglers is Stragglers.ASK else "done")

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import Consumer, hub_consumer_of, shown
-from codat_hub.migration.domain.entry import Entry
+from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, Mode
-from codat_hub.migration.usecases.context import Answer, call_key
+from codat_hub.migration.usecases.context import StepResult, call_key
 from codat_hub.migration.usecases.planning import CLIENT, old_consumers
 
 if TYPE_CHECKING:
-    from codat_hub.migration.usecases.context import Command, Parts
+    from codat_hub.migration.usecases.context import Command, StepContext
 
 PREFIX = "OLD_CONSUMER#"
 
 
-def apply(parts: Parts, command: Command) -> Answer:
+def apply(parts: StepContext, command: Command) -> StepResult:
     """Answers `ask` while a person has to disable some in the Portal."""
     parts.check_client()
     run = parts.ledger.change(
@@ -30,9 +30,11 @@ def apply(parts: Parts, command: Command) -> Answer:
     )
     old = old_consumers(parts, run.migration_id) if run.everyone else []
     if not old:
-        return Answer()
+        return StepResult()
     entries = parts.ledger.entries(run.migration_id, (_name(one) for one in old))
-    fresh = {_name(one): Entry(asdict(one)) for one in old if entries[_name(one)].intended is None}
+    fresh = {
+        _name(one): LedgerEntry(asdict(one)) for one in old if entries[_name(one)].intended is None
+    }
     if fresh:
         parts.ledger.intend(run.migration_id, command.epoch, fresh)
     # the gap begins when the first of them may be off
@@ -55,24 +57,24 @@ def apply(parts: Parts, command: Command) -> Answer:
             _name(one),
             lambda entry, outcome=outcome: replace(entry, outcome=outcome),  # type: ignore[misc]
         )
-    return Answer("ask" if on else "done")
+    return StepResult("ask" if on else "done")
 
 
-def _still_meant(parts: Parts, command: Command, one: Consumer, found: Consumer) -> None:
+def _still_meant(parts: StepContext, command: Command, one: Consumer, found: Consumer) -> None:
     """Before each deletion: an empty intent is refused once a rollback has begun."""
     if not found.same_as(one):
         raise StepFailed(f"consumer {one.consumer_id} was changed since the snapshot")
     name = _name(one)
-    parts.ledger.intend(command.migration_id, command.epoch, {name: Entry(asdict(one))})
+    parts.ledger.intend(command.migration_id, command.epoch, {name: LedgerEntry(asdict(one))})
 
 
-def still_on(parts: Parts, migration_id: str) -> list[Consumer]:
+def still_on(parts: StepContext, migration_id: str) -> list[Consumer]:
     """Return the old consumers that the operator has to disable, as the last look found them."""
     entries = parts.ledger.under(migration_id, PREFIX).values()
     return [consumer_of(one) for one in entries if one.outcome is None]
 
 
-def compensate(parts: Parts, command: Command) -> Answer:
+def compensate(parts: StepContext, command: Command) -> StepResult:
     """Answers `ask` while a person has to enable some in the Portal."""
     entries = {
         name: entry
@@ -80,7 +82,7 @@ def compensate(parts: Parts, command: Command) -> Answer:
         if entry.ours
     }
     if not entries:
-        return Answer()
+        return StepResult()
     present = {one.consumer_id: one for one in parts.codat.consumers()}
     asks = False
     for name, entry in entries.items():
@@ -92,11 +94,11 @@ def compensate(parts: Parts, command: Command) -> Answer:
             asks = True
         else:
             parts.ledger.note(command.migration_id, name, lambda one: one.undo("enabled"))
-    return Answer("ask" if asks else "done")
+    return StepResult("ask" if asks else "done")
 
 
 def _make_again(
-    parts: Parts, command: Command, name: str, before: Consumer, present: list[Consumer]
+    parts: StepContext, command: Command, name: str, before: Consumer, present: list[Consumer]
 ) -> None:
     lines = parts.ledger.under(command.migration_id, PREFIX).values()
     snapshot = parts.ledger.entry(command.migration_id, CLIENT).before or {"consumers": []}
@@ -126,7 +128,7 @@ def _make_again(
     parts.ledger.change(command.migration_id, lambda one: one.noting(difference))
 
 
-def consumer_of(entry: Entry) -> Consumer:
+def consumer_of(entry: LedgerEntry) -> Consumer:
     before = entry.before
     return Consumer(
         before["consumer_id"],

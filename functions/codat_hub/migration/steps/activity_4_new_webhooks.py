@@ -11,15 +11,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.migration.domain.consumers import migration_in
-from codat_hub.migration.domain.entry import Entry
+from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
-from codat_hub.migration.usecases.context import Answer, call_key
+from codat_hub.migration.usecases.context import StepResult, call_key
 from codat_hub.migration.usecases.planning import wanted_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from codat_hub.migration.usecases.context import Command, Parts
+    from codat_hub.migration.usecases.context import Command, StepContext
 
 PREFIX = "NEW_CONSUMER#"
 # Entries that say that one is stored; `detail`: fingerprints of those that were not there before.
@@ -28,7 +28,7 @@ SECRET_PREFIX = "SECRET#"  # noqa: S105
 _ON_ITS_WAY: Final = timedelta(minutes=1)
 
 
-def apply(parts: Parts, command: Command) -> Answer:
+def apply(parts: StepContext, command: Command) -> StepResult:
     """Answers `ask` while the hub does not have the secret of each that posts to it."""
     parts.check_client()
     run = parts.ledger.change(
@@ -38,7 +38,7 @@ def apply(parts: Parts, command: Command) -> Answer:
     present = {one.url: one for one in parts.codat.consumers()} if wanted else {}
     for one in wanted:
         name = f"{PREFIX}{one['name']}"
-        parts.ledger.intend(run.migration_id, command.epoch, {name: Entry(dict(one))})
+        parts.ledger.intend(run.migration_id, command.epoch, {name: LedgerEntry(dict(one))})
         made = present.get(one["url"]) or parts.codat.create_consumer(
             one["url"], one["event_types"], one["tags"], call_key(command, name)
         )
@@ -49,15 +49,15 @@ def apply(parts: Parts, command: Command) -> Answer:
             lambda entry, facts=facts: entry.came_to("created", facts),  # type: ignore[misc]
         )
     if without_secret(parts, run.migration_id):
-        return Answer("ask")
+        return StepResult("ask")
     if run.gap_from:
         parts.ledger.change(
             run.migration_id, lambda one: replace(one, gap_to=one.gap_to or parts.now())
         )
-    return Answer()
+    return StepResult()
 
 
-def without_secret(parts: Parts, migration_id: str) -> list[dict[str, str]]:
+def without_secret(parts: StepContext, migration_id: str) -> list[dict[str, str]]:
     """Return the hub's consumers (`consumer_id`, `hub_consumer`, `url`) still without a secret."""
     created = [
         entry.detail
@@ -68,7 +68,7 @@ def without_secret(parts: Parts, migration_id: str) -> list[dict[str, str]]:
     return [one for one in created if f"{SECRET_PREFIX}{one['consumer_id']}" not in stored]
 
 
-def compensate(parts: Parts, command: Command) -> Answer:
+def compensate(parts: StepContext, command: Command) -> StepResult:
     """Delete all that this run created, found by their URLs."""
     entries = parts.ledger.under(command.migration_id, PREFIX)
     left = set()
@@ -81,17 +81,17 @@ def compensate(parts: Parts, command: Command) -> Answer:
     for name, entry in entries.items():
         if entry.ours:
             parts.ledger.note(command.migration_id, name, lambda one: _gone(one, left, parts.now()))
-    return Answer()
+    return StepResult()
 
 
-def _gone(entry: Entry, left: Collection[str], now: datetime) -> Entry:
+def _gone(entry: LedgerEntry, left: Collection[str], now: datetime) -> LedgerEntry:
     facts = entry.detail or {}
     if facts.get("consumer_id") in left:
         return entry.undo("left: its URL is another one now")
     return entry.undo("deleted", {**facts, "deleted_at": now})
 
 
-def withdraw_secrets(parts: Parts, command: Command) -> Answer:
+def withdraw_secrets(parts: StepContext, command: Command) -> StepResult:
     """Accept no more the secrets that this run brought, of the consumers that it has deleted.
 
     Answers `again` while a delivery may still be on its way.
@@ -105,7 +105,7 @@ def withdraw_secrets(parts: Parts, command: Command) -> Answer:
             continue
         deleted_at = datetime.fromisoformat(facts["deleted_at"])
         if not parts.limits.over(deleted_at, _ON_ITS_WAY, parts.now()):
-            return Answer("again", wait_seconds=parts.limits.seconds(_ON_ITS_WAY))
+            return StepResult("again", wait_seconds=parts.limits.seconds(_ON_ITS_WAY))
         parts.signing_secrets.withdraw(facts["hub_consumer"], secrets.detail)
         parts.ledger.note(command.migration_id, name, lambda one: one.undo("withdrawn"))
-    return Answer()
+    return StepResult()

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 from codat_hub.codat.domain.data_types import is_unsuccessful
 from codat_hub.migration.domain.chunk import Tally
-from codat_hub.migration.domain.run import Status
+from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.steps import activity_5_products
-from codat_hub.migration.usecases.context import Answer, company_entry, product_entry, verdict
+from codat_hub.migration.usecases.context import StepResult, company_entry, product_entry, verdict
 from codat_hub.migration.usecases.listing import all_chunks
-from codat_hub.products.domain.product import Kind
+from codat_hub.products.domain.product import ProductKind
 
 if TYPE_CHECKING:
-    from codat_hub.migration.domain.entry import Entry
-    from codat_hub.migration.usecases.context import Command, Parts
+    from codat_hub.migration.domain.entry import LedgerEntry
+    from codat_hub.migration.usecases.context import Command, StepContext
     from codat_hub.product_events.domain.read_state import ReadState
 
 PHASE = "verify_reads"
 
 
-def begin(parts: Parts, command: Command) -> Answer:
+def begin(parts: StepContext, command: Command) -> StepResult:
     run = parts.run(command.migration_id)
     late = [one for one in run.chunks if one.startswith("late-") and run.chunks[one]]
     seen = [verdict(parts, command, activity_5_products.PHASE, one) for one in late]
@@ -37,7 +37,7 @@ def begin(parts: Parts, command: Command) -> Answer:
     return replace(all_chunks(parts, command.migration_id), epoch=command.epoch)
 
 
-def apply_chunk(parts: Parts, command: Command) -> Answer:
+def apply_chunk(parts: StepContext, command: Command) -> StepResult:
     """Look up the reads of what was added to a chunk's linked companies."""
     run = parts.run(command.migration_id)
     tally = Tally(command.epoch)
@@ -51,17 +51,17 @@ def apply_chunk(parts: Parts, command: Command) -> Answer:
     parts.ledger.put_tally(
         run.migration_id, PHASE, command.its_chunk.name, replace(tally, finished=True)
     )
-    return Answer()
+    return StepResult()
 
 
 def _look(
-    parts: Parts, pair: tuple[str, str], entry: Entry, tally: Tally, *, linked: bool
+    parts: StepContext, pair: tuple[str, str], entry: LedgerEntry, tally: Tally, *, linked: bool
 ) -> Tally:
     company_id, product = pair
     if entry.outcome != "added" or not linked:
         return tally.skip()
     registered = parts.registry.products().get(product)
-    standard = registered is not None and registered.kind is Kind.STANDARD
+    standard = registered is not None and registered.kind is ProductKind.STANDARD
     state, _ = parts.read_states.get(company_id, None if standard else product)
     added_at = datetime.fromisoformat(entry.detail)
     if state.last_read_at is None or state.last_read_at < added_at:
@@ -77,27 +77,27 @@ def _failed(state: ReadState) -> str:
     return ", ".join(sorted(wrong))
 
 
-def judge_reads(parts: Parts, command: Command) -> Answer:
+def judge_reads(parts: StepContext, command: Command) -> StepResult:
     """`again` until all have come or the limit is reached; then note what has not."""
     run = parts.run(command.migration_id)
     seen = verdict(parts, command, PHASE, "undo")
     begun = run.reads_from or parts.now()
     waiting = seen.open or seen.missing
     if waiting and not parts.limits.over(begun, parts.limits.reads_for, parts.now()):
-        return Answer("again", wait_seconds=parts.limits.seconds(parts.limits.reads_poll))
+        return StepResult("again", wait_seconds=parts.limits.seconds(parts.limits.reads_poll))
     if seen.open or seen.reasons:
         note = f"first reads: {seen.done} came, {seen.open} did not; {'; '.join(seen.reasons)}"
         parts.ledger.change(run.migration_id, lambda one: one.noting(note))
-    return Answer()
+    return StepResult()
 
 
-def complete(parts: Parts, command: Command) -> Answer:
+def complete(parts: StepContext, command: Command) -> StepResult:
     parts.ledger.change(
         command.migration_id,
         lambda one: (
             one
-            if one.status.given_up or one.status is Status.COMPLETE
-            else one.ended(Status.COMPLETE, parts.now())
+            if one.status.given_up or one.status is MigrationStatus.COMPLETE
+            else one.ended(MigrationStatus.COMPLETE, parts.now())
         ),
     )
-    return Answer()
+    return StepResult()

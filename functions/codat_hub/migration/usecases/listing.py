@@ -6,18 +6,18 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.migration.domain.chunk import Member, chunks_of
-from codat_hub.migration.usecases.context import Answer, company_entry
+from codat_hub.migration.usecases.context import StepResult, company_entry
 
 if TYPE_CHECKING:
-    from codat_hub.migration.domain.chunk import Found
-    from codat_hub.migration.domain.run import Run
-    from codat_hub.migration.usecases.context import Command, Parts
+    from codat_hub.migration.domain.chunk import ListedCompany
+    from codat_hub.migration.domain.run import MigrationRun
+    from codat_hub.migration.usecases.context import Command, StepContext
 
 PAGES_AT_ONCE: Final = 50  # in one part of the listing: 5,000 companies, half a megabyte
 LATE_ROUNDS: Final = 5  # of looking for companies that appeared meanwhile
 
 
-def list_companies(parts: Parts, command: Command, listing: str) -> Answer:
+def list_companies(parts: StepContext, command: Command, listing: str) -> StepResult:
     """List what the run covers. Answers `again` until it is done; a retry goes on at the cursor."""
     cursor = parts.ledger.entry(command.migration_id, _name(listing))
     done = dict(cursor.detail or {"page": 1, "parts": 0, "left_behind": 0})
@@ -28,15 +28,15 @@ def list_companies(parts: Parts, command: Command, listing: str) -> Answer:
             command.migration_id, _name(listing), lambda one: replace(one, detail=dict(done))
         )
         if more:
-            return Answer("again")
+            return StepResult("again")
         _cut(parts, command, listing, done)
-    return Answer(
+    return StepResult(
         manifest=manifest_key(command.migration_id, listing), listing=listing, epoch=command.epoch
     )
 
 
 def _list_part(
-    parts: Parts, command: Command, run: Run, listing: str, done: dict[str, Any]
+    parts: StepContext, command: Command, run: MigrationRun, listing: str, done: dict[str, Any]
 ) -> bool:
     """Write one part; tell whether there are more. Moves the cursor in `done`."""
     members: list[dict[str, Any]] = []
@@ -56,13 +56,15 @@ def _list_part(
     return more
 
 
-def _unknown(parts: Parts, command: Command, found: list[Found]) -> list[Found]:
+def _unknown(
+    parts: StepContext, command: Command, found: list[ListedCompany]
+) -> list[ListedCompany]:
     names = {company_entry(one.company_id): one for one in found}
     known = parts.ledger.entries(command.migration_id, names)
     return [one for name, one in names.items() if known[name].before is None]
 
 
-def _left_behind(parts: Parts, run: Run, found: list[Found]) -> int:
+def _left_behind(parts: StepContext, run: MigrationRun, found: list[ListedCompany]) -> int:
     """Count companies that neither this run nor one before takes along."""
     if run.request.company_ids is None and not run.request.tags:
         return 0
@@ -70,7 +72,7 @@ def _left_behind(parts: Parts, run: Run, found: list[Found]) -> int:
     return len(set(others) - parts.ledger.migrated(others))
 
 
-def _cut(parts: Parts, command: Command, listing: str, done: dict[str, Any]) -> None:
+def _cut(parts: StepContext, command: Command, listing: str, done: dict[str, Any]) -> None:
     """Write the manifest, then say that the listing is done."""
     members = [
         Member(one["company_id"], one["linked"], tuple(one["products"]))
@@ -95,31 +97,31 @@ def _cut(parts: Parts, command: Command, listing: str, done: dict[str, Any]) -> 
     )
 
 
-def facts_of(parts: Parts, migration_id: str, listing: str) -> dict[str, Any]:
+def facts_of(parts: StepContext, migration_id: str, listing: str) -> dict[str, Any]:
     """Return `companies` (how many) and `left_behind` of a finished listing."""
     return dict(parts.ledger.entry(migration_id, _name(listing)).detail or {})
 
 
-def find_late(parts: Parts, command: Command) -> Answer:
+def find_late(parts: StepContext, command: Command) -> StepResult:
     """List companies that appeared since: `late` with their manifest, `done` if there are none."""
     run = parts.run(command.migration_id)
     # the client's level still reads those that a subset meets late: they are for the next run
     if run.request.company_ids is not None or not run.everyone:
-        return Answer()
+        return StepResult()
     rounds = sum(one.startswith("late-") for one in run.chunks)
     listing = f"late-{rounds + 1}"
     if rounds >= LATE_ROUNDS:
         note = f"companies keep appearing: after {rounds} rounds the rest is left to reconcile"
         parts.ledger.change(command.migration_id, lambda one: one.noting(note))
-        return Answer()
+        return StepResult()
     answer = list_companies(parts, command, listing)
     if answer.next == "again":
         return answer
     found = facts_of(parts, command.migration_id, listing)["companies"]
-    return replace(answer, next="late") if found else Answer()
+    return replace(answer, next="late") if found else StepResult()
 
 
-def all_chunks(parts: Parts, migration_id: str) -> Answer:
+def all_chunks(parts: StepContext, migration_id: str) -> StepResult:
     """Put every chunk that the run has worked on into one manifest, for the undo."""
     run = parts.run(migration_id)
     listings = [one for one in run.chunks if one == run.listing or one.startswith("late-")]
@@ -133,7 +135,7 @@ def all_chunks(parts: Parts, migration_id: str) -> Answer:
     parts.ledger.change(
         migration_id, lambda one: replace(one, chunks={**one.chunks, "undo": len(chunks)})
     )
-    return Answer(manifest=key, listing="undo")
+    return StepResult(manifest=key, listing="undo")
 
 
 def manifest_key(migration_id: str, listing: str) -> str:

@@ -12,17 +12,17 @@ from codat_hub.migration.usecases.context import company_entry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from codat_hub.migration.domain.entry import Entry
-    from codat_hub.migration.domain.run import Run
+    from codat_hub.migration.domain.entry import LedgerEntry
+    from codat_hub.migration.domain.run import MigrationRun
 
 # Longer than a function that has named an execution lives (28 s), so than it takes to start it.
 STARTS_WITHIN: Final = timedelta(minutes=1)
 
 
 class Ledger(Protocol):
-    def get(self, migration_id: str) -> Run | None: ...
+    def get(self, migration_id: str) -> MigrationRun | None: ...
     def latest(self) -> tuple[str | None, int]: ...
-    def under(self, migration_id: str, prefix: str) -> dict[str, Entry]: ...
+    def under(self, migration_id: str, prefix: str) -> dict[str, LedgerEntry]: ...
 
 
 class Executions(Protocol):
@@ -38,17 +38,17 @@ class MigrationLock:
     executions: Executions
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def active(self) -> Run | None:
+    def active(self) -> MigrationRun | None:
         """Return the migration under way, None if there is none."""
         return self.still_active(self.ledger.latest()[0])
 
-    def still_active(self, migration_id: str | None) -> Run | None:
+    def still_active(self, migration_id: str | None) -> MigrationRun | None:
         run = self.ledger.get(migration_id) if migration_id else None
         if run is None or not is_active(run, self.lives(run)):
             return None
         return run
 
-    def lives(self, run: Run) -> bool:
+    def lives(self, run: MigrationRun) -> bool:
         """Tell whether its execution runs, or was named a moment ago and is just being started."""
         if self.executions.runs(run.execution):
             return True

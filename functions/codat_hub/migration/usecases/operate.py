@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from codat_hub.errors import Absent, Conflict, Invalid, Problem
-from codat_hub.migration.domain.run import CONTRACT, Run, Status, WaitingFor, execution_name
+from codat_hub.migration.domain.run import (
+    CONTRACT,
+    MigrationRun,
+    MigrationStatus,
+    WaitingFor,
+    execution_name,
+)
 from codat_hub.migration.steps import activity_4_new_webhooks
 from codat_hub.migration.usecases import reports
 from codat_hub.migration.usecases.lock import MigrationLock
@@ -20,21 +26,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from codat_hub.migration.domain.chunk import Tally
-    from codat_hub.migration.domain.entry import Entry
-    from codat_hub.migration.domain.run import Request
+    from codat_hub.migration.domain.entry import LedgerEntry
+    from codat_hub.migration.domain.run import MigrationRequest
 
-_UNDOING = frozenset({Status.ROLLING_BACK, Status.ROLLBACK_INCOMPLETE})
+_UNDOING = frozenset({MigrationStatus.ROLLING_BACK, MigrationStatus.ROLLBACK_INCOMPLETE})
 
 
 class Ledger(Protocol):
-    def get(self, migration_id: str) -> Run | None: ...
-    def create(self, run: Run) -> bool: ...
-    def change(self, migration_id: str, change: Callable[[Run], Run]) -> Run: ...
-    def newest(self, limit: int = 100) -> list[Run]: ...
+    def get(self, migration_id: str) -> MigrationRun | None: ...
+    def create(self, run: MigrationRun) -> bool: ...
+    def change(
+        self, migration_id: str, change: Callable[[MigrationRun], MigrationRun]
+    ) -> MigrationRun: ...
+    def newest(self, limit: int = 100) -> list[MigrationRun]: ...
     def latest(self) -> tuple[str | None, int]: ...
     def take(self, migration_id: str, version: int) -> bool: ...
-    def under(self, migration_id: str, prefix: str) -> dict[str, Entry]: ...
-    def note(self, migration_id: str, name: str, change: Callable[[Entry], Entry]) -> Entry: ...
+    def under(self, migration_id: str, prefix: str) -> dict[str, LedgerEntry]: ...
+    def note(
+        self, migration_id: str, name: str, change: Callable[[LedgerEntry], LedgerEntry]
+    ) -> LedgerEntry: ...
     def tallies(self, migration_id: str, phase: str, listing: str = "") -> list[Tally]: ...
 
 
@@ -54,7 +64,7 @@ class SigningSecrets(Protocol):
 
 
 @dataclass(frozen=True)
-class Migrations:
+class OperateMigrations:
     """`needs_another`: whether the approver has to be someone else than the starter."""
 
     ledger: Ledger
@@ -64,7 +74,7 @@ class Migrations:
     needs_another: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def start(self, request: Request, by: str, key: str | None = None) -> Run:
+    def start(self, request: MigrationRequest, by: str, key: str | None = None) -> MigrationRun:
         """Start a run, or a dry run; see StartMigration."""
         start = StartMigration(self.ledger, self.executions, self.registry, self.lock, self.now)
         return start(request, by, key)
@@ -73,16 +83,16 @@ class Migrations:
     def lock(self) -> MigrationLock:
         return MigrationLock(self.ledger, self.executions, self.now)
 
-    def get(self, migration_id: str) -> Run:
+    def get(self, migration_id: str) -> MigrationRun:
         run = self.ledger.get(migration_id)
         if run is None:
             raise Absent(f"there is no migration {migration_id}")
         return run
 
-    def newest(self) -> list[Run]:
+    def newest(self) -> list[MigrationRun]:
         return self.ledger.newest()
 
-    def approve(self, migration_id: str, by: str, seen: str | None = None) -> Run:
+    def approve(self, migration_id: str, by: str, seen: str | None = None) -> MigrationRun:
         """Approve the newest plan. Raises Conflict when none is awaited, or by the wrong person.
 
         seen: hash of the plan that was read; one that has been replaced meanwhile is refused
@@ -97,13 +107,13 @@ class Migrations:
         )
         return self._go_on(run)
 
-    def confirm_webhooks_disabled(self, migration_id: str) -> Run:
+    def confirm_webhooks_disabled(self, migration_id: str) -> MigrationRun:
         return self._go_on(self._waiting(migration_id, WaitingFor.WEBHOOKS_DISABLED))
 
-    def confirm_webhooks_restored(self, migration_id: str) -> Run:
+    def confirm_webhooks_restored(self, migration_id: str) -> MigrationRun:
         return self._go_on(self._waiting(migration_id, WaitingFor.WEBHOOKS_RESTORED))
 
-    def confirm_secret(self, migration_id: str, consumer_id: str, secret: str) -> Run:
+    def confirm_secret(self, migration_id: str, consumer_id: str, secret: str) -> MigrationRun:
         """Accept a consumer's signing secret from now on; with the last one the run goes on."""
         run = self._waiting(migration_id, WaitingFor.SIGNING_SECRET)
         created = {
@@ -133,7 +143,7 @@ class Migrations:
             return self._go_on(run)
         return self.get(migration_id)
 
-    def _waiting(self, migration_id: str, what: WaitingFor) -> Run:
+    def _waiting(self, migration_id: str, what: WaitingFor) -> MigrationRun:
         run = self.get(migration_id)
         if run.pause is None or run.pause.waiting_for is not what:
             now = run.pause.waiting_for.value if run.pause else "nobody"
@@ -143,7 +153,7 @@ class Migrations:
             )
         return run
 
-    def _go_on(self, run: Run) -> Run:
+    def _go_on(self, run: MigrationRun) -> MigrationRun:
         if run.pause and not self.executions.resume(run.pause.token):
             raise Conflict(
                 f"migration {run.migration_id} does not wait any more: the time for it is over"
@@ -155,23 +165,25 @@ class Migrations:
                 replace(
                     one,
                     pause=None,
-                    status=Status.RUNNING if one.status is Status.WAITING else one.status,
+                    status=MigrationStatus.RUNNING
+                    if one.status is MigrationStatus.WAITING
+                    else one.status,
                 )
                 if one.pause == run.pause
                 else one
             ),
         )
 
-    def rollback(self, migration_id: str, by: str, *, forced: bool = False) -> Run:
+    def rollback(self, migration_id: str, by: str, *, forced: bool = False) -> MigrationRun:
         """Go back, from wherever the run is. Raises Conflict when nothing is there to undo."""
         run = self.get(migration_id)
         _refuse_ended(run)
-        if run.status is Status.ROLLING_BACK and self.lock.lives(run):
+        if run.status is MigrationStatus.ROLLING_BACK and self.lock.lives(run):
             raise _already(run)
         before, version = self.ledger.latest()
         if before != migration_id and (other := self.lock.still_active(before)):
             raise Conflict(f"migration {other.migration_id} is {other.status.value}: wait for it")
-        if run.status is Status.COMPLETE and not forced:
+        if run.status is MigrationStatus.COMPLETE and not forced:
             self._refuse_if_built_on(run)
         decided = self._decide(run, f"asked for by {by}", on_demand=True)
         # in this order, a start at this moment either meets the decision or is met here
@@ -180,26 +192,26 @@ class Migrations:
             raise Conflict(TOO_LATE)
         return self._launch(decided, forced=forced)
 
-    def begin_rollback(self, run: Run, why: str) -> Run:
+    def begin_rollback(self, run: MigrationRun, why: str) -> MigrationRun:
         """Go back without being asked. Raises Conflict when somebody else was faster."""
         return self._launch(self._decide(run, why, on_demand=False), forced=False)
 
-    def _refuse_if_built_on(self, run: Run) -> None:
+    def _refuse_if_built_on(self, run: MigrationRun) -> None:
         """A later run may use its consumers, and may have switched the client's level off."""
         for later in self.ledger.newest():
-            done = later.status is Status.COMPLETE and not later.request.dry_run
+            done = later.status is MigrationStatus.COMPLETE and not later.request.dry_run
             if done and later.started_at > run.started_at:
                 raise Conflict(
                     f"migration {later.migration_id} came later and builds on it: roll that back "
                     "first, or force it"
                 )
 
-    def _decide(self, run: Run, why: str, *, on_demand: bool) -> Run:
+    def _decide(self, run: MigrationRun, why: str, *, on_demand: bool) -> MigrationRun:
         """Name the execution that goes back; from then on no step forward begins."""
 
-        def decide(one: Run) -> Run:
+        def decide(one: MigrationRun) -> MigrationRun:
             _refuse_ended(one)
-            changed = one.status is not run.status and one.status is Status.ROLLING_BACK
+            changed = one.status is not run.status and one.status is MigrationStatus.ROLLING_BACK
             if changed or one.execution != run.execution:
                 raise _already(one)
             kept = one.error if one.status in _UNDOING else None
@@ -209,22 +221,22 @@ class Migrations:
                 execution=execution_name(one.migration_id, one.attempts + 1),
                 execution_at=self.now(),
                 on_demand=one.on_demand or on_demand,
-                status=Status.ROLLING_BACK,
+                status=MigrationStatus.ROLLING_BACK,
                 pause=None,
                 error=kept or why,
             )
 
         return self.ledger.change(run.migration_id, decide)
 
-    def _take_back(self, run: Run, decided: Run) -> None:
-        def as_before(one: Run) -> Run:
+    def _take_back(self, run: MigrationRun, decided: MigrationRun) -> None:
+        def as_before(one: MigrationRun) -> MigrationRun:
             if one.execution != decided.execution:
                 return one
             return replace(run, attempts=one.attempts)
 
         self.ledger.change(run.migration_id, as_before)
 
-    def _launch(self, run: Run, *, forced: bool) -> Run:
+    def _launch(self, run: MigrationRun, *, forced: bool) -> MigrationRun:
         """Stop every execution before this one, and start it."""
         for number in range(run.attempts):
             name = execution_name(run.migration_id, number)
@@ -241,17 +253,17 @@ class Migrations:
         logger.warning("rollback started", migration_id=run.migration_id, why=run.error)
         return run
 
-    def counts(self, run: Run) -> dict[str, dict[str, int]]:
+    def counts(self, run: MigrationRun) -> dict[str, dict[str, int]]:
         return reports.counts(self.ledger, run)
 
     def report(self, migration_id: str) -> dict[str, Any]:
         return reports.report(self.ledger, self.get(migration_id))
 
 
-def _refuse_ended(run: Run) -> None:
-    if run.status in {Status.PLANNED, Status.FAILED, Status.ROLLED_BACK}:
+def _refuse_ended(run: MigrationRun) -> None:
+    if run.status in {MigrationStatus.PLANNED, MigrationStatus.FAILED, MigrationStatus.ROLLED_BACK}:
         raise Conflict(f"migration {run.migration_id} is {run.status.value}: nothing to roll back")
 
 
-def _already(run: Run) -> Conflict:
+def _already(run: MigrationRun) -> Conflict:
     return Conflict(f"migration {run.migration_id} is rolling back already")

@@ -10,12 +10,12 @@ from codat_hub.errors import StepFailed
 from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.consumers import Consumer, is_old, wanted
-from codat_hub.migration.domain.entry import Entry
+from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.plan import Client, ProductCount, Survey, digest_of, make_plan
-from codat_hub.migration.domain.run import Status
+from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.usecases import listing as listings
-from codat_hub.migration.usecases.context import Answer, company_entry, verdict
-from codat_hub.products.domain.product import Kind
+from codat_hub.migration.usecases.context import StepResult, company_entry, verdict
+from codat_hub.products.domain.product import ProductKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from codat_hub.companies.domain.consent import Consent
     from codat_hub.migration.domain.chunk import Member
     from codat_hub.migration.domain.plan import Plan
-    from codat_hub.migration.domain.run import Run
+    from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.domain.sync_settings import Settings
-    from codat_hub.migration.usecases.context import Command, Parts
+    from codat_hub.migration.usecases.context import Command, StepContext
     from codat_hub.products.domain.product import Product
 
 CLIENT = "CLIENT"
 
 
-def plan(parts: Parts, command: Command) -> Answer:
+def plan(parts: StepContext, command: Command) -> StepResult:
     """List the companies of the run."""
     parts.check_client()
     return listings.list_companies(parts, command, "plan")
 
 
-def survey(parts: Parts, command: Command) -> Answer:
+def survey(parts: StepContext, command: Command) -> StepResult:
     """Look at a chunk's companies. Changes nothing."""
     targets = parts.run(command.migration_id).request.products
     tally, found = Tally(command.epoch), Survey()
@@ -50,10 +50,10 @@ def survey(parts: Parts, command: Command) -> Answer:
         found = found.plus(_surveyed(parts, targets, member, settings, set(member.products)))
         tally = tally.did()
     _put(parts, command, "survey", replace(tally, survey=found))
-    return Answer()
+    return StepResult()
 
 
-def finish_plan(parts: Parts, command: Command) -> Answer:
+def finish_plan(parts: StepContext, command: Command) -> StepResult:
     """Make the plan. A refusal ends the run, with what to do; a dry run ends here as well."""
     _judge(parts, command, "survey", "plan")
     run = parts.run(command.migration_id)
@@ -67,12 +67,14 @@ def finish_plan(parts: Parts, command: Command) -> Answer:
     if refusals and not run.request.dry_run:
         raise StepFailed(f"refused: {' '.join(refusals)}")
     if run.request.dry_run:
-        parts.ledger.change(run.migration_id, lambda one: one.ended(Status.PLANNED, parts.now()))
-        return Answer("planned")
-    return Answer("approval")
+        parts.ledger.change(
+            run.migration_id, lambda one: one.ended(MigrationStatus.PLANNED, parts.now())
+        )
+        return StepResult("planned")
+    return StepResult("approval")
 
 
-def snapshot(parts: Parts, command: Command) -> Answer:
+def snapshot(parts: StepContext, command: Command) -> StepResult:
     """Write down the client's settings and consumers, first and once; list the companies anew."""
     parts.check_client()
     run = parts.ledger.change(
@@ -86,11 +88,11 @@ def snapshot(parts: Parts, command: Command) -> Answer:
             "settings": parts.codat.client_settings(),
             "consumers": [asdict(one) for one in parts.codat.consumers()],
         }
-        parts.ledger.first(run.migration_id, CLIENT, Entry(before))
+        parts.ledger.first(run.migration_id, CLIENT, LedgerEntry(before))
     return listings.list_companies(parts, command, run.listing)
 
 
-def snapshot_companies(parts: Parts, command: Command) -> Answer:
+def snapshot_companies(parts: StepContext, command: Command) -> StepResult:
     """Write down each company's settings and products, first and once."""
     targets = parts.run(command.migration_id).request.products
     tally, found = Tally(command.epoch), Survey()
@@ -98,7 +100,7 @@ def snapshot_companies(parts: Parts, command: Command) -> Answer:
     known = parts.ledger.entries(command.migration_id, names)
     for member, name in zip(command.its_chunk.members, names, strict=True):
         if not command.more_time():
-            return Answer("again")
+            return StepResult("again")
         entry = known[name]
         if entry.before is None:
             settings = parts.codat.company_settings(member.company_id)
@@ -107,17 +109,17 @@ def snapshot_companies(parts: Parts, command: Command) -> Answer:
                 continue
             facts = {"settings": settings, "products": list(member.products)}
             entry = parts.ledger.first(
-                command.migration_id, name, Entry({**facts, "linked": member.linked})
+                command.migration_id, name, LedgerEntry({**facts, "linked": member.linked})
             )
         before = entry.before
         had = set(before["products"])
         found = found.plus(_surveyed(parts, targets, member, before["settings"], had))
         tally = tally.did()
     _put(parts, command, "snapshot", replace(tally, survey=found))
-    return Answer()
+    return StepResult()
 
 
-def compare_snapshot(parts: Parts, command: Command) -> Answer:
+def compare_snapshot(parts: StepContext, command: Command) -> StepResult:
     """Go on with what was approved; ask again if what is there is something else by now."""
     run = parts.run(command.migration_id)
     _judge(parts, command, "snapshot", run.listing)
@@ -131,26 +133,26 @@ def compare_snapshot(parts: Parts, command: Command) -> Answer:
     if made.refusals:
         raise StepFailed(f"refused: {' '.join(made.refusals)}")
     if made.hash == run.approved_hash:
-        return Answer()
+        return StepResult()
     note = "what was found at the snapshot differs from the approved plan: it asks again"
     parts.ledger.change(run.migration_id, lambda one: one.noting(note))
-    return Answer("differs")
+    return StepResult("differs")
 
 
-def old_consumers(parts: Parts, migration_id: str) -> list[Consumer]:
+def old_consumers(parts: StepContext, migration_id: str) -> list[Consumer]:
     """Return the old consumers of the snapshot that were enabled then."""
     before = parts.ledger.entry(migration_id, CLIENT).before or {"consumers": []}
     known = [_consumer(one) for one in before["consumers"]]
     return [one for one in known if is_old(one) and not one.disabled]
 
 
-def wanted_of(run: Run) -> list[Mapping[str, Any]]:
+def wanted_of(run: MigrationRun) -> list[Mapping[str, Any]]:
     """Return the consumers that the approved plan creates, as the plan has kept them."""
     return list((run.plan or {}).get("wanted", []))
 
 
 def _surveyed(
-    parts: Parts, targets: tuple[str, ...], member: Member, settings: Settings, had: set[str]
+    parts: StepContext, targets: tuple[str, ...], member: Member, settings: Settings, had: set[str]
 ) -> Survey:
     own = sync_settings.overrides(settings)
     overriding = own and not sync_settings.is_off(settings)
@@ -188,7 +190,7 @@ def consented(product: Product | None, consent: Consent | None) -> bool:
 
 
 def _client(
-    parts: Parts, run: Run, settings: Settings, present: list[Consumer], listing: str
+    parts: StepContext, run: MigrationRun, settings: Settings, present: list[Consumer], listing: str
 ) -> Client:
     facts = listings.facts_of(parts, run.migration_id, listing)
     everyone = facts.get("left_behind", 0) == 0
@@ -206,14 +208,14 @@ def _client(
         refusals.append(f"{lost} of the company ids are unknown at Codat: correct the list.")
     old = [one for one in present if is_old(one) and not one.disabled] if everyone else []
     known = [registered[one] for one in run.request.products if one in registered]
-    standard = [one.identifier for one in known if one.kind is Kind.STANDARD]
+    standard = [one.identifier for one in known if one.kind is ProductKind.STANDARD]
     # products that companies have already go on sending plain reads to whoever listens
-    any_standard = any(one.kind is Kind.STANDARD for one in registered.values())
+    any_standard = any(one.kind is ProductKind.STANDARD for one in registered.values())
     to_create = wanted(
         run.migration_id,
         old,
         present,
-        custom=[one.identifier for one in known if one.kind is Kind.CUSTOM],
+        custom=[one.identifier for one in known if one.kind is ProductKind.CUSTOM],
         standard=bool(standard) or (bool(old) and any_standard),
         hub_url=parts.limits.hub_url,
     )
@@ -222,7 +224,7 @@ def _client(
     )
 
 
-def _trial(parts: Parts, command: Command) -> list[str]:
+def _trial(parts: StepContext, command: Command) -> list[str]:
     """Find out whether the client may use the product endpoints at all, on the first company."""
     chunks = parts.manifests.get(listings.manifest_key(command.migration_id, "plan")) or []
     if not chunks:
@@ -231,7 +233,7 @@ def _trial(parts: Parts, command: Command) -> list[str]:
     return [f"Product endpoints are not enabled for this client: {refusal}"] if refusal else []
 
 
-def _keep(parts: Parts, run: Run, made: Plan, client: Client) -> None:
+def _keep(parts: StepContext, run: MigrationRun, made: Plan, client: Client) -> None:
     kept = {**made.as_json(), "wanted": [asdict(one) for one in client.wanted]}
     parts.ledger.change(
         run.migration_id,
@@ -246,13 +248,13 @@ def _keep(parts: Parts, run: Run, made: Plan, client: Client) -> None:
     parts.manifests.put(f"{run.migration_id}/plans/{made.hash}.json", kept)
 
 
-def _judge(parts: Parts, command: Command, phase: str, listing: str) -> None:
+def _judge(parts: StepContext, command: Command, phase: str, listing: str) -> None:
     seen = verdict(parts, command, phase, listing)
     if seen.bad(0):
         raise StepFailed(f"{phase}: {seen}")
 
 
-def _added_up(parts: Parts, command: Command, phase: str, listing: str) -> Survey:
+def _added_up(parts: StepContext, command: Command, phase: str, listing: str) -> Survey:
     total = Survey()
     surveys = [
         tally.survey
@@ -265,7 +267,7 @@ def _added_up(parts: Parts, command: Command, phase: str, listing: str) -> Surve
     return replace(total, digests=digests)
 
 
-def _put(parts: Parts, command: Command, phase: str, tally: Tally) -> None:
+def _put(parts: StepContext, command: Command, phase: str, tally: Tally) -> None:
     parts.ledger.put_tally(
         command.migration_id, phase, command.its_chunk.name, replace(tally, finished=True)
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from codat_hub.migration.domain.consumers import shown
-from codat_hub.migration.domain.entry import Entry
-from codat_hub.migration.domain.run import Status
+from codat_hub.migration.domain.entry import LedgerEntry
+from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.steps import (
     activity_1_client_sync,
     activity_2_quiet,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from codat_hub.migration.domain.chunk import Tally
-    from codat_hub.migration.domain.run import Run
+    from codat_hub.migration.domain.run import MigrationRun
 
 _PHASES = (
     "survey",
@@ -37,16 +37,16 @@ _UNDO_PHASES = (activity_5_products.UNDO_PHASE, activity_1_client_sync.UNDO_PHAS
 
 
 class Ledger(Protocol):
-    def under(self, migration_id: str, prefix: str) -> dict[str, Entry]: ...
+    def under(self, migration_id: str, prefix: str) -> dict[str, LedgerEntry]: ...
     def tallies(self, migration_id: str, phase: str, listing: str = "") -> list[Tally]: ...
 
 
-def counts(ledger: Ledger, run: Run) -> dict[str, dict[str, int]]:
+def counts(ledger: Ledger, run: MigrationRun) -> dict[str, dict[str, int]]:
     """Return per phase how many chunks there are and what became of companies and pairs."""
     going_back = run.status in {
-        Status.ROLLING_BACK,
-        Status.ROLLED_BACK,
-        Status.ROLLBACK_INCOMPLETE,
+        MigrationStatus.ROLLING_BACK,
+        MigrationStatus.ROLLED_BACK,
+        MigrationStatus.ROLLBACK_INCOMPLETE,
     }
     counts = {}
     for phase in (*_PHASES, *(_UNDO_PHASES if going_back else ())):
@@ -56,7 +56,7 @@ def counts(ledger: Ledger, run: Run) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _counts(ledger: Ledger, run: Run, phase: str, listing: str) -> Mapping[str, int]:
+def _counts(ledger: Ledger, run: MigrationRun, phase: str, listing: str) -> Mapping[str, int]:
     if known := run.counted.get(counted_as(phase, listing)):
         return known
     tallies = ledger.tallies(run.migration_id, phase, f"{listing}-")
@@ -70,11 +70,11 @@ def _counts(ledger: Ledger, run: Run, phase: str, listing: str) -> Mapping[str, 
     }
 
 
-def report(ledger: Ledger, run: Run) -> dict[str, Any]:
+def report(ledger: Ledger, run: MigrationRun) -> dict[str, Any]:
     """Return what the run changed and what it took back, with all that was noted on the way."""
     old = ledger.under(run.migration_id, activity_3_old_webhooks.PREFIX)
     new = ledger.under(run.migration_id, activity_4_new_webhooks.PREFIX)
-    client = ledger.under(run.migration_id, CLIENT).get(CLIENT, Entry())
+    client = ledger.under(run.migration_id, CLIENT).get(CLIENT, LedgerEntry())
     gap = {"from": run.gap_from, "to": _gap_to(run)} if run.gap_from else None
     return {
         "migration_id": run.migration_id,
@@ -94,17 +94,17 @@ def report(ledger: Ledger, run: Run) -> dict[str, Any]:
     }
 
 
-def _gap_to(run: Run) -> datetime | None:
+def _gap_to(run: MigrationRun) -> datetime | None:
     """Return when all that listens now listened again; None: not yet."""
     match run.status:
-        case Status.ROLLED_BACK:  # old consumers missed everything until then
+        case MigrationStatus.ROLLED_BACK:  # old consumers missed everything until then
             return run.ended_at
-        case Status.ROLLING_BACK | Status.ROLLBACK_INCOMPLETE:
+        case MigrationStatus.ROLLING_BACK | MigrationStatus.ROLLBACK_INCOMPLETE:
             return None
     return run.gap_to
 
 
-def _listings(run: Run, phase: str) -> list[str]:
+def _listings(run: MigrationRun, phase: str) -> list[str]:
     if phase == "survey":
         return ["plan"]
     if phase in {*_UNDO_PHASES, verify_reads.PHASE}:
@@ -113,7 +113,7 @@ def _listings(run: Run, phase: str) -> list[str]:
     return [run.listing, *(late if phase == activity_5_products.PHASE else ())]
 
 
-def _fate(entry: Entry) -> dict[str, Any]:
+def _fate(entry: LedgerEntry) -> dict[str, Any]:
     return {
         "changed": entry.intended is not None,
         "outcome": entry.outcome,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.consumers import shown
-from codat_hub.migration.domain.run import Run, Status, Undo, undo_of
+from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, Undo, undo_of
 from codat_hub.migration.steps import activity_4_new_webhooks
-from codat_hub.migration.usecases.context import Answer
+from codat_hub.migration.usecases.context import StepResult
 from codat_hub.migration.usecases.listing import all_chunks
 from codat_hub.migration.usecases.planning import CLIENT
 from codat_hub.telemetry import logger
@@ -18,15 +18,15 @@ from codat_hub.telemetry import logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from codat_hub.migration.usecases.context import Command, Parts
+    from codat_hub.migration.usecases.context import Command, StepContext
 
-    type Step = Callable[[Parts, Command], Answer]
+    type Step = Callable[[StepContext, Command], StepResult]
 
 _LONGEST_CAUSE = 1000
 _THEN = "; then "
 
 
-def begin(parts: Parts, command: Command) -> Answer:
+def begin(parts: StepContext, command: Command) -> StepResult:
     """Answers where the undo chain is entered, `nothing`, or `differs` with a report.
 
     Rolled back on demand, a finished run is left alone if Codat is not as the run left it: somebody
@@ -40,25 +40,27 @@ def begin(parts: Parts, command: Command) -> Answer:
             report = f"changed at Codat since the migration: {'; '.join(found)}"
             parts.ledger.change(
                 run.migration_id,
-                lambda one: one.ended(Status.COMPLETE, one.ended_at or parts.now(), report),
+                lambda one: one.ended(
+                    MigrationStatus.COMPLETE, one.ended_at or parts.now(), report
+                ),
             )
-            return Answer("differs", cause=report)
+            return StepResult("differs", cause=report)
     cause = caught(state) or run.error or "asked for"
     epoch = parts.ledger.raise_epoch(run.migration_id)
     run = parts.ledger.change(
         run.migration_id,
         lambda one: replace(
             one,
-            status=Status.ROLLING_BACK,
+            status=MigrationStatus.ROLLING_BACK,
             pause=None,
             migrated=False,
-            error=one.error if one.status is Status.ROLLING_BACK and one.error else cause,
+            error=one.error if one.status is MigrationStatus.ROLLING_BACK and one.error else cause,
         ),
     )
     logger.warning("migration rolls back", migration_id=run.migration_id, cause=cause)
     undo = undo_of(run.reached)
     if undo is Undo.NOTHING:
-        return Answer(undo.value, epoch=epoch, cause=run.error or cause)
+        return StepResult(undo.value, epoch=epoch, cause=run.error or cause)
     chunks = all_chunks(parts, run.migration_id)
     return replace(
         chunks,
@@ -69,7 +71,7 @@ def begin(parts: Parts, command: Command) -> Answer:
     )
 
 
-def changed_since(parts: Parts, run: Run) -> list[str]:
+def changed_since(parts: StepContext, run: MigrationRun) -> list[str]:
     """Return in what Codat is not as the run left it, as far as the undo would touch it."""
     found: list[str] = []
     client = parts.ledger.entry(run.migration_id, CLIENT)
@@ -95,11 +97,13 @@ def changed_since(parts: Parts, run: Run) -> list[str]:
 def noting(undo: Undo, act: Step) -> Step:
     """Return a step that first says where the undo chain is."""
 
-    def begin_undo(parts: Parts, command: Command) -> Answer:
+    def begin_undo(parts: StepContext, command: Command) -> StepResult:
         parts.check_client()
         parts.ledger.change(
             command.migration_id,
-            lambda one: replace(one, status=Status.ROLLING_BACK, step=undo.value, pause=None),
+            lambda one: replace(
+                one, status=MigrationStatus.ROLLING_BACK, step=undo.value, pause=None
+            ),
         )
         return act(parts, command)
 
@@ -107,10 +111,10 @@ def noting(undo: Undo, act: Step) -> Step:
 
 
 def note_step(undo: Undo) -> Step:
-    return noting(undo, lambda _parts, _command: Answer())
+    return noting(undo, lambda _parts, _command: StepResult())
 
 
-def finish(parts: Parts, command: Command) -> Answer:
+def finish(parts: StepContext, command: Command) -> StepResult:
     """Answers `failed` when a failure was undone, `done` when a person asked for it."""
     withdrawn = activity_4_new_webhooks.withdraw_secrets(parts, command)
     if withdrawn.next != "done":
@@ -118,21 +122,23 @@ def finish(parts: Parts, command: Command) -> Answer:
     run = parts.ledger.change(
         command.migration_id,
         lambda one: (
-            one if one.status is Status.ROLLED_BACK else one.ended(Status.ROLLED_BACK, parts.now())
+            one
+            if one.status is MigrationStatus.ROLLED_BACK
+            else one.ended(MigrationStatus.ROLLED_BACK, parts.now())
         ),
     )
-    return Answer("done" if run.on_demand else "failed", cause=run.error or "")
+    return StepResult("done" if run.on_demand else "failed", cause=run.error or "")
 
 
-def nothing_to_undo(parts: Parts, command: Command) -> Answer:
+def nothing_to_undo(parts: StepContext, command: Command) -> StepResult:
     """The run ended before any side effect."""
     run = parts.ledger.change(
-        command.migration_id, lambda one: one.ended(Status.FAILED, parts.now(), one.error)
+        command.migration_id, lambda one: one.ended(MigrationStatus.FAILED, parts.now(), one.error)
     )
-    return Answer(cause=run.error or "")
+    return StepResult(cause=run.error or "")
 
 
-def incomplete(parts: Parts, command: Command) -> Answer:
+def incomplete(parts: StepContext, command: Command) -> StepResult:
     """An undo failed: a person is needed, and can let the rollback run again."""
     state = command.state or {}
     why = caught(state, "undo_error") or "an undo failed"
@@ -140,14 +146,14 @@ def incomplete(parts: Parts, command: Command) -> Answer:
         command.migration_id,
         lambda one: replace(
             one,
-            status=Status.ROLLBACK_INCOMPLETE,
+            status=MigrationStatus.ROLLBACK_INCOMPLETE,
             pause=None,
             # the first cause and the last: it may be run again and again
             error=f"{(one.error or '').partition(_THEN)[0]}{_THEN}{why}",
         ),
     )
     logger.error("migration rollback incomplete", migration_id=command.migration_id, cause=why)
-    return Answer()
+    return StepResult()
 
 
 def caught(state: Mapping[str, Any], field: str = "error") -> str:

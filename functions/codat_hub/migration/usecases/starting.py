@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from codat_hub.errors import Conflict, Invalid, NotStarted, Problem, RequestReused, Unavailable
-from codat_hub.migration.domain.run import CONTRACT, Run, Status, execution_name
+from codat_hub.migration.domain.run import CONTRACT, MigrationRun, MigrationStatus, execution_name
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from codat_hub.migration.domain.run import Request
+    from codat_hub.migration.domain.run import MigrationRequest
     from codat_hub.migration.usecases.lock import MigrationLock
     from codat_hub.products.domain.product import Product
 
@@ -24,9 +24,11 @@ _KEYS: Final = uuid.UUID("a2d3a1c4-3f0b-4a43-9f53-7a1e5d1c8b60")  # a namespace 
 
 
 class Ledger(Protocol):
-    def get(self, migration_id: str) -> Run | None: ...
-    def create(self, run: Run) -> bool: ...
-    def change(self, migration_id: str, change: Callable[[Run], Run]) -> Run: ...
+    def get(self, migration_id: str) -> MigrationRun | None: ...
+    def create(self, run: MigrationRun) -> bool: ...
+    def change(
+        self, migration_id: str, change: Callable[[MigrationRun], MigrationRun]
+    ) -> MigrationRun: ...
     def latest(self) -> tuple[str | None, int]: ...
     def take(self, migration_id: str, version: int) -> bool: ...
 
@@ -50,7 +52,7 @@ class StartMigration:
     lock: MigrationLock
     now: Callable[[], datetime]
 
-    def __call__(self, request: Request, by: str, key: str | None = None) -> Run:
+    def __call__(self, request: MigrationRequest, by: str, key: str | None = None) -> MigrationRun:
         """`key`: the same of the same caller again is the same run, unless that never began."""
         self._check(request)
         migration_id, known = self._of_key(by, key) if key else (self._new_id(), None)
@@ -58,10 +60,10 @@ class StartMigration:
             raise RequestReused(
                 f"The Idempotency-Key came with another body before: {migration_id}"
             )
-        if known is not None and known.status is not Status.PLANNING:
+        if known is not None and known.status is not MigrationStatus.PLANNING:
             return known
         now = self.now()
-        run = known or Run(
+        run = known or MigrationRun(
             migration_id=migration_id,
             request=request,
             started_at=now,
@@ -77,7 +79,7 @@ class StartMigration:
         logger.info("migration started", migration_id=migration_id, by=by, dry_run=request.dry_run)
         return run
 
-    def _check(self, request: Request) -> None:
+    def _check(self, request: MigrationRequest) -> None:
         registered = self.registry.products()
         allowed = ", ".join(sorted(registered)) or "none: no product is registered with the hub"
         if not request.products:
@@ -93,7 +95,7 @@ class StartMigration:
     def _new_id(self) -> str:
         return f"m-{self.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
-    def _of_key(self, by: str, key: str) -> tuple[str, Run | None]:
+    def _of_key(self, by: str, key: str) -> tuple[str, MigrationRun | None]:
         """Return the id of this key's run and the run, if there is one.
 
         One that failed before its execution began is followed by another: nothing came of it.
@@ -102,12 +104,12 @@ class StartMigration:
         while True:
             migration_id = f"m-{uuid.uuid5(_KEYS, f'{by} {key} {number}').hex[:16]}"
             run = self.ledger.get(migration_id)
-            failed = run is not None and run.status is Status.FAILED
+            failed = run is not None and run.status is MigrationStatus.FAILED
             if run is None or not failed or self.executions.has_begun(run.execution):
                 return migration_id, run
             number += 1
 
-    def _create_alone(self, run: Run) -> None:
+    def _create_alone(self, run: MigrationRun) -> None:
         """Create it, and become the one that was started last, if the one before is over."""
         before, version = self.ledger.latest()
         if before == run.migration_id:
@@ -124,7 +126,7 @@ class StartMigration:
             self._fail(run, TOO_LATE)
             raise Conflict(TOO_LATE)
 
-    def _begin(self, run: Run) -> None:
+    def _begin(self, run: MigrationRun) -> None:
         """Start its execution: under its own name, so that a repeat is the same one."""
         state = {
             "contract": CONTRACT,
@@ -136,18 +138,21 @@ class StartMigration:
             self.executions.start(run.execution, state)
         except Unavailable as error:
             # an execution that begins all the same finds the run failed, and changes nothing
-            if not self._has_begun(run) and self._fail(run, str(error)).status is Status.FAILED:
+            if (
+                not self._has_begun(run)
+                and self._fail(run, str(error)).status is MigrationStatus.FAILED
+            ):
                 raise NotStarted(f"migration {run.migration_id}: {error}") from error
 
-    def _has_begun(self, run: Run) -> bool:
+    def _has_begun(self, run: MigrationRun) -> bool:
         try:
             return self.executions.has_begun(run.execution)
         except Unavailable:
             return False
 
-    def _fail(self, run: Run, why: str) -> Run:
-        def failed(one: Run) -> Run:
-            begun = one.status is not Status.PLANNING
-            return one if begun else one.ended(Status.FAILED, self.now(), why)
+    def _fail(self, run: MigrationRun, why: str) -> MigrationRun:
+        def failed(one: MigrationRun) -> MigrationRun:
+            begun = one.status is not MigrationStatus.PLANNING
+            return one if begun else one.ended(MigrationStatus.FAILED, self.now(), why)
 
         return self.ledger.change(run.migration_id, failed)

@@ -18,27 +18,27 @@ from codat_hub.migration.steps import (
     verify_reads,
 )
 from codat_hub.migration.usecases import listing, planning, rollback, waiting
-from codat_hub.migration.usecases.context import Answer
+from codat_hub.migration.usecases.context import StepResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from codat_hub.migration.usecases.context import Command, Parts
+    from codat_hub.migration.usecases.context import Command, StepContext
 
-    type Step = Callable[[Parts, Command], Answer]
+    type Step = Callable[[StepContext, Command], StepResult]
 
 APPLY: Final = "apply"
 COMPENSATE: Final = "compensate"
 _LONGEST_PAUSE: Final = timedelta(hours=25)  # past the next reset of the daily quota
 
 
-def note_chunk_failure(parts: Parts, command: Command) -> Answer:
+def note_chunk_failure(parts: StepContext, command: Command) -> StepResult:
     """Write down why a chunk was not finished, for whoever judges the phase."""
     state = command.state or {}
     said = rollback.caught(state)
     tally = Tally(command.epoch, reasons=(f"{command.its_chunk.name}: {said}",))
     parts.ledger.put_tally(command.migration_id, state["phase"], command.its_chunk.name, tally)
-    return Answer()
+    return StepResult()
 
 
 STEPS: Final[Mapping[tuple[str, str], Step]] = {
@@ -88,7 +88,7 @@ STEPS: Final[Mapping[tuple[str, str], Step]] = {
 }
 
 
-def run_step(parts: Parts, step: str, direction: str, command: Command) -> Answer:
+def run_step(parts: StepContext, step: str, direction: str, command: Command) -> StepResult:
     """Run one step. Used-up quota is no failure: it answers when to ask again."""
     act = STEPS.get((direction, step))
     if act is None:
@@ -97,4 +97,4 @@ def run_step(parts: Parts, step: str, direction: str, command: Command) -> Answe
         return act(parts, command)
     except RateLimited as limited:
         wait = min(limited.retry_after or _LONGEST_PAUSE, _LONGEST_PAUSE)
-        return Answer("again", wait_seconds=max(1, int(wait.total_seconds()) + 1))
+        return StepResult("again", wait_seconds=max(1, int(wait.total_seconds()) + 1))

@@ -7,38 +7,38 @@ from typing import TYPE_CHECKING
 
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import shown
-from codat_hub.migration.domain.run import Activity, Pause, Status, WaitingFor
+from codat_hub.migration.domain.run import Activity, MigrationStatus, Pause, WaitingFor
 from codat_hub.migration.steps import (
     activity_2_quiet,
     activity_3_old_webhooks,
     activity_4_new_webhooks,
 )
-from codat_hub.migration.usecases.context import Answer
+from codat_hub.migration.usecases.context import StepResult
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
-    from codat_hub.migration.domain.run import Run
-    from codat_hub.migration.usecases.context import Command, Parts
+    from codat_hub.migration.domain.run import MigrationRun
+    from codat_hub.migration.usecases.context import Command, StepContext
 
 
-def wait_for_person(parts: Parts, command: Command) -> Answer:
+def wait_for_person(parts: StepContext, command: Command) -> StepResult:
     """Keep the token. A repeat of the same wait brings a new token, and the newest counts."""
     if command.token is None or command.waiting_for is None:
         raise StepFailed("a wait needs a task token and what it is for")
     token, what = command.token, WaitingFor(command.waiting_for)
     pause = Pause(what, parts.now(), token, _instructions(parts, command.migration_id, what))
 
-    def begin(run: Run) -> Run:
+    def begin(run: MigrationRun) -> MigrationRun:
         if what is WaitingFor.WEBHOOKS_RESTORED:
             return replace(run, pause=pause)
-        return replace(run.forward(run.step), pause=pause, status=Status.WAITING)
+        return replace(run.forward(run.step), pause=pause, status=MigrationStatus.WAITING)
 
     parts.ledger.change(command.migration_id, begin)
     logger.info("migration waits", migration_id=command.migration_id, waiting_for=what.value)
-    return Answer()
+    return StepResult()
 
 
-def _instructions(parts: Parts, migration_id: str, what: WaitingFor) -> tuple[str, ...]:
+def _instructions(parts: StepContext, migration_id: str, what: WaitingFor) -> tuple[str, ...]:
     match what:
         case WaitingFor.APPROVAL:
             return _to_approve(parts.run(migration_id))
@@ -76,7 +76,7 @@ def _instructions(parts: Parts, migration_id: str, what: WaitingFor) -> tuple[st
             )
 
 
-def _to_approve(run: Run) -> tuple[str, ...]:
+def _to_approve(run: MigrationRun) -> tuple[str, ...]:
     if run.reached is Activity.WAIT_FOR_QUIET:
         stragglers = (one for one in run.notes if one.startswith(activity_2_quiet.NOT_QUIET))
         return (*stragglers, "Approve to go on without waiting for these reads, or roll back.")

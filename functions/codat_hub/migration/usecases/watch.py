@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.errors import Conflict
-from codat_hub.migration.domain.run import Status, WaitingFor, migration_of
+from codat_hub.migration.domain.run import MigrationStatus, WaitingFor, migration_of
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from codat_hub.migration.domain.run import Run
-    from codat_hub.migration.usecases.operate import Migrations
+    from codat_hub.migration.domain.run import MigrationRun
+    from codat_hub.migration.usecases.operate import OperateMigrations
 
 AUTOMATIC_TRIES: Final = 3  # of a rollback whose executions keep dying, before a person is called
 
@@ -30,7 +30,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class WatchMigrations:
-    migrations: Migrations
+    migrations: OperateMigrations
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def ended(self, execution: str) -> str:
@@ -53,27 +53,32 @@ class WatchMigrations:
             return [Waiting(run.migration_id, run.pause.waiting_for, hours)], done
         return [], done
 
-    def _mend(self, run: Run) -> str:
-        done = run.status.final or run.status is Status.ROLLBACK_INCOMPLETE
+    def _mend(self, run: MigrationRun) -> str:
+        done = run.status.final or run.status is MigrationStatus.ROLLBACK_INCOMPLETE
         if done or self.migrations.lock.lives(run):
             return "nothing"
         why = f"execution {run.execution} ended without a word"
         if run.reached is None:
             self.migrations.ledger.change(
-                run.migration_id, lambda one: one.ended(Status.FAILED, self.now(), one.error or why)
+                run.migration_id,
+                lambda one: one.ended(MigrationStatus.FAILED, self.now(), one.error or why),
             )
             return "failed"
-        if run.migrated and run.status is not Status.ROLLING_BACK:
+        if run.migrated and run.status is not MigrationStatus.ROLLING_BACK:
             note = f"looking for the first reads was cut short: {why}"
             self.migrations.ledger.change(
-                run.migration_id, lambda one: one.noting(note).ended(Status.COMPLETE, self.now())
+                run.migration_id,
+                lambda one: one.noting(note).ended(MigrationStatus.COMPLETE, self.now()),
             )
             return "complete"
         if run.attempts >= AUTOMATIC_TRIES:
             self.migrations.ledger.change(
                 run.migration_id,
                 lambda one: replace(
-                    one, status=Status.ROLLBACK_INCOMPLETE, pause=None, error=f"{one.error}; {why}"
+                    one,
+                    status=MigrationStatus.ROLLBACK_INCOMPLETE,
+                    pause=None,
+                    error=f"{one.error}; {why}",
                 ),
             )
             logger.error("migration rollback incomplete", migration_id=run.migration_id, cause=why)

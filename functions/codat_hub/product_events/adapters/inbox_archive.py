@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from codat_hub.product_events.domain.replay import Received
+    from codat_hub.product_events.domain.replay import ReceivedBetween
     from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 
 _SCANNED: Final = 100  # items a page; the table has no index, so what does not match counts too
@@ -39,7 +39,9 @@ class InboxArchive:
             raise Unavailable(f"the inbox was not read: {error}") from error
         return _webhook(answer["Item"]) if "Item" in answer else None
 
-    def page(self, received: Received, after: str | None) -> tuple[list[StoredWebhook], str | None]:
+    def page(
+        self, received: ReceivedBetween, after: str | None
+    ) -> tuple[list[StoredWebhook], str | None]:
         """Return the matches of one page, and where the next one starts; None behind the last."""
         request: dict[str, Any] = {
             "TableName": self._table,
@@ -58,7 +60,7 @@ class InboxArchive:
         return webhooks, last["webhook_id"]["S"] if last else None
 
 
-def _filter(received: Received) -> dict[str, Any]:
+def _filter(received: ReceivedBetween) -> dict[str, Any]:
     values = {":since": _spell(received.since), ":until": _spell(received.until)}
     conditions = ["received_at >= :since", "received_at < :until"]
     if received.company_id is not None:

@@ -17,7 +17,7 @@ _KEPT: Final = timedelta(days=90)
 _LONGEST: Final = 500  # characters of a reason
 
 
-class Parking:
+class ParkingStore:
     """Items: `reason`, `parked_at`, `expires_at` (TTL, epoch seconds); the inbox has the body."""
 
     def __init__(self, table: StateTable) -> None:

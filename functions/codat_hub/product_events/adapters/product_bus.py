@@ -25,7 +25,7 @@ class EventsClient(Protocol):
     def put_events(self, *, Entries: Sequence[Any]) -> Any: ...  # noqa: N803  # boto3's spelling
 
 
-class ProductBus:
+class EventBridgeBus:
     def __init__(self, client: EventsClient, name: str) -> None:
         self._client = client
         self._name = name

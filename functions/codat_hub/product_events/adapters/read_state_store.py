@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from codat_hub.product_events.domain.read_event import Key, ReadId
+from codat_hub.product_events.domain.read_event import ReadId, ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, KnownRead, ReadState
 from codat_hub.products.domain.product import STANDARD
 from codat_hub.storage.items import (
@@ -16,7 +16,7 @@ from codat_hub.storage.items import (
     spell,
     spell_or_none,
 )
-from codat_hub.storage.reading import read, read_each, spelt
+from codat_hub.storage.reading import key_text, read, read_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from codat_hub.storage.state_table import StateTable
 
 
-class ReadStates:
+class ReadStateStore:
     """Items: `company_id`, `product`, `last_read_at`, then
 
     `reads`: the reads that count, each `[time, fingerprint, {suffix: Codat event id}]`
@@ -44,7 +44,7 @@ class ReadStates:
         """
         key = _key(company_id, product)
         stored = self._table.get(key)
-        return read(spelt(key), _state, key, stored), stored.version
+        return read(key_text(key), _state, key, stored), stored.version
 
     def get_many(
         self, pairs: Iterable[tuple[str, str | None]]
@@ -59,7 +59,7 @@ class ReadStates:
         Raises Unavailable, Unreadable.
         """
         found = self._table.under(_key(company_id, None))
-        return [read(spelt(key), _state, key, one) for key, one in found]
+        return [read(key_text(key), _state, key, one) for key, one in found]
 
     def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one.
@@ -97,7 +97,7 @@ def _state(_name: object, stored: Stored) -> ReadState:
         for at, fingerprint, seen in item.get("reads", ())
     )
     keys = {
-        Key(data_type, connection_id): _key_state(row, reads)
+        ReadKey(data_type, connection_id): _key_state(row, reads)
         for connection_id, rows in item.get("keys", {}).items()
         for data_type, row in rows.items()
     }

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.product_events.domain.replay import (
     Parked,
-    Received,
+    ReceivedBetween,
     Replay,
+    ReplayStatus,
     Selection,
-    Status,
     WebhookIds,
     parse_selection,
 )
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _KEPT: Final = timedelta(days=90)
 
 
-class Replays:
+class ReplayStore:
     """Items: `replay_id`, `selection` (as it was asked for), `requested_by`, `requested_at`,
 
     `updated_at`, `status`, `counts`, `cursor`, `error`, `expires_at` (TTL, epoch seconds).
@@ -50,7 +50,7 @@ def spell_selection(selection: Selection) -> dict[str, Any]:
             return {"webhook_ids": list(ids)}
         case Parked():
             return {"parked": True}
-        case Received(since, until, company_id, product):
+        case ReceivedBetween(since, until, company_id, product):
             spelt = {"received_from": spell(since), "received_to": spell(until)}
             narrowed = {"company_id": company_id, "product": product}
             return spelt | {name: text for name, text in narrowed.items() if text is not None}
@@ -82,7 +82,7 @@ def _replay(item: Mapping[str, Any]) -> Replay:
         requested_by=item["requested_by"],
         requested_at=datetime.fromisoformat(item["requested_at"]),
         updated_at=datetime.fromisoformat(item["updated_at"]),
-        status=Status(item["status"]),
+        status=ReplayStatus(item["status"]),
         counts={outcome: int(count) for outcome, count in item["counts"].items()},
         cursor=item.get("cursor"),
         error=item.get("error"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from codat_hub.product_events.domain.read_event import Entry, Key, ReadEvent
+    from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
 
 VERSION: Final = 1
 SOURCE: Final = "codat-hub"
@@ -76,7 +76,7 @@ class ProductEvent:
     """`windows` holds those entries of the read that count, `resets` what full loads answer to."""
 
     read: ReadEvent
-    windows: tuple[tuple[Entry, Window], ...]
+    windows: tuple[tuple[ReadEntry, Window], ...]
     resets: frozenset[datetime] = frozenset()
     standard_products: tuple[str, ...] = ()
     part: bool = False
@@ -96,12 +96,14 @@ class ProductEvent:
         return str(uuid.uuid5(_KEYS, "\n".join(facts)))
 
     @property
-    def unsuccessful(self) -> tuple[Entry, ...]:
+    def unsuccessful(self) -> tuple[ReadEntry, ...]:
         return tuple(entry for entry, _ in self.windows if is_unsuccessful(entry.status))
 
     def covers(self, other: ProductEvent) -> bool:
         """Tell whether who has acted on this one need not see the other."""
-        ours: dict[Key, tuple[Entry, Window]] = {e.key: (e, window) for e, window in self.windows}
+        ours: dict[ReadKey, tuple[ReadEntry, Window]] = {
+            e.key: (e, window) for e, window in self.windows
+        }
         named = set(self.standard_products) >= set(other.standard_products)
         return (
             self.event_key == other.event_key
@@ -137,7 +139,7 @@ class ProductEvent:
         )
 
 
-def _details(windows: Iterable[tuple[Entry, Window]]) -> Iterator[DataTypeDetail]:
+def _details(windows: Iterable[tuple[ReadEntry, Window]]) -> Iterator[DataTypeDetail]:
     for entry, window in windows:
         start = window.modified_from
         yield DataTypeDetail(

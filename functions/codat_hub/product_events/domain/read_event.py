@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class Key(NamedTuple):
+class ReadKey(NamedTuple):
     """What a watermark belongs to, within one company and product."""
 
     data_type: str
@@ -28,10 +28,10 @@ class ReadId(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ReadEntry:
     """How the read of one data type of one connection ended."""
 
-    key: Key
+    key: ReadKey
     status: str
     records_modified: bool
 
@@ -54,7 +54,7 @@ class ReadEvent:
     subs: frozenset[str]
     at: datetime
     modified_from: datetime | None
-    entries: tuple[Entry, ...]
+    entries: tuple[ReadEntry, ...]
 
     @property
     def initial(self) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from codat_hub.product_events.domain.read_event import Entry, Key, ReadEvent
+    from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
 
     # When the product or this connection was last removed, as far as is known.
     Resets = Callable[[str], datetime | None]
@@ -31,7 +31,7 @@ SAME_READ_WITHIN: Final = timedelta(minutes=15)
 MAX_KEYS: Final = 860
 
 
-class Outcome(StrEnum):
+class ProjectionOutcome(StrEnum):
     PUBLISHED = "published"
     SUPERSEDED = "superseded"  # newer news is known of every entry
     REPEATED = "repeated"  # the same Codat event under another webhook-id
@@ -84,7 +84,7 @@ class ReadState:
     named it first.
     """
 
-    keys: Mapping[Key, KeyState] = field(default_factory=dict)
+    keys: Mapping[ReadKey, KeyState] = field(default_factory=dict)
     reads: tuple[KnownRead, ...] = ()
     last_read_at: datetime | None = None
     named: Mapping[str, datetime] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class ReadState:
 @dataclass(frozen=True, slots=True)
 class Projection:
     state: ReadState
-    outcome: Outcome
+    outcome: ProjectionOutcome
     published: ProductEvent | None = None
 
 
@@ -109,11 +109,11 @@ def project(
     standard_products: those that a plain read may have been for.
     """
     if any(event.event_id in read.seen.values() for read in state.reads):
-        return Projection(state, Outcome.REPEATED)
+        return Projection(state, ProjectionOutcome.REPEATED)
     known = [read for read in state.reads if read.is_told_by(event)]
     if known:
         nearest = min(known, key=lambda read: (abs(read.at - event.at), read.at))
-        return Projection(_fold(state, nearest, event), Outcome.FOLDED)
+        return Projection(_fold(state, nearest, event), ProjectionOutcome.FOLDED)
     return _project_read(state, event, resets, standard_products)
 
 
@@ -138,9 +138,9 @@ def _project_read(
     known_reads = (*state.reads, seen)
     after = _bounded(_touch(replace(state, keys=keys, reads=known_reads, named=named), event))
     if not windows:
-        return Projection(after, Outcome.SUPERSEDED)
+        return Projection(after, ProjectionOutcome.SUPERSEDED)
     published = ProductEvent(event, tuple(windows), frozenset(answered), products)
-    return Projection(after, Outcome.PUBLISHED, published)
+    return Projection(after, ProjectionOutcome.PUBLISHED, published)
 
 
 def _named(state: ReadState, event: ReadEvent, products: tuple[str, ...]) -> Mapping[str, datetime]:
@@ -160,7 +160,7 @@ def _reset(
     return max(times, default=None)
 
 
-def _counts(entry: Entry, read: ReadId, known: KeyState | None) -> bool:
+def _counts(entry: ReadEntry, read: ReadId, known: KeyState | None) -> bool:
     """A Complete is superseded by a newer Complete only, an error by anything newer."""
     if known is None:
         return True
@@ -170,7 +170,7 @@ def _counts(entry: Entry, read: ReadId, known: KeyState | None) -> bool:
 
 
 def _advance(
-    entry: Entry, read: ReadId, known: KeyState | None, reset: datetime | None
+    entry: ReadEntry, read: ReadId, known: KeyState | None, reset: datetime | None
 ) -> KeyState:
     if known is None:
         known = KeyState(entry.status, read)
@@ -181,7 +181,7 @@ def _advance(
     return replace(known, status=entry.status, latest=read) if read >= known.latest else known
 
 
-def _window(entry: Entry, event: ReadEvent, known: KeyState | None) -> Window:
+def _window(entry: ReadEntry, event: ReadEvent, known: KeyState | None) -> Window:
     if not entry.complete:
         return NOTHING_TO_READ
     watermark = known.watermark if known else None

@@ -33,7 +33,7 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedBetween:
     """What came from `since` on and before `until`; product as published, or of its directory.
 
     What the stream gave up is found like this: the inbox has it all.
@@ -45,7 +45,7 @@ class Received:
     product: str | None = None
 
 
-type Selection = WebhookIds | Parked | Received
+type Selection = WebhookIds | Parked | ReceivedBetween
 
 
 def parse_selection(raw: Mapping[str, Any]) -> Selection:
@@ -75,7 +75,7 @@ def _webhook_ids(raw: Any) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _received(raw: Mapping[str, Any]) -> Received:
+def _received(raw: Mapping[str, Any]) -> ReceivedBetween:
     since, until = (_moment(name, raw[name]) for name in ("received_from", "received_to"))
     if since >= until:
         raise MalformedSelection("received_from is not before received_to")
@@ -83,7 +83,7 @@ def _received(raw: Mapping[str, Any]) -> Received:
         None if raw.get(name) is None else _text(name, raw[name])
         for name in ("company_id", "product")
     )
-    return Received(since, until, company_id, product)
+    return ReceivedBetween(since, until, company_id, product)
 
 
 def _moment(name: str, raw: Any) -> datetime:
@@ -99,7 +99,7 @@ def _text(name: str, raw: Any) -> str:
     return raw
 
 
-class Status(StrEnum):
+class ReplayStatus(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETE = "complete"
@@ -115,20 +115,20 @@ class Replay:
     requested_by: str
     requested_at: datetime
     updated_at: datetime
-    status: Status = Status.QUEUED
+    status: ReplayStatus = ReplayStatus.QUEUED
     counts: Mapping[str, int] = field(default_factory=dict)
     cursor: str | None = None
     error: str | None = None
 
     @property
     def over(self) -> bool:
-        return self.status in {Status.COMPLETE, Status.FAILED}
+        return self.status in {ReplayStatus.COMPLETE, ReplayStatus.FAILED}
 
     def after(self, outcomes: Iterable[str], cursor: str | None, now: datetime) -> Replay:
         """Count one more page; without a cursor it was the last."""
-        status = Status.RUNNING if cursor is not None else Status.COMPLETE
+        status = ReplayStatus.RUNNING if cursor is not None else ReplayStatus.COMPLETE
         counts = dict(Counter(self.counts) + Counter(outcomes))
         return replace(self, status=status, counts=counts, cursor=cursor, updated_at=now)
 
     def failed(self, error: str, now: datetime) -> Replay:
-        return replace(self, status=Status.FAILED, error=error, updated_at=now)
+        return replace(self, status=ReplayStatus.FAILED, error=error, updated_at=now)

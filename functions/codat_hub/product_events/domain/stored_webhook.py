@@ -11,15 +11,15 @@ from codat_hub.codat.domain.codat_time import CodatTime
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import DELETED, CompanyChange, Connection
 from codat_hub.errors import NeverProjected
-from codat_hub.product_events.domain.read_event import Entry, Key, ReadEvent
+from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
 from codat_hub.rate_limiting.domain import rate_limit_notice
-from codat_hub.webhooks.domain.webhook_event import Placed, parse_read_completed, place
+from codat_hub.webhooks.domain.webhook_event import WebhookFacts, parse_read_completed, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 
 # Codat's longest data type has 27 characters, a connection id 36, a status 17.
 _MAX_NAME: Final = 64
@@ -38,7 +38,7 @@ class StoredWebhook:
     received_at: datetime | None = None
 
 
-type Fact = ReadEvent | CompanyChange | RateLimit
+type Fact = ReadEvent | CompanyChange | RateLimitNotice
 
 
 def interpret(webhook: StoredWebhook) -> Fact | None:
@@ -46,8 +46,8 @@ def interpret(webhook: StoredWebhook) -> Fact | None:
 
     Raises NeverProjected when it is of a kind we act on but not of the shape Codat documents.
     """
-    placed = place(webhook.body)
-    if not isinstance(placed, Placed):
+    placed = recognise(webhook.body)
+    if not isinstance(placed, WebhookFacts):
         raise NeverProjected(placed.quarantine)
     payload: dict[str, Any] = json.loads(webhook.body)["payload"]
     generated = CodatTime(placed.generated_date).moment
@@ -79,20 +79,20 @@ def interpret(webhook: StoredWebhook) -> Fact | None:
     return None
 
 
-def _entries(raw: Iterable[Any]) -> tuple[Entry, ...]:
+def _entries(raw: Iterable[Any]) -> tuple[ReadEntry, ...]:
     """Read the data types of a read; of two entries of one key a Complete one counts."""
-    entries: dict[Key, Entry] = {}
+    entries: dict[ReadKey, ReadEntry] = {}
     for each in raw:
         if not isinstance(each, dict):
             raise NeverProjected("an entry of payload.dataTypes is not an object")
-        key = Key(_name(each, "dataType"), _name(each, "connectionId"))
-        entry = Entry(key, _name(each, "status"), each.get("recordsModified") is True)
+        key = ReadKey(_name(each, "dataType"), _name(each, "connectionId"))
+        entry = ReadEntry(key, _name(each, "status"), each.get("recordsModified") is True)
         if key not in entries or entry.complete:
             entries[key] = entry
     return tuple(entries.values())
 
 
-def _company_change(placed: Placed, stamp: Stamp, payload: dict[str, Any]) -> CompanyChange:
+def _company_change(placed: WebhookFacts, stamp: Stamp, payload: dict[str, Any]) -> CompanyChange:
     products = payload.get("products")
     removed = placed.event_type == "company.product.removed"
     return CompanyChange(
@@ -105,7 +105,9 @@ def _company_change(placed: Placed, stamp: Stamp, payload: dict[str, Any]) -> Co
     )
 
 
-def _connection_change(placed: Placed, stamp: Stamp, payload: dict[str, Any]) -> CompanyChange:
+def _connection_change(
+    placed: WebhookFacts, stamp: Stamp, payload: dict[str, Any]
+) -> CompanyChange:
     raw = payload["connection"]
     status = DELETED if placed.event_type == "connection.deleted" else _name(raw, "status")
     connection = Connection(

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.company import Company
 from codat_hub.product_events.domain.freshness import Freshness, freshness
 from codat_hub.product_events.domain.read_state import ReadState
-from codat_hub.products.domain.product import Kind
+from codat_hub.products.domain.product import ProductKind
 from codat_hub.storage.cursor import Cursor
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class MeasureFreshness:
         return [held[pair] for pair in pairs if pair in held]
 
     def _measured(self, held: Iterable[Assignment]) -> list[Freshness]:
-        present = [one for one in held if one.status is not Status.ABSENT]
+        present = [one for one in held if one.status is not AssignmentStatus.ABSENT]
         products = self.registry.products()
         companies = self.directory.get_many({one.company_id for one in present})
         states = self.read_states.get_many({_reads(one, products) for one in present})
@@ -135,5 +135,5 @@ class MeasureFreshness:
 def _reads(assignment: Assignment, products: Mapping[str, Product]) -> tuple[str, str | None]:
     """Return whose reads tell of it: Codat reads standard products together, as plain reads."""
     product = products.get(assignment.product)
-    standard = product is not None and product.kind is Kind.STANDARD
+    standard = product is not None and product.kind is ProductKind.STANDARD
     return assignment.company_id, None if standard else assignment.product

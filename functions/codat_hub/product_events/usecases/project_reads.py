@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from codat_hub.companies.domain import company as directory
-from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.company import Company, CompanyChange
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
 from codat_hub.product_events.domain.read_event import ReadEvent
@@ -16,9 +16,9 @@ from codat_hub.product_events.domain.read_state import project
 from codat_hub.product_events.domain.stored_webhook import interpret
 from codat_hub.product_events.domain.woken import Woken
 from codat_hub.rate_limiting.domain import rate_limit_notice
-from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.telemetry import logger
-from codat_hub.webhooks.domain.webhook_event import Unplaced, place
+from codat_hub.webhooks.domain.webhook_event import Unrecognised, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 
 _CUSTOM: Final = "custom"
-_ADDED: Final = frozenset({Status.ADDING, Status.ASSIGNED})
+_ADDED: Final = frozenset({AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED})
 _TRIES: Final = 10  # at an item that others keep changing, before the stream brings it again
 
 
@@ -48,8 +48,8 @@ class Assignments(Protocol):
 
 
 class RateLimits(Protocol):
-    def get(self) -> tuple[RateLimit | None, int]: ...
-    def put(self, limit: RateLimit, version: int) -> bool: ...
+    def get(self) -> tuple[RateLimitNotice | None, int]: ...
+    def put(self, limit: RateLimitNotice, version: int) -> bool: ...
 
 
 class ProductRegistry(Protocol):
@@ -123,7 +123,7 @@ class ProjectReads:
 
     def _project(self, webhook: StoredWebhook) -> Report:
         # an item that is replayed may be of a kind that was learned since
-        if webhook.quarantine is not None and isinstance(place(webhook.body), Unplaced):
+        if webhook.quarantine is not None and isinstance(recognise(webhook.body), Unrecognised):
             return Report("quarantined")
         match interpret(webhook):
             case ReadEvent() as read:
@@ -132,7 +132,7 @@ class ProjectReads:
                 return replace(report, woken=self._woken(read))
             case CompanyChange() as change:
                 return self._change_company(change)
-            case RateLimit() as notice:
+            case RateLimitNotice() as notice:
                 return self._note_rate_limit(notice)
             case None:
                 return Report("ignored")
@@ -195,7 +195,7 @@ class ProjectReads:
                 return Report("applied")
         raise Unavailable(f"{change.company_id}: others kept changing its entry")
 
-    def _note_rate_limit(self, notice: RateLimit) -> Report:
+    def _note_rate_limit(self, notice: RateLimitNotice) -> Report:
         for _ in range(_TRIES):
             known, version = self.rate_limits.get()
             limit = rate_limit_notice.latest(known, notice, self.now())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from codat_hub.errors import RequestReused, Unavailable
 from codat_hub.product_events.domain.replay import (
     Parked,
-    Received,
+    ReceivedBetween,
     Replay,
     WebhookIds,
     parse_selection,
@@ -39,7 +39,7 @@ class ReplayQueue(Protocol):
 class Archive(Protocol):
     def get(self, webhook_id: str) -> StoredWebhook | None: ...
     def page(
-        self, received: Received, after: str | None
+        self, received: ReceivedBetween, after: str | None
     ) -> tuple[list[StoredWebhook], str | None]: ...
 
 
@@ -134,7 +134,7 @@ class ReplayWebhooks:
             case Parked():
                 parked, cursor = self.parking.page(replay.cursor, PAGE)
                 return self._replay_all(parked), cursor
-            case Received() as received:
+            case ReceivedBetween() as received:
                 webhooks, cursor = self.archive.page(received, replay.cursor)
                 return [self._replay(webhook) for webhook in webhooks], cursor
 

@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import Unreadable
-from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.storage.found import Found
 from codat_hub.storage.items import CODAT, ItemKey
-from codat_hub.storage.reading import read, spelt
+from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +23,7 @@ KEY: Final = ItemKey(CODAT, "PRODUCTS")
 _MAX_AGE: Final = 60.0  # seconds
 
 
-class ProductRegistry:
+class ProductStore:
     """The item: `products`, identifier -> `{kind, name, data_types, schedule, team,
 
     consent_text_version}`; `schedule`: `{expression, timezone, enabled}`. `changed_by`: who last
@@ -62,7 +62,7 @@ class ProductRegistry:
         readable, unreadable = {}, []
         for name in sorted(items):
             try:
-                readable[name] = read(f"{spelt(KEY)}, {name}", _product, name, items[name])
+                readable[name] = read(f"{key_text(KEY)}, {name}", _product, name, items[name])
             except Unreadable:
                 unreadable.append(name)
         return Found(readable, unreadable), stored.version
@@ -98,7 +98,7 @@ def _item(product: Product) -> dict[str, Any]:
 def _product(identifier: str, item: Mapping[str, Any]) -> Product:
     return Product(
         identifier=identifier,
-        kind=Kind(item["kind"]),
+        kind=ProductKind(item["kind"]),
         name=item.get("name"),
         data_types=tuple(item.get("data_types", ())),
         schedule=item.get("schedule") and Schedule(**item["schedule"]),

@@ -9,7 +9,7 @@ from typing import Final
 STANDARD: Final = "standard"  # what plain `read.completed` is published as
 
 
-class Kind(StrEnum):
+class ProductKind(StrEnum):
     """Codat sets a standard product's data types; a custom one's are the client's. (Codat docs)"""
 
     STANDARD = "standard"
@@ -30,7 +30,7 @@ class Product:
     """`consent_text_version`: the text that customers agree to now; None: any version will do."""
 
     identifier: str
-    kind: Kind
+    kind: ProductKind
     name: str | None = None
     data_types: tuple[str, ...] = ()
     schedule: Schedule | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from codat_hub.codat.domain.data_types import DATA_TYPES
 from codat_hub.errors import Problem
-from codat_hub.products.domain.product import STANDARD, Kind
+from codat_hub.products.domain.product import STANDARD, ProductKind
 from codat_hub.products.domain.schedule_expression import problems as schedule_problems
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def product_problems(product: Product, where: str = "") -> list[Problem]:
     found = identifier_problems(product.identifier, f"{where}product")
     found += data_type_problems(product.data_types, f"{where}data_types")
     found += _text_problems(product, where)
-    if product.kind not in set(Kind):
+    if product.kind not in set(ProductKind):
         found.append(
             Problem(f"{where}kind", "unknown kind", cut(product.kind), "standard or custom")
         )
-    if product.kind == Kind.CUSTOM and not product.data_types:
+    if product.kind == ProductKind.CUSTOM and not product.data_types:
         found.append(Problem(f"{where}data_types", "a custom product reads at least one data type"))
     if product.schedule is not None:
         found += _schedule_problems(product, product.schedule, where)
@@ -88,7 +88,7 @@ def cut(value: str) -> str:
 
 def _schedule_problems(product: Product, schedule: Schedule, where: str) -> list[Problem]:
     found = []
-    if product.kind == Kind.STANDARD:
+    if product.kind == ProductKind.STANDARD:
         found.append(
             Problem(
                 f"{where}schedule",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.errors import Unreadable
-from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.storage.items import CODAT, ItemKey, moment_or_none, spell, spell_or_none
-from codat_hub.storage.reading import read, spelt
+from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _KEY: Final = ItemKey(CODAT, "RATE_LIMIT")
 
 
-class RateLimits:
+class RateLimitNoticeStore:
     """The item: `at` and `event_id` of the last event, `reached_until` while calls are barred."""
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
-    def get(self) -> tuple[RateLimit | None, int]:
+    def get(self) -> tuple[RateLimitNotice | None, int]:
         """Return it and its version; None before the first event.
 
         None too for one that cannot be read: if calls are barred, the next answer says so.
@@ -34,11 +34,11 @@ class RateLimits:
         if not stored.version:
             return None, 0
         try:
-            return read(spelt(_KEY), _rate_limit, stored.attributes), stored.version
+            return read(key_text(_KEY), _rate_limit, stored.attributes), stored.version
         except Unreadable:
             return None, stored.version
 
-    def put(self, limit: RateLimit, version: int) -> bool:
+    def put(self, limit: RateLimitNotice, version: int) -> bool:
         item = {
             "at": spell(limit.stamp.at),
             "event_id": limit.stamp.event_id,
@@ -47,6 +47,6 @@ class RateLimits:
         return self._table.put(_KEY, item, version)
 
 
-def _rate_limit(item: Mapping[str, Any]) -> RateLimit:
+def _rate_limit(item: Mapping[str, Any]) -> RateLimitNotice:
     stamp = Stamp(datetime.fromisoformat(item["at"]), item["event_id"])
-    return RateLimit(stamp, moment_or_none(item.get("reached_until")))
+    return RateLimitNotice(stamp, moment_or_none(item.get("reached_until")))

@@ -1,4 +1,4 @@
-"""The gate before Codat in the State table: one item, so that passing it is one decision."""
+"""The limiter before Codat in the State table: one item, so that passing it is one decision."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
 from codat_hub.rate_limiting.domain.pace import Pace
-from codat_hub.rate_limiting.domain.rate_limiter import Gate, KnownQuota, Reservation
+from codat_hub.rate_limiting.domain.rate_limiter import KnownQuota, RateLimiter, Reservation
 from codat_hub.storage.items import CODAT, ItemKey, moment_or_none, spell, spell_or_none
-from codat_hub.storage.reading import read, spelt
+from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _KEY: Final = ItemKey(CODAT, "GATE")
 
 
-class Gates:
+class RateLimiterStore:
     """The item: `breaker` `{cause, opened_at, probe_at, refused}`, `calls` `[[second, count]]`,
 
     `quota` `{limit, remaining, resets_at, noted_at}`, `reservations` by whom `[calls, until]`.
@@ -28,22 +28,22 @@ class Gates:
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
-    def get(self) -> tuple[Gate, int]:
+    def get(self) -> tuple[RateLimiter, int]:
         """Return it and its version. Raises Unreadable."""
         stored = self._table.get(_KEY)
-        return read(spelt(_KEY), _gate, stored.attributes), stored.version
+        return read(key_text(_KEY), _limiter, stored.attributes), stored.version
 
-    def put(self, gate: Gate, version: int) -> bool:
+    def put(self, limiter: RateLimiter, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
-        return self._table.put(_KEY, _item(gate), version)
+        return self._table.put(_KEY, _item(limiter), version)
 
-    def replace(self, gate: Gate) -> bool:
+    def replace(self, limiter: RateLimiter) -> bool:
         """Write over whatever is there, readable or not. Tells whether nobody else was faster."""
-        return self.put(gate, self._table.get(_KEY).version)
+        return self.put(limiter, self._table.get(_KEY).version)
 
 
-def _item(gate: Gate) -> dict[str, Any]:
-    breaker, quota = gate.breaker, gate.quota
+def _item(limiter: RateLimiter) -> dict[str, Any]:
+    breaker, quota = limiter.breaker, limiter.quota
     return {
         "breaker": {
             "cause": breaker.cause and breaker.cause.value,
@@ -51,7 +51,7 @@ def _item(gate: Gate) -> dict[str, Any]:
             "probe_at": spell_or_none(breaker.probe_at),
             "refused": list(breaker.refused),
         },
-        "calls": [list(one) for one in gate.pace.calls],
+        "calls": [list(one) for one in limiter.pace.calls],
         "quota": quota
         and {
             "limit": quota.limit,
@@ -60,14 +60,14 @@ def _item(gate: Gate) -> dict[str, Any]:
             "noted_at": spell(quota.noted_at),
         },
         "reservations": {
-            who: [one.calls, spell(one.until)] for who, one in gate.reservations.items()
+            who: [one.calls, spell(one.until)] for who, one in limiter.reservations.items()
         },
     }
 
 
-def _gate(item: Mapping[str, Any]) -> Gate:
+def _limiter(item: Mapping[str, Any]) -> RateLimiter:
     calls = tuple((int(second), int(count)) for second, count in item.get("calls", ()))
-    return Gate(
+    return RateLimiter(
         _breaker(item.get("breaker")),
         Pace(calls),
         _quota(item.get("quota")),

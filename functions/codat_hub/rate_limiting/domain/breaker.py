@@ -24,7 +24,7 @@ from codat_hub.rate_limiting.domain.waits import Waits
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 
 PROBE_EVERY: Final = timedelta(minutes=5)
 # After "retry at once", or at a time that is over by our clock, all on its way would call in turn.
@@ -48,7 +48,7 @@ class Breaker:
     probe_at: datetime | None = None
     refused: tuple[str, ...] = ()
 
-    def barred_until(self, now: datetime, notice: RateLimit | None) -> datetime | None:
+    def blocked_until(self, now: datetime, notice: RateLimitNotice | None) -> datetime | None:
         """When the next call may leave; None: now. `notice`: what Codat's events said last."""
         if notice is not None and notice.reached_until is not None and now < notice.reached_until:
             return notice.reached_until
@@ -60,7 +60,7 @@ class Breaker:
         limited = self.cause in {None, Cause.RATE_LIMITED}
         return Waits.RATE_LIMIT if limited else Waits.BREAKER
 
-    def leaving(self, now: datetime, notice: RateLimit | None) -> Breaker:
+    def leaving(self, now: datetime, notice: RateLimitNotice | None) -> Breaker:
         """One call leaves: of an open breaker it is the probe, and the next one waits its turn."""
         if self.cause is None:
             return self
@@ -68,11 +68,11 @@ class Breaker:
             return replace(self, cause=None, opened_at=None, probe_at=None)
         return replace(self, probe_at=now + PROBE_EVERY)
 
-    def probing(self, notice: RateLimit | None) -> bool:
+    def probing(self, notice: RateLimitNotice | None) -> bool:
         """Tell whether the next call would be a probe: then no other one may follow it."""
         return self.cause is not None and not self._freed_by(notice)
 
-    def _freed_by(self, notice: RateLimit | None) -> bool:
+    def _freed_by(self, notice: RateLimitNotice | None) -> bool:
         """Tell whether Codat has said since the breaker opened that the quota is new."""
         if self.cause is not Cause.RATE_LIMITED or self.opened_at is None or notice is None:
             return False

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 LIMIT: Final = 900  # in any 60 seconds
-# The difference is for people's calls. A migration and a reconcile reserve theirs: domain/gate.py.
+# The difference is for people's calls. A migration and a reconcile reserve theirs: rate_limiter.py.
 REFRESH_LIMIT: Final = 870
 PER_SECOND: Final = 14  # sent by the dispatcher
 RECONCILE_PER_SECOND: Final = 5  # calls of a reconcile, which can wait

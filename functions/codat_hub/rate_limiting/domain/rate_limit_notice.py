@@ -14,24 +14,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimitNotice:
     """`reached_until`: calls are pointless before it; None: calls are welcome."""
 
     stamp: Stamp
     reached_until: datetime | None
 
 
-def reached(stamp: Stamp, expiry: datetime | None) -> RateLimit:
+def reached(stamp: Stamp, expiry: datetime | None) -> RateLimitNotice:
     """Read a `reached` event. Its expiry may be nonsense (D26): then it is the next 00:00 UTC."""
     believable = expiry is not None and stamp.at < expiry <= stamp.at + LONGEST
-    return RateLimit(stamp, expiry if believable else next_reset(stamp.at))
+    return RateLimitNotice(stamp, expiry if believable else next_reset(stamp.at))
 
 
-def reset(stamp: Stamp) -> RateLimit:
-    return RateLimit(stamp, None)
+def reset(stamp: Stamp) -> RateLimitNotice:
+    return RateLimitNotice(stamp, None)
 
 
-def latest(known: RateLimit | None, notice: RateLimit, now: datetime) -> RateLimit | None:
+def latest(
+    known: RateLimitNotice | None, notice: RateLimitNotice, now: datetime
+) -> RateLimitNotice | None:
     """Move forward only, and not at all for a limit whose expiry has passed."""
     if notice.reached_until is not None and notice.reached_until <= now:
         return known

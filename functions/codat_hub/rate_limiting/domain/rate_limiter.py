@@ -1,4 +1,4 @@
-"""The one gate that every refresh passes before it calls Codat: breaker, reserve, pace."""
+"""The one limiter that every refresh passes before it calls Codat: breaker, reserve, pace."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from codat_hub.codat.domain.quota import Quota
-    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 
 MIGRATION: Final = "migration"
 RECONCILE: Final = "reconcile"
@@ -60,7 +60,7 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class RateLimiter:
     """`reservations`: by whom, MIGRATION or RECONCILE."""
 
     breaker: Breaker = field(default_factory=Breaker)
@@ -68,9 +68,11 @@ class Gate:
     quota: KnownQuota | None = None
     reservations: Mapping[str, Reservation] = field(default_factory=dict)
 
-    def wait(self, now: datetime, notice: RateLimit | None, *, by_person: bool) -> Wait | None:
+    def wait(
+        self, now: datetime, notice: RateLimitNotice | None, *, by_person: bool
+    ) -> Wait | None:
         """Why and until when a refresh has to wait; None: it may call now."""
-        if (until := self.breaker.barred_until(now, notice)) is not None:
+        if (until := self.breaker.blocked_until(now, notice)) is not None:
             return Wait(self.breaker.waits_for(), until)
         if not by_person and (until := self.reserve_until(now)) is not None:
             return Wait(Waits.RESERVE, until)
@@ -78,9 +80,9 @@ class Gate:
             return Wait(Waits.PACE, until)
         return None
 
-    def barring(self, now: datetime, notice: RateLimit | None) -> Waits | None:
+    def blocked_by(self, now: datetime, notice: RateLimitNotice | None) -> Waits | None:
         """What keeps every refresh back now, of whatever company; None: nothing does."""
-        barred = self.breaker.barred_until(now, notice) is not None
+        barred = self.breaker.blocked_until(now, notice) is not None
         return self.breaker.waits_for() if barred or self.breaker.probing(notice) else None
 
     def ceiling(self, now: datetime) -> int:
@@ -88,7 +90,7 @@ class Gate:
         reserved = sum(one.calls for one in self.reservations.values() if now < one.until)
         return max(REFRESH_LIMIT - reserved, _LEAST)
 
-    def reserving(self, who: str, calls: int, until: datetime) -> Gate:
+    def reserving(self, who: str, calls: int, until: datetime) -> RateLimiter:
         """Keep so many calls in any 60 seconds from the refreshes, until then."""
         mine = Reservation(calls, until)
         return replace(self, reservations={**self.reservations, who: mine})
@@ -114,11 +116,11 @@ class Gate:
             return None
         return self.quota.left_for_schedules()
 
-    def passed(self, now: datetime, notice: RateLimit | None) -> Gate:
+    def passed(self, now: datetime, notice: RateLimitNotice | None) -> RateLimiter:
         """One call leaves now."""
         return replace(self, breaker=self.breaker.leaving(now, notice), pace=self.pace.taken(now))
 
-    def noting(self, quota: Quota | None, now: datetime) -> Gate:
+    def noting(self, quota: Quota | None, now: datetime) -> RateLimiter:
         """Remember an answer's quota, unless what is known is near enough."""
         if quota is None or quota.limit is None or quota.remaining is None:
             return self
@@ -133,12 +135,12 @@ class Gate:
         )
 
 
-def shut(now: datetime) -> Gate:
-    """Take the place of a gate that cannot be read: one probe finds out how things stand.
+def probing_limiter(now: datetime) -> RateLimiter:
+    """Take the place of a limiter that cannot be read: one probe finds out how things stand.
 
     By then the calls that it had counted are out of the window.
     """
-    return Gate(Breaker(Cause.RATE_LIMITED, now, now + PROBE_EVERY))
+    return RateLimiter(Breaker(Cause.RATE_LIMITED, now, now + PROBE_EVERY))
 
 
 def _near(known: KnownQuota, heard: KnownQuota) -> bool:

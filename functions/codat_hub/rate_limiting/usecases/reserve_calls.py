@@ -29,7 +29,7 @@ _RESERVED_FOR: Final = timedelta(minutes=8)
 class ReserveCalls:
     """For a migration."""
 
-    gates: ports.Gates
+    limiters: ports.RateLimiters
 
     def __call__(self, calls: int, until: datetime) -> None:
         """Take `calls` in any 60 seconds off the refreshes' ceiling. Raises Unavailable.
@@ -38,35 +38,35 @@ class ReserveCalls:
         """
         for _ in range(TRIES):
             try:
-                gate, version = self.gates.get()
+                limiter, version = self.limiters.get()
             except Unreadable:
-                return  # nobody else calls: the dispatcher shuts such a gate within a minute
-            reserved = gate.reserving(MIGRATION, calls, until)
-            if reserved == gate or self.gates.put(reserved, version):
+                return  # nobody else calls: the dispatcher shuts such a limiter within a minute
+            reserved = limiter.reserving(MIGRATION, calls, until)
+            if reserved == limiter or self.limiters.put(reserved, version):
                 return
-        raise Unavailable("others kept changing the gate")
+        raise Unavailable("others kept changing the limiter")
 
 
 @dataclass(frozen=True, slots=True)
 class ReserveForReconcile:
     """Call it before each call of a reconcile. The refreshes make room for it, a migration not."""
 
-    gates: ports.Gates
+    limiters: ports.RateLimiters
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __call__(self) -> int:
         """Return how many calls a second are its own. Raises RateLimited, Unavailable."""
         for _ in range(TRIES):
             now = self.now()
-            gate, version = self.gates.get()
-            a_second = gate.reconcile_per_second(now)
-            mine = gate.reservations.get(RECONCILE)
+            limiter, version = self.limiters.get()
+            a_second = limiter.reconcile_per_second(now)
+            mine = limiter.reservations.get(RECONCILE)
             if mine is None or mine.calls != 60 * a_second or mine.until < now + _COUNTS_FOR:
-                gate = gate.reserving(RECONCILE, 60 * a_second, now + _RESERVED_FOR)
-                if not self.gates.put(gate, version):
+                limiter = limiter.reserving(RECONCILE, 60 * a_second, now + _RESERVED_FOR)
+                if not self.limiters.put(limiter, version):
                     continue
             # what refreshes have called before they made room counts for a minute
-            if (until := gate.pace.full_until(now, gate.ceiling(now) + 1)) is not None:
+            if (until := limiter.pace.full_until(now, limiter.ceiling(now) + 1)) is not None:
                 raise RateLimited("refreshes have just used up the pace", retry_at=until)
             return a_second
-        raise Unavailable("others kept changing the gate")
+        raise Unavailable("others kept changing the limiter")

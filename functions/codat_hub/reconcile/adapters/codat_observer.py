@@ -107,7 +107,7 @@ def _status(one: models.DataStatus) -> ObservedStatus:
     return ObservedStatus(one.current_status, None if synced is None else synced.moment)
 
 
-def _company(one: models.Company) -> ObservedCompany:
+def _company(one: models.WireCompany) -> ObservedCompany:
     told = "data_connections" in one.model_fields_set
     connections = {
         each.id: ObservedConnection(

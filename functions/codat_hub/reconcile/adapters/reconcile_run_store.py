@@ -13,10 +13,15 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_hub.reconcile.domain.drift import Drift, Kind
-from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, Run, Status
+from codat_hub.reconcile.domain.drift import Drift, DriftKind
+from codat_hub.reconcile.domain.reconcile_run import (
+    Integration,
+    Phase,
+    ReconcileRun,
+    ReconcileStatus,
+)
 from codat_hub.storage.items import CODAT, ItemKey, Listed, moment_or_none, spell, spell_or_none
-from codat_hub.storage.reading import read, read_each, spelt
+from codat_hub.storage.reading import key_text, read, read_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,13 +35,13 @@ _KEPT: Final = timedelta(days=90)
 _DIGEST: Final = 8  # bytes; two of a million companies collide once in 37 million runs
 
 
-class ReconcileRuns:
+class ReconcileRunStore:
     """A run's rank is its id, which starts with the time it was asked for."""
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
-    def get(self, reconcile_id: str) -> tuple[Run | None, int]:
+    def get(self, reconcile_id: str) -> tuple[ReconcileRun | None, int]:
         """Return it and its version; None and 0 if there is none.
 
         Raises Unavailable, Unreadable.
@@ -45,9 +50,9 @@ class ReconcileRuns:
         stored = self._table.get(key)
         if not stored.version:
             return None, 0
-        return read(spelt(key), _run, reconcile_id, stored), stored.version
+        return read(key_text(key), _run, reconcile_id, stored), stored.version
 
-    def put(self, run: Run, version: int) -> bool:
+    def put(self, run: ReconcileRun, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
         listed = Listed(_GROUP, run.reconcile_id)
         return self._table.put(_key(run.reconcile_id), _item(run), version, listed)
@@ -57,38 +62,40 @@ class ReconcileRuns:
         stored = self._table.get(_PRESENT)
         return stored.attributes.get("reconcile_id"), stored.version
 
-    def begin(self, run: Run, version: int) -> bool:
+    def begin(self, run: ReconcileRun, version: int) -> bool:
         """Make it the present run, if nobody else was quicker. Tells whether it is."""
         if not self._table.put(_PRESENT, {"reconcile_id": run.reconcile_id}, version):
             return False
         return self.put(run, version=0)
 
-    def latest(self, before: str | None = None, limit: int = 10) -> list[Run]:
+    def latest(self, before: str | None = None, limit: int = 10) -> list[ReconcileRun]:
         """Return the newest first, those before the id given. A brand-new one may lack yet."""
         keys = [key for _, key in self._table.latest(_GROUP, before=before, limit=limit)]
         found = read_each({key: _id(key) for key in keys}, self._table.get_many(keys), _run)
         return [found[_id(key)] for key in keys if _id(key) in found]
 
-    def note(self, run: Run, drift: Iterable[Drift]) -> None:
+    def note(self, run: ReconcileRun, drift: Iterable[Drift]) -> None:
         """Keep what the run's present step found; the step's earlier note is replaced."""
         key = _key(run.reconcile_id, f"DRIFT#{run.step:06}")
         item = {"rows": [_row(one) for one in drift], "expires_at": _expiry(run)}
         while not self._table.put(key, item, self._table.get(key).version):
             pass  # whoever else is at this step notes the same
 
-    def noted(self, run: Run) -> tuple[Drift, ...]:
+    def noted(self, run: ReconcileRun) -> tuple[Drift, ...]:
         """Return what an earlier try of the run's present step noted."""
         stored = self._table.get(_key(run.reconcile_id, f"DRIFT#{run.step:06}"))
         return _drift(stored)
 
-    def drift(self, run: Run, step: int, steps: int) -> list[tuple[int, tuple[Drift, ...]]]:
+    def drift(
+        self, run: ReconcileRun, step: int, steps: int
+    ) -> list[tuple[int, tuple[Drift, ...]]]:
         """Return the drift of some steps, in order: from one on, at most so many."""
         wanted = range(step, min(step + steps, run.step + 1))
         keys = {_key(run.reconcile_id, f"DRIFT#{one:06}"): one for one in wanted}
         found = self._table.get_many(keys)
         return [(one, _drift(found[key])) for key, one in keys.items() if key in found]
 
-    def see(self, run: Run, company_ids: Iterable[str]) -> None:
+    def see(self, run: ReconcileRun, company_ids: Iterable[str]) -> None:
         """Remember that Codat listed these companies."""
         key = _key(run.reconcile_id, f"SEEN#{run.step:06}")
         item = {"ids": b"".join(map(_digest, company_ids)), "expires_at": _expiry(run)}
@@ -124,7 +131,7 @@ def _digest(company_id: str) -> bytes:
     return hashlib.sha256(company_id.encode()).digest()[:_DIGEST]
 
 
-def _expiry(run: Run) -> int:
+def _expiry(run: ReconcileRun) -> int:
     return int((run.requested_at + _KEPT).timestamp())
 
 
@@ -142,10 +149,10 @@ def _row(drift: Drift) -> dict[str, Any]:
 
 def _drift(stored: Stored) -> tuple[Drift, ...]:
     rows = stored.attributes.get("rows", ())
-    return tuple(Drift(**(row | {"kind": Kind(row["kind"])})) for row in rows)
+    return tuple(Drift(**(row | {"kind": DriftKind(row["kind"])})) for row in rows)
 
 
-def _item(run: Run) -> dict[str, Any]:
+def _item(run: ReconcileRun) -> dict[str, Any]:
     return {
         "requested_by": run.requested_by,
         "requested_at": spell(run.requested_at),
@@ -175,13 +182,13 @@ def _item(run: Run) -> dict[str, Any]:
     }
 
 
-def _run(reconcile_id: str, stored: Stored) -> Run:
+def _run(reconcile_id: str, stored: Stored) -> ReconcileRun:
     item = stored.attributes
-    return Run(
+    return ReconcileRun(
         reconcile_id=reconcile_id,
         requested_by=item["requested_by"],
         requested_at=datetime.fromisoformat(item["requested_at"]),
-        status=Status(item["status"]),
+        status=ReconcileStatus(item["status"]),
         phase=Phase(item["phase"]),
         cursor=item.get("cursor"),
         step=int(item["step"]),

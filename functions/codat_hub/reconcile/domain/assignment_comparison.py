@@ -7,10 +7,10 @@ from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, assert_never
 
-from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.consent import covers, missing
 from codat_hub.reconcile.domain.company_comparison import CLOCK_MARGIN
-from codat_hub.reconcile.domain.drift import Drift, Kind
+from codat_hub.reconcile.domain.drift import Drift, DriftKind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INTENT_LEFT_AFTER: Final = timedelta(minutes=15)
 
 
-class Mend(Enum):
+class Repair(Enum):
     """What puts it right without anything that the customer has not agreed to."""
 
     ASSIGN = auto()  # Codat has it and consent covers it: say so
@@ -31,16 +31,16 @@ class Mend(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AssignmentVerdict:
     """`mend` None: a person decides."""
 
     drift: Drift
-    mend: Mend | None = None
+    mend: Repair | None = None
 
 
 def judge(
     ours: Assignment, product: Product | None, *, at_codat: bool, asked_at: datetime
-) -> Verdict | None:
+) -> AssignmentVerdict | None:
     """Compare one pair. None: they agree, or the hub changed it since Codat was asked.
 
     product: None for one that is not registered, whose consent cannot be judged.
@@ -49,30 +49,42 @@ def judge(
         return None
     refusal = _consent_verdict(ours, product) if at_codat else None
     match ours.status:
-        case Status.ABSENT | Status.ASSIGNED if at_codat is (ours.status is Status.ASSIGNED):
+        case AssignmentStatus.ABSENT | AssignmentStatus.ASSIGNED if at_codat is (
+            ours.status is AssignmentStatus.ASSIGNED
+        ):
             return refusal
-        case Status.ABSENT:
-            return refusal or _found(Kind.PRODUCT_UNASSIGNED, ours, Mend.ASSIGN)
-        case Status.ASSIGNED:
-            return _found(Kind.ASSIGNMENT_GONE, ours, None)
-        case Status.STALE | Status.ADDING:
-            kind = Kind.ASSIGNMENT_STALE if ours.status is Status.STALE else Kind.INTENT_LEFT
-            return refusal or _found(kind, ours, Mend.ASSIGN if at_codat else Mend.CLEAR)
-        case Status.REMOVING:
-            return _found(Kind.INTENT_LEFT, ours, Mend.REMOVE if at_codat else Mend.CLEAR)
+        case AssignmentStatus.ABSENT:
+            return refusal or _found(DriftKind.PRODUCT_UNASSIGNED, ours, Repair.ASSIGN)
+        case AssignmentStatus.ASSIGNED:
+            return _found(DriftKind.ASSIGNMENT_GONE, ours, None)
+        case AssignmentStatus.STALE | AssignmentStatus.ADDING:
+            kind = (
+                DriftKind.ASSIGNMENT_STALE
+                if ours.status is AssignmentStatus.STALE
+                else DriftKind.INTENT_LEFT
+            )
+            return refusal or _found(kind, ours, Repair.ASSIGN if at_codat else Repair.CLEAR)
+        case AssignmentStatus.REMOVING:
+            return _found(DriftKind.INTENT_LEFT, ours, Repair.REMOVE if at_codat else Repair.CLEAR)
         case unknown:
             assert_never(unknown)
 
 
-def _settles_after(status: Status) -> timedelta:
-    return INTENT_LEFT_AFTER if status in {Status.ADDING, Status.REMOVING} else CLOCK_MARGIN
+def _settles_after(status: AssignmentStatus) -> timedelta:
+    return (
+        INTENT_LEFT_AFTER
+        if status in {AssignmentStatus.ADDING, AssignmentStatus.REMOVING}
+        else CLOCK_MARGIN
+    )
 
 
-def _consent_verdict(ours: Assignment, product: Product | None) -> Verdict | None:
+def _consent_verdict(ours: Assignment, product: Product | None) -> AssignmentVerdict | None:
     """Return what is wrong with a product that Codat has; None if consent covers it."""
     if product is None:
         text = f"on this company, {ours.status} here"
-        return Verdict(Drift(Kind.PRODUCT_UNREGISTERED, text, ours.company_id, ours.product))
+        return AssignmentVerdict(
+            Drift(DriftKind.PRODUCT_UNREGISTERED, text, ours.company_id, ours.product)
+        )
     if covers(ours.consent, product):
         return None
     lacking = missing(ours.consent, product)
@@ -80,11 +92,13 @@ def _consent_verdict(ours: Assignment, product: Product | None) -> Verdict | Non
     if ours.consent is not None:
         state = "the consent does not cover all" if ours.consent.active else "consent is revoked"
     text = f"{state}; data types without one: {', '.join(lacking) or 'all of the product'}"
-    return Verdict(Drift(Kind.PRODUCT_WITHOUT_CONSENT, text, ours.company_id, ours.product))
+    return AssignmentVerdict(
+        Drift(DriftKind.PRODUCT_WITHOUT_CONSENT, text, ours.company_id, ours.product)
+    )
 
 
-def _found(kind: Kind, ours: Assignment, mend: Mend | None) -> Verdict:
-    absent = kind is Kind.ASSIGNMENT_GONE or mend is Mend.CLEAR
+def _found(kind: DriftKind, ours: Assignment, mend: Repair | None) -> AssignmentVerdict:
+    absent = kind is DriftKind.ASSIGNMENT_GONE or mend is Repair.CLEAR
     since = f" since {ours.changed_at.isoformat(timespec='seconds')}" if ours.changed_at else ""
     text = f"{ours.status}{since} here, {'not there' if absent else 'there'} at Codat"
-    return Verdict(Drift(kind, text, ours.company_id, ours.product), mend)
+    return AssignmentVerdict(Drift(kind, text, ours.company_id, ours.product), mend)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import DELETED, Company, CompanyChange, Connection, apply
-from codat_hub.reconcile.domain.drift import Drift, Kind
+from codat_hub.reconcile.domain.drift import Drift, DriftKind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -86,22 +86,24 @@ def _drift(ours: Company | None, before: Company, entry: Company, stamp: Stamp) 
     found = []
     if before.deleted_at is not None and before.deleted_at <= stamp.at:
         text = f"deleted here at {before.deleted_at.isoformat(timespec='seconds')}"
-        found.append(Drift(Kind.COMPANY_NOT_DELETED, text, company_id))
+        found.append(Drift(DriftKind.COMPANY_NOT_DELETED, text, company_id))
     if ours is None:
         text = f"{entry.name or 'unnamed'}, products {_names(entry.products)}"
-        return [*found, Drift(Kind.COMPANY_UNKNOWN, text, company_id)]
+        return [*found, Drift(DriftKind.COMPANY_UNKNOWN, text, company_id)]
     if before.name != entry.name:
         text = f"name {before.name!r} here, {entry.name!r} at Codat"
-        found.append(Drift(Kind.COMPANY_OUTDATED, text, company_id, subject="name"))
+        found.append(Drift(DriftKind.COMPANY_OUTDATED, text, company_id, subject="name"))
     if set(before.products) != set(entry.products):
         text = f"products {_names(before.products)} here, {_names(entry.products)} at Codat"
-        found.append(Drift(Kind.COMPANY_OUTDATED, text, company_id, subject="products"))
+        found.append(Drift(DriftKind.COMPANY_OUTDATED, text, company_id, subject="products"))
     for connection_id, now in sorted(entry.connections.items()):
         known = before.connections.get(connection_id)
         if known != now:
             was = known.status if known else "unknown"
             text = f"{was} here, {now.status} at Codat ({now.integration or 'unknown'})"
-            found.append(Drift(Kind.CONNECTION_STATUS, text, company_id, subject=connection_id))
+            found.append(
+                Drift(DriftKind.CONNECTION_STATUS, text, company_id, subject=connection_id)
+            )
     return found
 
 

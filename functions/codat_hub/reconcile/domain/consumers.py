@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from codat_hub.products.domain.product import Kind as ProductKind
-from codat_hub.reconcile.domain.drift import Drift, Kind
+from codat_hub.products.domain.product import ProductKind
+from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.webhooks.domain.signing_secret import is_consumer
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def check(
             ours.setdefault(name, []).append(one)
         elif looks_like_a_hub(one.url):
             text = "its URL is of another hub"
-            found.append(Drift(Kind.CONSUMER_ELSEWHERE, text, subject=one.url))
+            found.append(Drift(DriftKind.CONSUMER_ELSEWHERE, text, subject=one.url))
     every = [one for named in ours.values() for one in named]
     found += _disabled(every)
     found += _doubled(every)
@@ -96,7 +96,7 @@ def _disabled(ours: Iterable[ObservedConsumer]) -> Iterator[Drift]:
     for one in ours:
         if one.disabled:
             text = f"disabled, with {', '.join(one.event_types) or 'no event types'}"
-            yield Drift(Kind.CONSUMER_DISABLED, text, subject=one.url)
+            yield Drift(DriftKind.CONSUMER_DISABLED, text, subject=one.url)
 
 
 def _doubled(ours: Iterable[ObservedConsumer]) -> Iterator[Drift]:
@@ -108,7 +108,7 @@ def _doubled(ours: Iterable[ObservedConsumer]) -> Iterator[Drift]:
         if subs:
             urls = sorted({url for kind, url in subscribed if kind in {base, *subs}})
             text = f"{base} and {', '.join(subs)} at {', '.join(urls)}"
-            yield Drift(Kind.CONSUMER_DOUBLED, text, subject=base)
+            yield Drift(DriftKind.CONSUMER_DOUBLED, text, subject=base)
 
 
 def _unsubscribed(ours: Iterable[ObservedConsumer], products: Iterable[Product]) -> Iterator[Drift]:
@@ -120,11 +120,11 @@ def _unsubscribed(ours: Iterable[ObservedConsumer], products: Iterable[Product])
         subs = {f"{base}.successful", f"{base}.unsuccessful"}
         if base not in kinds and not subs <= kinds:
             text = f"no consumer of the hub has subscribed to {base}"
-            yield Drift(Kind.CONSUMER_MISSING, text, product=product.identifier, subject=base)
+            yield Drift(DriftKind.CONSUMER_MISSING, text, product=product.identifier, subject=base)
     for needed in NEEDED:
         if needed not in kinds:
             text = f"no consumer of the hub has subscribed to {needed}"
-            yield Drift(Kind.EVENT_UNSUBSCRIBED, text, subject=needed)
+            yield Drift(DriftKind.EVENT_UNSUBSCRIBED, text, subject=needed)
 
 
 def _secrets(ours: dict[str, list[ObservedConsumer]], secrets: Collection[str]) -> Iterator[Drift]:
@@ -135,6 +135,8 @@ def _secrets(ours: dict[str, list[ObservedConsumer]], secrets: Collection[str]) 
                 if is_consumer(name)
                 else "its name can be no consumer's: a-z, 0-9 and - only"
             )
-            yield Drift(Kind.SECRET_MISSING, text, subject=consumers[0].url)
+            yield Drift(DriftKind.SECRET_MISSING, text, subject=consumers[0].url)
     for name in sorted(set(secrets) - ours.keys()):
-        yield Drift(Kind.SECRET_UNUSED, f"no consumer at Codat has the name {name}", subject=name)
+        yield Drift(
+            DriftKind.SECRET_UNUSED, f"no consumer at Codat has the name {name}", subject=name
+        )

@@ -20,7 +20,7 @@ MOST_TROUBLES: Final = 20  # in a row, each some minutes after the one before
 MOST_INTEGRATIONS: Final = 200
 
 
-class Status(StrEnum):
+class ReconcileStatus(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETE = "complete"
@@ -52,7 +52,7 @@ class Integration:
 
 
 @dataclass(frozen=True, slots=True)
-class Stepped:
+class StepOutcome:
     """What one step found out: counts are added up, facts and integrations kept.
 
     phase, cursor: where the next step starts; phase None: that was the last
@@ -68,7 +68,7 @@ class Stepped:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ReconcileRun:
     """`step` numbers the notes; `listed` counts the drift that is listed, `drift` all of it.
 
     lease_until: until then whoever took it on may be at work
@@ -79,7 +79,7 @@ class Run:
     reconcile_id: str
     requested_by: str
     requested_at: datetime
-    status: Status = Status.QUEUED
+    status: ReconcileStatus = ReconcileStatus.QUEUED
     phase: Phase = Phase.ACCOUNT
     cursor: str | None = None
     step: int = 0
@@ -101,7 +101,7 @@ class Run:
 
     @property
     def over(self) -> bool:
-        return self.status in {Status.COMPLETE, Status.FAILED}
+        return self.status in {ReconcileStatus.COMPLETE, ReconcileStatus.FAILED}
 
     def held(self, now: datetime) -> bool:
         """Tell whether somebody may be at work on it."""
@@ -110,31 +110,31 @@ class Run:
     def waits(self, now: datetime) -> bool:
         return self.waiting_until is not None and now < self.waiting_until
 
-    def taken(self, now: datetime, lease: timedelta) -> Run:
+    def taken(self, now: datetime, lease: timedelta) -> ReconcileRun:
         """Take it on; a lease that nobody gave back means that its holder was killed."""
         killed = self.lease_until is not None
         return replace(
             self,
-            status=Status.RUNNING,
+            status=ReconcileStatus.RUNNING,
             started_at=self.started_at or now,
             lease_until=now + lease,
             waiting_until=None,
             resumed=self.resumed + killed,
         )
 
-    def released(self) -> Run:
+    def released(self) -> ReconcileRun:
         return replace(self, lease_until=None)
 
-    def waiting(self, until: datetime) -> Run:
+    def waiting(self, until: datetime) -> ReconcileRun:
         return replace(self.released(), waiting_until=until)
 
-    def troubled(self, error: str, now: datetime) -> Run:
+    def troubled(self, error: str, now: datetime) -> ReconcileRun:
         """Note that a step must be done again; after too many in a row the run has failed."""
         after = replace(self.released(), troubles=self.troubles + 1, error=error)
         return after if after.troubles < MOST_TROUBLES else after.failed(error, now)
 
-    def failed(self, error: str, now: datetime) -> Run:
-        return replace(self.released(), status=Status.FAILED, error=error, finished_at=now)
+    def failed(self, error: str, now: datetime) -> ReconcileRun:
+        return replace(self.released(), status=ReconcileStatus.FAILED, error=error, finished_at=now)
 
     def to_list(self, drift: Iterable[Drift]) -> tuple[Drift, ...]:
         """Return those of a step's drift that are listed; counts are exact without the others."""
@@ -146,12 +146,12 @@ class Run:
                 kept.append(one)
         return tuple(kept)
 
-    def after(self, stepped: Stepped, drift: tuple[Drift, ...], now: datetime) -> Run:
+    def after(self, stepped: StepOutcome, drift: tuple[Drift, ...], now: datetime) -> ReconcileRun:
         """Add a step that is done."""
         done = stepped.phase is None
         return replace(
             self,
-            status=Status.COMPLETE if done else Status.RUNNING,
+            status=ReconcileStatus.COMPLETE if done else ReconcileStatus.RUNNING,
             phase=stepped.phase or self.phase,
             cursor=stepped.cursor,
             step=self.step + 1,

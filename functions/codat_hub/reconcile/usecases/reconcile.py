@@ -22,8 +22,8 @@ from codat_hub.codat.errors import (
     WrongClient,
 )
 from codat_hub.errors import Absent, Unavailable, Unreadable
-from codat_hub.reconcile.domain.drift import Kind
-from codat_hub.reconcile.domain.reconcile_run import Run
+from codat_hub.reconcile.domain.drift import DriftKind
+from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from codat_hub.reconcile.domain.drift import Drift
-    from codat_hub.reconcile.domain.reconcile_run import Phase, Stepped
+    from codat_hub.reconcile.domain.reconcile_run import Phase, StepOutcome
 
 _NOTES_AT_ONCE: Final = 50
 _PATIENCE: Final = 3  # tries at a step, some minutes apart, before single companies are passed over
@@ -39,13 +39,13 @@ _LASTING: Final = (Permanent, Forbidden, NotFound)  # no repetition will help
 # Kinds that steps mend: what an earlier try of a step noted and this one does not find is mended.
 _MENDABLE: Final = frozenset(
     {
-        Kind.COMPANY_UNKNOWN,
-        Kind.COMPANY_OUTDATED,
-        Kind.COMPANY_GONE,
-        Kind.CONNECTION_STATUS,
-        Kind.PRODUCT_UNASSIGNED,
-        Kind.ASSIGNMENT_STALE,
-        Kind.INTENT_LEFT,
+        DriftKind.COMPANY_UNKNOWN,
+        DriftKind.COMPANY_OUTDATED,
+        DriftKind.COMPANY_GONE,
+        DriftKind.CONNECTION_STATUS,
+        DriftKind.PRODUCT_UNASSIGNED,
+        DriftKind.ASSIGNMENT_STALE,
+        DriftKind.INTENT_LEFT,
     }
 )
 
@@ -59,44 +59,46 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StepFindings:
     """What a step found. `seen`: companies that Codat listed; `error`: the run cannot go on."""
 
-    stepped: Stepped
+    stepped: StepOutcome
     findings: tuple[Finding, ...] = ()
     seen: tuple[str, ...] = ()
     error: str | None = None
 
 
 class Step(Protocol):
-    def __call__(self, run: Run, /) -> Found: ...
+    def __call__(self, run: ReconcileRun, /) -> StepFindings: ...
 
 
 class Runs(Protocol):
-    def get(self, reconcile_id: str) -> tuple[Run | None, int]: ...
-    def put(self, run: Run, version: int) -> bool: ...
-    def note(self, run: Run, drift: Iterable[Drift]) -> None: ...
-    def noted(self, run: Run) -> tuple[Drift, ...]: ...
-    def see(self, run: Run, company_ids: Iterable[str]) -> None: ...
+    def get(self, reconcile_id: str) -> tuple[ReconcileRun | None, int]: ...
+    def put(self, run: ReconcileRun, version: int) -> bool: ...
+    def note(self, run: ReconcileRun, drift: Iterable[Drift]) -> None: ...
+    def noted(self, run: ReconcileRun) -> tuple[Drift, ...]: ...
+    def see(self, run: ReconcileRun, company_ids: Iterable[str]) -> None: ...
 
 
 class PresentRun(Protocol):
-    def get(self, reconcile_id: str) -> tuple[Run | None, int]: ...
+    def get(self, reconcile_id: str) -> tuple[ReconcileRun | None, int]: ...
     def present(self) -> tuple[str | None, int]: ...
-    def begin(self, run: Run, version: int) -> bool: ...
+    def begin(self, run: ReconcileRun, version: int) -> bool: ...
 
 
 class KeptRuns(Protocol):
-    def get(self, reconcile_id: str) -> tuple[Run | None, int]: ...
-    def latest(self, before: str | None = None, limit: int = 10) -> list[Run]: ...
-    def drift(self, run: Run, step: int, steps: int) -> list[tuple[int, tuple[Drift, ...]]]: ...
+    def get(self, reconcile_id: str) -> tuple[ReconcileRun | None, int]: ...
+    def latest(self, before: str | None = None, limit: int = 10) -> list[ReconcileRun]: ...
+    def drift(
+        self, run: ReconcileRun, step: int, steps: int
+    ) -> list[tuple[int, tuple[Drift, ...]]]: ...
 
 
 class Queue(Protocol):
     def send(self, reconcile_id: str) -> None: ...
 
 
-def patiently[T](run: Run, ask: Callable[[], T]) -> T | None:
+def patiently[T](run: ReconcileRun, ask: Callable[[], T]) -> T | None:
     """Ask Codat about one company. None: it is not there, or the step failed often enough.
 
     So one company that Codat cannot answer for holds up the run for a while, and not for good.
@@ -131,10 +133,10 @@ class BeginReconcile:
     runs: PresentRun
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def __call__(self, requested_by: str, reconcile_id: str | None = None) -> Run:
+    def __call__(self, requested_by: str, reconcile_id: str | None = None) -> ReconcileRun:
         """`reconcile_id`: of a request that may come twice; it sorts by time."""
         now = self.now()
-        run = Run(reconcile_id or a_new_id(now), requested_by, now)
+        run = ReconcileRun(reconcile_id or a_new_id(now), requested_by, now)
         for _ in range(3):
             begun, _ = self.runs.get(run.reconcile_id)
             if begun is not None:
@@ -159,7 +161,7 @@ class StartReconcile:
     begin: BeginReconcile
     queue: Queue
 
-    def __call__(self, requested_by: str) -> Run:
+    def __call__(self, requested_by: str) -> ReconcileRun:
         run = self.begin(requested_by)
         self.queue.send(run.reconcile_id)
         return run
@@ -179,18 +181,18 @@ class ShowReconciles:
 
     runs: KeptRuns
 
-    def page(self, before: str | None, limit: int) -> list[Run]:
+    def page(self, before: str | None, limit: int) -> list[ReconcileRun]:
         """Return the newest first; a run that was begun this moment may lack yet."""
         return self.runs.latest(before, limit)
 
-    def one(self, reconcile_id: str) -> Run:
+    def one(self, reconcile_id: str) -> ReconcileRun:
         run, _ = self.runs.get(reconcile_id)
         if run is None:
             raise Absent(f"There is no reconcile {reconcile_id!r}, or it is over 90 days old.")
         return run
 
     def drift(
-        self, run: Run, start: tuple[int, int], limit: int, kind: Kind | None = None
+        self, run: ReconcileRun, start: tuple[int, int], limit: int, kind: DriftKind | None = None
     ) -> DriftPage:
         """Return the drift that is listed, in the order it was found; `kind`: only that."""
         found: list[Drift] = []
@@ -212,13 +214,13 @@ class Reconcile:
     """Call it with a run's id until it says that the run is over.
 
     steps: one for each phase
-    barred_until: when Codat's limit ends, if it is known to be reached
+    blocked_until: when Codat's limit ends, if it is known to be reached
     """
 
     runs: Runs
     steps: Mapping[Phase, Step]
-    barred_until: Callable[[], datetime | None] = lambda: None
-    done: Callable[[Run], Any] = lambda _run: None
+    blocked_until: Callable[[], datetime | None] = lambda: None
+    done: Callable[[ReconcileRun], Any] = lambda _run: None
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __call__(self, reconcile_id: str, has_time: Callable[[], bool], lease: timedelta) -> bool:
@@ -241,13 +243,13 @@ class Reconcile:
 class _Work:
     """One call's share of a run; `version` is of the run as it was saved last."""
 
-    def __init__(self, reconcile: Reconcile, run: Run, version: int) -> None:
+    def __init__(self, reconcile: Reconcile, run: ReconcileRun, version: int) -> None:
         self.run = run
         self._version = version
         self._of = reconcile
         self._is_first = True
 
-    def save(self, run: Run) -> bool:
+    def save(self, run: ReconcileRun) -> bool:
         """Write the run; False: another has taken it over."""
         if not self._of.runs.put(run, self._version):
             logger.warning("reconcile is somebody else's now", reconcile_id=run.reconcile_id)
@@ -274,11 +276,11 @@ class _Work:
                 return False
         return True
 
-    def _after_a_step(self) -> Run:
+    def _after_a_step(self) -> ReconcileRun:
         """Return the run with one more step done, or with the reason why it was not."""
         run, now = self.run, self._of.now
         try:
-            barred = self._of.barred_until()
+            barred = self._of.blocked_until()
             if barred is not None and barred > now():
                 return run.waiting(barred)
             return self._step()
@@ -299,7 +301,7 @@ class _Work:
             logger.exception("reconcile failed", reconcile_id=run.reconcile_id)
             return run.failed(f"fault: {type(fault).__name__}", now())
 
-    def _step(self) -> Run:
+    def _step(self) -> ReconcileRun:
         found = self._of.steps[self.run.phase](self.run)
         drift = self._settled(found.findings)
         if found.seen:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from codat_hub.reconcile.domain import consumers
-from codat_hub.reconcile.domain.drift import Drift, Kind
-from codat_hub.reconcile.domain.reconcile_run import Phase, Stepped
-from codat_hub.reconcile.usecases.reconcile import Finding, Found
+from codat_hub.reconcile.domain.drift import Drift, DriftKind
+from codat_hub.reconcile.domain.reconcile_run import Phase, StepOutcome
+from codat_hub.reconcile.usecases.reconcile import Finding, StepFindings
 from codat_hub.reconcile.usecases.reconcile_companies import buckets
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from codat_hub.codat.domain.quota import Quota
     from codat_hub.products.domain.product import Product
     from codat_hub.reconcile.domain.observed import ObservedConsumer, ObservedSettings
-    from codat_hub.reconcile.domain.reconcile_run import Run
+    from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
 
 _LOW: Final = 5  # a fifth of the quota is kept for people (DESIGN §5)
 
@@ -40,7 +40,7 @@ class Secrets(Protocol):
 
 
 class Runs(Protocol):
-    def latest(self, before: str | None = None, limit: int = 10) -> list[Run]: ...
+    def latest(self, before: str | None = None, limit: int = 10) -> list[ReconcileRun]: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class CheckAccount:
     runs: Runs
     hub: consumers.HubAddress
 
-    def __call__(self, run: Run) -> Found:
+    def __call__(self, run: ReconcileRun) -> StepFindings:
         before = self.codat.calls
         check = self.confirm()
         if not check.right:
@@ -78,30 +78,30 @@ class CheckAccount:
             told = {"limit": quota.limit, "remaining": quota.remaining}
             facts["quota"] = {name: count for name, count in told.items() if count is not None}
             found += _low(quota)
-        stepped = Stepped(
+        stepped = StepOutcome(
             Phase.COMPANIES,
             counts={"codat_calls": self.codat.calls - before + 1},  # one by `confirm`
             facts=facts,
         )
-        return Found(stepped, tuple(Finding((one,)) for one in found))
+        return StepFindings(stepped, tuple(Finding((one,)) for one in found))
 
-    def _buckets(self, run: Run) -> int:
+    def _buckets(self, run: ReconcileRun) -> int:
         """Share the look at companies' own settings among nights, by what the last run counted."""
         earlier = self.runs.latest(before=run.reconcile_id)
         counted = (one.counts.get("with_custom", 0) for one in earlier if one.error is None)
         return buckets(next((count for count in counted if count), 0))
 
 
-def _wrong_client(check: ClientCheck) -> Found:
+def _wrong_client(check: ClientCheck) -> StepFindings:
     bound = check.bound_to or "nothing: CodatClientId is empty"
     text = f"bound to {bound}; the API key is of {check.reported}"
-    drift = Drift(Kind.WRONG_CLIENT, text, subject=check.reported)
-    stepped = Stepped(Phase.ACCOUNT, counts={"codat_calls": 1})
-    return Found(stepped, (Finding((drift,)),), error=text)
+    drift = Drift(DriftKind.WRONG_CLIENT, text, subject=check.reported)
+    stepped = StepOutcome(Phase.ACCOUNT, counts={"codat_calls": 1})
+    return StepFindings(stepped, (Finding((drift,)),), error=text)
 
 
 def _low(quota: Quota) -> list[Drift]:
     if quota.limit is None or quota.remaining is None or quota.remaining * _LOW >= quota.limit:
         return []
     text = f"{quota.remaining} of {quota.limit} requests are left today"
-    return [Drift(Kind.QUOTA_LOW, text)]
+    return [Drift(DriftKind.QUOTA_LOW, text)]

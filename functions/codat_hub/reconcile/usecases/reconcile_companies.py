@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 from zlib import crc32
 
 from codat_hub.codat.errors import CallFailed, RateLimited, Unauthorized
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import LINKED
 from codat_hub.errors import Conflict
-from codat_hub.products.domain.product import Kind as ProductKind
-from codat_hub.reconcile.domain.assignment_comparison import Mend, Verdict, judge
+from codat_hub.products.domain.product import ProductKind
+from codat_hub.reconcile.domain.assignment_comparison import AssignmentVerdict, Repair, judge
 from codat_hub.reconcile.domain.company_comparison import BY, compare
-from codat_hub.reconcile.domain.drift import Drift, Kind
-from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, Stepped
-from codat_hub.reconcile.usecases.reconcile import Finding, Found, patiently
+from codat_hub.reconcile.domain.drift import Drift, DriftKind
+from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, StepOutcome
+from codat_hub.reconcile.usecases.reconcile import Finding, StepFindings, patiently
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from codat_hub.companies.domain.consent import ConsentEntry
     from codat_hub.products.domain.product import Product
     from codat_hub.reconcile.domain.observed import ObservedCompany, ObservedPage, ObservedSettings
-    from codat_hub.reconcile.domain.reconcile_run import Run
-    from codat_hub.storage.found import Found as Held
+    from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
+    from codat_hub.storage.found import Found
 
 _TRIES: Final = 3  # at an item that others keep changing; the next run looks again
 OVERRIDES_A_RUN: Final = 200  # one call each; a larger directory takes its turns
@@ -44,13 +44,13 @@ class Codat(Protocol):
 
 class Companies(Protocol):
     def get(self, company_id: str) -> tuple[Company, int]: ...
-    def get_many(self, company_ids: Iterable[str]) -> Held[str, Company]: ...
+    def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]: ...
     def put(self, company: Company, version: int) -> bool: ...
 
 
 class Assignments(Protocol):
     def get(self, company_id: str, product: str) -> tuple[Assignment, int]: ...
-    def get_many(self, pairs: Iterable[tuple[str, str]]) -> Held[tuple[str, str], Assignment]: ...
+    def get_many(self, pairs: Iterable[tuple[str, str]]) -> Found[tuple[str, str], Assignment]: ...
     def put(self, assignment: Assignment, version: int) -> bool: ...
 
 
@@ -78,7 +78,7 @@ class CheckCompanies:
     remove: Callable[[str, str, str, str], Assignment]
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def __call__(self, run: Run) -> Found:
+    def __call__(self, run: ReconcileRun) -> StepFindings:
         before, number = self.codat.calls, int(run.cursor or 1)
         page = self.codat.companies(number)
         products = self.registry.products()
@@ -93,7 +93,7 @@ class CheckCompanies:
         with_custom = [one for one in page.companies if _custom(one, products)]
         overrides, read = self._overrides(run, with_custom)
         counts = {"companies": len(page.companies), "with_custom": len(with_custom)}
-        stepped = Stepped(
+        stepped = StepOutcome(
             Phase.COMPANIES if page.has_next else Phase.DIRECTORY,
             str(number + 1) if page.has_next else None,
             {**counts, "overrides_read": read, "codat_calls": self.codat.calls - before},
@@ -102,9 +102,11 @@ class CheckCompanies:
             {} if page.total is None else {"companies_at_codat": page.total},
         )
         findings += [*overrides, *([] if page.has_next else _at_the_end(run, stepped))]
-        return Found(stepped, tuple(findings), tuple(one.company_id for one in page.companies))
+        return StepFindings(
+            stepped, tuple(findings), tuple(one.company_id for one in page.companies)
+        )
 
-    def _directory(self, page: ObservedPage, known: Held[str, Company]) -> Iterator[Finding]:
+    def _directory(self, page: ObservedPage, known: Found[str, Company]) -> Iterator[Finding]:
         for theirs in page.companies:
             if theirs.company_id in known.unreadable:
                 continue
@@ -147,12 +149,12 @@ class CheckCompanies:
                 asked_at=page.asked_at,
             )
             # companies with a product that nobody registered are told once, at the end
-            if verdict and verdict.drift.kind is not Kind.PRODUCT_UNREGISTERED:
+            if verdict and verdict.drift.kind is not DriftKind.PRODUCT_UNREGISTERED:
                 yield self._finding(verdict, pair, products.get(pair[1]), page.asked_at)
 
     def _finding(
         self,
-        verdict: Verdict,
+        verdict: AssignmentVerdict,
         pair: tuple[str, str],
         product: Product | None,
         asked_at: datetime,
@@ -164,17 +166,19 @@ class CheckCompanies:
 
         def mend() -> bool:
             ours, version = self.assignments.get(*pair)
-            if wanted is Mend.ASSIGN:
+            if wanted is Repair.ASSIGN:
                 entry = self.ledger.newest(*pair)
                 ours = replace(ours, consent=None if entry is None else entry.consent)
-            again = judge(ours, product, at_codat=wanted is not Mend.CLEAR, asked_at=asked_at)
+            again = judge(ours, product, at_codat=wanted is not Repair.CLEAR, asked_at=asked_at)
             if again is None or again.mend is not wanted:
                 return False
-            if wanted is Mend.REMOVE:
+            if wanted is Repair.REMOVE:
                 return self._finish_removal(*pair)
             settled = replace(
                 ours,
-                status=Status.ASSIGNED if wanted is Mend.ASSIGN else Status.ABSENT,
+                status=AssignmentStatus.ASSIGNED
+                if wanted is Repair.ASSIGN
+                else AssignmentStatus.ABSENT,
                 changed_at=self.now(),
                 changed_by=BY,
                 unsettled_until=None,
@@ -191,10 +195,10 @@ class CheckCompanies:
         except (Conflict, CallFailed) as why:  # such as a migration at work; the next run tries
             logger.warning("removal not finished", company_id=company_id, cause=str(why))
             return False
-        return gone.status is Status.ABSENT
+        return gone.status is AssignmentStatus.ABSENT
 
     def _overrides(
-        self, run: Run, candidates: Iterable[ObservedCompany]
+        self, run: ReconcileRun, candidates: Iterable[ObservedCompany]
     ) -> tuple[list[Finding], int]:
         """Look at the settings of some companies' own: each night it is others' turn."""
         buckets, turn = int(run.facts.get("buckets", 1)), run.requested_at.toordinal()
@@ -206,7 +210,7 @@ class CheckCompanies:
         for one in chosen[: max(left, 0)]:
             settings = patiently(run, partial(self.codat.override, one.company_id))
             if settings is not None and settings.schedules:
-                drift = Drift(Kind.OVERRIDE_ACTIVE, _hours(settings.schedules), one.company_id)
+                drift = Drift(DriftKind.OVERRIDE_ACTIVE, _hours(settings.schedules), one.company_id)
                 found.append(Finding((drift,)))
         return found, len(chosen[: max(left, 0)])
 
@@ -240,17 +244,17 @@ def _integrations(companies: Iterable[ObservedCompany]) -> dict[str, Integration
     return found
 
 
-def _at_the_end(run: Run, last: Stepped) -> Iterator[Finding]:
+def _at_the_end(run: ReconcileRun, last: StepOutcome) -> Iterator[Finding]:
     """Tell what only the whole list shows."""
     unregistered = Counter(run.unregistered) + Counter(last.unregistered)
     for product, count in sorted(unregistered.items()):
         text = f"{count} companies have it at Codat"
-        yield Finding((Drift(Kind.PRODUCT_UNREGISTERED, text, product=product),))
+        yield Finding((Drift(DriftKind.PRODUCT_UNREGISTERED, text, product=product),))
     with_custom = run.counts.get("with_custom", 0) + last.counts["with_custom"]
     schedules = run.facts.get("schedules") or {}
     if with_custom and schedules:
         text = f"{with_custom} companies have custom products; client-level: {_hours(schedules)}"
-        yield Finding((Drift(Kind.BOTH_SYNC_SETTINGS, text),))
+        yield Finding((Drift(DriftKind.BOTH_SYNC_SETTINGS, text),))
 
 
 def _hours(schedules: Mapping[str, int]) -> str:

@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import CompanyChange, apply
 from codat_hub.errors import Unreadable
 from codat_hub.product_events.domain.freshness import Freshness, freshness
 from codat_hub.product_events.domain.read_state import ReadState
-from codat_hub.products.domain.product import Kind as ProductKind
+from codat_hub.products.domain.product import ProductKind
 from codat_hub.reconcile.domain.company_comparison import BY, seen_at
-from codat_hub.reconcile.domain.drift import Drift, Kind
-from codat_hub.reconcile.domain.reconcile_run import Phase, Stepped
+from codat_hub.reconcile.domain.drift import Drift, DriftKind
+from codat_hub.reconcile.domain.reconcile_run import Phase, StepOutcome
 from codat_hub.reconcile.domain.untold import untold
-from codat_hub.reconcile.usecases.reconcile import Finding, Found, patiently
+from codat_hub.reconcile.usecases.reconcile import Finding, StepFindings, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from codat_hub.companies.domain.company import Company
     from codat_hub.products.domain.product import Product
     from codat_hub.reconcile.domain.observed import ObservedStatus
-    from codat_hub.reconcile.domain.reconcile_run import Run
+    from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
 
 PAGE: Final = 100
 _TRIES: Final = 3
@@ -85,7 +85,7 @@ class CheckDirectory:
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _seen: tuple[str, Container[str]] = field(default=("", frozenset()), init=False)
 
-    def __call__(self, run: Run) -> Found:
+    def __call__(self, run: ReconcileRun) -> StepFindings:
         before = self.codat.calls
         shard, _, after = (run.cursor or "0:").partition(":")
         ids = self.companies.ids(int(shard), after or None, PAGE)
@@ -94,17 +94,17 @@ class CheckDirectory:
         findings = [*gone, *self._overdue(run, present)]
         stepped = self._next(int(shard), ids)
         counts = {"directory": len(ids), "codat_calls": self.codat.calls - before}
-        return Found(replace(stepped, counts=counts), tuple(findings))
+        return StepFindings(replace(stepped, counts=counts), tuple(findings))
 
-    def _next(self, shard: int, ids: list[str]) -> Stepped:
+    def _next(self, shard: int, ids: list[str]) -> StepOutcome:
         if len(ids) == PAGE:
-            return Stepped(Phase.DIRECTORY, f"{shard}:{ids[-1]}")
+            return StepOutcome(Phase.DIRECTORY, f"{shard}:{ids[-1]}")
         if shard + 1 < self.shards:
-            return Stepped(Phase.DIRECTORY, f"{shard + 1}:")
-        return Stepped(None)
+            return StepOutcome(Phase.DIRECTORY, f"{shard + 1}:")
+        return StepOutcome(None)
 
     def _parted(
-        self, run: Run, entries: Mapping[str, Company]
+        self, run: ReconcileRun, entries: Mapping[str, Company]
     ) -> tuple[list[Finding], list[Company]]:
         """Split them into those that are gone at Codat and those that are there."""
         if self._seen[0] != run.reconcile_id:
@@ -122,7 +122,7 @@ class CheckDirectory:
                 present += [entry] if exists else []
                 continue
             text = f"{entry.name or 'unnamed'}: not in Codat's list, and asking for it is a 404"
-            drift = Drift(Kind.COMPANY_GONE, text, company_id)
+            drift = Drift(DriftKind.COMPANY_GONE, text, company_id)
             gone.append(Finding((drift,), self._gone_mend(company_id, asked_at)))
         return gone, present
 
@@ -143,11 +143,13 @@ class CheckDirectory:
 
     def _clear(self, assignment: Assignment) -> None:
         ours, version = self.assignments.get(assignment.company_id, assignment.product)
-        if ours.status is not Status.ABSENT:
-            absent = replace(ours, status=Status.ABSENT, changed_at=self.now(), changed_by=BY)
+        if ours.status is not AssignmentStatus.ABSENT:
+            absent = replace(
+                ours, status=AssignmentStatus.ABSENT, changed_at=self.now(), changed_by=BY
+            )
             self.assignments.put(absent, version)
 
-    def _overdue(self, run: Run, companies: Iterable[Company]) -> Iterator[Finding]:
+    def _overdue(self, run: ReconcileRun, companies: Iterable[Company]) -> Iterator[Finding]:
         """Ask Codat about companies that are late by their product's own cadence, no others."""
         late: dict[str, list[Freshness]] = {}
         for one in self._measured(companies):
@@ -177,7 +179,7 @@ class CheckDirectory:
         assigned = {
             pair: one
             for pair, one in self.assignments.get_many(pairs).items()
-            if one.status is Status.ASSIGNED
+            if one.status is AssignmentStatus.ASSIGNED
         }
         states = self.read_states.get_many(assigned)
         for pair, assignment in assigned.items():
@@ -194,4 +196,4 @@ class CheckDirectory:
         last = one.last_read_at.isoformat(timespec="seconds") if one.last_read_at else "never"
         text = f"read at Codat: {read}; last webhook of this product: {last}"
         since = min(types.values()).isoformat(timespec="seconds")
-        return Drift(Kind.WEBHOOK_MISSING, text, one.company_id, one.product, f"since {since}")
+        return Drift(DriftKind.WEBHOOK_MISSING, text, one.company_id, one.product, f"since {since}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from codat_hub.errors import Unreadable
 from codat_hub.refresh.domain.dispatch import Dispatched
 from codat_hub.storage.items import CODAT, ItemKey, moment_or_none, spell
-from codat_hub.storage.reading import read, spelt
+from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _KEY: Final = ItemKey(CODAT, "DISPATCH")
 
 
-class Dispatches:
+class DispatchStore:
     """The item: `busy_until`, `products`."""
 
     def __init__(self, table: StateTable) -> None:
@@ -26,11 +26,11 @@ class Dispatches:
     def get(self) -> tuple[Dispatched, int]:
         """Return it and its version; one that cannot be read counts as empty.
 
-        Then the gate alone holds the pace for a minute, which it can.
+        Then the limiter alone holds the pace for a minute, which it can.
         """
         stored = self._table.get(_KEY)
         try:
-            return read(spelt(_KEY), _dispatched, stored.attributes), stored.version
+            return read(key_text(_KEY), _dispatched, stored.attributes), stored.version
         except Unreadable:
             return Dispatched(), stored.version
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.refresh.domain.lease import Lease
 from codat_hub.storage.items import ItemKey, company_key, moment_or_none, spell_or_none
-from codat_hub.storage.reading import read, spelt
+from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LEASE: Final = "REFRESH#LEASE"
 
 
-class Leases:
+class LeaseStore:
     """Items: the fields of domain/lease.py.
 
     per_product: narrows what one refresh at a time holds for, from the company to its product.
@@ -30,7 +30,7 @@ class Leases:
         """Return the lease that a refresh of the product needs, and its version."""
         key = self._key(company_id, product)
         stored = self._table.get(key)
-        return read(spelt(key), _lease, stored.attributes), stored.version
+        return read(key_text(key), _lease, stored.attributes), stored.version
 
     def put(self, company_id: str, product: str | None, lease: Lease, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""

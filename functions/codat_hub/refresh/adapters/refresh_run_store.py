@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_hub.refresh.domain.refresh_run import Run
+from codat_hub.refresh.domain.refresh_run import RefreshRun
 from codat_hub.storage.items import ItemKey, Listed, moment_or_none, spell, spell_or_none
-from codat_hub.storage.reading import read, spelt
+from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,21 +18,21 @@ UNFINISHED: Final = "RUNS"
 _KEPT_FOR: Final = timedelta(days=30)
 
 
-class RefreshRuns:
+class RefreshRunStore:
     """Items: the fields of domain/refresh_run.py, `expires_at` (TTL). The unfinished are listed."""
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
-    def get(self, product: str, slot: datetime) -> tuple[Run | None, int]:
+    def get(self, product: str, slot: datetime) -> tuple[RefreshRun | None, int]:
         """Return the run and its version; None and 0 before it is begun. Raises Unreadable."""
         key = _key(product, slot)
         stored = self._table.get(key)
         if not stored.version:
             return None, 0
-        return read(spelt(key), _run, stored.attributes), stored.version
+        return read(key_text(key), _run, stored.attributes), stored.version
 
-    def put(self, run: Run, version: int) -> bool:
+    def put(self, run: RefreshRun, version: int) -> bool:
         """Write over the version that was read. Tells whether it was still that one."""
         key = _key(run.product, run.slot)
         listed = None if run.done else Listed(UNFINISHED, f"{spell(run.slot)}#{run.product}")
@@ -48,7 +48,7 @@ def _key(product: str, slot: datetime) -> ItemKey:
     return ItemKey(f"RUNS#{product}", spell(slot))
 
 
-def _item(run: Run) -> dict[str, Any]:
+def _item(run: RefreshRun) -> dict[str, Any]:
     return {
         "product": run.product,
         "slot": spell(run.slot),
@@ -63,8 +63,8 @@ def _item(run: Run) -> dict[str, Any]:
     }
 
 
-def _run(item: Mapping[str, Any]) -> Run:
-    return Run(
+def _run(item: Mapping[str, Any]) -> RefreshRun:
+    return RefreshRun(
         product=item["product"],
         slot=datetime.fromisoformat(item["slot"]),
         shard=int(item["shard"]),

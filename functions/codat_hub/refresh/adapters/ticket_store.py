@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.codat.domain.idempotency import HeldKey
 from codat_hub.rate_limiting.domain.waits import Waits
-from codat_hub.refresh.domain.ticket import Status, Ticket, Trouble
+from codat_hub.refresh.domain.ticket import Failure, Ticket, TicketStatus
 from codat_hub.storage.items import (
     ItemKey,
     Listed,
@@ -17,7 +17,7 @@ from codat_hub.storage.items import (
     spell,
     spell_or_none,
 )
-from codat_hub.storage.reading import read, read_each, spelt
+from codat_hub.storage.reading import key_text, read, read_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ _TICKET: Final = "REFRESH#TICKET#"
 _UP_TO: Final = "~"  # sorts behind whatever follows the time in a rank
 
 
-class Tickets:
+class TicketStore:
     """Items: the fields of domain/ticket.py, `key` as `[value, open_since, unresolved_since]`,
 
     `trouble` as `[kind, text, correlation id]`; the ticket of client-level settings is the one
@@ -47,7 +47,7 @@ class Tickets:
         """
         key = _key(company_id, product)
         stored = self._table.get(key)
-        return (read(spelt(key), _ticket, stored) if stored.version else None), stored.version
+        return (read(key_text(key), _ticket, stored) if stored.version else None), stored.version
 
     def get_many(
         self, pairs: Iterable[tuple[str, str | None]]
@@ -137,7 +137,7 @@ def _ticket(stored: Stored) -> Ticket:
         opened_at=datetime.fromisoformat(item["opened_at"]),
         due_at=datetime.fromisoformat(item["due_at"]),
         deadline=datetime.fromisoformat(item["deadline"]),
-        status=Status(item["status"]),
+        status=TicketStatus(item["status"]),
         slot=moment_or_none(item.get("slot")),
         requested_by=item.get("requested_by"),
         data_types=None if data_types is None else tuple(data_types),
@@ -148,7 +148,7 @@ def _ticket(stored: Stored) -> Ticket:
         called_at=moment_or_none(item.get("called_at")),
         accepted_at=moment_or_none(item.get("accepted_at")),
         waits_for=Waits(item["waits_for"]) if item.get("waits_for") else None,
-        trouble=Trouble(*item["trouble"]) if item.get("trouble") else None,
+        trouble=Failure(*item["trouble"]) if item.get("trouble") else None,
     )
 
 

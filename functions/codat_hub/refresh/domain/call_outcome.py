@@ -14,7 +14,7 @@ from codat_hub.codat import errors
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import backoff
 from codat_hub.refresh.domain import ticket as tickets
-from codat_hub.refresh.domain.ticket import Status, Trouble
+from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,13 +39,13 @@ class Row:
 
     kind: str
     then: Then
-    status: Status = Status.QUEUED
+    status: TicketStatus = TicketStatus.QUEUED
     read_follows: bool = False
 
 
 # In this order: the first class that a failure is an instance of.
 _ROWS: Final[tuple[tuple[type[errors.CallFailed], Row], ...]] = (
-    (errors.Busy, Row("busy", Then.BACK_OFF, Status.BUSY)),
+    (errors.Busy, Row("busy", Then.BACK_OFF, TicketStatus.BUSY)),
     (errors.RateLimited, Row("rate_limited", Then.WAIT_FOR_ALL)),
     (errors.Unauthorized, Row("unauthorized", Then.WAIT_FOR_ALL)),
     (errors.Forbidden, Row("forbidden", Then.FAIL)),
@@ -82,10 +82,10 @@ def after_call(
     met = row(failure)
     if failure is None:
         return _accepted(ticket, now)
-    trouble = Trouble(met.kind, failure.error, failure.correlation_id)
+    trouble = Failure(met.kind, failure.error, failure.correlation_id)
     match met.then:
         case Then.BACK_OFF:
-            skipped = backoff.ANNOUNCED if announced and met.status is Status.BUSY else 0
+            skipped = backoff.ANNOUNCED if announced and met.status is TicketStatus.BUSY else 0
             wait = backoff.wait(ticket.backoffs + 1 + skipped, chance)
             return tickets.backed_off(ticket, met.status, trouble, key, now + wait)
         case Then.WAIT_FOR_ALL:
@@ -94,7 +94,7 @@ def after_call(
             # due at once: it is the open breaker that keeps it, for as long as that is open
             return tickets.kept_back(replace(ticket, key=key, trouble=trouble), waits_for, now)
         case _:
-            return tickets.closed(ticket, Status.FAILED, trouble, now)
+            return tickets.closed(ticket, TicketStatus.FAILED, trouble, now)
 
 
 def _accepted(ticket: Ticket, now: datetime) -> Ticket:
@@ -102,6 +102,6 @@ def _accepted(ticket: Ticket, now: datetime) -> Ticket:
     rest = (ticket.data_types or ())[1:] if ticket.product is None else ()
     if rest:
         return replace(
-            ticket, status=Status.QUEUED, data_types=rest, key=None, trouble=None, due_at=now
+            ticket, status=TicketStatus.QUEUED, data_types=rest, key=None, trouble=None, due_at=now
         )
     return tickets.accepted(ticket, now)

@@ -14,7 +14,7 @@ OWNED_FOR: Final = timedelta(minutes=2)  # renewed with every page; then the run
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RefreshRun:
     """`shard` and `after`: where the next page begins. `opened`: tickets so far.
 
     requested_by: the ARN of the person who asked; None: the schedule did
@@ -35,7 +35,7 @@ class Run:
         return not self.done and (self.owned_until is None or now >= self.owned_until)
 
 
-def owned(run: Run, now: datetime) -> Run:
+def owned(run: RefreshRun, now: datetime) -> RefreshRun:
     return replace(run, owned_until=now + OWNED_FOR)
 
 

@@ -25,7 +25,7 @@ LOST_AFTER: Final = timedelta(minutes=10)  # what was sent, and brought nothing,
 SKEW: Final = timedelta(minutes=1)
 
 
-class Status(StrEnum):
+class TicketStatus(StrEnum):
     """The first three are open. `rate_limited` and `still_syncing`: the deadline came first."""
 
     QUEUED = "queued"
@@ -39,11 +39,11 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN: Final = frozenset({Status.QUEUED, Status.SENT, Status.BUSY})
+OPEN: Final = frozenset({TicketStatus.QUEUED, TicketStatus.SENT, TicketStatus.BUSY})
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Failure:
     """The last thing that went wrong. `kind` is from the table in call_outcome.py."""
 
     kind: str
@@ -67,7 +67,7 @@ class Ticket:
     opened_at: datetime
     due_at: datetime
     deadline: datetime
-    status: Status = Status.QUEUED
+    status: TicketStatus = TicketStatus.QUEUED
     slot: datetime | None = None
     requested_by: str | None = None
     data_types: tuple[str, ...] | None = None
@@ -78,7 +78,7 @@ class Ticket:
     called_at: datetime | None = None
     accepted_at: datetime | None = None
     waits_for: Waits | None = None
-    trouble: Trouble | None = None
+    trouble: Failure | None = None
 
     @property
     def open(self) -> bool:
@@ -89,18 +89,18 @@ class Ticket:
         """Tell whether the end of a read of its company is what this ticket waits for."""
         unknown = self.trouble is not None and self.trouble.kind == "outcome_unknown"
         waiting = self.waits_for is Waits.LEASE or (unknown and self.waits_for is None)
-        return self.status is Status.BUSY or (self.status is Status.QUEUED and waiting)
+        return self.status is TicketStatus.BUSY or (self.status is TicketStatus.QUEUED and waiting)
 
     def is_current(self, generation: int) -> bool:
         """Tell whether a message of that generation may still make a call."""
-        return self.status is Status.SENT and self.generation == generation
+        return self.status is TicketStatus.SENT and self.generation == generation
 
 
 def sent(ticket: Ticket, now: datetime, delay: timedelta = timedelta()) -> Ticket:
     """A message leaves for it: whatever was sent before is stale from now on."""
     return replace(
         ticket,
-        status=Status.SENT,
+        status=TicketStatus.SENT,
         generation=ticket.generation + 1,
         due_at=now + delay + LOST_AFTER,
         waits_for=None,
@@ -114,18 +114,23 @@ def called(ticket: Ticket, key: HeldKey, now: datetime) -> Ticket:
 
 def accepted(ticket: Ticket, now: datetime) -> Ticket:
     return replace(
-        ticket, status=Status.ACCEPTED, accepted_at=now, key=None, trouble=None, waits_for=None
+        ticket,
+        status=TicketStatus.ACCEPTED,
+        accepted_at=now,
+        key=None,
+        trouble=None,
+        waits_for=None,
     )
 
 
 def kept_back(ticket: Ticket, waits_for: Waits, until: datetime) -> Ticket:
     """Nothing was called: it is due again at `until`, or at its deadline if that is sooner."""
     due_at = min(until, ticket.deadline)
-    return replace(ticket, status=Status.QUEUED, due_at=due_at, waits_for=waits_for)
+    return replace(ticket, status=TicketStatus.QUEUED, due_at=due_at, waits_for=waits_for)
 
 
 def backed_off(
-    ticket: Ticket, status: Status, trouble: Trouble, key: HeldKey | None, due_at: datetime
+    ticket: Ticket, status: TicketStatus, trouble: Failure, key: HeldKey | None, due_at: datetime
 ) -> Ticket:
     """To be asked for again, one backoff step later."""
     return replace(
@@ -139,24 +144,24 @@ def backed_off(
     )
 
 
-def closed(ticket: Ticket, status: Status, trouble: Trouble | None, now: datetime) -> Ticket:
+def closed(ticket: Ticket, status: TicketStatus, trouble: Failure | None, now: datetime) -> Ticket:
     return replace(ticket, status=status, trouble=trouble, due_at=now, key=None, waits_for=None)
 
 
-def expired(ticket: Ticket, now: datetime, barring: Waits | None = None) -> Ticket:
+def expired(ticket: Ticket, now: datetime, blocked_by: Waits | None = None) -> Ticket:
     """Its deadline has come: closed by what it was waiting for at the last.
 
-    barring: what keeps all back now (domain/gate.py), and so also one that nobody has sent
+    blocked_by: what keeps all back now (rate_limiter.py), and so also one that nobody has sent
     """
-    if ticket.status is Status.QUEUED and ticket.waits_for is None:
-        ticket = replace(ticket, waits_for=barring)
+    if ticket.status is TicketStatus.QUEUED and ticket.waits_for is None:
+        ticket = replace(ticket, waits_for=blocked_by)
     quota = ticket.waits_for in {Waits.RATE_LIMIT, Waits.RESERVE, Waits.PACE}
     if quota or (ticket.trouble is not None and ticket.trouble.kind == "rate_limited"):
-        return closed(ticket, Status.RATE_LIMITED, ticket.trouble, now)
-    if ticket.status is Status.BUSY or ticket.waits_for is Waits.LEASE or _was_busy(ticket):
-        return closed(ticket, Status.STILL_SYNCING, ticket.trouble, now)
+        return closed(ticket, TicketStatus.RATE_LIMITED, ticket.trouble, now)
+    if ticket.status is TicketStatus.BUSY or ticket.waits_for is Waits.LEASE or _was_busy(ticket):
+        return closed(ticket, TicketStatus.STILL_SYNCING, ticket.trouble, now)
     kind = "breaker_open" if ticket.waits_for is Waits.BREAKER else "never_called"
-    return closed(ticket, Status.FAILED, ticket.trouble or Trouble(kind), now)
+    return closed(ticket, TicketStatus.FAILED, ticket.trouble or Failure(kind), now)
 
 
 def _was_busy(ticket: Ticket) -> bool:
@@ -166,9 +171,9 @@ def _was_busy(ticket: Ticket) -> bool:
 def completed(ticket: Ticket, product: str | None, at: datetime) -> Ticket:
     """The read that was accepted has ended, if this event of `product` from `at` tells of it."""
     begun = ticket.called_at
-    if ticket.status is not Status.ACCEPTED or ticket.product != product or begun is None:
+    if ticket.status is not TicketStatus.ACCEPTED or ticket.product != product or begun is None:
         return ticket
-    return replace(ticket, status=Status.COMPLETED) if at >= begun - SKEW else ticket
+    return replace(ticket, status=TicketStatus.COMPLETED) if at >= begun - SKEW else ticket
 
 
 def most_overdue(tickets: list[Ticket]) -> Ticket | None:

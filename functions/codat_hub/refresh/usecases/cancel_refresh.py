@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from codat_hub.errors import Unavailable
 from codat_hub.refresh.domain import ticket as ticket_rules
-from codat_hub.refresh.domain.ticket import Status, Trouble
+from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from codat_hub.storage.update import TRIES
 from codat_hub.telemetry import logger
 
@@ -29,8 +29,8 @@ class CancelRefresh:
             ticket, version = self.tickets.get(company_id, product)
             if ticket is None or not ticket.open:
                 return
-            trouble = Trouble("cancelled", reason)
-            done = ticket_rules.closed(ticket, Status.CANCELLED, trouble, self.now())
+            trouble = Failure("cancelled", reason)
+            done = ticket_rules.closed(ticket, TicketStatus.CANCELLED, trouble, self.now())
             if self.tickets.put(done, version):
                 logger.info("refresh cancelled", company_id=company_id, product=product)
                 return

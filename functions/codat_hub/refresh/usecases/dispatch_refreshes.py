@@ -9,9 +9,9 @@ from itertools import batched
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.errors import Unreadable
-from codat_hub.products.domain.product import Kind
+from codat_hub.products.domain.product import ProductKind
 from codat_hub.rate_limiting.domain import pace
-from codat_hub.rate_limiting.domain.rate_limiter import shut
+from codat_hub.rate_limiting.domain.rate_limiter import probing_limiter
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.domain.dispatch import HORIZON, Dispatched
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from codat_hub.products.domain.product import Product
     from codat_hub.rate_limiting import ports as limiter_ports
-    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
-    from codat_hub.rate_limiting.domain.rate_limiter import Gate
+    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
+    from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter
     from codat_hub.refresh import ports
     from codat_hub.refresh.domain.ticket import Ticket
     from codat_hub.storage.found import Found
@@ -60,8 +60,8 @@ class DispatchRefreshes:
     """
 
     tickets: ports.Tickets
-    gates: limiter_ports.Gates
-    rate_limits: limiter_ports.RateLimits
+    limiters: limiter_ports.RateLimiters
+    rate_limits: limiter_ports.RateLimitNotices
     registry: ports.Registry
     dispatches: Dispatches
     queue: ports.Queue
@@ -70,10 +70,10 @@ class DispatchRefreshes:
     def __call__(self) -> Dispatch:
         now = self.now()
         before, version = self.dispatches.get()
-        gate = self._gate(now)
+        limiter = self._limiter(now)
         notice, _ = self.rate_limits.get()
-        per_second = gate.per_second(now)
-        capacity = _capacity(before, gate, notice, now)
+        per_second = limiter.per_second(now)
+        capacity = _capacity(before, limiter, notice, now)
         registered = self.registry.products()
         products = _products(registered, before)
         queues = [
@@ -84,13 +84,13 @@ class DispatchRefreshes:
             for product in products
         ]
         report = Dispatch(barred=capacity == 0)
-        if gate.breaker.probing(notice):
+        if limiter.breaker.probing(notice):
             # one of each product: the first of one may be cancelled, as all of it may, and call
-            # nobody; of those that would call the gate lets one
+            # nobody; of those that would call the limiter lets one
             capacity = min(capacity, sum(map(bool, queues)))
         pairs = in_turn(queues, sum(map(len, queues)))
-        barring = gate.barring(now, notice)
-        chosen = self._chosen(pairs, capacity, gate, report, now=now, barring=barring)
+        blocked_by = limiter.blocked_by(now, notice)
+        chosen = self._chosen(pairs, capacity, limiter, report, now=now, blocked_by=blocked_by)
         after = Dispatched(before.busy_until, self._still_known(registered, products, queues))
         if chosen:
             after = Dispatched(before.busy_after(now, len(chosen), per_second), after.products)
@@ -99,13 +99,13 @@ class DispatchRefreshes:
             return report
         return self._send(chosen, before.starts_at(now) - now, per_second, report, now)
 
-    def _gate(self, now: datetime) -> Gate:
+    def _limiter(self, now: datetime) -> RateLimiter:
         try:
-            return self.gates.get()[0]
+            return self.limiters.get()[0]
         except Unreadable:
-            gate = shut(now)
-            self.gates.replace(gate)
-            return gate
+            limiter = probing_limiter(now)
+            self.limiters.replace(limiter)
+            return limiter
 
     def _due(self, product: str | None, now: datetime, limit: int) -> list[ports.Pair]:
         return [(company_id, product) for company_id in self.tickets.due(product, now, limit)]
@@ -128,22 +128,22 @@ class DispatchRefreshes:
         self,
         pairs: list[ports.Pair],
         capacity: int,
-        gate: Gate,
+        limiter: RateLimiter,
         report: Dispatch,
         *,
         now: datetime,
-        barring: Waits | None,
+        blocked_by: Waits | None,
     ) -> list[tuple[Ticket, int]]:
         """Read the tickets in turn until the capacity is used; close and keep back on the way."""
         chosen: list[tuple[Ticket, int]] = []
-        left = gate.scheduled_left(now)
+        left = limiter.scheduled_left(now)
         for ticket, version in self._read(pairs, now):
             if now >= ticket.deadline:
-                self._close(ticket_rules.expired(ticket, now, barring), version, report)
+                self._close(ticket_rules.expired(ticket, now, blocked_by), version, report)
             elif len(chosen) >= capacity:
                 continue
             elif ticket.requested_by is None and left == 0:
-                until = gate.reserve_until(now) or now + HORIZON
+                until = limiter.reserve_until(now) or now + HORIZON
                 kept = ticket_rules.kept_back(ticket, Waits.RESERVE, until)
                 self.tickets.put(kept, version)
             else:
@@ -192,14 +192,16 @@ class DispatchRefreshes:
 
 def _products(registered: Found[str, Product], before: Dispatched) -> list[str | None]:
     """Those registered now, and those whose tickets may still be open; None: client-level."""
-    custom = [name for name, one in registered.items() if one.kind is Kind.CUSTOM]
+    custom = [name for name, one in registered.items() if one.kind is ProductKind.CUSTOM]
     return [None, *sorted({*custom, *before.products})]
 
 
-def _capacity(before: Dispatched, gate: Gate, notice: RateLimit | None, now: datetime) -> int:
-    if gate.breaker.barred_until(now, notice) is not None:
+def _capacity(
+    before: Dispatched, limiter: RateLimiter, notice: RateLimitNotice | None, now: datetime
+) -> int:
+    if limiter.breaker.blocked_until(now, notice) is not None:
         return 0
-    return before.capacity(now, gate.per_second(now))
+    return before.capacity(now, limiter.per_second(now))
 
 
 def _never(now: datetime) -> datetime:

@@ -14,9 +14,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.errors import Unreadable
-from codat_hub.products.domain.product import Kind
+from codat_hub.products.domain.product import ProductKind
 from codat_hub.refresh.domain import ticket as ticket_rules
-from codat_hub.refresh.domain.refresh_run import Run, jitter, owned
+from codat_hub.refresh.domain.refresh_run import RefreshRun, jitter, owned
 from codat_hub.refresh.domain.ticket import LONGEST, Ticket
 from codat_hub.storage.found import named
 from codat_hub.telemetry import logger
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from codat_hub.refresh import ports
 
     class Runs(Protocol):
-        def get(self, product: str, slot: datetime) -> tuple[Run | None, int]: ...
-        def put(self, run: Run, version: int) -> bool: ...
+        def get(self, product: str, slot: datetime) -> tuple[RefreshRun | None, int]: ...
+        def put(self, run: RefreshRun, version: int) -> bool: ...
         def unfinished(self) -> list[tuple[str, datetime]]: ...
 
 
@@ -44,7 +44,7 @@ PAGE: Final = 100
 class Planned:
     """`closed`: how tickets of earlier slots ended that were still open; status -> how many."""
 
-    run: Run | None
+    run: RefreshRun | None
     opened: int = 0
     closed: Counter[str] = field(default_factory=Counter)
 
@@ -61,8 +61,8 @@ class PlanRefreshes:
     assignments: ports.Assignments
     companies: ports.Companies
     registry: ports.Registry
-    gates: limiter_ports.Gates
-    rate_limits: limiter_ports.RateLimits
+    limiters: limiter_ports.RateLimiters
+    rate_limits: limiter_ports.RateLimitNotices
     next_slot: Callable[[Schedule, datetime], datetime | None]
     shards: int
     window: timedelta
@@ -78,12 +78,12 @@ class PlanRefreshes:
     ) -> Planned:
         """Begin the run of this slot, or go on with it. Raises Unavailable; may be repeated.
 
-        Raises Unreadable for the run, the product or the gate; `resume` then goes on with it. A
+        Raises Unreadable for the run, the product or the limiter; `resume` then goes on with it. A
         company of which something cannot be read is left out.
         """
         run, version = self.runs.get(product, slot)
         if run is None:
-            run = Run(product, slot, requested_by=requested_by)
+            run = RefreshRun(product, slot, requested_by=requested_by)
         now = self.now()
         if not run.free(now):
             return Planned(None)  # done, or somebody is at it
@@ -102,7 +102,7 @@ class PlanRefreshes:
                 found.append(self(product, slot, has_time))
         return found
 
-    def _go_on(self, run: Run, version: int, has_time: Callable[[], bool]) -> Planned:
+    def _go_on(self, run: RefreshRun, version: int, has_time: Callable[[], bool]) -> Planned:
         opened, closed = 0, Counter[str]()
         product = named(self.registry.products(), run.product)
         deadline = self._deadline(product, run) if product else None
@@ -123,10 +123,10 @@ class PlanRefreshes:
                 break
         return Planned(run, opened, closed)
 
-    def _deadline(self, product: Product, run: Run) -> datetime | None:
+    def _deadline(self, product: Product, run: RefreshRun) -> datetime | None:
         """The next slot, or 14 hours; None for a slot of a product that has none any more."""
         schedule = product.schedule
-        if product.kind is not Kind.CUSTOM:
+        if product.kind is not ProductKind.CUSTOM:
             return None
         if run.requested_by is None and not (schedule and schedule.enabled):
             return None
@@ -135,15 +135,15 @@ class PlanRefreshes:
         return min(after, latest) if after else latest
 
     def _page(
-        self, run: Run, product: Product, deadline: datetime, closed: Counter[str]
-    ) -> tuple[Run, int]:
+        self, run: RefreshRun, product: Product, deadline: datetime, closed: Counter[str]
+    ) -> tuple[RefreshRun, int]:
         name = product.identifier
         ids = self.assignments.companies_with(name, run.shard, run.after, PAGE)
         pairs = [(one, name) for one in ids]
         assigned = self.assignments.get_many(pairs)
         known = self.companies.get_many(ids)
         tickets = self.tickets.get_many(pairs)
-        barring = self._barring()
+        blocked_by = self._blocked_by()
         opened = 0
         for pair in pairs:
             company = known.get(pair[0])
@@ -151,11 +151,11 @@ class PlanRefreshes:
             if not allowed or company is None or not company.linked or pair in tickets.unreadable:
                 continue
             old, version = tickets.get(pair, (None, 0))
-            ticket = self._ticket(pair[0], old, run, deadline, barring)
+            ticket = self._ticket(pair[0], old, run, deadline, blocked_by)
             if ticket is not None and self.tickets.put(ticket, version):
                 opened += 1
                 if old is not None and old.open and ticket.opened_at != old.opened_at:
-                    done = ticket_rules.expired(old, self.now(), barring)
+                    done = ticket_rules.expired(old, self.now(), blocked_by)
                     closed[done.status.value] += 1
         last = len(ids) < PAGE
         run = replace(
@@ -167,18 +167,18 @@ class PlanRefreshes:
         )
         return replace(run, done=run.shard >= self.shards), opened
 
-    def _barring(self) -> Waits | None:
-        gate, _ = self.gates.get()
+    def _blocked_by(self) -> Waits | None:
+        limiter, _ = self.limiters.get()
         notice, _ = self.rate_limits.get()
-        return gate.barring(self.now(), notice)
+        return limiter.blocked_by(self.now(), notice)
 
     def _ticket(
         self,
         company_id: str,
         old: Ticket | None,
-        run: Run,
+        run: RefreshRun,
         deadline: datetime,
-        barring: Waits | None,
+        blocked_by: Waits | None,
     ) -> Ticket | None:
         """The pair's ticket for this slot; None when it had one already."""
         if old is not None and old.slot is not None and old.slot >= run.slot:
@@ -198,5 +198,5 @@ class PlanRefreshes:
             slot=run.slot,
             requested_by=run.requested_by,
             generation=old.generation if old else 0,
-            waits_for=barring,  # until it is sent
+            waits_for=blocked_by,  # until it is sent
         )

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from codat_hub.codat.domain.data_types import DATA_TYPES
-from codat_hub.companies.domain.assignment import Status as AssignmentStatus
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.errors import Absent, Conflict, Invalid, Problem, Unavailable
-from codat_hub.products.domain.product import Kind
+from codat_hub.products.domain.product import ProductKind
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
-from codat_hub.refresh.domain.ticket import LONGEST, Status, Ticket
+from codat_hub.refresh.domain.ticket import LONGEST, Ticket, TicketStatus
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.storage.update import TRIES
 from codat_hub.telemetry import logger
@@ -102,7 +102,7 @@ class RefreshNow:
         known = self.registry.products().get(product)
         if known is None:
             raise Absent(f"No product {product} is registered; GET /products lists them.")
-        if known.kind is not Kind.CUSTOM:
+        if known.kind is not ProductKind.CUSTOM:
             raise Conflict(
                 f"{product} is a standard product: Codat's refresh methods serve custom products"
                 " only, it reads a standard one by itself."
@@ -138,7 +138,7 @@ class RefreshNow:
 
     def _on_its_way(self, ticket: Ticket, data_types: tuple[str, ...] | None) -> bool:
         """A schedule's is not: it may have to wait its turn, or for a quota kept for people."""
-        persons = ticket.status is Status.SENT and ticket.requested_by is not None
+        persons = ticket.status is TicketStatus.SENT and ticket.requested_by is not None
         return persons and _covers(ticket, data_types) and self.now() < ticket.deadline
 
     def _asked(

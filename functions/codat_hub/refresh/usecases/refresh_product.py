@@ -1,7 +1,7 @@
 """Work on one message: one call to Codat at most, and its outcome on the ticket.
 
 The order matters, for the worker may die between any two steps:
-the lease, then the gate, then the key on the ticket, the call, what all others learn from it, its
+the limiter, the lease, the key on the ticket, the call, what all others learn from it, its
 outcome on the ticket, and the lease back. Whatever is left undone comes again ten minutes later
 with the same key, so that Codat repeats its first answer instead of reading twice.
 """
@@ -21,16 +21,16 @@ from codat_hub.codat.errors import (
     Unauthorized,
     WrongClient,
 )
-from codat_hub.companies.domain.assignment import Status as AssignmentStatus
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.errors import Unavailable
-from codat_hub.products.domain.product import Kind
+from codat_hub.products.domain.product import ProductKind
 from codat_hub.rate_limiting.domain.rate_limiter import Wait
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import call_outcome
 from codat_hub.refresh.domain import lease as lease_rules
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
-from codat_hub.refresh.domain.ticket import Status, Trouble
+from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from codat_hub.storage.found import named
 from codat_hub.storage.update import TRIES
 from codat_hub.telemetry import logger
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from codat_hub.codat.domain.quota import Quota
     from codat_hub.rate_limiting import ports as limiter_ports
     from codat_hub.rate_limiting.domain.breaker import Cause
-    from codat_hub.rate_limiting.domain.rate_limiter import Gate
+    from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter
     from codat_hub.refresh import ports
     from codat_hub.refresh.domain.ticket import Ticket
     from codat_hub.refresh.usecases.wake_company import WakeCompany
@@ -51,7 +51,7 @@ STALE: Final = "stale"
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RefreshReport:
     """What became of one message, to be counted.
 
     outcome: a kind of call_outcome.py when a call was made; else stale, lease, pace, breaker,
@@ -67,7 +67,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallResult:
     """The end of a call: `failure` None is a 2xx."""
 
     failure: CallFailed | None
@@ -83,8 +83,8 @@ class RefreshProduct:
 
     tickets: ports.Tickets
     leases: ports.Leases
-    gates: limiter_ports.Gates
-    rate_limits: limiter_ports.RateLimits
+    limiters: limiter_ports.RateLimiters
+    rate_limits: limiter_ports.RateLimitNotices
     registry: ports.Registry
     assignments: ports.Assignments
     read_states: ports.ReadStates
@@ -97,10 +97,10 @@ class RefreshProduct:
     chance: Callable[[], float]
     announced: bool = True  # read events wake tickets; False only to compare with backoff alone
 
-    def __call__(self, message: RefreshMessage) -> Result:
+    def __call__(self, message: RefreshMessage) -> RefreshReport:
         ticket, version = self.tickets.get(message.company_id, message.product)
         if ticket is None or not ticket.is_current(message.generation):
-            return Result(STALE)
+            return RefreshReport(STALE)
         now = self.now()
         if now >= ticket.deadline:
             done = ticket_rules.expired(ticket, now)
@@ -112,7 +112,9 @@ class RefreshProduct:
                 product=ticket.product,
                 reason=reason,
             )
-            done = ticket_rules.closed(ticket, Status.CANCELLED, Trouble("cancelled", reason), now)
+            done = ticket_rules.closed(
+                ticket, TicketStatus.CANCELLED, Failure("cancelled", reason), now
+            )
             return self._written("cancelled", done, version)
         if (wait := self._closed_gate(ticket)) is not None:
             return self._keep_back(ticket, version, wait)
@@ -126,7 +128,7 @@ class RefreshProduct:
                 return "the company is on product-level settings now"
             return None
         product = named(self.registry.products(), ticket.product)
-        if product is None or product.kind is not Kind.CUSTOM:
+        if product is None or product.kind is not ProductKind.CUSTOM:
             return "the product is not registered as a custom product any more"
         if ticket.requested_by is None and not (product.schedule and product.schedule.enabled):
             return "the product's schedule was disabled"
@@ -136,11 +138,11 @@ class RefreshProduct:
         return None
 
     def _closed_gate(self, ticket: Ticket) -> Wait | None:
-        gate, _ = self.gates.get()
+        limiter, _ = self.limiters.get()
         notice, _ = self.rate_limits.get()
-        return gate.wait(self.now(), notice, by_person=ticket.requested_by is not None)
+        return limiter.wait(self.now(), notice, by_person=ticket.requested_by is not None)
 
-    def _keep_back(self, ticket: Ticket, version: int, wait: Wait) -> Result:
+    def _keep_back(self, ticket: Ticket, version: int, wait: Wait) -> RefreshReport:
         barred = wait.waits_for in {Waits.BREAKER, Waits.RATE_LIMIT}
         # the dispatcher sends nothing past an open breaker, and everything once it closes, be that
         # early; so such a ticket stays due
@@ -148,12 +150,12 @@ class RefreshProduct:
         kept = ticket_rules.kept_back(ticket, wait.waits_for, until)
         return self._written(wait.waits_for.value, kept, version)
 
-    def _written(self, outcome: str, ticket: Ticket, version: int) -> Result:
+    def _written(self, outcome: str, ticket: Ticket, version: int) -> RefreshReport:
         """Who changed the ticket meanwhile knows better: then the message is stale."""
         written = self.tickets.put(ticket, version)
-        return Result(outcome, ticket) if written else Result(STALE)
+        return RefreshReport(outcome, ticket) if written else RefreshReport(STALE)
 
-    def _with_lease(self, ticket: Ticket, version: int) -> Result:
+    def _with_lease(self, ticket: Ticket, version: int) -> RefreshReport:
         company_id, product = ticket.company_id, ticket.product
         for _ in range(TRIES):
             lease, lease_version = self.leases.get(company_id, product)
@@ -166,14 +168,14 @@ class RefreshProduct:
                 return self._through_gate(ticket, version, held)
         raise Unavailable(f"{company_id}: others kept changing its lease")
 
-    def _wait_for_lease(self, ticket: Ticket, version: int, until: datetime) -> Result:
+    def _wait_for_lease(self, ticket: Ticket, version: int, until: datetime) -> RefreshReport:
         result = self._keep_back(ticket, version, Wait(Waits.LEASE, until))
         lease, _ = self.leases.get(ticket.company_id, ticket.product)
         if lease.kept_from(ticket.product, self.now()) is None:  # it ended before we wrote
             return replace(result, woken=self._send_again(ticket))
         return result
 
-    def _through_gate(self, ticket: Ticket, version: int, lease: HeldLease) -> Result:
+    def _through_gate(self, ticket: Ticket, version: int, lease: HeldLease) -> RefreshReport:
         passed = self._pass_gate(ticket)
         if isinstance(passed, Wait):
             self._give_back(ticket, lease, called=False)
@@ -183,27 +185,27 @@ class RefreshProduct:
         if plan.unresolved_since is not None and self._was_read(ticket, plan.unresolved_since):
             done = call_outcome.after_call(ticket, None, None, now, 0)
             if not done.open:
-                done = replace(done, status=Status.COMPLETED)
+                done = replace(done, status=TicketStatus.COMPLETED)
             self._give_back(ticket, lease)
             return self._written("already_read", done, version)
         calling = ticket_rules.called(ticket, plan.key, now)
         if not self.tickets.put(calling, version):  # cancelled, or this message came twice
             self._give_back(ticket, lease, called=False)
-            return Result(STALE)
+            return RefreshReport(STALE)
         return self._call(calling, plan, passed, lease)
 
-    def _pass_gate(self, ticket: Ticket) -> Gate | Wait:
+    def _pass_gate(self, ticket: Ticket) -> RateLimiter | Wait:
         for _ in range(TRIES):
-            gate, version = self.gates.get()
+            limiter, version = self.limiters.get()
             notice, _ = self.rate_limits.get()
             now = self.now()
-            wait = gate.wait(now, notice, by_person=ticket.requested_by is not None)
+            wait = limiter.wait(now, notice, by_person=ticket.requested_by is not None)
             if wait is not None:
                 return wait
-            passed = gate.passed(now, notice)
-            if self.gates.put(passed, version):
+            passed = limiter.passed(now, notice)
+            if self.limiters.put(passed, version):
                 return passed
-        raise Unavailable("others kept changing the gate")
+        raise Unavailable("others kept changing the limiter")
 
     def _was_read(self, ticket: Ticket, since: datetime) -> bool:
         """An earlier call's answer was lost: has a read ended since that shows it was accepted?"""
@@ -216,13 +218,15 @@ class RefreshProduct:
         repeated = since is not None and since < _left_at(ticket)
         return since is not None and repeated and self._was_read(ticket, since)
 
-    def _call(self, ticket: Ticket, plan: KeyPlan, gate: Gate, lease: HeldLease) -> Result:
+    def _call(
+        self, ticket: Ticket, plan: KeyPlan, limiter: RateLimiter, lease: HeldLease
+    ) -> RefreshReport:
         try:
             answer = self._answer(ticket, plan.value)
         except WrongClient as wrong:
             return self._wrong_client(ticket, plan, wrong, lease)
         failure = answer.failure
-        opened = self._tell_all(ticket, gate, answer)
+        opened = self._tell_all(ticket, limiter, answer)
         if isinstance(failure, NotFound):
             self._mark_stale(ticket)
         key, now = key_after(plan, failure), self.now()
@@ -242,15 +246,15 @@ class RefreshProduct:
         )
         woken = False
         if not row.read_follows and not self._give_back(ticket, lease) and after is not None:
-            woken = after.status is Status.BUSY and self._send_again(after)
+            woken = after.status is TicketStatus.BUSY and self._send_again(after)
         elif after is not None and not after.open and not row.read_follows:
             woken = self.wake.wake_next(ticket.company_id) is not None
         elif failure is None and self._read_before_answer(ticket, plan):
             # the event that ends this read is over: nobody else would do what it would have
             woken = self.wake(ticket.company_id, ticket.product, self.now()).woken
-        return Result(row.kind, after, called=True, opened=opened, woken=woken)
+        return RefreshReport(row.kind, after, called=True, opened=opened, woken=woken)
 
-    def _answer(self, ticket: Ticket, key: str) -> Answer:
+    def _answer(self, ticket: Ticket, key: str) -> CallResult:
         try:
             self._check_client()
             if ticket.product is not None:
@@ -266,8 +270,8 @@ class RefreshProduct:
         except CallFailed as failure:
             if isinstance(failure, Unauthorized):
                 self.codat.forget_key()
-            return Answer(failure, failure.quota)
-        return Answer(None, answered.quota)
+            return CallResult(failure, failure.quota)
+        return CallResult(None, answered.quota)
 
     def _check_client(self) -> None:
         """Raises WrongClient, or what all refreshes would meet now; never this company's fault."""
@@ -280,7 +284,7 @@ class RefreshProduct:
 
     def _wrong_client(
         self, ticket: Ticket, plan: KeyPlan, wrong: WrongClient, lease: HeldLease
-    ) -> Result:
+    ) -> RefreshReport:
         """Nothing was called: all refreshes stop until the key is of the right client."""
         opened = self._change_gate(ticket, wrong, None)
         back = replace(ticket, key=plan.before, attempts=ticket.attempts - 1)
@@ -289,13 +293,13 @@ class RefreshProduct:
             back, lambda one: ticket_rules.kept_back(one, Waits.BREAKER, now)
         )
         self._give_back(ticket, lease)
-        return Result("wrong_client", after, opened=opened)
+        return RefreshReport("wrong_client", after, opened=opened)
 
-    def _tell_all(self, ticket: Ticket, gate: Gate, answer: Answer) -> Cause | None:
+    def _tell_all(self, ticket: Ticket, limiter: RateLimiter, answer: CallResult) -> Cause | None:
         """Write down what other calls learn from this one; mostly that is nothing."""
         now = self.now()
-        learned = gate.breaker.after(answer.failure, ticket.company_id, _left_at(ticket), now)
-        if learned == gate.breaker and gate.noting(answer.quota, now) == gate:
+        learned = limiter.breaker.after(answer.failure, ticket.company_id, _left_at(ticket), now)
+        if learned == limiter.breaker and limiter.noting(answer.quota, now) == limiter:
             return None
         return self._change_gate(ticket, answer.failure, answer.quota)
 
@@ -304,16 +308,16 @@ class RefreshProduct:
     ) -> Cause | None:
         """Return why the breaker opened, if it did just now."""
         for _ in range(TRIES):
-            gate, version = self.gates.get()
+            limiter, version = self.limiters.get()
             now = self.now()
-            breaker = gate.breaker.after(failure, ticket.company_id, _left_at(ticket), now)
-            after = replace(gate.noting(quota, now), breaker=breaker)
-            if after == gate or self.gates.put(after, version):
-                news = breaker.cause if breaker.cause is not gate.breaker.cause else None
+            breaker = limiter.breaker.after(failure, ticket.company_id, _left_at(ticket), now)
+            after = replace(limiter.noting(quota, now), breaker=breaker)
+            if after == limiter or self.limiters.put(after, version):
+                news = breaker.cause if breaker.cause is not limiter.breaker.cause else None
                 if news is not None:
                     logger.error("breaker opened", cause=news.value, probe_at=str(breaker.probe_at))
                 return news
-        raise Unavailable("others kept changing the gate")
+        raise Unavailable("others kept changing the limiter")
 
     def _mark_stale(self, ticket: Ticket) -> None:
         """Codat says the company is gone or has the product not: reconcile finds out which."""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
 
-    from codat_hub.webhooks.domain.webhook_event import Delivery, Placed, Unplaced
+    from codat_hub.webhooks.domain.webhook_event import Delivery, Unrecognised, WebhookFacts
 
 
-class Inbox:
+class InboxTable:
     """One item per message, whichever consumer it comes to first: Codat's sender gives the same
     `webhook-id` to every endpoint that a message goes to.
 
@@ -32,7 +32,7 @@ class Inbox:
         self._table = table
         self._retention = retention
 
-    def store(self, delivery: Delivery, facts: Placed | Unplaced) -> bool:
+    def store(self, delivery: Delivery, facts: WebhookFacts | Unrecognised) -> bool:
         """Put the delivery unless its webhook-id is there already.
 
         Returns whether it was new. Raises Unavailable when DynamoDB does not take it.

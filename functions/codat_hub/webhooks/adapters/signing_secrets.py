@@ -26,7 +26,7 @@ MAX_AGE: Final = 300.0  # seconds a withdrawn secret may go on being accepted by
 RETRY_AFTER_FAILURE: Final = 5.0  # seconds between tries while there is nothing to verify with
 
 
-class SigningSecrets:
+class CachedSigningSecrets:
     """The verifiers of each consumer. Not thread-safe: a Lambda serves one request at a time."""
 
     def __init__(

@@ -61,7 +61,7 @@ class ReadCompleted:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class WebhookFacts:
     """The facts every later step keys on. `generated_date` is Codat's own text."""
 
     event_id: str
@@ -72,13 +72,13 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Unplaced:
+class Unrecognised:
     """An authentic webhook whose type or shape we do not know; for a person to look at."""
 
     quarantine: str
 
 
-class _Unplaceable(Exception):
+class _NotRecognised(Exception):
     """The text is the reason."""
 
 
@@ -90,31 +90,31 @@ def parse_read_completed(event_type: str) -> ReadCompleted | None:
     return ReadCompleted(match["product"], frozenset(match["subs"].split(".")[1:]))
 
 
-def place(body: bytes) -> Placed | Unplaced:
+def recognise(body: bytes) -> WebhookFacts | Unrecognised:
     """Find type, ids, time and product of a webhook, or say why that cannot be done."""
     try:
-        return _place(_json_object(body))
-    except _Unplaceable as reason:
-        return Unplaced(str(reason))
+        return _recognise(_json_object(body))
+    except _NotRecognised as reason:
+        return Unrecognised(str(reason))
 
 
-def _place(event: dict[str, Any]) -> Placed:
+def _recognise(event: dict[str, Any]) -> WebhookFacts:
     event_type = _text(event, "eventType")
     event_id = _text(event, "id")
     generated = _text(event, "generatedDate")
     if CodatTime(generated).moment is None:
-        raise _Unplaceable("generatedDate is not a date")
+        raise _NotRecognised("generatedDate is not a date")
     payload = event.get("payload")
     if not isinstance(payload, dict):
-        raise _Unplaceable("payload is not an object")
-    company, product = _place_payload(event_type, payload)
-    return Placed(event_id, event_type, generated, company, product)
+        raise _NotRecognised("payload is not an object")
+    company, product = _recognise_payload(event_type, payload)
+    return WebhookFacts(event_id, event_type, generated, company, product)
 
 
-def _place_payload(event_type: str, payload: dict[str, Any]) -> tuple[str | None, str | None]:
+def _recognise_payload(event_type: str, payload: dict[str, Any]) -> tuple[str | None, str | None]:
     if read := parse_read_completed(event_type):
         if not isinstance(payload.get("dataTypes"), list):
-            raise _Unplaceable("payload.dataTypes is not a list")
+            raise _NotRecognised("payload.dataTypes is not a list")
         return _reference_company(payload), read.product
     if event_type in _COMPANY:
         of_product = event_type.startswith("company.product.")
@@ -126,30 +126,30 @@ def _place_payload(event_type: str, payload: dict[str, Any]) -> tuple[str | None
     if event_type in _CONNECTION:
         connection = payload.get("connection")
         if not isinstance(connection, dict):
-            raise _Unplaceable("payload.connection is not an object")
+            raise _NotRecognised("payload.connection is not an object")
         _text(connection, "id", "payload.connection.")
         return _reference_company(payload), None
     if _WRITE.fullmatch(event_type):
         return _reference_company(payload), None
     if event_type in _CLIENT or event_type in _OTHER or _OTHER_REPORT.fullmatch(event_type):
         return None, None
-    raise _Unplaceable("unknown event type")
+    raise _NotRecognised("unknown event type")
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
         event = json.loads(body)
     except (ValueError, RecursionError):
-        raise _Unplaceable("body is not JSON") from None
+        raise _NotRecognised("body is not JSON") from None
     if not isinstance(event, dict):
-        raise _Unplaceable("body is not a JSON object")
+        raise _NotRecognised("body is not a JSON object")
     return event
 
 
 def _reference_company(payload: dict[str, Any]) -> str:
     company = payload.get("referenceCompany")
     if not isinstance(company, dict):
-        raise _Unplaceable("payload.referenceCompany is not an object")
+        raise _NotRecognised("payload.referenceCompany is not an object")
     return _text(company, "id", "payload.referenceCompany.")
 
 
@@ -157,5 +157,5 @@ def _text(holder: dict[str, Any], name: str, path: str = "") -> str:
     value = holder.get(name)
     # isprintable also keeps out lone surrogates, which JSON can spell and DynamoDB cannot hold.
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or not value.isprintable():
-        raise _Unplaceable(f"{path}{name} is not a text of 1 to {MAX_NAME} characters")
+        raise _NotRecognised(f"{path}{name} is not a text of 1 to {MAX_NAME} characters")
     return value

@@ -11,7 +11,7 @@ from codat_hub.errors import Refused, TooLarge
 from codat_hub.telemetry import logger
 from codat_hub.webhooks.domain.signature_headers import SignatureHeaders, parse_signature_headers
 from codat_hub.webhooks.domain.signing_secret import is_consumer
-from codat_hub.webhooks.domain.webhook_event import Delivery, Placed, Unplaced, place
+from codat_hub.webhooks.domain.webhook_event import Delivery, Unrecognised, WebhookFacts, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,14 +22,14 @@ MAX_BODY: Final = 256 * 1024  # bytes; DynamoDB holds 400 KB an item, Codat's la
 TOLERANCE: Final = timedelta(minutes=5)  # each way; Standard Webhooks' own
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     STORED = "stored"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
 
 
 class Inbox(Protocol):
-    def store(self, delivery: Delivery, facts: Placed | Unplaced) -> bool: ...
+    def store(self, delivery: Delivery, facts: WebhookFacts | Unrecognised) -> bool: ...
 
 
 class SigningSecrets(Protocol):
@@ -50,7 +50,7 @@ class ReceiveWebhook:
         self._secrets = secrets
         self._now = now
 
-    def __call__(self, consumer: str, headers: Mapping[str, str], body: bytes) -> Outcome:
+    def __call__(self, consumer: str, headers: Mapping[str, str], body: bytes) -> DeliveryOutcome:
         """Raise TooLarge, Refused or Unavailable; nothing is known to be stored then."""
         if len(body) > MAX_BODY:
             raise TooLarge
@@ -73,11 +73,15 @@ class ReceiveWebhook:
         # A secret rotated a moment ago is not in memory yet: look once more before refusing.
         return any_verifies() or (self._secrets.reload() and any_verifies())
 
-    def _store(self, delivery: Delivery) -> Outcome:
-        facts = place(delivery.body)
-        outcome = Outcome.QUARANTINED if isinstance(facts, Unplaced) else Outcome.STORED
+    def _store(self, delivery: Delivery) -> DeliveryOutcome:
+        facts = recognise(delivery.body)
+        outcome = (
+            DeliveryOutcome.QUARANTINED
+            if isinstance(facts, Unrecognised)
+            else DeliveryOutcome.STORED
+        )
         if not self._inbox.store(delivery, facts):
-            outcome = Outcome.DUPLICATE
+            outcome = DeliveryOutcome.DUPLICATE
         logger.info(
             "webhook received",
             outcome=outcome,
