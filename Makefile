@@ -1,4 +1,4 @@
-# Every target sets up what it needs; `make help` lists them.
+# Each target sets up what it needs. `make help` lists all targets, in the groups named by `##@`.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -7,17 +7,20 @@ export SAM_CLI_TELEMETRY := 0
 INSTALLED := .venv/.installed
 
 .PHONY: help
-help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## list everything that can be made
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ See it work
 
 $(INSTALLED): tools/requirements.txt tools/setup.sh
 	@sh tools/setup.sh
 
 .PHONY: setup
-setup: $(INSTALLED) ## .venv with everything pinned (the other targets do this by themselves)
+setup: $(INSTALLED) ## install the pinned packages into .venv (the other targets do this when needed)
 
 .PHONY: demo
-demo: $(INSTALLED) ## the whole story on this machine, checked; leaves nothing running
+demo: $(INSTALLED) ## show and check the whole system on this machine; leaves nothing running
 	@python -m tools.demo
 
 .PHONY: up
@@ -28,23 +31,24 @@ up: $(INSTALLED) ## build, start and deploy the local stack; writes .local/stack
 down: $(INSTALLED) ## stop the local stack
 	@python -m tools.local down
 
+##@ Check
 .PHONY: test
-test: lint validate ## everything that CI runs
+test: lint validate ## lint, validate and run every test, as CI does
 	pytest -n 2
 
 .PHONY: lint
-lint: $(INSTALLED) ## ruff, mypy
+lint: $(INSTALLED) ## check format, code and types (ruff, mypy)
 	ruff format --check .
 	ruff check .
 	mypy
 
 .PHONY: validate
-validate: $(INSTALLED) ## template.yaml: sam validate --lint and the serverless rules
+validate: $(INSTALLED) ## check template.yaml (sam validate --lint, cfn-lint with the serverless rules)
 	@sam validate --lint --config-env local
 	cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
 
 .PHONY: bench
-bench: $(INSTALLED) ## cold-start imports against their unavoidable part, with and without bytecode
+bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
 	@python -m tools.build local
 	@python -m tools.bench.cold_start
 
@@ -53,29 +57,31 @@ measure: $(INSTALLED) ## figures of this checkout's code; AGAINST=DIR: beside an
 	@python -m tools.measure $(if $(AGAINST),--against $(AGAINST))
 
 .PHONY: environment
-environment:
+##@ Deploy
+environment: ## ENV=dev: check the name of an environment
 	@case "$(ENV)" in dev|test|staging|prod) ;; *) \
 		echo "Say which environment: make $(firstword $(MAKECMDGOALS)) ENV=dev (or test, staging, prod)"; exit 2;; esac
 
 .PHONY: build
-build: environment $(INSTALLED) ## ENV=dev: build for one environment, bytecode included
+build: environment $(INSTALLED) ## ENV=dev: build for one environment, with bytecode
 	@python -m tools.build $(ENV)
 
 .PHONY: deploy
 deploy: build ## ENV=dev: build, then deploy to the AWS account of your credentials
 	sam deploy --config-env $(ENV)
 
+##@ Change the code
 .PHONY: format
-format: $(INSTALLED) ## format and mend what ruff can
+format: $(INSTALLED) ## format the code and fix what ruff can
 	ruff format .
 	ruff check --fix .
 
 .PHONY: openapi
-openapi: $(INSTALLED) ## the control API's OpenAPI document, anew from the code
+openapi: $(INSTALLED) ## generate openapi/control-api.json from the code
 	@python -m tools.openapi
 
 .PHONY: lock
-lock: $(INSTALLED) ## pin anew what pyproject.toml asks for
+lock: $(INSTALLED) ## pin the packages that pyproject.toml asks for
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
 		pyproject.toml --group dev -o tools/requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \

@@ -564,6 +564,14 @@ def test_every_alarm_can_notify(name):
     assert alarm["TreatMissingData"] == ("breaching" if silence else "notBreaching")
 
 
+@pytest.mark.parametrize("name", sorted(resources("AWS::CloudWatch::Alarm")))
+def test_every_alarm_names_the_next_command_and_only_messages_that_the_code_logs(name):
+    description = RESOURCES[name]["Properties"]["AlarmDescription"]["Fn::Sub"]
+    assert re.search(r"Next(:|, in CloudWatch Logs Insights) ", description)
+    code = "".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+    assert all(quoted in code for quoted in re.findall(r'"[^"]+"', description))
+
+
 class TestRefreshes:
     @property
     def queue(self):
