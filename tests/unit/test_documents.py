@@ -37,7 +37,7 @@ def anchors(path: Path) -> set[str]:
     for heading in HEADING.findall(prose(path)):
         found[re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")] += 1
     again = {f"{words}-{number}" for words, count in found.items() for number in range(1, count)}
-    return set(found) | again
+    return set(found) | again | set(re.findall(r'<a id="([\w-]+)">', TEXTS[path]))
 
 
 def broken(base: Path, link: str) -> str | None:
