@@ -46,7 +46,7 @@ _SANDBOX_START_SECONDS: Final = 30.0
 
 
 class Description(TypedDict):
-    """.local/stack.json: a contract with scripts and tests, documented in the README."""
+    """.local/stack.json: a contract with scripts and tests, described in docs/local-stack.md."""
 
     endpoint_url: str
     region: str

@@ -177,8 +177,8 @@ def _unavailable(error: errors.Unavailable) -> Response[str]:
 
 def _unreadable(error: errors.Unreadable) -> Response[str]:
     detail = (
-        f"{error}: this version of the hub did not write it so. Put it right in the State table, or"
-        " delete it (README, Refresh: an item that cannot be read)."
+        f"{error}: this version of the hub did not write it so. Correct the item or delete it:"
+        " docs/operate/refreshes.md#an-item-that-cannot-be-read says how."
     )
     return problem(500, "item-unreadable", detail)
 

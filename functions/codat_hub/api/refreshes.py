@@ -30,7 +30,7 @@ class WhatToRefresh(RequestModel):
 
 
 class RefreshError(BaseModel):
-    """`kind`: busy, rejected, forbidden and so on (README, Refresh); `message`: Codat's text."""
+    """`kind`: busy, rejected and so on (docs/operate/refreshes.md); `message`: Codat's text."""
 
     kind: str
     message: str

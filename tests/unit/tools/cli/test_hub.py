@@ -22,7 +22,8 @@ EVERY = [
     for rest in ([[one] for one in command.commands] if hasattr(command, "commands") else [[]])
 ]
 NAMED = re.compile(r"(?<!\w)tools/hub ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
-SOURCES = [ROOT / "README.md", ROOT / "products.yaml", ROOT / "template.yaml",
+SOURCES = [ROOT / "products.yaml", ROOT / "template.yaml",
+           *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tools").rglob("*.md"),
            *(ROOT / "tools").rglob("*.py"), *(ROOT / "functions").rglob("*.py")]  # fmt: skip
 
 
