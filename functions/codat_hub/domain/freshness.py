@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from codat_hub.domain.read_state import KeyState, ReadState
 
 _LEAST_GRACE: Final = timedelta(hours=1)
-_MOST_GRACE: Final = timedelta(hours=14)  # a refresh is tried for so long (DESIGN §5)
-# Codat delivers at once, and an endpoint that hesitates gets it again within 35 minutes.
+_MOST_GRACE: Final = timedelta(hours=14)  # a refresh is tried for so long
+# Codat delivers at once, and within 35 minutes again after three failures (docs/codat.md, C34).
 _DELIVERED_WITHIN: Final = timedelta(hours=1)
-_LONGEST_READ: Final = timedelta(hours=14)  # 12 h of Codat's own retries, and some
+_LONGEST_READ: Final = timedelta(hours=14)  # Codat retries for 12 h (docs/codat.md, C22)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """Codat sets a standard product's data types; a custom one's are the client's. (Codat docs)"""
+    """For a standard product Codat sets the data types, else the client (docs/codat.md, C53)."""
 
     STANDARD = "standard"
     CUSTOM = "custom"
