@@ -48,6 +48,10 @@ bench: $(INSTALLED) ## cold-start imports against their unavoidable part, with a
 	@python -m tools.build local
 	@python -m tools.bench.cold_start
 
+.PHONY: measure
+measure: $(INSTALLED) ## figures of this checkout's code; AGAINST=DIR: beside an earlier checkout's
+	@python -m tools.measure $(if $(AGAINST),--against $(AGAINST))
+
 .PHONY: environment
 environment:
 	@case "$(ENV)" in dev|test|staging|prod) ;; *) \

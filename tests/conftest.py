@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-REGION = "eu-west-2"
-SERVICE = "codat-hub"
+from tests.support.aws import REGION, SERVICE
+
 # Powertools reads it once, when telemetry is imported, and that is while tests are collected.
 os.environ["POWERTOOLS_SERVICE_NAME"] = SERVICE
 # A busy machine stops a process for longer than Hypothesis gives an example, whatever the example.

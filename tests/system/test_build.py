@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.template import FUNCTIONS, RESOURCES, TEMPLATE
 from tools.bench import cold_start
 from tools.build import SOURCES, build_dir, compile_bytecode
+from tools.template import FUNCTIONS, RESOURCES, TEMPLATE
 
 LAYER = "Dependencies"
 # every Lambda's variables; a handler's settings refuse to load without their own

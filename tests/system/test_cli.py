@@ -10,11 +10,11 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
-from tests.template import ROOT
 from tools.cli import environments
 from tools.cli.__main__ import app
 from tools.cli.product_file import load
 from tools.local.codat import codat_client
+from tools.samconfig import ROOT
 
 PRODUCT = "invoice-finance"
 KEPT = "lending"

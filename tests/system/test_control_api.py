@@ -8,12 +8,12 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import checks
 
-from tests.system.control_api import ControlApi, Signature, as_role
-from tests.template import ROOT
-from tests.waiting import eventually
+from tests.support.system.control_api import ControlApi, Signature, as_role
+from tests.support.waiting import eventually
 from tools.cli.product_file import load
 from tools.local.codat import codat_client
 from tools.openapi import DOCUMENT
+from tools.samconfig import ROOT
 
 PRODUCT = "invoice-finance"
 SCHEMA = schemathesis.openapi.from_path(DOCUMENT)

@@ -9,10 +9,11 @@ import pytest
 import yaml
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.builders import SECRET, a_read_completed, signed_headers
-from tests.template import FUNCTIONS, RESOURCES, ROOT
-from tests.waiting import eventually
+from tests.support.builders import SECRET, a_read_completed, signed_headers
+from tests.support.waiting import eventually
 from tools.build import build_dir
+from tools.samconfig import ROOT
+from tools.template import FUNCTIONS, RESOURCES
 
 BODY = a_read_completed()
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.histories import PRODUCT
-from tests.waiting import eventually
+from tests.support.histories import PRODUCT
+from tests.support.waiting import eventually
 from tools.example_consumer.consumer import Consumer
 from tools.local.codat import codat_client
 from tools.samconfig import ROOT

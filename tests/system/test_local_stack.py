@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.system.conftest import Silent
+from tests.support.system.hub import Silent
 from tools.local.processes import StepFailed
 from tools.local.stack import Description, LocalStack, Options
 

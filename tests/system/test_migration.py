@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.component.sandbox.running import consuming
-from tests.system.conftest import Hub, Silent
-from tests.waiting import eventually
+from tests.support.sandbox.running import consuming
+from tests.support.system.hub import Hub, Silent
+from tests.support.waiting import eventually
 from tools.bench.migration_target import CodatNow, target_of
 from tools.cli.api import connected
 from tools.cli.failures import Refused

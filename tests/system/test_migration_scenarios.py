@@ -15,12 +15,12 @@ import zipfile
 import httpx
 import pytest
 
-from tests.asl_walker import Failed
-from tests.component import asl
-from tests.migration_scenarios import SCENARIOS
-from tests.migration_script import on_aws, walk
-from tests.migrations import deployed
-from tests.waiting import eventually
+from tests.support.migration import asl
+from tests.support.migration.asl_walker import Failed
+from tests.support.migration.scenarios import SCENARIOS
+from tests.support.migration.script import on_aws, walk
+from tests.support.migration.world import deployed
+from tests.support.waiting import eventually
 from tools.local.emulator import REGION, Emulator
 
 BUCKET = "manifests"

@@ -12,7 +12,7 @@ import boto3
 import httpx
 import pytest
 
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from tools.local.emulator import REGION
 
 ACCOUNT = "000000000000"

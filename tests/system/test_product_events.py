@@ -6,12 +6,12 @@ from datetime import datetime
 import jsonschema
 
 from codat_hub.adapters.companies import Companies
-from tests.histories import PRODUCT, a_read, entry
-from tests.item_size import size_of
-from tests.system.projection import covered_until
-from tests.template import ROOT
-from tests.waiting import eventually
+from tests.support.histories import PRODUCT, a_read, entry
+from tests.support.item_size import size_of
+from tests.support.system.projection import covered_until
+from tests.support.waiting import eventually
 from tools.local.codat import codat_client
+from tools.samconfig import ROOT
 
 SCHEMA = json.loads((ROOT / "events/schemas/product_read_completed.v1.json").read_text())
 

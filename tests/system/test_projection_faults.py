@@ -8,9 +8,9 @@ from datetime import datetime
 import pytest
 
 from codat_hub.adapters.state_table import ItemKey
-from tests.builders import a_read_completed
-from tests.histories import PRODUCT, Ledger, a_read, at
-from tests.system.projection import (
+from tests.support.builders import a_read_completed
+from tests.support.histories import PRODUCT, Ledger, a_read, at
+from tests.support.system.projection import (
     client_as,
     covered_until,
     function_of,
@@ -19,7 +19,7 @@ from tests.system.projection import (
     of,
     windows,
 )
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from tools.local.codat import codat_client
 
 

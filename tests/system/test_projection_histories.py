@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from codat_hub.adapters.companies import Companies
 from codat_hub.domain.read_event import Entry
-from tests.histories import (
+from tests.support.histories import (
     KEYS,
     Ledger,
     a_read,
@@ -22,7 +22,7 @@ from tests.histories import (
     newest_complete,
     shuffled,
 )
-from tests.system.projection import covered_until, of, windows
+from tests.support.system.projection import covered_until, of, windows
 
 HISTORY = [
     a_read(1, entry(), entry("payments"), entry(connection_id="b"), since=None),

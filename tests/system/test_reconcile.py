@@ -9,7 +9,7 @@ from codat_hub.adapters.reconcile_runs import ReconcileRuns
 from codat_hub.adapters.state_table import StateTable
 from codat_hub.domain.drift import Kind
 from codat_hub.domain.reconcile_run import Status
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from tools.local.codat import codat_client
 
 

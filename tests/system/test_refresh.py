@@ -27,8 +27,8 @@ from codat_hub.domain.consent import Consent
 from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.domain.ticket import LOST_AFTER, Status, Ticket
 from codat_hub.usecases.cancel_refresh import CancelRefresh
-from tests.system.projection import function_of
-from tests.waiting import eventually
+from tests.support.system.projection import function_of
+from tests.support.waiting import eventually
 from tools.local.codat import codat_client
 from tools.local.emulator import STACK_NAME
 

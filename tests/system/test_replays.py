@@ -10,8 +10,8 @@ from codat_hub.adapters.replay_queue import ReplayQueue
 from codat_hub.adapters.replays import Replays
 from codat_hub.domain.webhook_event import Delivery, place
 from codat_hub.usecases.replay_webhooks import StartReplay
-from tests.histories import PRODUCT, Ledger, a_read, as_webhook
-from tests.system.projection import (
+from tests.support.histories import PRODUCT, Ledger, a_read, as_webhook
+from tests.support.system.projection import (
     client_as,
     covered_until,
     function_of,
@@ -19,7 +19,7 @@ from tests.system.projection import (
     needs_proc,
     of,
 )
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from svix.webhooks import Webhook as SvixWebhook
 
-from tests.builders import OTHER_SECRET, SECRET, a_read_completed, sign
-from tests.waiting import eventually
+from tests.support.builders import OTHER_SECRET, SECRET, a_read_completed, sign
+from tests.support.waiting import eventually
 
 BODY = a_read_completed()
 UNAUTHORIZED = (401, {"message": "Unauthorized"})

@@ -1,16 +1,23 @@
 """Imports point one way, and the webhook path carries nothing heavy."""
 
 import ast
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import codat_hub
-from tests.template import FUNCTIONS
+from tools.samconfig import ROOT
+from tools.template import FUNCTIONS
 
 PACKAGE = Path(codat_hub.__file__).parent
+FUNCTIONS_FOLDER, TOOLS = ROOT / "functions", ROOT / "tools"
+MOST_SIBLINGS = 15
+# a folder with more modules is read as a list, not as a picture
+GROUPED = (TOOLS,)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # handlers -> api -> usecases -> domain and handlers -> adapters -> domain
 ALLOWED = {
@@ -61,6 +68,33 @@ def test_imports_point_one_way(path):
 def test_no_relative_import_hides_a_direction(path):
     nodes = ast.walk(ast.parse(path.read_text()))
     assert not [node for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+
+
+def modules_named(path: Path) -> set[str]:
+    """Return the first parts of all modules that a module imports, by statement or by name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found |= set(re.findall(r"^\w+(?=\.\w[\w.]*$)", node.value))  # for import_module
+    return {name.split(".")[0] for name in found}
+
+
+@pytest.mark.parametrize(
+    ("folder", "others"), [(TOOLS, {"tests"}), (FUNCTIONS_FOLDER, {"tests", "tools"})]
+)
+def test_what_runs_outside_the_tests_imports_nothing_of_theirs(folder, others):
+    guilty = [path for path in sorted(folder.rglob("*.py")) if modules_named(path) & others]
+    assert guilty == []
+
+
+@pytest.mark.parametrize("top", GROUPED, ids=lambda top: top.name)
+def test_a_folder_holds_few_enough_modules_to_be_seen_at_a_glance(top):
+    siblings = Counter(path.parent.relative_to(ROOT) for path in top.rglob("*.py"))
+    assert {folder: n for folder, n in siblings.items() if n > MOST_SIBLINGS} == {}
 
 
 def run_bare(code: str, **env: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from codat_hub import settings
 from codat_hub.settings import SettingsError
 from codat_hub.settings.receive_webhook import ReceiveWebhookSettings
-from tests.template import FUNCTIONS
+from tools.template import FUNCTIONS
 
 PACKAGE = Path(settings.__file__).parents[1]
 GOOD = {

@@ -10,8 +10,8 @@ import pytest
 from samtranslator.translator.transform import transform
 
 from codat_hub.domain.ticket import LOST_AFTER
-from tests.template import FUNCTIONS, RESOURCES, ROOT, TEMPLATE, resources
-from tools.samconfig import deployment
+from tools.samconfig import ROOT, deployment
+from tools.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
 
 DATA = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::S3::Bucket")
 EXECUTIONS = (

@@ -31,9 +31,8 @@ def main(companies: int) -> int:
     import boto3  # noqa: PLC0415
     from moto import mock_aws  # noqa: PLC0415
 
-    # the hub that the tests put together
-    create_table = import_module("tests.component.conftest").create_table
-    made = import_module("tests.component.reconciling")
+    create_table = import_module("tools.simulation.tables").create_table
+    made = import_module("tools.simulation.reconciling")
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
         table = made.OnDynamoDB(dynamodb, create_table(dynamodb, "StateTable"))

@@ -26,7 +26,7 @@ def main() -> None:
     if given.stack:
         stack: Any = import_module("tools.bench.refresh_stack")
         sys.exit(stack.run(Console(), given.stack, _STACK_SECONDS))
-    histories: Any = import_module("tests.refresh_histories")
+    histories: Any = import_module("tools.simulation.refresh_histories")
     console = Console()
     with histories.silence():
         _month(console, histories, given)

@@ -11,7 +11,7 @@ with importing():
 
     from codat_hub.adapters.signing_secret_store import MalformedSecret
     from codat_hub.errors import Unavailable
-    from tools.cli import (
+    from tools.cli.commands import (
         companies,
         consents,
         freshness,
@@ -24,7 +24,7 @@ with importing():
         status,
     )
     from tools.cli.failures import Failure
-    from tools.cli.output import show_failure
+    from tools.cli.terminal.output import show_failure
 
 _ABOUT = (
     "Operate a Codat Hub: local, dev, test, staging or prod.\n\n"

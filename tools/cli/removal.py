@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from tools.cli.output import Output
-from tools.cli.watching import watch
+from tools.cli.terminal.output import Output
+from tools.cli.terminal.watching import watch
 
 type Json = dict[str, Any]
 

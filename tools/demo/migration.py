@@ -7,7 +7,7 @@ from typing import Any, Final
 import httpx
 
 from tools.cli.api import connected
-from tools.cli.output import words
+from tools.cli.terminal.output import words
 from tools.demo.hub import Hub, wait_until
 from tools.demo.products import Team
 from tools.demo.story import Scene, Story

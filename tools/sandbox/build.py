@@ -5,22 +5,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from tools.sandbox import ratelimits, reads, schedules
-from tools.sandbox.catalog import COMPANY_EVENTS, CONNECTION_EVENTS
-from tools.sandbox.identifiers import Identifiers
-from tools.sandbox.model import State
 from tools.sandbox.options import Options
-from tools.sandbox.seed import seeded_state
+from tools.sandbox.reads import reads
+from tools.sandbox.requests import rate_limits
+from tools.sandbox.settings import schedules
 from tools.sandbox.webhooks.model import Consumer, DeliveryRules, Message, PostState
 from tools.sandbox.webhooks.signing import new_secret
-from tools.sandbox.world import Happening, World
+from tools.sandbox.world.catalog import COMPANY_EVENTS, CONNECTION_EVENTS
+from tools.sandbox.world.identifiers import Identifiers
+from tools.sandbox.world.model import State
+from tools.sandbox.world.seed import seeded_state
+from tools.sandbox.world.world import Happening, World
 
 HAPPENINGS: Final[Mapping[str, Happening]] = {
     "dataset.end": reads.on_dataset_end,
     "client.replan": schedules.on_replan,
     "client.schedule": schedules.on_client_schedule,
     "product.schedule": schedules.on_product_schedule,
-    "quota.reset": ratelimits.on_reset,
+    "quota.reset": rate_limits.on_reset,
 }
 # What the client's consumers from before the products listen to.
 _OLD_SUBSCRIPTIONS: Final = (

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from tools.sandbox.idempotency import KeyEntry
-from tools.sandbox.model import State
+from tools.sandbox.requests.idempotency import KeyEntry
 from tools.sandbox.webhooks.model import PostState
+from tools.sandbox.world.model import State
 
 
 @dataclass(slots=True)

@@ -5,20 +5,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tools.sandbox.build import new_post, new_state, new_world
-from tools.sandbox.clock import SandboxClock, WallClock
-from tools.sandbox.faults import Faults
-from tools.sandbox.idempotency import IdempotencyKeys
-from tools.sandbox.identifiers import Identifiers
 from tools.sandbox.options import Options
 from tools.sandbox.persistence import Snapshot
-from tools.sandbox.ratelimits import RateLimits
-from tools.sandbox.request_log import RequestLog
+from tools.sandbox.requests.faults import Faults
+from tools.sandbox.requests.idempotency import IdempotencyKeys
+from tools.sandbox.requests.rate_limits import RateLimits
+from tools.sandbox.requests.request_log import RequestLog
 from tools.sandbox.webhooks.courier import Courier
 from tools.sandbox.webhooks.model import Message
 from tools.sandbox.webhooks.post_office import PostOffice
+from tools.sandbox.world.clock import SandboxClock, WallClock
+from tools.sandbox.world.identifiers import Identifiers
 
 if TYPE_CHECKING:
-    from tools.sandbox.world import World
+    from tools.sandbox.world.world import World
 
 # The loop looks at the clock at least this often (real seconds).
 LONGEST_NAP = 1.0

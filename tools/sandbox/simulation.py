@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from tools.sandbox.build import new_post, new_state, new_world
-from tools.sandbox.identifiers import Identifiers
 from tools.sandbox.options import Options
 from tools.sandbox.webhooks.model import Attempt
 from tools.sandbox.webhooks.post_office import Posting, PostOffice
+from tools.sandbox.world.identifiers import Identifiers
 
 # Given a posting and the time, what the receiver answers: a status, or None for no answer.
 type Sender = Callable[[Posting, datetime], int | None]

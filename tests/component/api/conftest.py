@@ -7,12 +7,11 @@ import sys
 import boto3
 import pytest
 
-from tests.component.conftest import Context, create_table
-from tests.component.sandbox.running import running
-from tests.conftest import REGION
+from tests.support.aws import REGION, Context
+from tests.support.control_api_handler import CALLER, MODULE
+from tests.support.sandbox.running import running
+from tools.simulation.tables import create_table
 
-MODULE = "codat_hub.handlers.control_api"
-CALLER = "arn:aws:sts::123456789012:assumed-role/operator/ann"
 PROBLEM = "application/problem+json"
 
 

@@ -7,10 +7,9 @@ import sys
 import boto3
 import pytest
 
-from tests.component.api.conftest import CALLER, MODULE
-from tests.component.conftest import Context
-from tests.conftest import REGION
-from tests.template import ROOT
+from tests.support.aws import REGION, Context
+from tests.support.control_api_handler import CALLER, MODULE
+from tools.samconfig import ROOT
 
 
 def a_grant(products, name, **changes):

@@ -21,8 +21,8 @@ from codat_hub.domain.consent import Consent
 from codat_hub.domain.drift import Drift, Kind
 from codat_hub.domain.rate_limit import RateLimit
 from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
-from tests.component.reconciling import PRODUCTS
-from tests.conftest import REGION
+from tests.support.aws import REGION
+from tools.simulation.reconciling import PRODUCTS
 
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=9)

@@ -20,10 +20,10 @@ from codat_hub.domain.consent import Consent
 from codat_hub.domain.product import Kind, Product
 from codat_hub.domain.ticket import LONGEST, Trouble, Waits
 from codat_hub.domain.ticket import Status as TicketStatus
-from tests.component.api.conftest import CALLER
-from tests.component.refreshing import LongContext, imported
-from tests.conftest import REGION
-from tests.refresh_world import a_product
+from tests.support.aws import REGION
+from tests.support.control_api_handler import CALLER
+from tests.support.refreshing import LongContext, imported
+from tools.simulation.refresh_world import a_product
 
 PRODUCT = "invoice-finance"
 PATH = f"/companies/c1/products/{PRODUCT}/refresh"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.migrations import World
+from tests.support.migration.world import World
 
 ENVIRONMENT = {
     "STATE_TABLE": "state",

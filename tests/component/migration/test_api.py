@@ -8,7 +8,7 @@ import pytest
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
 from codat_hub.errors import Unavailable
-from tests.migrations import OPERATOR, OTHER, SECRET
+from tests.support.migration.world import OPERATOR, OTHER, SECRET
 
 CONTEXT = types.SimpleNamespace(aws_request_id="r")
 

@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
 from codat_hub.errors import Unavailable
-from tests.migrations import OPERATOR, SECRET
+from tests.support.migration.world import OPERATOR, SECRET
 from tools.cli import api as client
-from tools.cli import environments, watching
+from tools.cli import environments
 from tools.cli.__main__ import app
 from tools.cli.environments import Environment
+from tools.cli.terminal import watching
 
 CONTEXT = types.SimpleNamespace(aws_request_id="r")
 

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from codat_hub.errors import OutcomeUnknown, Permanent, Superseded, Unavailable
-from tests.asl_walker import Failed
-from tests.migrations import HUB_URL, OPERATOR, PRODUCTS, World
+from tests.support.migration.asl_walker import Failed
+from tests.support.migration.world import HUB_URL, OPERATOR, PRODUCTS, World
 
 CASES = collections.defaultdict(collections.Counter)
 MODES = ("api", "portal")

@@ -9,8 +9,8 @@ import random
 import pytest
 
 from codat_hub.errors import Conflict, Unavailable
-from tests.asl_walker import Failed
-from tests.migrations import OPERATOR, OTHER, PRODUCTS
+from tests.support.migration.asl_walker import Failed
+from tests.support.migration.world import OPERATOR, OTHER, PRODUCTS
 
 ERRORS = ("Permanent", "AccessDenied", "Lambda.Unknown", "Unavailable", "States.Timeout")
 

@@ -30,9 +30,9 @@ from codat_hub.domain.migration.run import (
     WaitingFor,
 )
 from codat_hub.errors import Superseded, Unavailable
-from tests.component.conftest import create_table
-from tests.conftest import REGION
-from tests.fakes import FakeStateTable
+from tests.support.aws import REGION
+from tools.simulation.fakes import FakeStateTable
+from tools.simulation.tables import create_table
 
 NOW = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
 ID = "m-20261122-101500-ab12cd"

@@ -6,8 +6,14 @@ import pytest
 
 from codat_hub.domain.migration.run import Status
 from codat_hub.errors import OutcomeUnknown, Permanent
-from tests.asl_walker import Failed
-from tests.migrations import OLD_URL, OPERATOR, PRODUCTS, change_after_first_approval, in_the_middle
+from tests.support.migration.asl_walker import Failed
+from tests.support.migration.world import (
+    OLD_URL,
+    OPERATOR,
+    PRODUCTS,
+    change_after_first_approval,
+    in_the_middle,
+)
 
 
 class Calls:

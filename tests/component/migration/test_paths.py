@@ -1,6 +1,6 @@
 """Runs of the real steps under moto's interpreter; what no interpreter notices of the definition.
 
-Its single ways are the scenarios of tests/migration_scenarios.py.
+Its single ways are the scenarios of tests/support/migration/scenarios.py.
 """
 
 import copy
@@ -10,10 +10,10 @@ import boto3
 import pytest
 
 from codat_hub.usecases.migration.steps import STEPS
-from tests.asl_walker import Failed
-from tests.component import asl
-from tests.conftest import REGION
-from tests.migrations import DEFINITION, OPERATOR, World, deployed
+from tests.support.aws import REGION
+from tests.support.migration import asl
+from tests.support.migration.asl_walker import Failed
+from tests.support.migration.world import DEFINITION, OPERATOR, World, deployed
 
 BUCKET = "manifests"
 

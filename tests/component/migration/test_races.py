@@ -6,7 +6,7 @@ import pytest
 
 from codat_hub.domain.migration.run import Mode, Request, Status
 from codat_hub.errors import Conflict, NotStarted, RequestReused, Superseded, Unavailable
-from tests.migrations import OPERATOR, OTHER, PRODUCTS, in_the_middle
+from tests.support.migration.world import OPERATOR, OTHER, PRODUCTS, in_the_middle
 
 REQUEST = Request(PRODUCTS)
 

@@ -9,7 +9,7 @@ import pytest
 
 from codat_hub.domain.assignment import Status as Assigned
 from codat_hub.errors import Conflict, Invalid
-from tests.migrations import (
+from tests.support.migration.world import (
     HUB_URL,
     OLD_URL,
     OPERATOR,

@@ -14,8 +14,8 @@ from codat_hub.domain.migration.chunk import SIZE, Member, chunks_of
 from codat_hub.domain.migration.run import Request
 from codat_hub.usecases.migration.listing import PAGES_AT_ONCE
 from codat_hub.usecases.migration.parts import Answer, Limits
-from tests.asl_walker import Walker
-from tests.migrations import DEFINITION, PRODUCTS
+from tests.support.migration.asl_walker import Walker
+from tests.support.migration.world import DEFINITION, PRODUCTS
 
 COMPANIES = 100_000
 CHUNKS = math.ceil(COMPANIES / SIZE)

@@ -3,11 +3,11 @@
 import boto3
 import pytest
 
-from tests.component import asl
-from tests.conftest import REGION
-from tests.migration_scenarios import SCENARIOS
-from tests.migration_script import on_aws, transitions, walk
-from tests.migrations import DEFINITION, deployed
+from tests.support.aws import REGION
+from tests.support.migration import asl
+from tests.support.migration.scenarios import SCENARIOS
+from tests.support.migration.script import on_aws, transitions, walk
+from tests.support.migration.world import DEFINITION, deployed
 
 BUCKET = "manifests"
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.errors import Unavailable
-from tests.migrations import OPERATOR, SECRET, in_the_middle
+from tests.support.migration.world import OPERATOR, SECRET, in_the_middle
 
 OLDER, OTHER_ONE = f"{SECRET[:-4]}AAAA", f"{SECRET[:-4]}BBBB"
 BEFORE = {"invoice-finance": [OLDER], "lending": [OTHER_ONE]}

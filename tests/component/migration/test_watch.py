@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.template import ROOT
+from tools.samconfig import ROOT
 
 CONTEXT = SimpleNamespace(
     function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="r"

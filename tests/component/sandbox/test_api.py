@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.component.sandbox import codat_spec
-from tests.component.sandbox.conftest import CheckedClient
+from tests.support.sandbox import codat_spec
+from tests.support.sandbox.checked_client import CheckedClient
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox

@@ -14,8 +14,8 @@ from schemathesis.checks import (
     status_code_conformance,
 )
 
-from tests.component.sandbox import codat_spec
-from tests.component.sandbox.running import running
+from tests.support.sandbox import codat_spec
+from tests.support.sandbox.running import running
 
 CHECKS = [
     not_a_server_error,

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from tests.unit.sandbox.worlds import START, a_consumer, a_simulation
+from tests.support.sandbox.worlds import START, a_consumer, a_simulation
 from tools.sandbox.webhooks import courier
 
 

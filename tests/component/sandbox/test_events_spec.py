@@ -6,12 +6,14 @@ from functools import cache
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.component.sandbox import codat_spec
-from tests.unit.sandbox.worlds import Receiver, a_company, a_consumer, a_simulation, advance
-from tools.sandbox import companies, connections, data, products, ratelimits, reads
-from tools.sandbox.catalog import event_types
-from tools.sandbox.seed import CUSTOM
+from tests.support.sandbox import codat_spec
+from tests.support.sandbox.worlds import Receiver, a_company, a_consumer, a_simulation, advance
+from tools.sandbox.companies import companies, connections, products
+from tools.sandbox.reads import data, reads
+from tools.sandbox.requests import rate_limits
 from tools.sandbox.webhooks import examples
+from tools.sandbox.world.catalog import event_types
+from tools.sandbox.world.seed import CUSTOM
 
 pytestmark = pytest.mark.skipif(not codat_spec.EVENTS.exists(), reason=codat_spec.MISSING)
 
@@ -57,7 +59,7 @@ def test_all_that_happens():
     connections.link(world, company, link)
     advance(simulation, 60)
     products.remove(world, company, "lending")
-    ratelimits.leave(world, 0)
+    rate_limits.leave(world, 0)
     companies.delete(world, company)
     advance(simulation, 86_400)
     found = [problem for event in receiver.events() for problem in problems(event)]

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from tests.component.sandbox.conftest import KEY, CheckedClient
+from tests.support.sandbox.checked_client import KEY, CheckedClient
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox

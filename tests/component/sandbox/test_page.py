@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.component.sandbox.conftest import CheckedClient
+from tests.support.sandbox.checked_client import CheckedClient
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox

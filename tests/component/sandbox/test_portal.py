@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.component.sandbox.conftest import KEY, CheckedClient
+from tests.support.sandbox.checked_client import KEY, CheckedClient
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options, ProductsOnCreate
 from tools.sandbox.runtime import Sandbox

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.component.sandbox.running import consuming, eventually, run_to_end, running
+from tests.support.sandbox.running import consuming, eventually, run_to_end, running
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from codat_platform import CodatPlatform
 from codat_platform.models import errors, operations, shared
 from codat_platform.utils.retries import RetryConfig
 
-from tests.component.sandbox.running import eventually, running
+from tests.support.sandbox.running import eventually, running
 
 UNLINKED = {"status": "Unlinked"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.component.sandbox.conftest import CheckedClient
+from tests.support.sandbox.checked_client import CheckedClient
 from tools.sandbox.http.app import create_app
 
 CASES = [("GET", "/nowhere", 404), ("GET", "/companies/", 404), ("PUT", "/companies", 405)]

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.template import ROOT
+from tools.samconfig import ROOT
 
 IMPORT_EACH = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)"
 

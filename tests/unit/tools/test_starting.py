@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.template import ROOT
 from tools import build
+from tools.samconfig import ROOT
 from tools.starting import importing
 
 STILL_IMPORTING = """

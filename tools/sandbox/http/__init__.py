@@ -1,1 +1,1 @@
-"""The sandbox over HTTP: Codat's API, the /_sandbox contract and the page for people."""
+"""The sandbox over HTTP: the application, and what surrounds every request."""

@@ -9,19 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tools.sandbox.errors import CodatError
-from tools.sandbox.http import (
-    company_routes,
-    data_routes,
-    page,
-    portal_tests,
-    portal_webhooks,
-    portal_world,
-    unrouted,
-    webhook_routes,
-)
+from tools.sandbox.codat_api import company_routes, data_routes, webhook_routes
+from tools.sandbox.http import unrouted
 from tools.sandbox.http.exchange import Handler
 from tools.sandbox.http.gateway import Gateway
+from tools.sandbox.page import page
+from tools.sandbox.portal import portal_tests, portal_webhooks, portal_world
+from tools.sandbox.requests.errors import CodatError
 from tools.sandbox.runtime import Sandbox
 
 _COMPANY: Final = "/companies/{company_id}"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tools.sandbox import strict_json
-from tools.sandbox.errors import invalid_request
+from tools.sandbox.requests import strict_json
+from tools.sandbox.requests.errors import invalid_request
 
 if TYPE_CHECKING:
     from tools.sandbox.runtime import Sandbox

@@ -4,9 +4,9 @@ import uuid
 from dataclasses import replace
 from typing import Final
 
-from tools.sandbox.errors import CodatError
-from tools.sandbox.faults import Fault
 from tools.sandbox.http.exchange import Answer
+from tools.sandbox.requests.errors import CodatError
+from tools.sandbox.requests.faults import Fault
 
 # Statuses whose answers have no body, by the rules of HTTP.
 BODILESS: Final = frozenset({204, 304})

@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tools.sandbox import ratelimits
-from tools.sandbox.errors import CodatError, unauthorized
-from tools.sandbox.faults import Fault, Reset
 from tools.sandbox.http import faulty
 from tools.sandbox.http.connections import abort
 from tools.sandbox.http.exchange import Answer, Call, Handler
-from tools.sandbox.idempotency import METHODS, KeptAnswer
-from tools.sandbox.ratelimits import TooManyRequests
+from tools.sandbox.requests import rate_limits
+from tools.sandbox.requests.errors import CodatError, unauthorized
+from tools.sandbox.requests.faults import Fault, Reset
+from tools.sandbox.requests.idempotency import METHODS, KeptAnswer
+from tools.sandbox.requests.rate_limits import TooManyRequests
 from tools.sandbox.runtime import Sandbox
 
 log = logging.getLogger("sandbox")
@@ -58,7 +58,7 @@ class Gateway:
             logged.status = answer.status
             logged.replayed = answer.replayed
             self._sandbox.wake()
-            return _response(answer, ratelimits.headers(self._sandbox.world))
+            return _response(answer, rate_limits.headers(self._sandbox.world))
 
         return respond
 
@@ -71,7 +71,7 @@ class Gateway:
         try:
             limits.admit(world, address, company_id, self._sandbox.wall())
         except TooManyRequests as refusal:
-            wait = ratelimits.retry_after(world, refusal)
+            wait = rate_limits.retry_after(world, refusal)
             return _failure(refusal.answer, {"Retry-After": wait})
         try:
             return await self._once(call, handler)

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, compile_path
 
-from tools.sandbox.errors import CodatError
 from tools.sandbox.http.exchange import Answer, Call, Handler
-from tools.sandbox.http.portal import is_local, refusal
+from tools.sandbox.portal.portal import is_local, refusal
+from tools.sandbox.requests.errors import CodatError
 from tools.sandbox.runtime import Sandbox
 
 METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]

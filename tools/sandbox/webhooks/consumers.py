@@ -5,11 +5,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tools.sandbox.errors import CodatError, invalid_request
-from tools.sandbox.identifiers import Identifiers
+from tools.sandbox.requests.errors import CodatError, invalid_request
 from tools.sandbox.webhooks.model import Consumer, PostState
 from tools.sandbox.webhooks.post_office import PostOffice
 from tools.sandbox.webhooks.signing import new_secret
+from tools.sandbox.world.identifiers import Identifiers
 
 _SCHEMES: Final = frozenset({"http", "https"})
 MOST_CONSUMERS: Final = 50

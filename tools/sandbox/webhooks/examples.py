@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tools.sandbox.catalog import event_types
+from tools.sandbox.world.catalog import event_types
 
 COMPANY_ID: Final = "0498e921-9b53-4396-a412-4f2f5983b0a2"
 CONNECTION_ID: Final = "2e9d2c44-f675-40ba-8049-353bfcb5e171"

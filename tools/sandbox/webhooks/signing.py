@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from standardwebhooks import Webhook
 
-from tools.sandbox.identifiers import Identifiers
 from tools.sandbox.webhooks.model import Consumer, Message, Secret
+from tools.sandbox.world.identifiers import Identifiers
 
 SECRET_BYTES = 24
 # The provider lets a rotated secret sign for another day (real time).

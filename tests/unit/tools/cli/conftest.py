@@ -4,11 +4,12 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from tests.control_api import FakeControlApi
+from tests.support.control_api import FakeControlApi
 from tools.cli import api as client
-from tools.cli import environments, watching
+from tools.cli import environments
 from tools.cli.__main__ import app
 from tools.cli.environments import Environment
+from tools.cli.terminal import watching
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import uuid
 import httpx
 import pytest
 
-from tests.control_api import refused, whole
+from tests.support.control_api import refused, whole
 
 PRODUCT = whole({"product": "a", "kind": "custom", "data_types": ["invoices", "payments"],
                  "consent_text_version": "7"})  # fmt: skip

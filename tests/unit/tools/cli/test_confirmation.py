@@ -4,9 +4,9 @@ import io
 
 import pytest
 
-from tools.cli.confirmation import Declined, Leave
 from tools.cli.environments import Name
 from tools.cli.failures import Failure, Interrupted
+from tools.cli.terminal.confirmation import Declined, Leave
 
 
 @pytest.fixture

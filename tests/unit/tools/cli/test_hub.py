@@ -9,11 +9,11 @@ import typer
 from botocore.exceptions import NoCredentialsError
 from typer.testing import CliRunner
 
-from tests.control_api import refused
-from tests.template import ROOT
+from tests.support.control_api import refused
 from tools.cli import environments
 from tools.cli.__main__ import app
 from tools.cli.environments import Environment, Name
+from tools.samconfig import ROOT
 
 COMMANDS = typer.main.get_command(app).commands
 EVERY = [

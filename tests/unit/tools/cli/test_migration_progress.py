@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.cli.migration_progress import Progress
+from tools.cli.terminal.migration_progress import Progress
 
 PLAN = {
     "calls": 1000,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tools.cli.moments import moment_of, readable, without_age
+from tools.cli.terminal.moments import moment_of, readable, without_age
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tools.cli.failures import FieldError, Refused
-from tools.cli.output import Column, Output, plain, show_failure
+from tools.cli.terminal.output import Column, Output, plain, show_failure
 
 COLUMNS = [
     Column("company", lambda one: one["id"], whole=True),

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.template import ROOT
 from tools.cli.failures import Failure, Misused
 from tools.cli.product_file import Malformed, load
+from tools.samconfig import ROOT
 from tools.sandbox.options import Options
-from tools.sandbox.seed import CUSTOM, seeded_state
+from tools.sandbox.world.seed import CUSTOM, seeded_state
 
 
 def loaded(tmp_path, text):

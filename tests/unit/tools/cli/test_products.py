@@ -5,8 +5,8 @@ import json
 import httpx
 import pytest
 
-from tests.control_api import refused
-from tests.template import ROOT
+from tests.support.control_api import refused
+from tools.samconfig import ROOT
 
 FILE = """products:
   a:

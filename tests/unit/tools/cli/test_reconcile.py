@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.control_api import NOW, a_drift, a_freshness, a_run, a_status, whole
-from tools.cli import watching
+from tests.support.control_api import NOW, a_drift, a_freshness, a_run, a_status, whole
+from tools.cli.terminal import watching
 
 DRIFT = [
     a_drift("company_unknown", "info", company_id="c1", mended=True),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tools.cli import watching
+from tools.cli.terminal import watching
 
 ERROR = {"kind": "busy", "message": "A read is in progress.", "correlation_id": None}
 COMPLETED = {"status": "completed", "next_attempt_at": None}

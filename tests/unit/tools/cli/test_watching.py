@@ -2,9 +2,9 @@
 
 import pytest
 
-from tools.cli import watching
 from tools.cli.failures import Interrupted
-from tools.cli.output import Output
+from tools.cli.terminal import watching
+from tools.cli.terminal.output import Output
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import httpx
 import pytest
 
 from codat_hub.domain.read_state import ReadState, project
-from tests.histories import Ledger, a_read, entry
-from tests.template import ROOT
+from tests.support.histories import Ledger, a_read, entry
 from tools.example_consumer.consumer import Consumer
+from tools.samconfig import ROOT
 
 
 class FakeCodat:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template import ROOT
+from tools.samconfig import ROOT
 
 PROGRAM = """
 import time

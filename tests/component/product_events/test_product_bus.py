@@ -1,0 +1,86 @@
+"""EventBridge's answers, of which 200 is not always a success."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from codat_hub.adapters.product_bus import ProductBus
+from codat_hub.domain.read_state import ReadState, project
+from codat_hub.errors import NeverProjected, Unavailable
+from tests.support.histories import a_read, entry
+
+SMALL = project(ReadState(), a_read(1)).published
+LARGE = project(ReadState(), a_read(1, *(entry(connection_id=f"{n:064}") for n in range(2000))))
+
+
+class FakeEvents:
+    """put_events that takes or refuses entries as told; an exception is raised."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.entries = []
+
+    def put_events(self, *, Entries):  # noqa: N803  # boto3's own spelling
+        (entry,) = Entries
+        self.entries.append(entry)
+        answer = self.answers.pop(0) if self.answers else {"EventId": "1"}
+        if isinstance(answer, Exception):
+            raise answer
+        return {"FailedEntryCount": int("EventId" not in answer), "Entries": [answer]}
+
+
+def test_an_entry_names_bus_source_and_type():
+    events = FakeEvents()
+    ProductBus(events, "products").publish(SMALL)
+    (entry,) = events.entries
+    assert json.loads(entry.pop("Detail")) == SMALL.detail()
+    assert entry == {
+        "EventBusName": "products", "Source": "codat-hub", "DetailType": "ProductReadCompleted"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"},
+        {"ErrorCode": "InternalFailure"},
+        ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutEvents"),
+        EndpointConnectionError(endpoint_url="events"),
+    ],
+)
+def test_a_refused_entry_is_to_be_tried_later(answer):
+    with pytest.raises(Unavailable):
+        ProductBus(FakeEvents(answer), "products").publish(SMALL)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."},
+        ClientError({"Error": {"Code": "ValidationException"}}, "PutEvents"),
+    ],
+)
+def test_what_eventbridge_will_never_take_does_not_hold_up_the_stream(answer):
+    with pytest.raises(NeverProjected):
+        ProductBus(FakeEvents(answer), "products").publish(SMALL)
+
+
+def test_a_large_event_goes_out_in_parts_below_the_limit_of_an_entry():
+    events = FakeEvents()
+    ProductBus(events, "products").publish(LARGE.published)
+    assert len(events.entries) > 1
+    for entry_ in events.entries:
+        assert sum(len(text.encode()) for text in entry_.values()) < 256 * 1024
+
+
+def test_a_part_that_is_refused_brings_all_of_them_again_under_the_same_keys():
+    events = FakeEvents({"EventId": "1"}, {"ErrorCode": "InternalFailure"})
+    bus = ProductBus(events, "products")
+    with pytest.raises(Unavailable):
+        bus.publish(LARGE.published)
+    first = [json.loads(entry_["Detail"])["event_key"] for entry_ in events.entries]
+    bus.publish(LARGE.published)
+    keys = [json.loads(entry_["Detail"])["event_key"] for entry_ in events.entries][len(first) :]
+    assert keys[: len(first)] == first
+    assert len(set(keys)) == len(keys)

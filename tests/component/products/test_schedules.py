@@ -1,0 +1,106 @@
+"""EventBridge Scheduler holds exactly the registry's schedules, on moto."""
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codat_hub.adapters.schedules import Planner, RefreshSchedules, schedule_name
+from codat_hub.domain.product import Schedule
+from codat_hub.domain.product_rules import IDENTIFIER
+from codat_hub.errors import Unavailable
+from tests.support.aws import REGION
+
+PLANNER = Planner("arn:aws:lambda:x:1:function:p", "arn:aws:iam::1:role/s", "arn:aws:sqs:x:1:q")
+DAILY = Schedule("cron(0 23 * * ? *)", "Europe/London")
+
+
+@pytest.fixture
+def client(aws):
+    client = boto3.client("scheduler", region_name=REGION)
+    client.create_schedule_group(Name="refreshes")
+    return client
+
+
+@pytest.fixture
+def schedules(client):
+    return RefreshSchedules(client, "refreshes", PLANNER)
+
+
+def held(client):
+    listed = client.list_schedules(GroupName="refreshes")["Schedules"]
+    return {one["Name"]: one["State"] for one in listed}
+
+
+def test_schedules_are_made_changed_and_removed_to_match(client, schedules):
+    assert schedules.match({"a": DAILY, "b": DAILY}) == ["a", "b"]
+    paused = Schedule(DAILY.expression, DAILY.timezone, enabled=False)
+    assert schedules.match({"a": DAILY, "b": paused}) == ["b"]
+    assert held(client) == {"refresh-a": "ENABLED", "refresh-b": "DISABLED"}
+    assert schedules.match({"b": paused}) == ["a"]
+    assert held(client) == {"refresh-b": "DISABLED"}
+    assert schedules.match({"b": paused}) == []
+
+
+def test_a_schedule_starts_the_planner_exactly_on_time_and_notes_what_failed(client, schedules):
+    schedules.match({"a": DAILY})
+    made = client.get_schedule(GroupName="refreshes", Name="refresh-a")
+    assert made["ScheduleExpression"] == DAILY.expression
+    assert made["ScheduleExpressionTimezone"] == "Europe/London"
+    assert made["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    target = made["Target"]
+    assert (target["Arn"], target["RoleArn"]) == (PLANNER.function_arn, PLANNER.role_arn)
+    assert target["DeadLetterConfig"] == {"Arn": PLANNER.failures_arn}
+    assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == 3600
+
+
+def test_what_a_hand_changed_is_put_right(client, schedules):
+    schedules.match({"a": DAILY})
+    made = client.get_schedule(GroupName="refreshes", Name="refresh-a")
+    client.update_schedule(
+        GroupName="refreshes",
+        Name="refresh-a",
+        ScheduleExpression="rate(1 minute)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target=made["Target"],
+    )
+    assert schedules.match({"a": DAILY}) == ["a"]
+    made = client.get_schedule(GroupName="refreshes", Name="refresh-a")
+    assert made["ScheduleExpression"] == DAILY.expression
+
+
+def test_what_else_is_in_the_group_is_left_alone(client, schedules):
+    client.create_schedule(
+        GroupName="refreshes",
+        Name="somebody-elses",
+        ScheduleExpression="rate(1 day)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": PLANNER.function_arn, "RoleArn": PLANNER.role_arn},
+    )
+    schedules.match({})
+    assert held(client) == {"somebody-elses": "ENABLED"}
+
+
+def test_half_done_work_is_finished_by_repeating_it(client, schedules, monkeypatch):
+    create, failed = client.create_schedule, []
+
+    def fail_once(**request):
+        if request["Name"] == "refresh-b" and not failed:
+            failed.append(1)
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "CreateSchedule")
+        return create(**request)
+
+    monkeypatch.setattr(client, "create_schedule", fail_once)
+    with pytest.raises(Unavailable):
+        schedules.match({"a": DAILY, "b": DAILY})
+    assert schedules.match({"a": DAILY, "b": DAILY}) == ["b"]
+    assert set(held(client)) == {"refresh-a", "refresh-b"}
+
+
+@given(st.from_regex(IDENTIFIER, fullmatch=True), st.from_regex(IDENTIFIER, fullmatch=True))
+def test_every_identifier_has_a_name_of_its_own_that_the_scheduler_takes(one, other):
+    name = schedule_name(one)
+    assert len(name) <= 64
+    assert set(name) <= set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.")
+    assert (schedule_name(other) == name) == (one == other)

@@ -1,0 +1,529 @@
+"""The State table's adapters on moto: what goes in comes out, and nobody overwrites unread news."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.gates import Gates
+from codat_hub.adapters.parking import Parking
+from codat_hub.adapters.product_registry import KEY, ProductRegistry
+from codat_hub.adapters.rate_limits import RateLimits
+from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.reconcile_runs import ReconcileRuns
+from codat_hub.adapters.state_table import (
+    SHARDS,
+    ItemKey,
+    Listed,
+    StateTable,
+    Stored,
+    shard_of,
+)
+from codat_hub.adapters.tickets import Tickets
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.company import Company, Stamp
+from codat_hub.domain.consent import Consent
+from codat_hub.domain.drift import Drift, Kind
+from codat_hub.domain.gate import shut
+from codat_hub.domain.product import Kind as ProductKind
+from codat_hub.domain.product import Product, Schedule
+from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.domain.read_state import ReadState, project
+from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
+from codat_hub.domain.ticket import Ticket
+from codat_hub.errors import NeverProjected, Unavailable, Unreadable
+from tests.support.builders import COMPANY
+from tests.support.fakes import FakeCompanies, FakeRateLimits, FakeReadStates
+from tests.support.histories import PRODUCT, Ledger, a_read, at, entry, histories
+from tests.support.interleaving import NOW
+from tests.support.item_size import size_of
+from tools.simulation.fakes import FakeStateTable
+from tools.simulation.tables import create_table
+
+
+@pytest.fixture
+def table(dynamodb):
+    return StateTable(dynamodb, create_table(dynamodb, "StateTable"))
+
+
+@pytest.fixture(params=["real", "fake"])
+def read_states(request):
+    real = request.param == "real"
+    return ReadStates(request.getfixturevalue("table")) if real else FakeReadStates()
+
+
+@pytest.fixture(params=["real", "fake"])
+def companies(request):
+    real = request.param == "real"
+    return Companies(request.getfixturevalue("table")) if real else FakeCompanies()
+
+
+@pytest.fixture(params=["real", "fake"])
+def rate_limits(request):
+    real = request.param == "real"
+    return RateLimits(request.getfixturevalue("table")) if real else FakeRateLimits()
+
+
+def test_only_who_read_the_last_version_may_write(read_states):
+    first, second = Ledger().take(a_read(1)).state, Ledger().take(a_read(2)).state
+    assert read_states.get(COMPANY, PRODUCT)[1] == 0
+    assert read_states.put(COMPANY, PRODUCT, first, 0) is True
+    assert read_states.put(COMPANY, PRODUCT, second, 0) is False
+    assert read_states.get(COMPANY, PRODUCT) == (first, 1)
+    assert read_states.put(COMPANY, PRODUCT, second, 1) is True
+    assert read_states.put(COMPANY, PRODUCT, first, 1) is False
+    assert read_states.get(COMPANY, PRODUCT) == (second, 2)
+
+
+def test_products_and_plain_reads_lie_apart(read_states):
+    states = {name: Ledger().take(a_read(n + 1)).state
+              for n, name in enumerate([None, "standard", "a"])}  # fmt: skip
+    for name, state in states.items():
+        assert read_states.put(COMPANY, name, state, 0)
+    assert {name: read_states.get(COMPANY, name)[0] for name in states} == states
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(history=histories())
+def test_any_state_and_directory_entry_come_out_as_they_went_in(table, history):
+    ledger = Ledger().take(*history)
+    states, companies = ReadStates(table), Companies(table)
+    _, version = states.get(COMPANY, PRODUCT)
+    states.put(COMPANY, PRODUCT, ledger.state, version)
+    assert states.get(COMPANY, PRODUCT) == (ledger.state, version + 1)
+    _, version = companies.get(COMPANY)
+    companies.put(ledger.company, version)
+    assert companies.get(COMPANY) == (ledger.company, version + 1)
+
+
+def test_the_products_that_plain_reads_name_are_kept(table):
+    state = project(ReadState(), a_read(1, product=None), standard_products=("lending",)).state
+    ReadStates(table).put(COMPANY, None, state, 0)
+    assert ReadStates(table).get(COMPANY, None) == (state, 1)
+    assert state.named == {"lending": at(1)}
+
+
+def test_an_unknown_company_is_empty_and_of_version_0(companies):
+    assert companies.get(COMPANY) == (Company(COMPANY), 0)
+    assert companies.put(Company(COMPANY, name="H"), 0) is True
+    assert companies.put(Company(COMPANY), 0) is False
+    assert companies.get(COMPANY) == (Company(COMPANY, name="H"), 1)
+
+
+@pytest.mark.parametrize("until", [None, at(24)])
+def test_the_rate_limit_is_one_item(rate_limits, until):
+    limit = RateLimit(Stamp(at(1), "event"), until)
+    assert rate_limits.get() == (None, 0)
+    assert rate_limits.put(limit, 0) is True
+    assert rate_limits.put(limit, 0) is False
+    assert rate_limits.get() == (limit, 1)
+
+
+def test_the_registry_is_read_once_a_minute(table):
+    clock = [0.0]
+    registry = ProductRegistry(table, lambda: clock[0])
+    assert registry.kinds() == {}
+    table.put(KEY, {"products": {"a": {"kind": "custom"}}}, version=0)
+    clock[0] = 59
+    assert registry.kinds() == {}
+    clock[0] = 60
+    assert registry.kinds() == {"a": "custom"}
+
+
+def test_parking_notes_a_webhook_once(table):
+    parking = Parking(table)
+    parking.park("msg_1", "odd", NOW)
+    parking.park("msg_1", "odder", NOW)
+    parked = table.get(ItemKey("PARKED", "msg_1")).attributes
+    assert parked["reason"] == "odd"
+    assert int(parked["expires_at"]) == NOW.timestamp() + 90 * 86_400
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "PutItem"),
+        ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutItem"),
+        ConnectTimeoutError(endpoint_url="dynamodb"),
+    ],
+    ids=["throttled", "denied", "no answer"],
+)
+def test_whatever_dynamodb_says_no_with_the_caller_may_try_later(
+    table, dynamodb, monkeypatch, fault
+):
+    def fail(**_request):
+        raise fault
+
+    monkeypatch.setattr(dynamodb, "put_item", fail)
+    monkeypatch.setattr(dynamodb, "get_item", fail)
+    with pytest.raises(Unavailable):
+        table.put(ItemKey("a", "b"), {}, 0)
+    with pytest.raises(Unavailable):
+        table.get(ItemKey("a", "b"))
+
+
+KEYS = st.builds(ItemKey, st.sampled_from(["a", "b"]), st.sampled_from(["x#1", "x#2", "y"]))
+RANKS = st.none() | st.sampled_from(["1", "2", "3"])
+VERSIONS = st.integers(0, 2)
+LISTED = st.none() | st.builds(Listed, st.sampled_from(["g", "h"]), st.sampled_from(["1", "2"]))
+PUTS = st.tuples(KEYS, st.just({"n": "v"}), VERSIONS, LISTED)
+GUARD = ItemKey("guard", "x")
+CALLS = st.one_of(
+    st.tuples(st.just("put"), PUTS, st.just({})),
+    st.tuples(
+        st.just("put_while"),
+        st.tuples(
+            st.just(GUARD),
+            st.integers(0, 1),
+            st.lists(PUTS.map(lambda put: put[:3]), max_size=2, unique_by=lambda put: put[0]),
+        ),
+        st.just({}),
+    ),
+    st.tuples(st.just("get"), st.tuples(KEYS), st.just({})),
+    st.tuples(st.just("get_many"), st.tuples(st.lists(KEYS, max_size=3)), st.just({})),
+    st.tuples(st.just("under"), st.just((ItemKey("a", "x#"),)), st.just({})),
+    st.tuples(
+        st.just("listed"),
+        st.just(("g",)),
+        st.fixed_dictionaries({"after": RANKS, "up_to": RANKS, "limit": st.integers(1, 3)}),
+    ),
+    st.tuples(
+        st.just("latest"),
+        st.just(("g",)),
+        st.fixed_dictionaries({"before": RANKS, "limit": st.integers(1, 3)}),
+    ),
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(calls=st.lists(CALLS, min_size=5, max_size=20))
+def test_the_tests_table_in_memory_answers_as_dynamodb_does(dynamodb, calls):
+    name = create_table(dynamodb, "StateTable")
+    try:
+        tables = FakeStateTable(), StateTable(dynamodb, name)
+        for call, given_, options in calls:
+            fake, real = (getattr(table, call)(*given_, **options) for table in tables)
+            if call in {"listed", "latest"}:  # which of the same rank comes first is open
+                fake, real = ([rank for rank, _ in found] for found in (fake, real))
+            assert fake == real
+    finally:
+        dynamodb.delete_table(TableName=name)
+
+
+def test_an_item_over_400_kb_is_never_tried_again(table):
+    with pytest.raises(NeverProjected):
+        table.put(ItemKey("a", "b"), {"x": "x" * 500_000}, 0)
+
+
+@pytest.mark.parametrize(
+    ("types", "connections", "budget"),
+    [(3, 1, 500), (6, 1, 640), (43, 1, 2_400), (43, 5, 10_800), (43, 20, 42_000)],
+)
+def test_a_read_state_stays_small(table, dynamodb, types, connections, budget):
+    entries = [
+        entry(f"banking-transactions-{kind:02}", f"d3c1a6f2-0b7e-4e3a-8a4f-{connection:012}")
+        for kind in range(types)
+        for connection in range(connections)
+    ]
+    event_id = "f7580941-2b3c-4a4d-98f5-60718293a4b5"
+    ledger = Ledger().take(a_read(1, *entries, event_id=event_id), a_read(2, *entries, since=1))
+    ReadStates(table).put(COMPANY, PRODUCT, ledger.state, 0)
+    (item,) = dynamodb.scan(TableName="StateTable")["Items"]
+    assert size_of({"M": item}) <= budget
+
+
+class TestTheIndex:
+    @pytest.fixture
+    def listed(self, table):
+        ranks = ["c", "a", "d", "b"]
+        for rank in ranks:
+            table.put(ItemKey("P", rank), {"of": rank}, 0, Listed("G", rank))
+        table.put(ItemKey("P", "z"), {}, 0, Listed("H", "z"))
+        table.put(ItemKey("P", "unlisted"), {}, 0)
+        return table
+
+    def test_a_group_is_listed_by_rank_page_by_page(self, listed):
+        first = listed.listed("G", limit=3)
+        assert first == [(rank, ItemKey("P", rank)) for rank in "abc"]
+        assert [rank for rank, _ in listed.listed("G", after="c", limit=3)] == ["d"]
+        assert listed.listed("G", after="d") == []
+        assert [rank for rank, _ in listed.listed("G", after="a", limit=1)] == ["b"]
+
+    def test_a_page_may_end_at_a_rank(self, listed):
+        assert [rank for rank, _ in listed.listed("G", up_to="b")] == ["a", "b"]
+        assert [rank for rank, _ in listed.listed("G", after="bb", up_to="c")] == ["c"]
+        assert listed.listed("G", after="c", up_to="b") == []
+
+    def test_an_item_written_without_a_place_is_listed_no_more(self, listed):
+        assert listed.put(ItemKey("P", "a"), {}, 1)
+        assert [rank for rank, _ in listed.listed("G")] == ["b", "c", "d"]
+
+    def test_where_it_is_listed_is_no_attribute_of_it(self, listed):
+        assert listed.get(ItemKey("P", "a")) == Stored({"of": "a"}, 1)
+
+
+def test_many_items_are_read_at_once_and_those_that_are_not_there_left_out(table):
+    keys = [ItemKey("P", f"{n:03}") for n in range(250)]
+    for key in keys[::2]:
+        table.put(key, {"n": key.sk}, 0)
+    found = table.get_many([*keys, *keys])
+    assert found == {key: Stored({"n": key.sk}, 1) for key in keys[::2]}
+
+
+class LeavesOver:
+    """DynamoDB that answers one key at a time and, if stuck, none."""
+
+    def __init__(self, client, answers):
+        self._client, self._answers = client, answers
+
+    def batch_get_item(self, RequestItems):  # noqa: N803
+        (name, request), *_ = RequestItems.items()
+        keys = request["Keys"]
+        now, later = keys[: self._answers], keys[self._answers :]
+        if not now:
+            return {"Responses": {}, "UnprocessedKeys": RequestItems}
+        answer = self._client.batch_get_item(RequestItems={name: {**request, "Keys": now}})
+        left = {name: {**request, "Keys": later}} if later else {}
+        return {**answer, "UnprocessedKeys": left}
+
+
+def test_keys_that_dynamodb_leaves_over_are_asked_for_again_but_not_for_ever(table, dynamodb):
+    keys = [ItemKey("P", str(n)) for n in range(5)]
+    for key in keys:
+        table.put(key, {}, 0)
+    assert set(StateTable(LeavesOver(dynamodb, 2), "StateTable").get_many(keys)) == set(keys)
+    with pytest.raises(Unavailable, match="leaving items over"):
+        StateTable(LeavesOver(dynamodb, 0), "StateTable").get_many(keys)
+
+
+def test_a_partition_is_read_by_the_start_of_its_sort_keys(table):
+    for sk in ["A#1", "A#2", "B#1"]:
+        table.put(ItemKey("P", sk), {"sk_": sk}, 0)
+    found = table.under(ItemKey("P", "A#"))
+    assert [(key.sk, one.attributes["sk_"]) for key, one in found] == [
+        ("A#1", "A#1"),
+        ("A#2", "A#2"),
+    ]
+
+
+class TestWhatCannotBeRead:
+    """Changed by hand, or by another version of the hub."""
+
+    DUE = at(1)
+
+    @pytest.fixture
+    def tickets(self, table):
+        kept = Tickets(table)
+        for company_id in ("c1", "c2"):
+            assert kept.put(Ticket(company_id, "a", at(0), self.DUE, at(9)), 0)
+        return kept
+
+    def spoil(self, dynamodb, value):
+        key = {"pk": {"S": "COMPANY#c1"}, "sk": {"S": "REFRESH#TICKET#a"}}
+        name = next(iter(value))
+        dynamodb.update_item(
+            TableName="StateTable",
+            Key=key,
+            UpdateExpression="SET #n = :v" if value[name] else "REMOVE #n",
+            ExpressionAttributeNames={"#n": name},
+            **({"ExpressionAttributeValues": {":v": value[name]}} if value[name] else {}),
+        )
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"status": {"S": "paused"}},
+            {"status": None},
+            {"due_at": {"N": "7"}},
+            {"version": {"S": "seven"}},
+            {"version": None},
+        ],
+        ids=str,
+    )
+    def test_the_others_of_a_batch_are_found(self, tickets, dynamodb, value):
+        self.spoil(dynamodb, value)
+        found = tickets.get_many([("c1", "a"), ("c2", "a"), ("nobody", "a")])
+        assert list(found) == [("c2", "a")]
+        assert found.unreadable == {("c1", "a")}
+        assert [one.company_id for one, _ in tickets.of_company("c2")] == ["c2"]
+        assert tickets.of_company("c1") == []
+
+    def test_a_ticket_is_listed_for_later_and_otherwise_left_as_it_is(self, tickets, dynamodb):
+        self.spoil(dynamodb, {"status": {"S": "paused"}})
+        tickets.postpone("c1", "a", at(3))
+        assert tickets.due("a", at(2), 10) == ["c2"]
+        assert tickets.due("a", at(3), 10) == ["c2", "c1"]
+        self.spoil(dynamodb, {"status": {"S": "queued"}})
+        assert tickets.get("c1", "a") == (Ticket("c1", "a", at(0), self.DUE, at(9)), 2)
+
+    def test_alone_it_is_named(self, tickets, dynamodb):
+        self.spoil(dynamodb, {"status": {"S": "paused"}})
+        with pytest.raises(Unreadable, match="COMPANY#c1 / REFRESH#TICKET#a"):
+            tickets.get("c1", "a")
+
+    def test_an_earlier_reconcile_does_not_hide_the_others(self, table):
+        runs = ReconcileRuns(table)
+        for name in ("20261121-1", "20261122-1"):
+            assert runs.put(Run(name, "ann", NOW), 0)
+        table.put(ItemKey("RECONCILE#20261121-1", "RUN"), {}, 1, Listed("RECONCILES", "20261121-1"))
+        assert [one.reconcile_id for one in runs.latest()] == ["20261122-1"]
+
+    def test_a_gate_is_replaced_whatever_it_was(self, table):
+        gates = Gates(table)
+        table.put(ItemKey("CODAT", "GATE"), {"calls": "many"}, 0)
+        with pytest.raises(Unreadable):
+            gates.get()
+        assert gates.replace(shut(NOW))
+        assert gates.get() == (shut(NOW), 2)
+
+
+class TestAssignments:
+    ASSIGNED = Assignment(
+        COMPANY,
+        "a",
+        Status.ASSIGNED,
+        at(1),
+        "arn:aws:iam::1:user/ann",
+        Consent("a", at(0), "J. Doe", "v1", ("invoices",)),
+        at(3),
+    )
+
+    def test_one_that_never_was_is_absent(self, table):
+        assert Assignments(table).get(COMPANY, "a") == (Assignment(COMPANY, "a"), 0)
+
+    def test_what_goes_in_comes_out(self, table):
+        kept = Assignments(table)
+        revoked = replace(self.ASSIGNED, consent=replace(self.ASSIGNED.consent, revoked_at=at(2)))
+        assert kept.put(self.ASSIGNED, 0)
+        assert not kept.put(revoked, 0)
+        assert kept.put(revoked, 1)
+        assert kept.get(COMPANY, "a") == (revoked, 2)
+        assert kept.of_company(COMPANY) == [revoked]
+        assert kept.get_many([(COMPANY, "a"), (COMPANY, "b")]) == {(COMPANY, "a"): revoked}
+
+    def test_companies_are_listed_by_product_until_they_have_it_no_more(self, table):
+        kept, shard = Assignments(table), shard_of(COMPANY)
+        kept.put(self.ASSIGNED, 0)
+        kept.put(replace(self.ASSIGNED, product="b"), 0)
+        assert kept.companies_with("a", shard) == [COMPANY]
+        assert kept.companies_with("a", shard, after=COMPANY) == []
+        kept.put(replace(self.ASSIGNED, status=Status.ABSENT), 1)
+        assert kept.companies_with("a", shard) == []
+        assert kept.companies_with("b", shard) == [COMPANY]
+
+    def test_who_has_a_product_is_counted_over_all_shards(self, table):
+        kept = Assignments(table)
+        for number in range(30):
+            kept.put(replace(self.ASSIGNED, company_id=f"company-{number}"), 0)
+        kept.put(replace(self.ASSIGNED, company_id="company-0", status=Status.ABSENT), 1)
+        assert kept.count("a") == 29
+        assert kept.count("b") == 0
+
+
+def test_companies_are_listed_in_the_shard_of_their_id(table):
+    companies = Companies(table)
+    names = [f"company-{n}" for n in range(40)]
+    for name in names:
+        companies.put(Company(name, name=name), 0)
+    listed = {shard: companies.ids(shard) for shard in range(SHARDS)}
+    assert sorted(one for ids in listed.values() for one in ids) == sorted(names)
+    assert all(shard_of(one) == shard for shard, ids in listed.items() for one in ids)
+    assert companies.get_many(["company-3", "nobody"]) == {
+        "company-3": Company("company-3", "company-3")
+    }
+
+
+PRODUCTS = {
+    "a": Product(
+        "a", ProductKind.CUSTOM, "A", ("invoices",), Schedule("rate(1 hour)"), "lending", "v1"
+    ),
+    "lending": Product("lending", ProductKind.STANDARD),
+}
+
+
+def test_a_registry_is_replaced_as_a_whole_by_whoever_read_its_last_version(table):
+    registry = ProductRegistry(table)
+    assert registry.read() == ({}, 0)
+    assert registry.replace(PRODUCTS.values(), 0)
+    assert registry.read() == (PRODUCTS, 1)
+    assert registry.products() == PRODUCTS
+    assert not registry.replace([], 0)
+    assert registry.replace([PRODUCTS["a"]], 1)
+    assert registry.products() == {"a": PRODUCTS["a"]}
+
+
+def test_the_latest_of_a_group_come_first_page_by_page(table):
+    for number in range(5):
+        key = ItemKey("RUN", str(number))
+        assert table.put(key, {}, 0, Listed("RUNS", str(number)))
+    assert [rank for rank, _ in table.latest("RUNS", limit=2)] == ["4", "3"]
+    assert [rank for rank, _ in table.latest("RUNS", before="3", limit=9)] == ["2", "1", "0"]
+    assert table.latest("RUNS", before="0") == []
+
+
+def test_read_states_are_read_together_by_pair_and_by_company(table):
+    states = ReadStates(table)
+    kept = {}
+    for day, pair in enumerate([(COMPANY, None), (COMPANY, "a"), (COMPANY, "b"), ("other", "a")]):
+        kept[pair] = Ledger().take(a_read(day + 1)).state
+        assert states.put(*pair, kept[pair], 0)
+    assert states.get_many([*kept, ("nobody", "a")]) == kept
+    assert states.of_company(COMPANY) == [kept[COMPANY, one] for one in (None, "a", "b")]
+
+
+class TestReconcileRuns:
+    RUN = Run("20261122-1", "ann", NOW)
+
+    def test_a_run_comes_back_as_it_was_kept(self, table):
+        runs = ReconcileRuns(table)
+        stepped = Stepped(
+            Phase.DIRECTORY,
+            "3:c",
+            {"companies": 7},
+            {"gbol": Integration("QBO", 2, 1), "x": Integration()},
+            {"payables": 3},
+            {"schedules": {"payments": 1}, "client_id": "c"},
+        )
+        drift = (Drift(Kind.WEBHOOK_MISSING, "d", "c", "p", "s"),)
+        run = self.RUN.taken(NOW, timedelta(minutes=5)).after(stepped, drift, NOW)
+        run = run.waiting(NOW).troubled("HTTP 503", NOW)
+        assert runs.get(run.reconcile_id) == (None, 0)
+        assert runs.put(run, 0)
+        assert runs.get(run.reconcile_id) == (run, 1)
+        assert runs.put(run, 0) is False
+        assert runs.latest() == [run]
+
+    def test_only_one_begins_at_a_time(self, table):
+        runs = ReconcileRuns(table)
+        assert runs.present() == (None, 0)
+        assert runs.begin(self.RUN, 0)
+        assert not runs.begin(Run("other", "bob", NOW), 0)
+        assert runs.present() == (self.RUN.reconcile_id, 1)
+        assert runs.get("other") == (None, 0)
+
+    def test_a_steps_note_replaces_its_earlier_one_and_forgets_nothing_of_it(self, table):
+        runs = ReconcileRuns(table)
+        first = (Drift(Kind.COMPANY_UNKNOWN, "d", "c"),)
+        second = (Drift(Kind.COMPANY_UNKNOWN, "d", "c", mended=True), Drift(Kind.QUOTA_LOW, "q"))
+        runs.note(self.RUN, first)
+        assert runs.noted(self.RUN) == first
+        runs.note(self.RUN, second)
+        assert runs.noted(self.RUN) == second
+        assert runs.drift(self.RUN, 0, 10) == [(0, second)]
+
+    def test_companies_that_were_seen_are_known_and_no_others(self, table):
+        runs = ReconcileRuns(table)
+        ids = [f"company-{number}" for number in range(250)]
+        for step, some in enumerate((ids[:100], ids[100:200], ids[200:], [])):
+            runs.see(replace(self.RUN, step=step), some)
+            runs.see(replace(self.RUN, step=step), some)  # done again
+        seen = runs.seen(self.RUN.reconcile_id)
+        assert all(one in seen for one in ids)
+        assert not any(f"other-{number}" in seen for number in range(1000))

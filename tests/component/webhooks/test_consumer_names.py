@@ -1,0 +1,32 @@
+"""Which consumers have a signing secret: names only, never a secret."""
+
+import json
+
+import pytest
+
+from codat_hub.adapters.signing_secrets import ConsumerNames
+from codat_hub.errors import Unavailable
+from tests.support.builders import SECRET
+
+
+def names(secretsmanager, text):
+    arn = secretsmanager.create_secret(Name="signing")["ARN"]
+    if text is not None:
+        secretsmanager.put_secret_value(SecretId=arn, SecretString=text)
+    return ConsumerNames(secretsmanager, arn).names()
+
+
+def test_a_consumer_counts_with_a_usable_secret_only(secretsmanager):
+    value = {"platform": [SECRET], "lending": [], "broken": ["nonsense"], "a": ["nonsense", SECRET]}
+    assert names(secretsmanager, json.dumps(value)) == ["a", "platform"]
+
+
+def test_before_the_first_secret_is_stored_there_are_none(secretsmanager):
+    assert names(secretsmanager, None) == []
+
+
+def test_what_cannot_be_parsed_is_not_quoted(secretsmanager):
+    with pytest.raises(Unavailable) as raised:
+        names(secretsmanager, f"{{{SECRET}")
+    assert SECRET not in str(raised.value)
+    assert raised.value.__cause__ is None

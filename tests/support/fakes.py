@@ -1,0 +1,291 @@
+"""Working in-memory stand-ins for adapters; contract tests hold them to the real ones."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from standardwebhooks import Webhook
+
+from codat_hub.domain.assignment import Assignment
+from codat_hub.domain.client_check import ClientCheck
+from codat_hub.domain.company import Company
+from codat_hub.domain.creation import Creation
+from codat_hub.domain.found import Found
+from codat_hub.domain.new_company import CodatCompany
+from codat_hub.domain.product import Product, Schedule
+from codat_hub.domain.product_event import ProductEvent
+from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.domain.read_state import ReadState
+from codat_hub.domain.replay import Received, Replay
+from codat_hub.domain.stored_webhook import StoredWebhook
+from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced
+from codat_hub.errors import NotFound, Unavailable
+
+
+class FakeInbox:
+    """Keeps deliveries by webhook-id; `down` makes it unavailable."""
+
+    def __init__(self):
+        self.stored: dict[str, tuple[Delivery, Placed | Unplaced]] = {}
+        self.down = False
+
+    def store(self, delivery: Delivery, facts: Placed | Unplaced) -> bool:
+        if self.down:
+            raise Unavailable("the inbox is down")
+        new = delivery.webhook_id not in self.stored
+        self.stored.setdefault(delivery.webhook_id, (delivery, facts))
+        return new
+
+
+class FakeSigningSecrets:
+    """`held` is in memory; `current` is what a reload would bring."""
+
+    def __init__(self, **held: list[str]):
+        self.held = held
+        self.current = held
+        self.reloads = 0
+
+    def verifiers(self, consumer: str) -> tuple[Webhook, ...]:
+        return tuple(Webhook(secret) for secret in self.held.get(consumer, []))
+
+    def reload(self) -> bool:
+        self.reloads += 1
+        self.held = self.current
+        return True
+
+
+class FakeSecretsManager:
+    """get_secret_value of one secret; set `value` to an exception to make it fail."""
+
+    def __init__(self, value):
+        self.value = value
+        self.calls = 0
+
+    def get_secret_value(self, SecretId):  # noqa: N803  # boto3's own spelling
+        self.calls += 1
+        if isinstance(self.value, Exception):
+            raise self.value
+        return {} if self.value is None else {"SecretString": self.value}
+
+
+class Versioned:
+    """Values that are replaced only by whoever read their last version."""
+
+    def __init__(self):
+        self.kept: dict = {}
+        self.writes = 0
+
+    def _read(self, key, absent):
+        return self.kept.get(key, (absent, 0))
+
+    def _replace(self, key, value, version) -> bool:
+        if self._read(key, None)[1] != version:
+            return False
+        self.kept[key] = (value, version + 1)
+        self.writes += 1
+        return True
+
+
+class FakeReadStates(Versioned):
+    def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]:
+        return self._read((company_id, product), ReadState())
+
+    def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool:
+        return self._replace((company_id, product), state, version)
+
+
+class FakeCompanies(Versioned):
+    def get(self, company_id: str) -> tuple[Company, int]:
+        return self._read(company_id, Company(company_id))
+
+    def put(self, company: Company, version: int) -> bool:
+        return self._replace(company.company_id, company, version)
+
+
+class FakeRateLimits(Versioned):
+    def get(self) -> tuple[RateLimit | None, int]:
+        return self._read("it", None)
+
+    def put(self, limit: RateLimit, version: int) -> bool:
+        return self._replace("it", limit, version)
+
+
+@dataclass
+class FakeRegistry:
+    registered: dict[str, str] = field(default_factory=dict)
+
+    def kinds(self) -> dict[str, str]:
+        return self.registered
+
+
+class FakeParking:
+    def __init__(self):
+        self.parked: dict[str, str] = {}
+
+    def park(self, webhook_id: str, reason: str, now: datetime) -> None:
+        self.parked.setdefault(webhook_id, reason)
+
+    def page(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        found = sorted(one for one in self.parked if one > (after or ""))[:limit]
+        return found, found[-1] if len(found) == limit else None
+
+    def unpark(self, webhook_id: str) -> None:
+        self.parked.pop(webhook_id, None)
+
+
+class FakeReplays(Versioned):
+    def get(self, replay_id: str) -> tuple[Replay | None, int]:
+        return self._read(replay_id, None)
+
+    def put(self, replay: Replay, version: int) -> bool:
+        return self._replace(replay.replay_id, replay, version)
+
+
+class FakeArchive:
+    """Keeps webhooks by id; pages of `limit`, in which every filter but the time is ignored."""
+
+    def __init__(self, limit: int = 2):
+        self.webhooks: dict[str, StoredWebhook] = {}
+        self.limit = limit
+
+    def get(self, webhook_id: str) -> StoredWebhook | None:
+        return self.webhooks.get(webhook_id)
+
+    def page(self, received: Received, after: str | None) -> tuple[list[StoredWebhook], str | None]:
+        some = sorted(one for one in self.webhooks if one > (after or ""))[: self.limit]
+        found = [self.webhooks[one] for one in some]
+        within = [one for one in found if received.since <= one.received_at < received.until]
+        return within, some[-1] if len(some) == self.limit else None
+
+
+class FakeBus:
+    """Keeps what was published; refuses while `refusals` last."""
+
+    def __init__(self):
+        self.published: list[ProductEvent] = []
+        self.refusals = 0
+
+    def publish(self, event: ProductEvent) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise Unavailable("EventBridge refused the event")
+        self.published.append(event)
+
+
+class FakeClientChecks:
+    def __init__(self):
+        self.kept: ClientCheck | None = None
+
+    def last(self) -> ClientCheck | None:
+        return self.kept
+
+    def keep(self, check: ClientCheck) -> None:
+        self.kept = check
+
+
+class FakeAssignments(Versioned):
+    def get(self, company_id: str, product: str) -> tuple[Assignment, int]:
+        return self._read((company_id, product), Assignment(company_id, product))
+
+    def put(self, assignment: Assignment, version: int) -> bool:
+        return self._replace((assignment.company_id, assignment.product), assignment, version)
+
+
+class FakeProductRegistry(Versioned):
+    """The whole registry, replaced by whoever read its last version; `by`: who did so."""
+
+    def __init__(self, *products: Product):
+        super().__init__()
+        self.by: list[str | None] = []
+        self.unreadable: tuple[str, ...] = ()
+        self.kept["it"] = ({one.identifier: one for one in products}, 1)
+
+    def read(self) -> tuple[Found[str, Product], int]:
+        known, version = self._read("it", {})
+        return Found(known, set(self.unreadable) - known.keys()), version
+
+    def replace(self, products, version: int, by: str | None = None) -> bool:
+        self.by.append(by)
+        return self._replace("it", {one.identifier: one for one in products}, version)
+
+
+class FakeCodatCompanies:
+    """Codat's companies. `failures` are raised by the next calls that change something: each is an
+
+    exception and whether the change happens all the same.
+    """
+
+    def __init__(self, *company_ids: str):
+        self.held: dict[str, set[str]] = {one: set() for one in company_ids}
+        self.names: dict[str, str] = dict.fromkeys(company_ids, "A company")
+        self.failures: list[tuple[Exception, bool]] = []
+        self.changes: list[tuple[str, ...]] = []
+        self.answers: dict[str, CodatCompany] = {}
+
+    def company(self, company_id: str) -> CodatCompany:
+        if company_id not in self.held:
+            raise NotFound("no company", status=404)
+        return CodatCompany(company_id, self.names[company_id], tuple(self.held[company_id]))
+
+    def add_product(self, company_id: str, product: str) -> None:
+        self._change(lambda: self.held[company_id].add(product), "add", company_id, product)
+
+    def remove_product(self, company_id: str, product: str) -> None:
+        if product not in self.held[company_id]:
+            raise NotFound("not assigned", status=404)
+        self._change(lambda: self.held[company_id].discard(product), "remove", company_id, product)
+
+    def create(self, new, products, key: str) -> CodatCompany:
+        def make():
+            company_id = f"company-{len(self.held) + 1}"
+            self.held[company_id], self.names[company_id] = set(products), new.name
+            self.answers[key] = CodatCompany(company_id, new.name, tuple(products), "https://link")
+
+        if key not in self.answers:
+            self._change(make, "create", new.name, key)
+        return self.answers[key]
+
+    def created_since(self, name: str, since: datetime) -> list[CodatCompany]:
+        return [self.company(one) for one, known in self.names.items() if known == name]
+
+    def _change(self, change, *what: str) -> None:
+        self.changes.append(what)
+        failure, happens = self.failures.pop(0) if self.failures else (None, True)
+        if happens:
+            change()
+        if failure is not None:
+            raise failure
+
+
+class FakeCreations(Versioned):
+    def get(self, key: str) -> tuple[Creation | None, int]:
+        return self._read(key, None)
+
+    def put(self, key: str, creation: Creation, version: int) -> bool:
+        return self._replace(key, creation, version)
+
+
+class FakeSchedules:
+    """`match` fails while `refusals` last, half of the work done."""
+
+    def __init__(self):
+        self.kept: dict[str, Schedule] = {}
+        self.refusals = 0
+
+    def match(self, wanted) -> list[str]:
+        changed = [
+            name for name in {*self.kept, *wanted} if self.kept.get(name) != wanted.get(name)
+        ]
+        if self.refusals:
+            self.refusals -= 1
+            self.kept |= dict(list(wanted.items())[:1])
+            raise Unavailable("EventBridge Scheduler is down")
+        self.kept = dict(wanted)
+        return sorted(changed)
+
+
+class FakeRefreshes:
+    def __init__(self):
+        self.cancelled: list[tuple[str, str, str]] = []
+
+    def cancel(self, company_id: str, product: str, reason: str) -> None:
+        self.cancelled.append((company_id, product, reason))

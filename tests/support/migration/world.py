@@ -1,0 +1,400 @@
+"""A hub and a client to migrate, in one process: the sandbox behind the real client, a ledger in
+memory, and the definition walked with virtual time. What is not here is AWS and the network.
+"""
+
+import asyncio
+import json
+import types
+from dataclasses import replace
+
+import httpx
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.codat.api_key import ApiKey
+from codat_hub.adapters.codat.client import CodatClient
+from codat_hub.adapters.codat.migration_calls import MigrationCalls
+from codat_hub.adapters.codat.transport import Transport
+from codat_hub.adapters.migrations import Migrations as Ledger
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.consent import Consent
+from codat_hub.domain.fingerprint import fingerprint
+from codat_hub.domain.migration.run import Mode, Request
+from codat_hub.domain.product import Kind, Product
+from codat_hub.domain.read_state import ReadState
+from codat_hub.usecases.migration.lock import MigrationLock
+from codat_hub.usecases.migration.operate import Migrations
+from codat_hub.usecases.migration.parts import Limits, Parts
+from codat_hub.usecases.migration.watch import WatchMigrations
+from tests.support.migration.asl_walker import Aborted, Failed, Walker
+from tools.samconfig import ROOT
+from tools.sandbox.http.app import create_app
+from tools.sandbox.options import Options
+from tools.sandbox.runtime import Sandbox
+from tools.simulation.fakes import FakeStateTable
+
+DEFINITION = json.loads((ROOT / "statemachines" / "migration.asl.json").read_text())
+HUB_URL = "https://hub.example/webhooks/codat"
+OLD_URL = "https://old.example/hook"
+PRODUCTS = ("invoice-finance", "cashflow-insights", "lending")
+OPERATOR, OTHER = "arn:aws:iam::1:user/olive", "arn:aws:iam::1:user/otto"
+SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+
+
+def deployed(function, bucket, token_seconds=None):
+    """Return the definition with its substitutions; `token_seconds`: how long people have."""
+    text = json.dumps(DEFINITION)
+    text = text.replace("${RunMigrationStep}", function).replace("${ManifestBucket}", bucket)
+    definition = json.loads(text)
+    for state in definition["States"].values():
+        if token_seconds and state.get("Resource", "").endswith(".waitForTaskToken"):
+            state["TimeoutSeconds"] = token_seconds
+    return definition
+
+
+class InProcess(httpx.BaseTransport):
+    """Requests go to an ASGI application without a socket."""
+
+    def __init__(self, app):
+        self._app = httpx.ASGITransport(app)
+        self._loop = asyncio.new_event_loop()
+
+    def handle_request(self, request):
+        return self._loop.run_until_complete(self._exchange(request))
+
+    async def _exchange(self, request):
+        answer = await self._app.handle_async_request(
+            httpx.Request(
+                request.method, request.url, headers=request.headers, content=request.read()
+            )
+        )
+        body = await answer.aread()
+        return httpx.Response(answer.status_code, headers=answer.headers, content=body)
+
+    def close(self):
+        self._loop.close()
+
+
+class Key:
+    def current(self):
+        return ApiKey("sandbox-api-key")
+
+    def forget(self):
+        pass
+
+
+class FakeManifests:
+    def __init__(self):
+        self.kept = {}
+
+    def put(self, key, value):
+        self.kept[key] = json.dumps(value)
+
+    def get(self, key):
+        return json.loads(self.kept[key]) if key in self.kept else None
+
+
+class FakeReads:
+    """Every product is read at once, but those named in `silent`."""
+
+    def __init__(self, now):
+        self.now, self.silent = now, set()
+
+    def get(self, company_id, product):
+        return ReadState(last_read_at=None if product in self.silent else self.now()), 1
+
+
+class FakeSecrets:
+    def __init__(self):
+        self.accepted = {}
+
+    def accept(self, consumer, secret):
+        known = self.accepted.setdefault(consumer, [])
+        new = secret not in known
+        if new:
+            known.insert(0, secret)
+        return new
+
+    def withdraw(self, consumer, fingerprints):
+        known = self.accepted.get(consumer, [])
+        self.accepted[consumer] = [one for one in known if fingerprint(one) not in fingerprints]
+
+
+class FakeExecutions:
+    """Executions by name; `queue` holds what was started and not walked yet."""
+
+    def __init__(self):
+        self.queue, self.status, self.resumed = [], {}, set()
+
+    def start(self, name, state):
+        if name not in self.status:
+            self.status[name] = "RUNNING"
+            self.queue.append((name, dict(state)))
+
+    def has_begun(self, name):
+        return name in self.status
+
+    def runs(self, name):
+        return self.status.get(name) == "RUNNING"
+
+    def is_over(self, name):
+        return self.status.get(name, "RUNNING") != "RUNNING"
+
+    def stop(self, name, cause):
+        self.status[name] = "ABORTED"
+
+    def resume(self, token):
+        self.resumed.add(token)
+        return True
+
+
+class World:
+    """`operator` is called with what is waited for, and acts through `migrations` or does not."""
+
+    def __init__(self, companies=6, old=True, **options):
+        chosen = Options(
+            companies=companies,
+            old_consumers_url=OLD_URL if old else None,
+            minute_limit=0,
+            **options,
+        )
+        self.sandbox = Sandbox(chosen)
+        self.transport = InProcess(create_app(self.sandbox))
+        self.http = httpx.Client(transport=self.transport)
+        self.codat_client = CodatClient(Transport(self.http, Key(), base_url="http://localhost"))
+        self.codat = MigrationCalls(self.codat_client, lambda: None)
+        self.table = FakeStateTable()
+        self.ledger, self.assignments = Ledger(self.table), Assignments(self.table)
+        self.manifests, self.reads = FakeManifests(), FakeReads(self.now)
+        self.registry = types.SimpleNamespace(products=lambda: self.products)
+        self.products = {
+            one.identifier: Product(
+                one.identifier,
+                Kind.CUSTOM if one.custom else Kind.STANDARD,
+                data_types=tuple(one.data_types),
+            )
+            for one in self.sandbox.world.state.products.values()
+        }
+        self.executions, self.secrets = FakeExecutions(), FakeSecrets()
+        self.migrations = Migrations(
+            self.ledger, self.executions, self.secrets, self.registry, now=self.now
+        )
+        self.reserved = []
+        self.lock = MigrationLock(self.ledger, self.executions, self.now)
+        self.watch = WatchMigrations(self.migrations, now=self.now)
+        self.operator = self.willing
+        self.around = lambda call, payload: call(payload)
+        self.visited, self.ends, self.waited, self.pauses = [], {}, [], []
+        self.so_far = []
+        self.remaining = lambda: 240_000
+        for company in self.sandbox.world.state.companies:
+            for product in PRODUCTS:
+                self.consent(company, product)
+
+    def now(self):
+        return self.sandbox.clock.now()
+
+    def pass_time(self, seconds):
+        self.waited.append(seconds)
+        self.sandbox.clock.leap(seconds)
+        self.sandbox.tick()
+
+    # the client
+
+    @property
+    def state(self):
+        return self.sandbox.world.state
+
+    @property
+    def companies(self):
+        return list(self.state.companies)
+
+    def consent(self, company, product, *, revoked=False):
+        _, version = self.assignments.get(company, product)
+        consent = Consent(
+            product,
+            self.now(),
+            "the owner",
+            "v1",
+            self.products[product].data_types,
+            self.now() if revoked else None,
+        )
+        had = product in self.state.companies[company].products
+        status = Status.ASSIGNED if had else Status.ABSENT
+        self.assignments.put(
+            replace(Assignment(company, product, status), consent=consent), version
+        )
+
+    def newest_consent(self, company, product):
+        consent = self.assignments.get(company, product)[0].consent
+        return consent and types.SimpleNamespace(consent=consent)
+
+    def codat_now(self):
+        """Everything that a rollback has to restore, byte for byte but for ids of consumers."""
+        settings = {"client": self.codat.client_settings()}
+        for company in self.companies:
+            settings[company] = self.codat.company_settings(company)
+        consumers = sorted(
+            json.dumps([one.url, sorted(one.event_types), sorted(one.tags), one.disabled])
+            for one in self.codat.consumers()
+        )
+        products = {one.id: sorted(one.products) for one in self.state.companies.values()}
+        return json.dumps([settings, consumers, products], sort_keys=True)
+
+    def writes(self, since=0):
+        """What changed something at Codat: method and path of each."""
+        return [
+            f"{one['method']} {one['path']}"
+            for one in self.sandbox.requests.after(since)
+            if one["method"] != "GET" and "codat-hub-probe" not in one["path"]
+        ]
+
+    # the operator
+
+    def willing(self, waiting_for):
+        run = self.run
+        match waiting_for:
+            case "approval":
+                self.migrations.approve(run.migration_id, OTHER)
+            case "webhooks_disabled":
+                self.portal(disabled=True)
+                self.migrations.confirm_webhooks_disabled(run.migration_id)
+            case "webhooks_restored":
+                self.portal(disabled=False)
+                self.migrations.confirm_webhooks_restored(run.migration_id)
+            case "signing_secret":
+                self.confirm_secrets()
+
+    def portal(self, *, disabled):
+        """Disable or enable, as told by the instructions."""
+        told = "\n".join(self.run.pause.instructions)
+        for consumer in self.sandbox.office.state.consumers.values():
+            if consumer.id in told:
+                consumer.disabled = disabled
+
+    def confirm_secrets(self):
+        for entry in self.ledger.under(self.run.migration_id, "NEW_CONSUMER#").values():
+            if entry.detail["hub_consumer"] and self.run.pause:
+                self.migrations.confirm_secret(
+                    self.run.migration_id, entry.detail["consumer_id"], SECRET
+                )
+
+    def portal_call(self, path, body):
+        """A call of the sandbox's own contract."""
+        answer = self.http.post(f"http://localhost/_sandbox{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    # running
+
+    def parts(self):
+        return Parts(
+            codat=self.codat,
+            ledger=self.ledger,
+            manifests=self.manifests,
+            assignments=self.assignments,
+            consents=types.SimpleNamespace(newest=self.newest_consent),
+            registry=self.registry,
+            read_states=self.reads,
+            signing_secrets=self.secrets,
+            check_client=lambda: None,
+            limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
+            now=self.now,
+        )
+
+    @property
+    def run(self):
+        return self.ledger.get(self.migration_id)
+
+    def start(self, **request):
+        self.request = Request(**{"products": PRODUCTS, "mode": Mode.API, **request})
+        self.migration_id = self.migrations.start(self.request, OPERATOR).migration_id
+        return self.migration_id
+
+    def migrate(self, **request):
+        """Start and run to the end, with whatever executions follow; return the head."""
+        self.start(**request)
+        return self.go()
+
+    def go(self):
+        while self.executions.queue:
+            self.walk(*self.executions.queue.pop(0))
+        return self.run
+
+    def walk(self, name, state):
+        walker = Walker(
+            DEFINITION,
+            self.invoke,
+            self.manifests.get,
+            self.pass_time,
+            self.on_token,
+            lambda: not self.executions.runs(name),
+        )
+        self.so_far = walker.visited
+        try:
+            walker.run(state)
+            end = "SUCCEEDED"
+        except Failed as failure:
+            end = f"FAILED {failure.error}"
+        except Aborted:
+            end = "ABORTED"
+        self.visited += walker.visited
+        self.executions.status[name] = end.split()[0]
+        self.ends[name] = end
+        if end != "SUCCEEDED":
+            self.watch.ended(name)  # as the rule does
+
+    def on_token(self, waiting_for, token):
+        self.pauses.append(waiting_for)
+        self.operator(waiting_for)
+        return token in self.executions.resumed
+
+    def invoke(self, payload):
+        return self.around(self.step, payload)
+
+    def step(self, payload):
+        """The handler itself; what it raises becomes what Lambda answers."""
+        from codat_hub.handlers import run_migration_step  # noqa: PLC0415  # its environment first
+
+        run_migration_step.parts = self.parts()
+        run_migration_step.reserve = lambda calls, until: self.reserved.append((calls, until))
+        context = types.SimpleNamespace(
+            get_remaining_time_in_millis=self.remaining,
+            function_name="f",
+            memory_limit_in_mb=1,
+            invoked_function_arn="a",
+            aws_request_id="r",
+        )
+        try:
+            answer = run_migration_step.handler(json.loads(json.dumps(payload)), context)
+        except Exception as fault:
+            said = json.dumps({"errorType": type(fault).__name__, "errorMessage": str(fault)})
+            raise Failed(type(fault).__name__, said) from fault
+        return json.loads(json.dumps(answer))
+
+    def close(self):
+        self.transport.close()
+
+
+def in_the_middle(world, step, act):
+    """Do something just before a step is run for the first time."""
+    done = []
+
+    def around(call, payload):
+        if payload["step"] == step and not done:
+            done.append(step)
+            act()
+        return call(payload)
+
+    world.around = around
+
+
+def change_after_first_approval(world):
+    """Change the client's settings at Codat once the plan is approved, before the snapshot."""
+
+    def operator(waiting_for):
+        first = world.pauses.count("approval") == 1
+        world.willing(waiting_for)
+        if waiting_for == "approval" and first:
+            world.state.client_settings.settings[0].sync_schedule = 12
+
+    world.operator = operator

@@ -1,0 +1,63 @@
+"""What the refresh handlers need on moto: tables, queues, one company with a product."""
+
+import importlib
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import boto3
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.state_table import StateTable
+from codat_hub.adapters.tickets import Tickets
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.company import Company, Connection, Stamp
+from codat_hub.domain.consent import Consent
+from tests.support.aws import REGION, Context
+from tools.simulation.refresh_world import a_product
+
+PRODUCT = "invoice-finance"
+
+
+class LongContext(Context):
+    def get_remaining_time_in_millis(self):
+        return 90_000
+
+
+@dataclass
+class Stack:
+    table: StateTable
+    queue: str
+    sqs: object
+
+    def messages(self):
+        answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
+        return [one["Body"] for one in answer.get("Messages", [])]
+
+    def ticket(self, company_id):
+        return Tickets(self.table).get(company_id, PRODUCT)[0]
+
+    def assign(self, company_id):
+        now = datetime.now(UTC)
+        consent = Consent(PRODUCT, now, "an owner", "1", ("invoices",))
+        assigned = Assignment(company_id, PRODUCT, Status.ASSIGNED, now, "tests", consent)
+        assert Assignments(self.table).put(assigned, 0)
+        link = {"c": Connection(Stamp(now, "e"), "Linked")}
+        assert Companies(self.table).put(Company(company_id, connections=link), 0)
+
+
+def a_stack(dynamodb, table_name):
+    table = StateTable(dynamodb, table_name)
+    assert ProductRegistry(table).replace([a_product(PRODUCT)], 0)
+    sqs = boto3.client("sqs", region_name=REGION)
+    return Stack(table, sqs.create_queue(QueueName="refreshes")["QueueUrl"], sqs)
+
+
+def imported(name, monkeypatch, **variables):
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    module = f"codat_hub.handlers.{name}"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    return importlib.import_module(module)

@@ -1,0 +1,188 @@
+"""What a customer agrees to: recorded once, never changed, and acted on at once."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from codat_hub.domain.assignment import Status
+from codat_hub.domain.company import Company
+from codat_hub.domain.new_company import Grant
+from codat_hub.domain.product import Kind, Product
+from codat_hub.errors import Absent, Conflict, Invalid, OutcomeUnknown, WrongClient
+from codat_hub.usecases.consents import Consents
+from codat_hub.usecases.remove_product import RemoveProduct
+from tests.support.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
+from tests.support.fakes import FakeCompanies, FakeProductRegistry
+
+WIDE = Grant("J. Baker", "1", ("invoices", "payments"))
+NARROW = Grant("J. Baker", "1", ("invoices",))
+
+
+class Office(World):
+    """A world with the consents of one known company."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.directory = FakeCompanies()
+        self.directory.put(Company(COMPANY), 0)
+        remove = RemoveProduct(self.pairs)
+        self.consents = Consents(self.ledger, self.directory, self.pairs, remove)
+
+    def grant(self, grant=WIDE, product=PRODUCT, company=COMPANY):
+        return self.consents.grant(company, product.identifier, grant, BY)
+
+    def revoke(self, product=PRODUCT, reason="the loan is repaid"):
+        return self.consents.revoke(COMPANY, product.identifier, reason, BY)
+
+
+@pytest.fixture
+def office():
+    return Office()
+
+
+def test_a_consent_is_recorded_once_and_copied_for_who_plans(office):
+    recorded = office.grant()
+    assert office.grant().consent == recorded.consent
+    assert len(office.consents.history(COMPANY)) == 1
+    assert office.assignments.get(COMPANY, "product-a")[0].consent == recorded.consent
+
+
+def test_a_new_consent_replaces_and_the_history_keeps_both(office):
+    office.grant(NARROW)
+    office.grant(WIDE)
+    (newest,) = office.consents.of(COMPANY)
+    assert newest.data_types == WIDE.data_types
+    assert [one.consent.data_types for one in office.consents.history(COMPANY)] == [
+        NARROW.data_types,
+        WIDE.data_types,
+    ]
+
+
+def test_what_it_does_not_cover_and_an_older_text_are_told(office):
+    newer = Product("product-a", Kind.CUSTOM, None, ("invoices", "bills"), consent_text_version="2")
+    office.pairs = replace(office.pairs, registry=FakeProductRegistry(newer))
+    remove = RemoveProduct(office.pairs)
+    office.consents = Consents(office.ledger, office.directory, office.pairs, remove)
+    assert office.grant(NARROW).warnings == (
+        "It does not cover bills: product-a cannot be added.",
+        "It is to text version 1; customers now see 2.",
+    )
+
+
+def test_what_is_not_valid_or_not_there_is_not_recorded(office):
+    with pytest.raises(Invalid) as refused:
+        office.grant(Grant(" ", "1", ("invoice",)))
+    assert [one.field for one in refused.value.problems] == ["data_types", "granted_by"]
+    with pytest.raises(Absent, match="is registered"):
+        office.grant(product=Product("nothing", Kind.CUSTOM))
+    with pytest.raises(Absent, match="Codat has no company"):
+        office.grant(company="nobody")
+    gone = Company("gone", deleted_at=datetime(2026, 6, 1, tzinfo=UTC))
+    office.directory.put(gone, 0)
+    with pytest.raises(Absent, match="deleted"):
+        office.grant(company="gone")
+    assert office.ledger.kept == {}
+
+
+def test_a_company_whose_webhook_is_still_on_the_way_is_known_to_codat(office):
+    office.codat.held["new"] = set()
+    office.codat.names["new"] = "New"
+    assert office.grant(company="new").consent.active
+
+
+def test_revoking_takes_that_product_away_and_no_other(office):
+    for product in (PRODUCT, OTHER):
+        office.grant(product=product)
+        office.add(product)
+    revoked = office.revoke()
+    assert revoked.assignment.status is Status.ABSENT
+    assert office.held == {"product-b"}
+    entry = office.ledger.newest(COMPANY, "product-a")
+    assert (entry.reason, entry.by) == ("the loan is repaid", BY)
+    assert office.ledger.newest(COMPANY, "product-b").consent.active
+    assert office.refreshes.cancelled == [
+        (COMPANY, "product-a", "consent revoked: the loan is repaid")
+    ]
+
+
+def test_revoking_again_changes_nothing(office):
+    office.grant()
+    first = office.revoke()
+    assert office.revoke().consent == first.consent
+    assert len(office.consents.history(COMPANY)) == 2
+
+
+@pytest.mark.parametrize("fault", ["codat", "client"])
+def test_a_revocation_counts_at_once_although_codat_cannot_be_told_yet(office, fault):
+    office.grant()
+    office.add()
+    if fault == "codat":
+        office.codat.failures = [(OutcomeUnknown("cut"), False)]
+    else:
+        office.client_fault = WrongClient("another client")
+    with pytest.raises((OutcomeUnknown, WrongClient)) as failed:
+        office.revoke()
+    (note,) = failed.value.__notes__
+    assert note.startswith("The revocation is recorded, and no refresh is asked for from now on.")
+    assignment, _ = office.assignments.get(COMPANY, "product-a")
+    assert not assignment.may_be_read(PRODUCT)
+    assert office.refreshes.cancelled
+    assert not office.ledger.newest(COMPANY, "product-a").consent.active
+    office.client_fault = None
+    assert office.revoke().assignment.status is Status.ABSENT
+    assert office.held == set()
+
+
+def test_revoking_reaches_a_product_that_the_hub_never_assigned(office):
+    office.grant()
+    office.held.add("product-a")
+    office.revoke()
+    assert office.held == set()
+
+
+def test_even_a_migration_does_not_keep_what_is_revoked(office):
+    office.grant()
+    office.add()
+    office.migrations.held.add((COMPANY, "product-a"))
+    assert office.revoke().assignment.status is Status.ABSENT
+
+
+def test_a_revocation_needs_a_consent_and_a_reason(office):
+    with pytest.raises(Absent, match="has no consent"):
+        office.revoke()
+    office.grant()
+    for reason in ("", " ", "\n", "x" * 501):
+        with pytest.raises(Invalid, match="reason"):
+            office.revoke(reason=reason)
+    assert office.ledger.newest(COMPANY, "product-a").consent.active
+
+
+def test_a_narrower_consent_is_refused_while_the_product_is_there(office):
+    office.grant()
+    office.add()
+    with pytest.raises(Conflict, match="does not cover"):
+        office.grant(NARROW)
+    assert office.held == {"product-a"}
+
+
+def test_a_narrower_consent_that_comes_while_the_product_is_added_takes_it_away(office):
+    office.grant()
+    append = office.ledger.append
+
+    def added_meanwhile(company, entry):
+        office.ledger.append = append
+        office.add()
+        return append(company, entry)
+
+    office.ledger.append = added_meanwhile
+    office.grant(NARROW)
+    assert office.held == set()
+
+
+def test_a_standard_product_is_consented_and_revoked_like_any(office):
+    office.grant(Grant("J. Baker", "1", ()), LENDING)
+    office.add(LENDING)
+    assert office.revoke(LENDING).assignment.status is Status.ABSENT
+    with pytest.raises(Conflict, match="revoked"):
+        office.add(LENDING)

@@ -1,0 +1,233 @@
+"""One company per request, however often it is sent and whatever Codat answers."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from codat_hub.domain.company import Company
+from codat_hub.domain.new_company import Grant, NewCompany
+from codat_hub.domain.product import Kind, Product
+from codat_hub.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    OutcomeUnknown,
+    RateLimited,
+    RequestReused,
+    TryLater,
+    WrongClient,
+)
+from codat_hub.usecases.assign_product import AssignProduct
+from codat_hub.usecases.consents import Consents
+from codat_hub.usecases.create_company import CreateCompany
+from codat_hub.usecases.pairs import Pairs
+from codat_hub.usecases.remove_product import RemoveProduct
+from tests.support.fakes import (
+    FakeAssignments,
+    FakeCodatCompanies,
+    FakeCompanies,
+    FakeCreations,
+    FakeProductRegistry,
+    FakeRefreshes,
+)
+from tools.simulation.fakes import FakeConsentLedger, FakeMigrations
+
+PRODUCT = Product("product-a", Kind.CUSTOM, data_types=("invoices",))
+OTHER = Product("product-b", Kind.CUSTOM, data_types=("bills",))
+GRANT = Grant("J. Baker", "1", ("invoices",))
+BAKERY = NewCompany("Harbour Lane Bakery", products=("product-a",), consents={"product-a": GRANT})
+
+
+@dataclass
+class World:
+    now: datetime = datetime(2026, 7, 1, tzinfo=UTC)
+    codat: FakeCodatCompanies = field(default_factory=FakeCodatCompanies)
+    creations: FakeCreations = field(default_factory=FakeCreations)
+    directory: FakeCompanies = field(default_factory=FakeCompanies)
+    ledger: FakeConsentLedger = field(default_factory=FakeConsentLedger)
+    registry: FakeProductRegistry = field(
+        default_factory=lambda: FakeProductRegistry(PRODUCT, OTHER)
+    )
+    send_products: bool = False
+    client_fault: Exception | None = None
+
+    def __post_init__(self):
+        self.keys = (f"key-{number}" for number in count(1))
+        self.pairs = Pairs(
+            self.codat,
+            FakeAssignments(),
+            self.ledger,
+            self.registry,
+            self.check_client,
+            FakeMigrations(),
+            FakeRefreshes(),
+            now=lambda: self.now,
+        )
+        self.consents = Consents(self.ledger, self.directory, self.pairs, RemoveProduct(self.pairs))
+
+    def check_client(self):
+        if self.client_fault:
+            raise self.client_fault
+
+    def create(self, new=BAKERY, key="request"):
+        create = CreateCompany(
+            codat=self.codat,
+            creations=self.creations,
+            directory=self.directory,
+            consents=self.consents,
+            assign=AssignProduct(self.pairs),
+            registered=lambda: self.registry.read()[0],
+            check_client=self.check_client,
+            send_products=self.send_products,
+            now=lambda: self.now,
+            new_id=lambda: next(self.keys),
+        )
+        return create(new, key, "arn:ann")
+
+    @property
+    def keys_sent(self):
+        return [change[2] for change in self.codat.changes if change[0] == "create"]
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_a_company_is_created_consented_assigned_and_known(world):
+    created = world.create()
+    assert created.complete
+    assert world.codat.held == {"company-1": {"product-a"}}
+    assert world.ledger.newest("company-1", "product-a").by == "arn:ann"
+    assert world.directory.get("company-1")[0].name == "Harbour Lane Bakery"
+
+
+def test_the_same_request_again_is_the_same_company_and_answer(world):
+    created = world.create()
+    world.codat.changes.clear()
+    assert world.create() == created
+    assert world.codat.changes == []
+    with pytest.raises(RequestReused):
+        world.create(NewCompany("Another"))
+
+
+def test_requests_without_a_key_are_companies_of_their_own(world):
+    world.create(key=None)
+    world.create(key=None)
+    assert len(world.codat.held) == 2
+
+
+def test_what_is_wrong_is_told_before_anything_is_sent(world):
+    new = NewCompany("", products=("nope",), consents={"nope": GRANT})
+    with pytest.raises(Invalid) as refused:
+        world.create(new)
+    assert [one.field for one in refused.value.problems] == ["name", "products", "consents"]
+    world.client_fault = WrongClient("another client")
+    with pytest.raises(WrongClient):
+        world.create()
+    assert world.codat.changes == []
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_a_lost_answer_is_asked_for_with_the_same_key(world, happened):
+    world.codat.failures = [(OutcomeUnknown("cut"), happened)]
+    with pytest.raises(OutcomeUnknown):
+        world.create()
+    world.now += timedelta(minutes=30)
+    assert world.create().complete
+    assert set(world.keys_sent) == {"key-1"}
+    assert len(world.codat.held) == 1
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_once_the_key_is_forgotten_the_company_is_looked_for(world, happened):
+    world.codat.failures = [(OutcomeUnknown("cut"), happened)]
+    with pytest.raises(OutcomeUnknown):
+        world.create()
+    world.codat.answers.clear()  # Codat forgets after 90 minutes
+    world.now += timedelta(hours=3)
+    assert world.create().complete
+    assert len(world.codat.held) == 1
+    assert world.keys_sent == (["key-1"] if happened else ["key-1", "key-2"])
+
+
+@pytest.mark.parametrize("happened", [True, False])
+def test_after_a_5xx_the_company_is_looked_for_and_the_key_is_fresh(world, happened):
+    world.codat.failures = [(TryLater("sorry", status=503), happened)]
+    with pytest.raises(TryLater):
+        world.create()
+    world.codat.answers.clear()
+    assert world.create().complete
+    assert len(world.codat.held) == 1
+    assert world.keys_sent == (["key-1"] if happened else ["key-1", "key-2"])
+
+
+def test_two_that_could_be_it_are_left_to_a_person(world):
+    for number in (1, 2):
+        world.codat.held[f"twin-{number}"] = set()
+        world.codat.names[f"twin-{number}"] = BAKERY.name
+    world.codat.failures = [(TryLater("sorry", status=500), False)]
+    with pytest.raises(TryLater):
+        world.create()
+    with pytest.raises(Conflict, match=r"twin-1, twin-2"):
+        world.create()
+
+
+def test_a_quota_answer_is_repeated_with_the_same_key(world):
+    world.codat.failures = [(RateLimited("quota", status=429), False)]
+    with pytest.raises(RateLimited):
+        world.create()
+    world.create()
+    assert world.keys_sent == ["key-1", "key-1"]
+
+
+def test_partial_failure_is_told_per_product_and_finished_by_repeating(world):
+    new = NewCompany("B", products=("product-a", "product-b"), consents={"product-a": GRANT})
+    world.codat.failures = [(None, True), (Forbidden("plan", status=403), False)]
+    told = world.create(new)
+    assert not told.complete
+    assert [(one.product, one.status) for one in told.products] == [
+        ("product-a", "failed"),
+        ("product-b", "refused"),
+    ]
+    assert "no consent is recorded" in told.products[1].detail
+    company = told.company.company_id
+    world.consents.grant(company, "product-b", Grant("J. Baker", "1", ("bills",)), "arn:ann")
+    done = world.create(new)
+    assert done.complete
+    assert done.company == told.company
+    assert world.codat.held == {company: {"product-a", "product-b"}}
+
+
+def test_a_crash_between_creation_and_products_is_finished_by_repeating(world):
+    company, world.codat.company = world.codat.company, None  # dies at its next use
+    with pytest.raises(TypeError):
+        world.create()
+    world.codat.company = company
+    assert world.create().complete
+    assert len(world.codat.held) == 1
+
+
+def test_products_go_with_the_creation_where_asked_for_and_only_consented_ones():
+    world = World(send_products=True)
+    new = NewCompany("B", products=("product-a", "product-b"), consents={"product-a": GRANT})
+    told = world.create(new)
+    assert [one.status for one in told.products] == ["assigned", "refused"]
+    assert [change[0] for change in world.codat.changes] == ["create"]
+    assert world.codat.held == {"company-1": {"product-a"}}
+
+
+def test_a_product_that_codat_did_not_take_with_the_creation_is_added_afterwards():
+    world = World(send_products=True)
+    create = world.codat.create
+    world.codat.create = lambda new, _products, key: create(new, (), key)
+    assert world.create().complete
+    assert world.codat.changes[-1] == ("add", "company-1", "product-a")
+
+
+def test_the_directory_keeps_what_it_knows_already(world):
+    world.directory.put(Company("company-1", name="Codat's own"), 0)
+    world.create()
+    assert world.directory.get("company-1")[0].name == "Codat's own"

@@ -1,0 +1,239 @@
+"""What becomes of each kind of stored webhook, and of faults on the way."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.domain.stored_webhook import StoredWebhook
+from codat_hub.errors import NeverProjected, Unavailable, Unreadable
+from codat_hub.usecases.project_reads import FailedType, Report
+from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
+from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, entry
+from tests.support.interleaving import NOW, World
+
+READ = as_webhook(a_read(1))
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.registry.registered = {PRODUCT: "custom", "lending": "standard"}
+    return world
+
+
+def project(world, *webhooks):
+    return [world.projector()(webhook) for webhook in webhooks][-1]
+
+
+def test_a_read_is_published_then_remembered(world):
+    assert project(world, READ) == Report("published")
+    (event,) = world.bus.published
+    assert event.detail()["product"] == PRODUCT
+    assert world.state.last_read_at == event.read.at
+
+
+def test_a_refused_publication_changes_no_state_and_the_next_try_publishes(world):
+    world.bus.refusals = 1
+    with pytest.raises(Unavailable):
+        project(world, READ)
+    assert world.read_states.writes == 0
+    assert project(world, READ) == Report("published")
+
+
+def test_a_portal_recovery_is_not_published_and_writes_nothing(world):
+    project(world, READ)
+    writes = world.read_states.writes + world.companies.writes
+    assert project(world, replace(READ, webhook_id="msg-recovered")) == Report("repeated")
+    assert world.read_states.writes + world.companies.writes == writes
+    assert len(world.bus.published) == 1
+
+
+def test_a_read_of_a_known_company_costs_one_write(world):
+    project(world, READ)
+    assert (world.read_states.writes, world.companies.writes) == (1, 1)  # the company was learned
+    project(world, as_webhook(a_read(2, since=1)))
+    assert (world.read_states.writes, world.companies.writes) == (2, 1)
+
+
+def test_a_company_that_is_unknown_to_us_is_learned(world):
+    project(world, READ)
+    assert world.companies.get(COMPANY)[1] == 1
+
+
+def test_a_plain_read_names_the_companys_standard_products(world):
+    payload = {"id": COMPANY, "name": "H", "products": ["lending", PRODUCT, "nobody-registered"]}
+    project(world, StoredWebhook("msg-c", an_event("company.created", payload)))
+    project(world, StoredWebhook("msg-r", a_read_completed(product=None)))
+    detail = world.bus.published[0].detail()
+    assert detail["product"] == "standard"
+    assert detail["standard_products"] == ["lending", "nobody-registered"]
+
+
+@pytest.mark.parametrize("status", [Status.ADDING, Status.ASSIGNED])
+def test_a_plain_read_names_what_the_hub_has_added_before_codat_tells_of_it(world, status):
+    world.assignments.put(Assignment(COMPANY, "lending", status), 0)
+    project(world, StoredWebhook("msg-r", a_read_completed(product=None)))
+    assert world.bus.published[0].detail()["standard_products"] == ["lending"]
+
+
+@pytest.mark.parametrize("status", [Status.ABSENT, Status.REMOVING, Status.STALE])
+def test_a_plain_read_does_not_name_what_is_being_removed(world, status):
+    world.assignments.put(Assignment(COMPANY, "lending", status), 0)
+    project(world, StoredWebhook("msg-r", a_read_completed(product=None)))
+    assert not world.bus.published[0].detail()["standard_products"]
+
+
+def test_plain_reads_and_a_product_called_standard_do_not_meet(world):
+    plain = as_webhook(a_read(1, product=None))
+    custom = as_webhook(a_read(1, product="standard", event_id="other"))
+    assert project(world, plain).outcome == project(world, custom).outcome == "published"
+    assert len({event.event_key for event in world.bus.published}) == 2
+
+
+def test_a_product_that_nobody_registered_is_published_and_reported(world):
+    assert project(world, as_webhook(a_read(1, product="new"))).unregistered == "new"
+    assert world.bus.published[0].detail()["product"] == "new"
+
+
+def test_failed_types_are_reported_with_the_integration_where_it_is_known(world):
+    connection = {"id": CONNECTION, "status": "Linked", "integrationKey": "gbol"}
+    linked = {"referenceCompany": {"id": COMPANY}, "connection": connection}
+    project(world, StoredWebhook("msg-l", an_event("connection.connected", linked)))
+    entries = [
+        a_read_payload()["dataTypes"][0] | {"status": "FetchError"},
+        a_read_payload()["dataTypes"][0] | {"connectionId": "other", "status": "MapError"},
+    ]
+    report = project(world, StoredWebhook("msg-r", a_read_completed(dataTypes=entries)))
+    assert report.failed == (
+        FailedType("invoices", "gbol", "FetchError"),
+        FailedType("invoices", "unknown", "MapError"),
+    )
+
+
+def test_a_removal_is_kept_by_the_directory_and_answered_by_the_next_read(world):
+    project(world, READ, as_webhook(a_removal(2, connection="a")))
+    project(world, as_webhook(a_read(3, since=1)))
+    assert world.bus.published[-1].detail()["data_types"][0]["full_load"] is True
+
+
+def test_a_repeated_or_older_company_event_writes_nothing(world):
+    removal = as_webhook(a_removal(2, connection="a"))
+    assert project(world, removal) == Report("applied")
+    assert project(world, removal) == Report("unchanged")
+    assert project(world, as_webhook(a_removal(1, connection="a"))) == Report("unchanged")
+    assert world.companies.writes == 1
+
+
+class TestRateLimit:
+    def notice(self, kind, at, expiry=None):
+        payload = {"dailyQuota": 1000, "quotaRemaining": 0, "expiryDate": expiry}
+        body = an_event(f"client.rateLimit.{kind}", payload, generatedDate=at.isoformat())
+        return StoredWebhook(f"msg-{kind}", body)
+
+    def test_reached_bars_calls_until_midnight_and_reset_opens_again(self, world):
+        reached = self.notice("reached", NOW - timedelta(minutes=5), "2026-07-02T23:59:99Z")
+        reached_late = self.notice("reached", NOW + timedelta(hours=1), "2026-07-03T23:59:99Z")
+        assert project(world, reached) == Report("unchanged")  # its midnight has passed
+        assert project(world, reached_late) == Report("applied")
+        limit, _ = world.rate_limits.get()
+        assert limit.reached_until == NOW + timedelta(days=1)
+        reset = self.notice("reset", NOW + timedelta(hours=2))
+        assert project(world, reset) == Report("applied")
+        assert project(world, reached_late) == Report("unchanged")
+        assert world.rate_limits.get()[0] == RateLimit(world.rate_limits.get()[0].stamp, None)
+
+
+@pytest.mark.parametrize("kind", ["bills.write.successful", "AccountCategoriesUpdated"])
+def test_events_of_others_are_ignored(world, kind):
+    body = an_event(kind, {"referenceCompany": {"id": COMPANY}})
+    assert project(world, StoredWebhook("msg", body)) == Report("ignored")
+
+
+def test_what_is_in_quarantine_is_left_there(world):
+    assert project(world, StoredWebhook("msg", b"[]", "not an object")) == Report("quarantined")
+    assert not world.parking.parked
+
+
+def test_what_was_in_quarantine_is_projected_once_its_kind_is_known(world):
+    assert project(world, replace(READ, quarantine="unknown event type")) == Report("published")
+
+
+class TestParking:
+    @pytest.mark.parametrize(
+        "body",
+        [b"", b"[]", b"\xff", a_read_completed(dataTypes=[1]), a_read_completed(dataTypes=[{}])],
+    )
+    def test_what_can_never_be_projected_is_parked_under_its_webhook_id(self, world, body):
+        assert project(world, StoredWebhook("msg-odd", body)) == Report("parked")
+        assert set(world.parking.parked) == {"msg-odd"}
+        assert not world.bus.published
+
+    def test_an_item_that_the_table_never_takes_is_parked(self, world, monkeypatch):
+        def refuse(*_args):
+            raise NeverProjected("item too large")
+
+        monkeypatch.setattr(world.read_states, "put", refuse)
+        assert project(world, READ) == Report("parked")
+        assert world.parking.parked == {"msg-1": "item too large"}
+
+    def test_a_fault_of_ours_is_parked_and_does_not_hold_up_the_others(self, world, monkeypatch):
+        monkeypatch.setattr(world.read_states, "get", lambda *_: 1 / 0)
+        assert project(world, READ) == Report("parked")
+        assert world.parking.parked == {"msg-1": "fault: ZeroDivisionError"}
+
+    @pytest.mark.parametrize("port", ["read_states", "companies"])
+    def test_a_table_that_is_away_parks_nothing(self, world, monkeypatch, port):
+        def away(*_args):
+            raise Unavailable("away")
+
+        monkeypatch.setattr(getattr(world, port), "get", away)
+        with pytest.raises(Unavailable):
+            project(world, READ)
+        assert not world.parking.parked
+
+
+def test_a_portal_example_with_made_up_ids_harms_nothing(world):
+    project(world, READ)
+    before = world.state
+    example = json.loads(a_read_completed(product=None))
+    example["payload"]["referenceCompany"]["id"] = "0498e921-9b53-4396-a412-4f2f5983b0a2"
+    assert project(world, StoredWebhook("m", json.dumps(example).encode())).outcome == "published"
+    assert world.state == before
+
+
+def test_an_item_that_others_change_without_end_is_tried_later(world, monkeypatch):
+    monkeypatch.setattr(world.read_states, "put", lambda *_: False)
+    with pytest.raises(Unavailable):
+        project(world, READ)
+    assert len(world.bus.published) == 1  # what was published already covers every new decision
+
+
+def test_after_a_conflict_it_publishes_again_what_the_first_publication_does_not_cover(
+    world, monkeypatch
+):
+    """A removal comes in between: the first publication was incremental, now all is to be read."""
+    project(world, READ)
+    put = world.read_states.put
+
+    def put_after_a_removal_and_another_read(*arguments):
+        monkeypatch.setattr(world.read_states, "put", put)
+        project(world, as_webhook(a_removal(2, connection="a")))
+        project(world, as_webhook(a_read(4, entry("payments"), since=1)))
+        return put(*arguments)
+
+    monkeypatch.setattr(world.read_states, "put", put_after_a_removal_and_another_read)
+    project(world, as_webhook(a_read(3, since=1)))
+    invoices = [event for event in world.deduplicated if event.read.webhook_id == "msg-3"]
+    assert [event.windows[0][1].full_load for event in invoices] == [False, True]
+
+
+def test_a_read_is_projected_even_if_whom_it_would_wake_cannot_be_read(world):
+    def wake(*_):
+        raise Unreadable("the lease cannot be read")
+
+    assert replace(world.projector(), wake=wake)(READ) == Report("published")
+    assert not world.parking.parked

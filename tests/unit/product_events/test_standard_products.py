@@ -1,0 +1,137 @@
+"""Whose team filters plain reads by a product's name has nothing of what did not name it."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codat_hub.domain.read_event import Entry
+from codat_hub.domain.stored_webhook import StoredWebhook
+from tests.support.builders import COMPANY, an_event
+from tests.support.histories import KEYS, a_read, a_removal, as_webhook, at, entry, windows_of
+from tests.support.interleaving import World, run
+
+STANDARD = ["bank-feeds", "lending"]
+
+
+@pytest.fixture
+def world():
+    return a_world()
+
+
+def a_world():
+    world = World()
+    world.registry.registered = dict.fromkeys(STANDARD, "standard") | {"ours": "custom"}
+    return world
+
+
+def has_products(hour, *products):
+    """The company's products, as Codat tells them `hour` hours after the start."""
+    payload = {"id": COMPANY, "name": "H", "products": list(products)}
+    envelope = {"id": f"products-{hour}", "generatedDate": at(hour).isoformat()}
+    return StoredWebhook(f"msg-c-{hour}", an_event("company.created", payload, **envelope))
+
+
+def a_plain_read(hour, *entries):
+    return as_webhook(a_read(hour, *entries, product=None, since=hour - 1))
+
+
+def read(world, hour, *entries):
+    """Return which products the read is published for, and whether each type is a full load."""
+    world.projector()(a_plain_read(hour, *entries))
+    event = world.bus.published[-1]
+    windows = {e.key.data_type: window.full_load for e, window in event.windows}
+    return set(event.standard_products), windows
+
+
+def test_a_product_that_is_learned_late_gets_a_full_load_of_every_type(world):
+    invoices, payments = entry(), entry("payments")
+    assert read(world, 1, invoices, payments) == (
+        set(), {"invoices": True, "payments": True}
+    )  # fmt: skip
+    world.projector()(has_products(0, "lending"))
+    assert read(world, 2, invoices) == ({"lending"}, {"invoices": True})
+    assert read(world, 3, invoices, payments)[1] == {"invoices": False, "payments": True}
+    assert read(world, 4, invoices, payments)[1] == {"invoices": False, "payments": False}
+
+
+def test_a_product_that_is_added_or_comes_back_gets_one_and_one_that_goes_needs_none(world):
+    world.projector()(has_products(0, "lending"))
+    assert read(world, 1) == ({"lending"}, {"invoices": True})
+    world.projector()(has_products(1.5, "lending", "bank-feeds"))
+    assert read(world, 2) == ({"lending", "bank-feeds"}, {"invoices": True})
+    world.projector()(has_products(2.5, "bank-feeds"))
+    assert read(world, 3) == ({"bank-feeds"}, {"invoices": False})
+    world.projector()(has_products(3.5, "lending", "bank-feeds"))
+    assert read(world, 4)[1] == {"invoices": True}
+    assert read(world, 5)[1] == {"invoices": False}
+
+
+def test_a_late_read_names_it_but_the_next_one_answers(world):
+    read(world, 3, entry(status="FetchError"))
+    world.projector()(has_products(0, "lending"))
+    assert read(world, 2) == ({"lending"}, {"invoices": True})
+    assert read(world, 4)[1] == {"invoices": True}
+
+
+def test_after_a_conflict_a_product_learned_meanwhile_is_told_too(world, monkeypatch):
+    put = world.read_states.put
+
+    def put_after_the_company_was_learned(*arguments):
+        monkeypatch.setattr(world.read_states, "put", put)
+        world.projector()(has_products(0, "lending"))
+        read(world, 2, entry("payments"))
+        return put(*arguments)
+
+    monkeypatch.setattr(world.read_states, "put", put_after_the_company_was_learned)
+    assert read(world, 1) == ({"lending"}, {"invoices": True})
+    keys = [event.event_key for event in world.bus.published if event.read.at == at(1)]
+    assert (len(keys), len(set(keys))) == (2, 1)  # one read, for whoever has seen it already
+
+
+@st.composite
+def plain_histories(draw):
+    """Plain reads; the company's products and connections change in between."""
+    history = []
+    for hour in range(1, draw(st.integers(2, 6))):
+        if draw(st.booleans()):
+            products = draw(st.lists(st.sampled_from([*STANDARD, "ours"]), unique=True))
+            history.append(has_products(hour - 0.5, *products))
+        if draw(st.integers(0, 5)) == 0:
+            history.append(as_webhook(a_removal(hour - 0.3, connection="a")))
+        keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, unique=True))
+        statuses = st.sampled_from(["Complete", "Complete", "FetchError"])
+        history.append(a_plain_read(hour, *(Entry(key, draw(statuses), True) for key in keys)))
+    return history
+
+
+LAST = a_plain_read(500, *(Entry(key, "Complete", True) for key in KEYS))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), history=plain_histories())
+def test_who_takes_only_what_names_a_product_has_everything_whatever_the_order(data, history):
+    world = a_world()
+    again = data.draw(st.lists(st.sampled_from(history), max_size=3))
+    mixed = data.draw(st.permutations([*history, *again]))
+    webhooks = [replace(one, webhook_id=f"msg-{n}") for n, one in enumerate(mixed)]
+    crashes = iter(data.draw(st.lists(st.booleans(), max_size=20)))
+    choices = iter(data.draw(st.lists(st.integers(0, 1), max_size=60)))
+    world.bus.refusals = data.draw(st.integers(0, 2))
+    run(world, webhooks, lambda: next(choices, 0), lambda: next(crashes, False))
+    run(world, [LAST], lambda: 0)
+    for product in world.companies.get(COMPANY)[0].products:
+        named = [event for event in world.bus.published if product in event.standard_products]
+        once = list({event.event_key: event for event in reversed(named)}.values())
+        for key in KEYS:
+            assert product == "ours" or everything_until(once, key) == at(500)
+
+
+def everything_until(published, key):
+    """Follow the incremental windows from the newest full load on."""
+    windows = windows_of(published, key)
+    until = max((end for start, end in windows if start is None), default=None)
+    for start, end in sorted(window for window in windows if window[0] is not None):
+        until = max(until, end) if until is not None and start <= until else until
+    return until

@@ -1,0 +1,157 @@
+"""What a stored webhook says, from the body as Codat sends it."""
+
+import contextlib
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codat_hub.domain.codat_time import CodatTime
+from codat_hub.domain.company import CompanyChange, Connection, Stamp
+from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.domain.read_event import Entry, Key, ReadEvent
+from codat_hub.domain.stored_webhook import StoredWebhook, interpret
+from codat_hub.errors import NeverProjected
+from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
+
+EVENT_ID = "f7580941-2b3c-4a4d-98f5-60718293a4b5"
+GENERATED = CodatTime("2026-07-02T23:05:33.845Z").moment
+STAMP = Stamp(GENERATED, EVENT_ID)
+REFERENCE = {"id": COMPANY, "name": "Harbour Lane Bakery Ltd"}
+
+
+def meaning(body: bytes):
+    return interpret(StoredWebhook("msg_1", body))
+
+
+def an_entry(**changes):
+    return a_read_payload()["dataTypes"][0] | changes
+
+
+def test_a_custom_products_read():
+    assert meaning(a_read_completed(subs=".initial.successful")) == ReadEvent(
+        event_id=EVENT_ID,
+        webhook_id="msg_1",
+        company_id=COMPANY,
+        product="invoice-finance",
+        subs=frozenset({"initial", "successful"}),
+        at=GENERATED,
+        modified_from=CodatTime("2026-07-01T23:00:00Z").moment,
+        entries=(Entry(Key("invoices", CONNECTION), "Complete", records_modified=True),),
+    )
+
+
+def test_a_plain_read_is_of_the_standard_products():
+    read = meaning(a_read_completed(product=None))
+    assert (read.product, read.published_as, read.suffix) == (None, "standard", "base")
+
+
+@pytest.mark.parametrize("raw", [None, "", "soon", 5, "0001-01-01T00:00:00+23:00"])
+def test_a_date_that_cannot_be_read_is_none_so_that_everything_is_loaded(raw):
+    assert meaning(a_read_completed(modifiedFromDate=raw)).modified_from is None
+
+
+@pytest.mark.parametrize("hours", [-48, 0, 23])
+def test_a_date_may_be_some_hours_ahead_of_our_clock(hours):
+    webhook = StoredWebhook("m", a_read_completed(), received_at=GENERATED - timedelta(hours=hours))
+    assert interpret(webhook).at == GENERATED
+
+
+def test_a_webhook_from_the_future_is_not_projected_for_it_would_hide_all_until_then():
+    webhook = StoredWebhook("m", a_read_completed(), received_at=GENERATED - timedelta(hours=25))
+    with pytest.raises(NeverProjected, match="over a day after"):
+        interpret(webhook)
+
+
+def test_of_two_entries_of_one_key_the_complete_one_counts():
+    pair = [an_entry(status="FetchError"), an_entry()]
+    for entries in (pair, pair[::-1]):
+        (entry,) = meaning(a_read_completed(dataTypes=entries)).entries
+        assert entry.complete
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ["invoices"],
+        [an_entry(dataType=None)],
+        [an_entry(connectionId="")],
+        [an_entry(status=7)],
+        [an_entry(dataType="x" * 65)],
+        [an_entry(), an_entry(connectionId="\n")],
+    ],
+)
+def test_entries_of_no_known_shape_can_never_be_projected(entries):
+    with pytest.raises(NeverProjected):
+        meaning(a_read_completed(dataTypes=entries))
+
+
+def test_company_events():
+    payload = REFERENCE | {"products": ["lending", "a", "a", 5]}
+    assert meaning(an_event("company.created", payload)) == CompanyChange(
+        COMPANY, STAMP, name="Harbour Lane Bakery Ltd", products=("a", "lending")
+    )
+    assert meaning(an_event("company.deleted", payload)).deleted
+    removed = payload | {"productId": "b", "productName": "B"}
+    assert meaning(an_event("company.product.removed", removed)).removed_product == "b"
+    assert meaning(an_event("company.product.added", removed)).removed_product is None
+    assert meaning(an_event("company.created", {"id": COMPANY})).products is None
+
+
+@pytest.mark.parametrize(
+    ("what", "said", "status", "removed"),
+    [
+        ("connected", "Linked", "Linked", False),
+        ("reconnected", "Linked", "Linked", False),
+        ("disconnected", "Deauthorized", "Deauthorized", True),
+        ("deleted", "Linked", "Deleted", True),  # Codat's sample does say Linked
+    ],
+)
+def test_connection_events(what, said, status, removed):
+    connection = {
+        "id": CONNECTION, "status": said, "integrationKey": "gbol", "sourceType": "Accounting"
+    }  # fmt: skip
+    payload = {"referenceCompany": REFERENCE, "connection": connection}
+    change = meaning(an_event(f"connection.{what}", payload))
+    assert change.connection == Connection(STAMP, status, "gbol", "Accounting")
+    assert (change.connection_id, change.connection_removed) == (CONNECTION, removed)
+
+
+def test_rate_limit_events():
+    midnight = CodatTime("2026-07-03T00:00:00Z").moment
+    payload = {"dailyQuota": 1000, "quotaRemaining": 0, "expiryDate": "2026-07-02T23:59:99Z"}
+    assert meaning(an_event("client.rateLimit.reached", payload)) == RateLimit(STAMP, midnight)
+    assert meaning(an_event("client.rateLimit.reset", payload)) == RateLimit(STAMP, None)
+
+
+@pytest.mark.parametrize("kind", ["bills.write.successful", "expenses.sync.successful"])
+def test_other_events_mean_nothing_here(kind):
+    assert meaning(an_event(kind, {"referenceCompany": REFERENCE})) is None
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
+json_values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kind=st.sampled_from(["read.completed", "x.read.completed", "company.created",
+                          "company.product.removed", "connection.deleted",
+                          "client.rateLimit.reached"]),
+    field=st.sampled_from(["dataTypes", "connection", "products", "name", "expiryDate",
+                           "modifiedFromDate", "referenceCompany", "productId"]),
+    value=json_values,
+)  # fmt: skip
+def test_whatever_a_payload_holds_it_is_understood_or_never_projected(kind, field, value):
+    payload = a_read_payload() | {
+        "id": COMPANY, "productId": "x", "connection": {"id": CONNECTION, "status": "Linked"}
+    }  # fmt: skip
+    body = json.dumps(json.loads(an_event(kind, payload | {field: value}))).encode()
+    with contextlib.suppress(NeverProjected):
+        meaning(body)

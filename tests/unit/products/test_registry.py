@@ -1,0 +1,163 @@
+"""The registry is applied as a whole, and the schedules follow it."""
+
+import pytest
+
+from codat_hub.domain.product import Kind, Product, Schedule
+from codat_hub.errors import Absent, Conflict, Invalid, Unavailable
+from codat_hub.usecases.registry import Registry, difference
+from tests.support.fakes import FakeProductRegistry, FakeSchedules
+
+DAILY, HOURLY = Schedule("rate(1 day)"), Schedule("rate(1 hour)")
+A = Product("a", Kind.CUSTOM, data_types=("invoices",), schedule=DAILY)
+B = Product("b", Kind.CUSTOM, data_types=("bills",))
+
+
+class Holders:
+    def __init__(self, **counts):
+        self.counts = counts
+
+    def count(self, product):
+        return self.counts.get(product, 0)
+
+
+def a_registry(*products, **counts):
+    store, schedules = FakeProductRegistry(*products), FakeSchedules()
+    return Registry(store, schedules, Holders(**counts)), store, schedules
+
+
+def changes(applied):
+    return {one.product: one.change for one in applied.changes}
+
+
+def test_what_is_applied_is_the_registry_then_and_who_did_it_is_kept():
+    registry, store, schedules = a_registry(B)
+    applied = registry.apply([A], "arn:ann")
+    assert changes(applied) == {"a": "added", "b": "removed"}
+    assert applied.scheduled == ("a",)
+    assert dict(registry.products()) == {"a": A}
+    assert schedules.kept == {"a": DAILY}
+    assert store.by == ["arn:ann"]
+
+
+def test_a_dry_run_changes_nothing():
+    registry, store, schedules = a_registry(B)
+    assert changes(registry.apply([A], "arn:ann", dry_run=True)) == {"a": "added", "b": "removed"}
+    assert dict(registry.products()) == {"b": B}
+    assert (store.by, schedules.kept) == ([], {})
+
+
+def test_one_problem_anywhere_and_nothing_is_changed():
+    registry, store, schedules = a_registry(B)
+    bad = Product("x y", Kind.STANDARD, schedule=Schedule("never"))
+    with pytest.raises(Invalid) as refused:
+        registry.apply([A, bad], "arn:ann")
+    assert [one.field for one in refused.value.problems] == [
+        "products[1].product",
+        "products[1].schedule",
+        "products[1].schedule",
+    ]
+    assert (store.by, schedules.kept) == ([], {})
+
+
+def test_what_companies_have_is_not_removed_and_the_count_is_told():
+    registry, store, _ = a_registry(A, B, a=3, b=1)
+    with pytest.raises(Conflict) as refused:
+        registry.apply([], "arn:ann")
+    assert [(one.field, one.message) for one in refused.value.problems] == [
+        ("a", "3 companies have this product"),
+        ("b", "1 companies have this product"),
+    ]
+    with pytest.raises(Conflict):
+        registry.remove("a", "arn:ann")
+    assert store.by == []
+
+
+def test_schedules_that_failed_are_finished_by_repeating():
+    registry, store, schedules = a_registry()
+    schedules.refusals = 1
+    with pytest.raises(Unavailable):
+        registry.apply([A, Product("c", Kind.CUSTOM, None, ("bills",), HOURLY)], "arn:ann")
+    assert set(registry.products()) == {"a", "c"}
+    again = registry.apply(list(registry.products().values()), "arn:ann")
+    assert set(changes(again).values()) == {"unchanged"}
+    assert schedules.kept == {"a": DAILY, "c": HOURLY}
+    assert len(store.by) == 1  # what is unchanged is not written again
+
+
+def test_a_disabled_schedule_is_kept_and_a_removed_one_goes():
+    registry, _, schedules = a_registry(A)
+    paused = Schedule("rate(1 day)", enabled=False)
+    registry.put(Product("a", Kind.CUSTOM, None, ("invoices",), paused), "arn:ann")
+    assert schedules.kept == {"a": paused}
+    registry.remove("a", "arn:ann")
+    assert schedules.kept == {}
+
+
+def test_a_change_by_somebody_else_meanwhile_is_not_lost():
+    registry, store, _ = a_registry(A)
+    read, first = store.read, True
+
+    def read_then_overtaken():
+        nonlocal first
+        known = read()
+        if first:
+            first = False
+            store.replace([A, B], known[1], "arn:bob")
+        return known
+
+    store.read = read_then_overtaken
+    registry.put(Product("c", Kind.CUSTOM, None, ("bills",)), "arn:ann")
+    assert set(registry.products()) == {"a", "b", "c"}
+
+
+def test_schedules_match_the_registry_that_is_there_at_the_end():
+    registry, store, schedules = a_registry()
+    match, first = schedules.match, True
+
+    def overtaken(wanted):
+        nonlocal first
+        changed = match(wanted)
+        if first:
+            first = False
+            known, version = store.read()
+            hourly = Product("a", Kind.CUSTOM, None, ("invoices",), HOURLY)
+            store.replace([*known.values(), hourly][1:], version, "arn:bob")
+        return changed
+
+    schedules.match = overtaken
+    registry.put(A, "arn:ann")
+    assert schedules.kept == {"a": HOURLY}
+
+
+def test_unknown_products_are_absent():
+    registry, *_ = a_registry(A)
+    for act in (lambda: registry.product("z"), lambda: registry.remove("z", "arn:ann")):
+        with pytest.raises(Absent, match="Registered are: a"):
+            act()
+
+
+def test_the_difference_names_changed_fields_and_warns_of_more_data_types():
+    more = Product("a", Kind.CUSTOM, "A", ("invoices", "bills"), DAILY)
+    told = difference({"a": A, "b": B}, {"a": more, "b": B})
+    assert [(one.product, one.change, one.fields) for one in told.changes] == [
+        ("a", "changed", ("name", "data_types")),
+        ("b", "unchanged", ()),
+    ]
+    assert "a reads more: bills" in told.warnings[0]
+
+
+def test_a_product_that_cannot_be_read_is_written_anew_and_never_drops_out_unseen():
+    registry, store, schedules = a_registry(B)
+    schedules.kept = {"a": DAILY}
+    store.unreadable = ("a",)
+    for change in (
+        lambda: registry.put(B, "arn:ann"),  # even what changes nothing: schedules would follow
+        lambda: registry.remove("b", "arn:ann"),
+        lambda: registry.apply([B], "arn:ann"),
+    ):
+        with pytest.raises(Conflict) as refused:
+            change()
+        assert [one.field for one in refused.value.problems] == ["a"]
+    assert (dict(registry.products()), schedules.kept) == ({"b": B}, {"a": DAILY})
+    assert changes(registry.apply([A, B], "arn:ann")) == {"a": "added", "b": "unchanged"}
+    assert dict(registry.products()) == {"a": A, "b": B}

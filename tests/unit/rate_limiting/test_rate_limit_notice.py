@@ -1,0 +1,42 @@
+"""When Codat's quota counts as used up, whatever its events say and when they come."""
+
+from datetime import timedelta
+
+import pytest
+
+from codat_hub.domain.company import Stamp
+from codat_hub.domain.rate_limit import RateLimit, latest, reached, reset
+from tests.support.histories import at
+
+MIDNIGHT = at(24)
+
+
+def stamp(hours):
+    return Stamp(at(hours), f"event-{hours}")
+
+
+@pytest.mark.parametrize(
+    ("expiry", "until"),
+    [
+        (at(20), at(20)),
+        (None, MIDNIGHT),  # 23:59:99Z, as one published sample has it
+        (at(1), MIDNIGHT),  # before the event itself
+        (at(24 * 40), MIDNIGHT),  # further off than any reset
+    ],
+)
+def test_an_expiry_that_cannot_be_is_the_next_midnight(expiry, until):
+    assert reached(stamp(10), expiry) == RateLimit(stamp(10), until)
+
+
+def test_a_reached_whose_expiry_has_passed_is_ignored():
+    known = reset(stamp(9))
+    assert latest(known, reached(stamp(10), at(12)), now=at(12)) is known
+    assert latest(None, reached(stamp(10), at(12)), now=at(12)) is None
+
+
+def test_notices_move_forward_only():
+    newer, older = reset(stamp(11)), reached(stamp(10), at(20))
+    now = at(11) + timedelta(minutes=1)
+    assert latest(latest(None, older, now), newer, now) == newer
+    assert latest(latest(None, newer, now), older, now) == newer
+    assert latest(newer, newer, now) is newer

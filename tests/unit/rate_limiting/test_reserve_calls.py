@@ -1,0 +1,191 @@
+"""Refreshes, a reconcile and a migration call from one address: together below Codat's limit."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from codat_hub.adapters.codat.observer import Observer
+from codat_hub.domain.gate import MIGRATION, RECONCILE, Gate
+from codat_hub.domain.pace import Pace
+from codat_hub.errors import RateLimited
+from codat_hub.usecases.reserve_calls import ReserveCalls, ReserveForReconcile
+from tools.simulation.refresh_histories import silence
+from tools.simulation.refresh_world import MINUTE, START, World, a_product, busiest_minute
+
+SECOND = timedelta(seconds=1)
+COMES_BACK = timedelta(seconds=330)  # as the template's queue has it
+CODATS = 1000  # in any 60 seconds; our own limit is 900
+
+
+@dataclass
+class Answered:
+    value: object = None
+    quota: object = None
+
+
+class Reconcile:
+    """Steps of twenty calls by the real observer; one that has to wait is done anew later.
+
+    calls: when each left; `refused`: when a step had to wait
+    """
+
+    def __init__(self, world, steps):
+        self.world, self.left = world, steps
+        self.calls, self.refused = [], []
+        self.done_of_step = 0
+        self.reserve = ReserveForReconcile(world.gates, world.now)
+        self.observer = Observer(
+            self,
+            a_second=self.pace,
+            clock=lambda: (world.now() - START) / SECOND,
+            sleep=lambda _: None,  # `call` is what waits on this clock
+        )
+
+    def pace(self):
+        self.a_second = self.reserve()
+        return self.a_second
+
+    def company(self, company_id):
+        self.calls.append(self.world.now())
+        return Answered()
+
+    def call(self):
+        now = self.world.now()
+        try:
+            self.observer.exists("c")
+        except RateLimited as limit:
+            self.refused.append(now)
+            self.done_of_step = 0
+            self.world.at(max(limit.retry_at, now + COMES_BACK), self.call)
+            return
+        self.done_of_step += 1
+        if self.done_of_step == 20:
+            self.left, self.done_of_step = self.left - 1, 0
+        if self.left:
+            self.world.at(now + SECOND / self.a_second, self.call)
+
+
+class Migration:
+    """Chunks of a minute, each of which reserves what it may call and calls as often."""
+
+    def __init__(self, world, a_second, chunks):
+        self.world, self.a_second, self.left = world, a_second, chunks
+        self.calls = []
+
+    def chunk(self):
+        if not self.left:
+            return
+        self.left -= 1
+        now = self.world.now()
+        ReserveCalls(self.world.gates)(60 * self.a_second, now + 2 * MINUTE)
+        self.calls += [now + place * SECOND / self.a_second for place in range(60 * self.a_second)]
+        self.world.at(now + MINUTE, self.chunk)
+
+
+@pytest.fixture
+def world():
+    world = World(lock="product")
+    world.register(a_product("a"))
+    return world
+
+
+@pytest.fixture
+def busy(world):
+    """Two thousand refreshes are due, two and a half minutes at the full pace."""
+    for number in range(2000):
+        company_id = f"a{number:05}"
+        world.assign(company_id, "a")
+        world.opened(company_id)
+    return world
+
+
+def all_calls(world, *others):
+    return sorted([*world.codat.calls, *(call for other in others for call in other.calls)])
+
+
+def run(world, minutes):
+    with silence():
+        world.dispatching().run_until(START + minutes * MINUTE)
+
+
+@pytest.mark.parametrize("begin", [0, 61, 119])
+def test_a_reconcile_amid_a_burst_of_refreshes_does_not_raise_the_pace(busy, begin):
+    reconcile = Reconcile(busy, steps=60)
+    busy.at(START + begin * SECOND, reconcile.call)
+    run(busy, 20)
+    assert busiest_minute(all_calls(busy, reconcile)) <= 900
+    assert len(reconcile.calls) >= 1200
+    assert len(reconcile.refused) <= 1  # then the refreshes have made room
+    assert len(busy.codat.accepted) == 2000
+
+
+def test_refreshes_have_their_pace_back_soon_after_it(world):
+    Reconcile(world, steps=1).call()
+    gate, _ = world.gates.get()
+    assert gate.per_second(world.clock) == 9
+    assert gate.per_second(world.clock + 8 * MINUTE) == 14
+
+
+def test_beside_a_migration_at_its_usual_pace_all_three_stay_within_it(busy):
+    reconcile, migration = Reconcile(busy, steps=60), Migration(busy, 5, chunks=15)
+    busy.at(START + 70 * SECOND, migration.chunk)
+    busy.at(START + 200 * SECOND, reconcile.call)
+    run(busy, 20)
+    assert busiest_minute(all_calls(busy, reconcile, migration)) <= 900
+    assert len(busy.codat.accepted) == 2000
+    assert len(reconcile.calls) >= 1200
+    assert reconcile.calls[-1] < migration.calls[-1]  # without waiting for its end
+
+
+@pytest.mark.parametrize("begin", [60, 70, 100])
+def test_beside_a_migration_at_its_fastest_it_slows_down_and_stays_below_codats(busy, begin):
+    reconcile, migration = Reconcile(busy, steps=60), Migration(busy, 14, chunks=12)
+    busy.at(START + 90 * SECOND, migration.chunk)
+    busy.at(START + begin * SECOND, reconcile.call)
+    run(busy, 30)
+    assert busiest_minute(all_calls(busy, reconcile, migration)) < CODATS
+    beside = [call for call in reconcile.calls if call < migration.calls[-1]]
+    assert len(beside) > 300  # it does not stand still either
+    assert len(reconcile.calls) >= 1200
+    assert len(busy.codat.accepted) == 2000
+
+
+def test_what_was_called_before_refreshes_made_room_is_waited_for(world):
+    reserve = ReserveForReconcile(world.gates, world.now)
+    just_now = int(world.clock.timestamp())
+    world.gates.put(Gate(pace=Pace(((just_now - 20, 300), (just_now, 500)))), 0)
+    with pytest.raises(RateLimited) as wait:
+        reserve()
+    assert wait.value.retry_at == world.clock + 41 * SECOND
+    assert world.gates.get()[0].ceiling(world.clock) == 570
+    world.clock = wait.value.retry_at
+    assert reserve() == 5
+
+
+def test_it_makes_room_for_a_migration_and_takes_it_back(world):
+    reserve = ReserveForReconcile(world.gates, world.now)
+    for a_second, own, left in ((8, 5, 90), (9, 1, 270), (14, 1, 60)):
+        ReserveCalls(world.gates)(60 * a_second, world.clock + MINUTE)
+        assert reserve() == own
+        assert world.gates.get()[0].ceiling(world.clock) == left
+    world.clock += MINUTE
+    assert reserve() == 5
+    assert world.gates.get()[0].ceiling(world.clock) == 570
+
+
+def test_each_keeps_its_own(world):
+    ReserveCalls(world.gates)(100, START + MINUTE)
+    assert ReserveForReconcile(world.gates, world.now)() == 5
+    ReserveCalls(world.gates)(200, START + 2 * MINUTE)
+    kept = world.gates.get()[0].reservations
+    assert {who: one.calls for who, one in kept.items()} == {MIGRATION: 200, RECONCILE: 300}
+
+
+def test_most_calls_read_the_gate_and_write_nothing(world):
+    reserve = ReserveForReconcile(world.gates, world.now)
+    reads, writes = world.table.reads, world.table.writes
+    for _ in range(600):  # ten minutes
+        assert reserve() == 5
+        world.clock += SECOND
+    assert (world.table.reads - reads, world.table.writes - writes) == (600, 2)

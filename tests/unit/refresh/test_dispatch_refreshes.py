@@ -1,0 +1,264 @@
+"""Who is sent when: the pace, the fair turn, the breaker, deadlines, lost messages."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from codat_hub import errors
+from codat_hub.domain.breaker import Breaker, Cause
+from codat_hub.domain.gate import MIGRATION, Gate, Reservation
+from codat_hub.domain.ticket import LOST_AFTER, Status
+from codat_hub.usecases.reserve_calls import ReserveCalls
+from tools.simulation.refresh_histories import a_backlog
+from tools.simulation.refresh_world import (
+    DAILY,
+    MINUTE,
+    START,
+    Died,
+    World,
+    a_product,
+    busiest_minute,
+)
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.register(a_product("a"), a_product("b"))
+    return world
+
+
+def waiting(world, count, product="a", **changes):
+    for number in range(count):
+        company_id = f"{product}{number:05}"
+        world.assign(company_id, product)
+        world.opened(company_id, product, **changes)
+
+
+def calls_of(world, product):
+    return [at for _, name, at in world.codat.accepted if name == product]
+
+
+def test_what_is_due_is_sent_once_under_a_new_generation(world):
+    waiting(world, 3)
+    waiting(world, 1, "b", due_at=START + HOUR)
+    assert world.dispatcher().sent == 3
+    assert world.dispatcher().sent == 0
+    assert world.ticket("a00000").status is Status.SENT
+    assert world.ticket("b00000", "b").status is Status.QUEUED
+
+
+def test_at_most_fourteen_a_second_over_the_minute(world):
+    waiting(world, 1000)
+    assert world.dispatcher().sent == 840
+    delays = sorted(when - START for when, _, _ in world.events)
+    assert delays[0] == timedelta()
+    assert delays[-1] == timedelta(seconds=59)
+    for place, delay in enumerate(delays):
+        assert delay == timedelta(seconds=place // 14)
+
+
+def test_a_second_dispatcher_in_the_same_minute_sends_nothing_on_top(world):
+    waiting(world, 2000)
+    world.dispatcher()
+    assert world.dispatcher().sent == 0
+    world.clock += 30 * timedelta(seconds=1)
+    assert world.dispatcher().sent == 420
+
+
+def test_30_000_tickets_never_over_900_calls_in_60_seconds_and_near_the_fastest():
+    calls = a_backlog(30_000)
+    assert busiest_minute(calls) <= 900
+    fastest = 30_000 / 900 * MINUTE
+    assert calls[-1] - calls[0] <= 1.1 * fastest
+
+
+def test_the_gate_holds_the_pace_even_when_everything_comes_at_once():
+    world = World()
+    world.register(a_product("a"))
+    waiting(world, 1500)
+    # a backlog: workers were away for two minutes, then get everything in one second
+    for _ in range(2):
+        world.dispatcher()
+        world.clock += MINUTE
+    backlog, world.events = sorted(world.events), []
+    for _, _, deliver in backlog:
+        deliver()
+    assert len(world.codat.calls) == 870
+    world.dispatching().run_until(START + 10 * MINUTE)
+    assert busiest_minute(world.codat.calls) <= 900
+    assert len(world.codat.accepted) == 1500
+
+
+def test_what_a_migration_reserves_is_taken_off_the_refreshes_while_it_lasts(world):
+    ReserveCalls(world.gates)(300, START + MINUTE)
+    waiting(world, 1000)
+    assert world.dispatcher().sent == 540
+    delays = sorted(when - START for when, _, _ in world.events)
+    assert delays == [timedelta(seconds=place // 9) for place in range(540)]
+    assert world.dispatcher().sent == 0
+    world.clock = START + MINUTE  # nobody has renewed it
+    assert world.dispatcher().sent == 460
+    assert max(when for when, _, _ in world.events) == world.clock + timedelta(seconds=459 // 14)
+
+
+def test_the_gate_holds_a_reservation_against_a_backlog_and_the_rest_is_not_lost():
+    world = World()
+    world.register(a_product("a"))
+    waiting(world, 800)
+    world.dispatcher()
+    ReserveCalls(world.gates)(300, START + 3 * MINUTE)  # after they were sent
+    backlog, world.events = sorted(world.events), []
+    world.clock += MINUTE
+    for _, _, deliver in backlog:
+        deliver()
+    assert len(world.codat.calls) == 570
+    world.dispatching().run_until(START + 10 * MINUTE)
+    assert len(world.codat.accepted) == 800
+    kept = {MIGRATION: Reservation(300, START + 3 * MINUTE)}
+    assert world.gates.get()[0].reservations == kept
+
+
+def test_nobody_can_reserve_all_of_the_pace(world):
+    ReserveCalls(world.gates)(5000, START + HOUR)
+    waiting(world, 100)
+    assert world.dispatcher().sent == 60
+
+
+def test_a_product_with_thousands_due_delays_another_by_no_more_than_its_share():
+    world = World(lock="product")
+    world.register(a_product("a"), a_product("b"), a_product("c"))
+    waiting(world, 5000, "a", due_at=START - HOUR)  # longest due of all
+    waiting(world, 400, "b")
+    waiting(world, 50, "c")
+    world.dispatching().run_until(START + 10 * MINUTE)
+    last = {name: calls_of(world, name)[-1] - START for name in "abc"}
+    # a minute until the dispatcher runs, then a third of 840 a minute while all three wait
+    assert last["c"] <= 1.2 * MINUTE
+    assert last["b"] <= 2.2 * MINUTE
+    assert last["a"] >= 7 * MINUTE
+    assert world.codat.calls == sorted(world.codat.calls)
+
+
+def test_sent_and_lost_for_ten_minutes_is_due_again(world):
+    waiting(world, 1)
+    world.dispatcher()
+    world.events.clear()  # the message is lost
+    world.clock += LOST_AFTER - timedelta(seconds=1)
+    assert world.dispatcher().sent == 0
+    world.clock += timedelta(seconds=1)
+    assert world.dispatcher().sent == 1
+    assert world.ticket("a00000").generation == 2
+
+
+def test_past_its_deadline_a_ticket_is_closed_and_counted(world):
+    waiting(world, 2, deadline=START + MINUTE, status=Status.BUSY)
+    world.clock += 2 * MINUTE
+    assert world.dispatcher().closed == {"still_syncing": 2}
+    assert world.dispatcher().closed == {}
+
+
+def test_while_the_breaker_is_open_nothing_is_sent_but_a_probe_and_deadlines_still_count(world):
+    waiting(world, 5)
+    waiting(world, 1, "b", deadline=START + MINUTE)
+    breaker = Breaker(Cause.UNAUTHORIZED, START, START + 5 * MINUTE)
+    world.gates.put(Gate(breaker), 0)
+    world.clock += 2 * MINUTE
+    done = world.dispatcher()
+    assert (done.sent, done.barred, done.closed) == (0, True, {"failed": 1})
+    world.clock += 3 * MINUTE
+    assert world.dispatcher().sent == 1
+
+
+def test_tickets_of_a_product_that_nobody_registers_any_more_are_still_looked_after(world):
+    waiting(world, 1, due_at=START + MINUTE)
+    world.dispatcher()  # it learns of the product
+    world.register(a_product("b"))
+    world.dispatching().run_until(START + 5 * MINUTE)
+    assert world.ticket("a00000").status is Status.CANCELLED
+    assert not world.codat.calls
+
+
+def test_what_the_queue_refuses_is_sent_again_after_ten_minutes(world):
+    waiting(world, 30)
+
+    def refuse():
+        raise errors.Unavailable("SQS is down")
+
+    world.queue.before_send = refuse
+    with pytest.raises(errors.Unavailable):
+        world.dispatcher()
+    world.queue.before_send = lambda: None
+    world.dispatching().run_until(START + 20 * MINUTE)
+    assert len(world.codat.accepted) == 30
+
+
+@pytest.mark.parametrize("death", range(1, 12))
+def test_killed_at_any_write_nothing_is_lost_or_called_twice(death):
+    world = World()
+    world.register(a_product("a"))
+    waiting(world, 5)
+    left = iter(range(death))
+
+    def count_down():
+        if next(left, None) is None:
+            raise Died
+
+    world.table.after_put = world.queue.before_send = count_down
+    world.safely(world.dispatcher)
+    world.table.after_put = world.queue.before_send = lambda: None
+    world.dispatching().run_until(START + 30 * MINUTE)
+    assert sorted(company for company, _, _ in world.codat.accepted) == [
+        f"a{number:05}" for number in range(5)
+    ]
+    assert not world.queue.dead
+
+
+def test_a_persons_refresh_is_not_hidden_behind_a_reserve_that_is_used_up(world):
+    world.reads_up_to_a_limit(1000, 100)
+    waiting(world, 1)
+    world.dispatching().run_until(START + 2 * MINUTE)
+    waiting(world, 300, "b")
+    ticket, version = world.tickets.get("b00299", "b")
+    world.tickets.put(replace(ticket, requested_by="arn"), version)
+    world.run_until(START + 5 * MINUTE)
+    assert [company for company, _, _ in world.codat.accepted] == ["a00000", "b00299"]
+
+
+def limited(world, retry_at):
+    def refuse(*_):
+        raise errors.RateLimited("quota", status=429, retry_at=retry_at(world.now()))
+
+    world.codat.fault = refuse
+
+
+def test_what_was_never_sent_for_the_quota_is_closed_as_rate_limited_and_alarms_nobody(world):
+    limited(world, lambda now: now + 20 * HOUR)
+    waiting(world, 1)
+    world.dispatching().run_until(START + 2 * MINUTE)
+    waiting(world, 1, "b", deadline=START + HOUR)
+    world.run_until(START + 2 * HOUR)
+    assert world.ticket("b00000", "b").status is Status.RATE_LIMITED
+    assert len(world.codat.calls) == 1
+
+
+def test_retry_at_once_does_not_let_every_message_on_its_way_call_in_turn(world):
+    limited(world, lambda now: now)
+    waiting(world, 200)
+    world.dispatching().run_until(START + 2 * MINUTE - timedelta(seconds=1))
+    assert len(world.codat.calls) == 2  # they come over 15 seconds
+
+
+def test_a_product_whose_tickets_are_all_cancelled_does_not_keep_the_probe_from_the_others(world):
+    waiting(world, 50, "a")
+    waiting(world, 1, "b")
+    world.gates.put(Gate(Breaker(Cause.UNAUTHORIZED, START, START + 2 * MINUTE)), 0)
+    _, version = world.registry.read()
+    disabled = a_product("a", replace(DAILY, enabled=False))
+    assert world.registry.replace([disabled, a_product("b")], version)
+    world.dispatching().run_until(START + 3 * MINUTE)
+    assert len(world.codat.accepted) == 1
+    assert world.gates.get()[0].breaker.cause is None

@@ -1,0 +1,94 @@
+"""A refresh whose call is made again, or twice at once: whose lease it is, and when it is over."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from codat_hub.domain.refresh_message import RefreshMessage
+from codat_hub.domain.ticket import Status
+from tools.simulation.refresh_world import MINUTE, START, Died, World, a_product
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def world():
+    world = World(seed=1, read_time=lambda: timedelta(seconds=5))
+    world.register(a_product("a"), a_product("b"))
+    for product in ("a", "b"):
+        world.assign("c1", product)
+    return world
+
+
+def lose_the_answer(world):
+    lost = iter(["after"])
+    world.codat.fault = lambda *_: next(lost, None)
+
+
+def die_after_the_call(world):
+    def die(*_):
+        world.codat.fault = lambda *_: None
+        world.table.before_put = dying
+
+    def dying():
+        world.table.before_put = lambda: None
+        raise Died
+
+    world.codat.fault = die
+
+
+@pytest.mark.parametrize("trouble", [lose_the_answer, die_after_the_call])
+def test_a_read_that_ended_before_its_call_was_answered_is_completed_and_holds_nobody_up(
+    world, trouble
+):
+    trouble(world)
+    world.opened(product="a")
+    world.dispatching().run_until(START + 90 * timedelta(seconds=1))
+    world.opened(product="b")
+    world.run_until(START + 6 * MINUTE)
+    assert world.ticket(product="a").status is Status.COMPLETED
+    assert world.ticket(product="b").status is Status.COMPLETED
+    assert [product for _, product, _ in world.codat.accepted] == ["a", "b"]
+    assert world.leases.get("c1", "a")[0].holder is None
+
+
+def test_a_message_that_comes_twice_at_once_leaves_the_lease_to_the_call_under_way(world):
+    world.opened()
+    world.dispatcher()
+    message = RefreshMessage("c1", "a", world.ticket().generation)
+    before = world.tickets.get("c1", "a")
+
+    class ReadBefore:
+        """The other worker has read the ticket just before this one's call was noted."""
+
+        put = world.tickets.put
+
+        def get(self, *_):
+            return before
+
+    second = []
+
+    def deliver_again(*_):
+        world.codat.fault = lambda *_: None
+        second.append(world.a_worker(tickets=ReadBefore())(message).outcome)
+
+    world.codat.fault = deliver_again
+    assert world.worker(message).outcome == "accepted"
+    assert second == ["stale"]
+    assert len(world.codat.calls) == 1
+    assert world.leases.get("c1", "b")[0].kept_from("b", world.now()) is not None
+
+
+def test_a_client_level_read_that_was_missed_is_one_data_types_not_all(world):
+    world.wakes = False
+    world.opened("c9", None, data_types=("invoices", "bills"), requested_by="arn")
+    world.codat.fault = lambda *_: "after"
+    world.dispatcher()
+    world.run_until(START)
+    world.codat.fault = lambda *_: None
+    world.run_until(START + 2 * HOUR)  # for longer than Codat remembers the key
+    ticket, version = world.tickets.get("c9", None)
+    world.tickets.put(replace(ticket, due_at=world.now()), version)
+    world.dispatching().run_until(START + 3 * HOUR)
+    assert len(world.codat.accepted) == 2

@@ -1,0 +1,239 @@
+"""An item that cannot be read costs its own company or product, is told, and can be mended."""
+
+from datetime import timedelta
+
+import pytest
+
+from codat_hub import errors
+from codat_hub.adapters import reading
+from codat_hub.adapters.client_checks import ClientChecks
+from codat_hub.adapters.dispatches import Dispatches
+from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.state_table import CODAT, SHARDS, ItemKey, Listed
+from codat_hub.domain.client_check import ClientCheck
+from codat_hub.domain.company import Stamp
+from codat_hub.domain.gate import MIGRATION, Gate, Reservation
+from codat_hub.domain.rate_limit import RateLimit
+from codat_hub.domain.refresh_message import RefreshMessage
+from codat_hub.domain.refresh_run import Run
+from codat_hub.domain.ticket import Status
+from codat_hub.usecases.companies import Place
+from codat_hub.usecases.freshness import MeasureFreshness
+from codat_hub.usecases.reserve_calls import ReserveCalls
+from tools.simulation.refresh_world import MINUTE, START, World, a_product
+
+HALF_AN_HOUR = timedelta(minutes=30)
+SPOILT = {
+    "a status of another version": {"status": "paused"},
+    "no deadline": {"deadline": None},
+    "no such date": {"due_at": "2026-13-45"},
+    "another shape": {"key": "c2VjcmV0"},
+}
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What was logged and counted, as (metric or message, item)."""
+    found = []
+
+    class Metrics:
+        def add_metric(self, name, unit, value):
+            found.append(name)
+
+    class Logger:
+        def error(self, message, **facts):
+            found.append((message, facts["item"]))
+            assert set(facts) == {"item", "fault"}  # nothing of what it holds
+
+    monkeypatch.setattr(reading, "metrics", Metrics())
+    monkeypatch.setattr(reading, "logger", Logger())
+    return found
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.register(a_product("a"), a_product("b"))
+    return world
+
+
+def ticket_key(company_id, product="a"):
+    return ItemKey(f"COMPANY#{company_id}", f"REFRESH#TICKET#{product}")
+
+
+def waiting(world, *company_ids, product="a"):
+    for company_id in company_ids:
+        world.assign(company_id, product)
+        world.opened(company_id, product)
+
+
+def accepted(world):
+    return sorted(company_id for company_id, _, _ in world.codat.accepted)
+
+
+def always():
+    return True
+
+
+class TestTickets:
+    @pytest.mark.parametrize("changes", SPOILT.values(), ids=SPOILT)
+    def test_the_others_are_sent_and_it_is_told_by_its_key(self, world, told, changes):
+        waiting(world, "c1", "c2", "c3")
+        world.table.spoil(ticket_key("c2"), **changes)
+        assert world.dispatcher().sent == 2
+        assert told == [("item cannot be read", "COMPANY#c2 / REFRESH#TICKET#a"), "item_unreadable"]
+
+    def test_it_is_told_twice_an_hour_and_goes_once_it_is_mended(self, world, told):
+        waiting(world, "c1")
+        whole = world.table.spoil(ticket_key("c1"), status="paused")
+        world.dispatching().run_until(START + timedelta(minutes=59))
+        assert told.count("item_unreadable") == 2
+        assert not world.codat.calls
+        world.table.spoil(ticket_key("c1"), **whole)
+        world.run_until(START + timedelta(minutes=63))
+        assert accepted(world) == ["c1"]
+
+    def test_three_hundred_at_the_head_do_not_keep_back_the_rest(self, world, told):
+        broken = [f"broken{number:03}" for number in range(300)]
+        waiting(world, *broken, "late1", "late2")
+        for company_id in broken:
+            world.table.spoil(ticket_key(company_id), status="paused")
+        # so slow that the dispatcher looks at the first 200 only
+        world.gates.put(Gate(reservations={MIGRATION: Reservation(5000, START + 60 * MINUTE)}), 0)
+        world.dispatching().run_until(START + 3 * MINUTE)
+        assert accepted(world) == ["late1", "late2"]
+        assert told.count("item_unreadable") == 300
+
+    def test_the_planner_opens_those_of_the_others(self, world, told):
+        for company_id in ("c1", "c2", "c3", "c4"):
+            world.assign(company_id, "a")
+        world.opened("c1")
+        world.table.spoil(ticket_key("c1"), status="paused")
+        world.table.spoil(ItemKey("COMPANY#c2", "PRODUCT#a"), status="paused")
+        world.table.spoil(ItemKey("COMPANY#c3", "DIRECTORY"), listed=["yesterday", "e"])
+        planned = world.planner("a", START + MINUTE, always)
+        assert (planned.opened, planned.run.done, planned.run.skipped) == (1, True, 3)
+        assert world.ticket("c4") is not None
+        assert told.count("item_unreadable") == 3
+
+    def test_a_read_wakes_the_companys_other_product(self, world, told):
+        waiting(world, "c1")
+        world.opened("c1", "b", status=Status.BUSY)
+        world.table.spoil(ticket_key("c1"), status="paused")
+        assert world.wake.wake_next("c1").product == "b"
+
+
+class TestProducts:
+    PRODUCTS = ItemKey(CODAT, "PRODUCTS")
+
+    def spoil(self, world):
+        products = dict(world.table.items[self.PRODUCTS][0]["products"])
+        return world.table.spoil(self.PRODUCTS, products=products | {"a": {"kind": "quantum"}})
+
+    def test_its_tickets_wait_and_the_other_products_go(self, world, told):
+        world.dispatcher()  # it knows both from now on
+        waiting(world, "c1")
+        waiting(world, "c2", product="b")
+        whole = self.spoil(world)
+        world.dispatching().run_until(START + 3 * MINUTE)
+        assert accepted(world) == ["c2"]
+        assert world.ticket("c1").status is Status.QUEUED
+        assert ("item cannot be read", "CODAT / PRODUCTS, a") in told
+        world.table.spoil(self.PRODUCTS, **whole)
+        world.run_until(START + 5 * MINUTE)
+        assert accepted(world) == ["c1", "c2"]
+
+    def test_a_message_on_its_way_comes_again_and_its_ticket_is_not_cancelled(self, world, told):
+        waiting(world, "c1")
+        world.dispatcher()
+        self.spoil(world)
+        with pytest.raises(errors.Unreadable):
+            world.worker(RefreshMessage("c1", "a", 1))
+        assert world.ticket("c1").status is Status.SENT
+
+    def test_its_slot_is_planned_once_it_is_mended_and_the_others_at_once(self, world, told):
+        world.assign("c1", "a")
+        world.assign("c2", "b")
+        world.runs.put(Run("a", START), 0)
+        world.runs.put(Run("b", START), 0)
+        whole = self.spoil(world)
+        assert [one.opened for one in world.planner.resume(always)] == [1]
+        world.table.spoil(self.PRODUCTS, **whole)
+        world.clock += HALF_AN_HOUR
+        assert [one.opened for one in world.planner.resume(always)] == [1]
+
+
+class TestTheHubsOwn:
+    def test_a_run_does_not_stop_those_of_other_products(self, world, told):
+        world.assign("c1", "b")
+        world.runs.put(Run("a", START), 0)
+        world.runs.put(Run("b", START + MINUTE), 0)
+        world.table.spoil(ItemKey("RUNS#a", "2026-07-01T00:00:00.000000+00:00"), shard="first")
+        assert [one.opened for one in world.planner.resume(always)] == [1]
+        assert told.count("item_unreadable") == 1
+
+    def test_a_place_in_the_index_that_was_changed_by_hand_holds_up_nobody(self, world, told):
+        waiting(world, "c1", "c2")
+        world.assign("c3", "b")
+        world.runs.put(Run("b", START), 0)
+        for key, group in (
+            (ticket_key("c1"), "DUE#a"),
+            (ItemKey("RUNS#b", "2026-07-01T00:00:00.000000+00:00"), "RUNS"),
+        ):
+            attributes, version, _ = world.table.items[key]
+            assert world.table.put(key, attributes, version, Listed(group, "2026-06-31"))
+        assert [one.opened for one in world.planner.resume(always)] == [1]
+        world.dispatching().run_until(START + 2 * MINUTE)
+        assert accepted(world) == ["c1", "c2", "c3"]
+
+    def test_a_gate_is_shut_until_a_probe_and_then_open_again_by_itself(self, world, told):
+        waiting(world, "c1", "c2", "c3")
+        world.gates.put(Gate(), 0)
+        world.table.spoil(ItemKey(CODAT, "GATE"), calls="many")
+        world.dispatching().run_until(START + 5 * MINUTE)
+        assert not world.codat.calls
+        assert told == [("item cannot be read", "CODAT / GATE"), "item_unreadable"]
+        world.run_until(START + 8 * MINUTE)
+        assert accepted(world) == ["c1", "c2", "c3"]
+        assert world.gates.get()[0].breaker.cause is None
+
+    def test_a_gate_holds_up_no_migration(self, world, told):
+        world.gates.put(Gate(), 0)
+        world.table.spoil(ItemKey(CODAT, "GATE"), calls="many")
+        ReserveCalls(world.gates)(300, START + MINUTE)
+        assert told.count("item_unreadable") == 1
+
+    def test_the_dispatcher_does_without_its_memory_and_the_last_notice(self, world, told):
+        waiting(world, "c1")
+        stamp = Stamp(START, "e")
+        world.table.put(ItemKey(CODAT, "DISPATCH"), {"busy_until": "noon"}, 0)
+        world.table.put(ItemKey(CODAT, "RATE_LIMIT"), {"at": "noon"}, 0)
+        world.dispatching().run_until(START + 2 * MINUTE)
+        assert accepted(world) == ["c1"]
+        assert Dispatches(world.table).get()[0].busy_until is not None
+        _, version = world.rate_limits.get()
+        assert world.rate_limits.put(RateLimit(stamp, None), version)
+        assert world.rate_limits.get()[0] == RateLimit(stamp, None)
+
+    def test_which_client_the_key_is_of_is_asked_anew(self, world, told):
+        checks = ClientChecks(world.table)
+        world.table.put(ItemKey(CODAT, "CLIENT"), {"bound_to": "c"}, 0)
+        assert checks.last() is None
+        check = ClientCheck(bound_to="c", reported="c", key_version="1", checked_at=START)
+        checks.keep(check)
+        assert checks.last() == check
+
+
+def test_freshness_has_no_row_for_what_cannot_be_read(world, told):
+    states = ReadStates(world.table)
+    for company_id in ("c1", "c2", "c3", "c4"):
+        world.assign(company_id, "a")
+    world.table.put(ItemKey("COMPANY#c1", "READS#a"), {"last_read_at": "noon"}, 0)
+    world.table.spoil(ItemKey("COMPANY#c2", "DIRECTORY"), listed=["noon", "e"])
+    world.table.spoil(ItemKey("COMPANY#c3", "PRODUCT#a"), status="paused")
+    measure = MeasureFreshness(
+        world.companies, world.assignments, states, world.registry, SHARDS, world.now
+    )
+    rows = measure.page("a", Place(), 10).rows
+    assert [one.company_id for one in rows] == ["c4"]
+    assert told.count("item_unreadable") == 3

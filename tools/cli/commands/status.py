@@ -1,0 +1,81 @@
+"""`hub status`: one environment at a glance."""
+
+from typing import Any
+
+from tools.cli.environments import Name, control_api
+from tools.cli.terminal.moments import readable
+from tools.cli.terminal.options import EnvOption, JsonOption
+from tools.cli.terminal.output import Column, Output, print_json
+
+type Json = dict[str, Any]
+
+
+def status(env: EnvOption, as_json: JsonOption = False) -> None:
+    """Show an environment's Codat client, integrations, webhook consumers and last reconcile."""
+    output = Output(as_json=as_json)
+    with control_api(env) as api:
+        found = api.get("status")
+    if as_json:
+        print_json(found)
+        return
+    barred = found["calls_barred_until"]
+    output.facts(
+        [
+            ("environment", found["environment"]),
+            ("Codat client", _client(found["client"], env)),
+            ("products", ", ".join(map(_product, found["products"])) or "none yet"),
+            ("Codat's quota", f"used up until {readable(barred)}" if barred else "not used up"),
+            ("last reconcile", _reconcile(found["last_reconcile"], env)),
+        ]
+    )
+    as_of = f"as of {readable(found['as_of'])}" if found["as_of"] else "after the first reconcile"
+    output.out.print(f"\nIntegrations, {as_of}")
+    output.table(
+        [found["integrations"]],
+        [
+            Column("integration", lambda one: one["integration"], whole=True),
+            Column("name", lambda one: one["name"]),
+            Column("connections", lambda one: one["connections"], right=True),
+            Column("linked", lambda one: one["linked"], right=True),
+        ],
+        "None known yet.",
+    )
+    output.out.print(f"\nWebhook consumers, {as_of}")
+    output.table(
+        [found["consumers"]],
+        [
+            Column("consumer", lambda one: one["consumer"], whole=True),
+            Column("at Codat", lambda one: "yes" if one["at_codat"] else "no"),
+            Column("enabled", lambda one: "yes" if one["enabled"] else "no"),
+            Column("secret", lambda one: "stored" if one["secret"] else "missing"),
+        ],
+        "None known yet.",
+    )
+
+
+def _client(client: Json, env: Name) -> str:
+    if client["bound_to"] is None:
+        return "not bound yet: set CodatClientId and deploy; until then nothing is changed at Codat"
+    if client["confirmed"]:
+        return f"{client['bound_to']}, confirmed {readable(client['checked_at'])}"
+    if client["reported"] is None:
+        return f"{client['bound_to']}, not compared with Codat yet"
+    return (
+        f"WRONG: bound to {client['bound_to']}, but the API key is of {client['reported']}; "
+        f"nothing is changed at Codat. Store the right key: "
+        f"tools/hub secrets set-api-key --env {env}"
+    )
+
+
+def _product(product: Json) -> str:
+    schedule = product["schedule"]
+    return f"{product['product']} ({product['kind']}{', ' + schedule if schedule else ''})"
+
+
+def _reconcile(run: Json | None, env: Name) -> str:
+    if run is None:
+        return f"none yet; start one: tools/hub reconcile start --env {env}"
+    when = readable(run["finished_at"] or run["requested_at"])
+    person = f", {run['unsafe']} for a person" if run["unsafe"] else ""
+    found = sum(run["drift"].values())
+    return f"{run['status']} {when}: {found} differences, {run['mended']} mended{person}"

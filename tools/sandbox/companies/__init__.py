@@ -1,0 +1,1 @@
+"""Companies with their products and connections, and how these are shown."""

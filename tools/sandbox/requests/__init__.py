@@ -1,0 +1,1 @@
+"""What every request can meet: limits, idempotency keys, pages, queries, faults, errors."""

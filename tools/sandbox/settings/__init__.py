@@ -1,0 +1,1 @@
+"""Sync settings of client and company, and the schedules that follow from them."""

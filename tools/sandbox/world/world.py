@@ -1,0 +1,90 @@
+"""The world that Codat sees: its state, its time, and what happens as time passes."""
+
+import heapq
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from tools.sandbox.options import Options
+from tools.sandbox.requests.errors import company_not_found
+from tools.sandbox.webhooks.model import Message
+from tools.sandbox.world.identifiers import Identifiers
+from tools.sandbox.world.model import AgendaEntry, Company, State
+from tools.sandbox.world.moments import codat_date
+
+type Happening = Callable[["World", AgendaEntry], None]
+
+
+class World:
+    """State plus time. Rules live in the modules that take a World; this only keeps and moves."""
+
+    def __init__(
+        self,
+        state: State,
+        options: Options,
+        publish: Callable[[Message], None],
+        happenings: Mapping[str, Happening],
+    ) -> None:
+        self.state = state
+        self.options = options
+        self.ids = Identifiers(f"world:{options.seed}:{options.run}")
+        self._publish = publish
+        self._happenings = happenings
+
+    @property
+    def now(self) -> datetime:
+        """Sandbox time."""
+        return self.state.now
+
+    def advance_to(self, moment: datetime) -> None:
+        """Let everything happen that is due until `moment`, each at its own time."""
+        while (due := self.next_due()) is not None and due <= moment:
+            entry = heapq.heappop(self.state.agenda)
+            self.state.now = max(self.state.now, entry.due)
+            self._happenings[entry.kind](self, entry)
+        self.state.now = max(self.state.now, moment)
+
+    def next_due(self) -> datetime | None:
+        """When the next thing happens."""
+        return self.state.agenda[0].due if self.state.agenda else None
+
+    def plan(self, due: datetime, kind: str, **args: str) -> int:
+        """Let something happen at `due`; answers the entry's number."""
+        self.state.last_entry += 1
+        entry = AgendaEntry(due, self.state.last_entry, kind, args)
+        heapq.heappush(self.state.agenda, entry)
+        return entry.number
+
+    def company(self, company_id: str) -> Company:
+        """The company, or Codat's 404."""
+        if company := self.state.companies.get(company_id):
+            return company
+        raise company_not_found(company_id)
+
+    def emit(self, event_type: str, payload: Mapping[str, Any], about: Company | None) -> Message:
+        """Send an event to whoever subscribes to it; company tags filter what is about one."""
+        message = self.compose(event_type, payload, about)
+        self._publish(message)
+        return message
+
+    def compose(
+        self, event_type: str, payload: Mapping[str, Any], about: Company | None
+    ) -> Message:
+        """An event in Codat's envelope (docs/codat.md, C24), ready to be sent."""
+        event_id = self.ids.uuid()
+        envelope = {
+            "id": event_id,
+            "eventType": event_type,
+            "generatedDate": codat_date(self.now),
+            "payload": payload,
+        }
+        return Message(
+            id=self.ids.message_id(),
+            event_id=event_id,
+            event_type=event_type,
+            generated=self.now,
+            body=json.dumps(envelope, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
+            company_id=about.id if about else None,
+            tags=[f"{key}:{value}" for key, value in about.tags.items()] if about else [],
+        )

@@ -1,0 +1,125 @@
+"""Working in-memory stand-ins for the adapters that simulations replace."""
+
+from bisect import bisect_left, bisect_right, insort
+from dataclasses import dataclass, field
+
+from codat_hub.adapters.state_table import ItemKey, Listed, Stored
+from codat_hub.domain.consent import ConsentEntry
+
+_LAST = ItemKey("\U0010ffff", "")  # behind every key of one rank
+
+
+class FakeStateTable:
+    """The State table in memory: versions, index and all; counts what DynamoDB would bill.
+
+    `before_put` and `after_put` are called around each write: a test may die there.
+    """
+
+    def __init__(self):
+        self.items: dict[ItemKey, tuple[dict, int, Listed | None]] = {}
+        self.partitions: dict[str, set[ItemKey]] = {}
+        self.index: dict[str, list[tuple[str, ItemKey]]] = {}
+        self.reads = 0
+        self.writes = 0
+        self.index_writes = 0
+        self.before_put = self.after_put = lambda: None
+
+    def get(self, key):
+        self.reads += 1
+        attributes, version, _ = self.items.get(key, ({}, 0, None))
+        return Stored(attributes, version)
+
+    def get_many(self, keys):
+        wanted = dict.fromkeys(keys)
+        self.reads += len(wanted)
+        return {key: Stored(*self.items[key][:2]) for key in wanted if key in self.items}
+
+    def under(self, prefix):
+        self.reads += 1
+        keys = (one for one in self.partitions.get(prefix.pk, ()) if one.sk.startswith(prefix.sk))
+        return [(key, Stored(*self.items[key][:2])) for key in sorted(keys)]
+
+    def listed(self, group, *, after=None, up_to=None, limit=100):
+        self.reads += 1
+        ranks = self.index.get(group, [])
+        first = 0 if after is None else bisect_right(ranks, (after, _LAST))
+        last = len(ranks) if up_to is None else bisect_right(ranks, (up_to, _LAST))
+        return ranks[first : min(last, first + limit)]
+
+    def latest(self, group, *, before=None, limit=100):
+        self.reads += 1
+        ranks = self.index.get(group, [])
+        last = len(ranks) if before is None else bisect_left(ranks, (before, ItemKey("", "")))
+        return ranks[:last][: -limit - 1 : -1]
+
+    def put(self, key, attributes, version, listed=None):
+        self.before_put()
+        _, known, before = self.items.get(key, ({}, 0, None))
+        if known != version:
+            return False
+        kept = {name: value for name, value in attributes.items() if value is not None}
+        self.items[key] = (kept, version + 1, listed)
+        self.partitions.setdefault(key.pk, set()).add(key)
+        self.writes += 1
+        if listed != before:
+            self._list(key, before, listed)
+        self.after_put()
+        return True
+
+    def put_while(self, guard, guard_version, puts):
+        puts = list(puts)
+        checks = [(guard, guard_version), *((key, version) for key, _, version in puts)]
+        if any(self.get(key).version != version for key, version in checks):
+            return False
+        for one in puts:
+            self.put(*one)
+        return True
+
+    def spoil(self, key, /, **changes):
+        """Change an item as somebody by hand would, or another version; None: take it away.
+
+        Returns what it was.
+        """
+        attributes, version, listed = self.items[key]
+        kept = {name: value for name, value in (attributes | changes).items() if value is not None}
+        self.items[key] = (kept, version, listed)
+        return attributes
+
+    def _list(self, key, before, listed):
+        if before is not None:
+            self.index_writes += 1
+            ranks = self.index[before.group]
+            ranks.pop(bisect_left(ranks, (before.rank, key)))
+        if listed is not None:
+            self.index_writes += 1
+            insort(self.index.setdefault(listed.group, []), (listed.rank, key))
+
+
+class FakeConsentLedger:
+    def __init__(self):
+        self.kept: dict[tuple[str, str], list[ConsentEntry]] = {}
+
+    def newest(self, company_id: str, product: str) -> ConsentEntry | None:
+        entries = self.kept.get((company_id, product))
+        return entries[-1] if entries else None
+
+    def entries(self, company_id: str) -> list[ConsentEntry]:
+        mine = [
+            entries for (company, _), entries in sorted(self.kept.items()) if company == company_id
+        ]
+        return [entry for entries in mine for entry in entries]
+
+    def append(self, company_id: str, entry: ConsentEntry) -> bool:
+        entries = self.kept.setdefault((company_id, entry.consent.product), [])
+        if entry.number != len(entries) + 1:
+            return False
+        entries.append(entry)
+        return True
+
+
+@dataclass
+class FakeMigrations:
+    held: set[tuple[str, str]] = field(default_factory=set)
+
+    def holds(self, company_id: str, product: str) -> bool:
+        return (company_id, product) in self.held

@@ -1,0 +1,239 @@
+"""A hub that reconciles with a sandbox of this process: real adapters, whichever State table."""
+
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.client_checks import ClientChecks
+from codat_hub.adapters.codat.api_key import GivenKey
+from codat_hub.adapters.codat.client import CodatClient
+from codat_hub.adapters.codat.observer import Observer
+from codat_hub.adapters.codat.transport import Transport
+from codat_hub.adapters.codat_companies import CodatCompanies
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.read_states import ReadStates
+from codat_hub.adapters.reconcile_runs import ReconcileRuns
+from codat_hub.adapters.state_table import SHARDS, StateTable
+from codat_hub.adapters.tickets import Tickets
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.consent import Consent, ConsentEntry
+from codat_hub.domain.consumers import HubAddress
+from codat_hub.domain.product import Kind, Product, Schedule
+from codat_hub.domain.reconcile_run import Phase
+from codat_hub.usecases.cancel_refresh import CancelRefresh
+from codat_hub.usecases.client_binding import ClientBinding
+from codat_hub.usecases.pairs import Pairs
+from codat_hub.usecases.reconcile import BeginReconcile, Reconcile
+from codat_hub.usecases.reconcile_account import CheckAccount
+from codat_hub.usecases.reconcile_companies import CheckCompanies
+from codat_hub.usecases.reconcile_directory import CheckDirectory
+from codat_hub.usecases.remove_product import RemoveProduct
+from tools.sandbox.http.app import create_app
+from tools.sandbox.options import Options
+from tools.sandbox.runtime import Sandbox
+from tools.simulation.fakes import FakeConsentLedger, FakeMigrations, FakeStateTable
+
+with warnings.catch_warnings():
+    # It asks for a successor of httpx that this project does not use.
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+KEY = "sandbox-api-key"
+LENDING = ("chartOfAccounts", "customers", "suppliers", "invoices", "bills", "payments")
+PRODUCTS = (
+    Product(
+        "invoice-finance",
+        Kind.CUSTOM,
+        data_types=("invoices", "payments", "customers"),
+        schedule=Schedule("rate(1 day)"),
+    ),
+    Product(
+        "cashflow-insights",
+        Kind.CUSTOM,
+        data_types=("payments", "banking-accounts", "banking-transactions"),
+    ),
+    Product("lending", Kind.STANDARD, data_types=LENDING),
+)
+API = "abc123"
+
+
+class Codats:
+    """The sandbox behind ASGI: every request counted, by method and kind of path."""
+
+    def __init__(self, companies, seed=7):
+        options = Options(companies=companies, seed=seed, failing_share=0, minute_limit=0)
+        self.sandbox = Sandbox(options)
+        self.http = TestClient(
+            create_app(self.sandbox), base_url="http://127.0.0.1", client=("127.0.0.1", 50_000)
+        )
+        self.client = CodatClient(Transport(self.http, GivenKey(KEY), base_url="http://127.0.0.1"))
+        self.portal("quota", dailyQuota=10**7)
+        self.portal("clock", speed=0.000001)  # no read ends, nothing falls due by itself
+
+    def portal(self, path, /, **body):
+        answer = self.http.post(f"/_sandbox/{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    @property
+    def companies(self):
+        return self.sandbox.world.state.companies
+
+    @property
+    def client_id(self):
+        return self.client.client_id()
+
+    def requests(self):
+        found = self.http.get("/_sandbox/requests").json()
+        return Counter((one["method"], _kind(one["path"])) for one in found)
+
+    def forget_requests(self):
+        self.http.delete("/_sandbox/requests")
+
+
+def _kind(path):
+    return "/".join("*" if len(part) == 36 else part for part in path.split("/"))
+
+
+class Counting:
+    """A State table that counts puts by the kind of their item."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.puts = Counter()
+
+    def put(self, key, *args, **kwargs):
+        self.puts[f"{key.pk.partition('#')[0]}/{key.sk.partition('#')[0]}"] += 1
+        return super().put(key, *args, **kwargs)
+
+
+class InMemory(Counting, FakeStateTable):
+    """Fifty times as fast as moto's."""
+
+
+class OnDynamoDB(Counting, StateTable):
+    """moto's, where this is about DynamoDB itself."""
+
+
+@dataclass
+class Clock:
+    """Real time, moved ahead by hand."""
+
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def __call__(self):
+        return datetime.now(UTC) + self.ahead
+
+
+class Secrets:
+    def __init__(self):
+        self.kept = ["platform"]
+
+    def names(self):
+        return self.kept
+
+
+class Hub:
+    """`restarted()` is the same hub in another process."""
+
+    def __init__(self, codat, table=None, ledger=None, clock=None, client_id=None):
+        self.codat, self.clock = codat, clock or Clock()
+        self.client_id = codat.client_id if client_id is None else client_id
+        self.table, self.ledger = table or InMemory(), ledger or FakeConsentLedger()
+        self.companies, self.assignments = Companies(self.table), Assignments(self.table)
+        self.registry, self.runs = ProductRegistry(self.table), ReconcileRuns(self.table)
+        self.read_states = ReadStates(self.table)
+        self.secrets = Secrets()
+        self.slept = []
+        self.observer = Observer(codat.client, now=self.clock, sleep=self.slept.append)
+        self.binding = ClientBinding(
+            codat.client, ClientChecks(self.table), self.client_id, now=self.clock
+        )
+        pairs = Pairs(
+            CodatCompanies(codat.client),
+            self.assignments,
+            self.ledger,
+            self.registry,
+            self.binding,
+            FakeMigrations(),
+            CancelRefresh(Tickets(self.table)),
+            self.clock,
+        )
+        self.remove = RemoveProduct(pairs)
+        self.begin = BeginReconcile(self.runs, now=self.clock)
+        self.done = []
+        self.reconcile = Reconcile(self.runs, self._steps(), done=self.done.append, now=self.clock)
+
+    def _steps(self):
+        return {
+            Phase.ACCOUNT: CheckAccount(
+                self.observer,
+                self.binding.confirm,
+                self.registry,
+                self.secrets,
+                self.runs,
+                HubAddress(API),
+            ),
+            Phase.COMPANIES: CheckCompanies(
+                self.observer,
+                self.companies,
+                self.assignments,
+                self.ledger,
+                self.registry,
+                self.remove,
+                now=self.clock,
+            ),
+            Phase.DIRECTORY: CheckDirectory(
+                self.observer,
+                self.companies,
+                self.assignments,
+                self.read_states,
+                self.registry,
+                self.runs,
+                SHARDS,
+                now=self.clock,
+            ),
+        }
+
+    def restarted(self):
+        return Hub(self.codat, self.table, self.ledger, self.clock, self.client_id)
+
+    def register(self, *products):
+        _, version = self.registry.read()
+        assert self.registry.replace(products or PRODUCTS, version)
+
+    def run(self, by="test"):
+        """One reconcile from beginning to end; returns it as it was kept."""
+        run = self.begin(by)
+        assert self.go_on(run)
+        return self.runs.get(run.reconcile_id)[0]
+
+    def go_on(self, run, has_time=lambda: True):
+        return self.reconcile(run.reconcile_id, has_time, timedelta(minutes=5))
+
+    def drift(self, run):
+        return [one for _, drift in self.runs.drift(run, 0, run.step + 1) for one in drift]
+
+    def consent(self, company_id, product, status=Status.ASSIGNED, data_types=None, at=None):
+        """Assign a product with a consent that covers it, some time ago; the ledger has it too."""
+        kept = self._assignment(company_id, product, status, data_types, at)
+        newest = self.ledger.newest(company_id, product)
+        entry = ConsentEntry(newest.number + 1 if newest else 1, kept.consent, "test")
+        assert self.ledger.append(company_id, entry)
+        _, version = self.assignments.get(company_id, product)
+        assert self.assignments.put(kept, version)
+
+    def assign_everything(self):
+        """Assign what Codat has, for the first time; the ledger, which mends only ask, is left."""
+        for company in self.codat.companies.values():
+            for product in company.products:
+                assert self.assignments.put(self._assignment(company.id, product), 0)
+
+    def _assignment(self, company_id, product, status=Status.ASSIGNED, data_types=None, at=None):
+        at = at or self.clock() - timedelta(days=1)
+        types = {one.identifier: one.data_types for one in PRODUCTS}[product]
+        consent = Consent(product, at, "owner", "v1", types if data_types is None else data_types)
+        return Assignment(company_id, product, status, at, "test", consent)

@@ -1,0 +1,410 @@
+"""Refreshes on a virtual clock: the real domain, use cases and adapters; table, queue, Codat fake.
+
+Whatever happens is an event in one heap: a slot, a minute, a message that becomes visible, a read
+that ends at Codat. `chance` draws everything that is drawn, so a seed gives the same history.
+"""
+
+import heapq
+import itertools
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from codat_hub import errors
+from codat_hub.adapters.assignments import Assignments
+from codat_hub.adapters.companies import Companies
+from codat_hub.adapters.dispatches import Dispatches
+from codat_hub.adapters.gates import Gates
+from codat_hub.adapters.product_registry import ProductRegistry
+from codat_hub.adapters.rate_limits import RateLimits
+from codat_hub.adapters.refresh_runs import RefreshRuns
+from codat_hub.adapters.state_table import SHARDS
+from codat_hub.adapters.tickets import Leases, Tickets
+from codat_hub.domain import ticket as ticket_rules
+from codat_hub.domain.assignment import Assignment, Status
+from codat_hub.domain.company import Company, Connection, Stamp
+from codat_hub.domain.consent import Consent
+from codat_hub.domain.product import Kind, Product, Schedule
+from codat_hub.domain.quota import Quota, next_reset
+from codat_hub.domain.read_state import ReadState
+from codat_hub.domain.schedule_expression import next_after
+from codat_hub.usecases.dispatch_refreshes import DispatchRefreshes
+from codat_hub.usecases.plan_refreshes import PlanRefreshes
+from codat_hub.usecases.refresh_product import RefreshProduct
+from codat_hub.usecases.wake_company import WakeCompany
+from tools.simulation.fakes import FakeStateTable
+
+START = datetime(2026, 7, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+VISIBILITY = timedelta(seconds=100)  # as the template has it
+RECEIVES = 5
+REMEMBERED = timedelta(minutes=90)
+DAILY = Schedule("cron(0 23 * * ? *)", "Europe/London")
+EIGHT_HOURLY = Schedule("cron(30 0/8 * * ? *)")
+
+
+class Died(BaseException):
+    """The process was killed."""
+
+
+def a_product(name, schedule=DAILY, **changes):
+    return replace(
+        Product(name, Kind.CUSTOM, data_types=("invoices",), schedule=schedule), **changes
+    )
+
+
+@dataclass(frozen=True)
+class Answered:
+    quota: Quota | None = None
+
+
+class VirtualCodat:
+    """Refreshes, the company's lock, idempotency for 90 minutes, and whatever goes wrong.
+
+    lock: `company` or `product`; `fault`: called before each refresh, may raise or return "after"
+    to lose the answer of what was done.
+    """
+
+    def __init__(self, world, *, read_time=None, lock="company"):
+        self.world = world
+        self.lock = lock
+        self.read_time = read_time or (lambda: timedelta(minutes=world.random.uniform(1, 20)))
+        self.fault = lambda company_id, product: None
+        self.reading: dict[tuple, datetime] = {}
+        self.answers: dict[str, tuple[datetime, errors.CallFailed | None]] = {}
+        self.calls: list[datetime] = []
+        self.accepted: list[tuple[str, str | None, datetime]] = []
+        self.waits: list[float] = []  # seconds from the lock's release to acceptance
+        self.quota: Quota | None = None
+        self.keys: list[str] = []
+        self.forgotten = 0
+
+    def refresh_product(self, company_id, product, data_types=None, *, idempotency_key=None):
+        self.calls.append(self.world.now())
+        self.keys.append(idempotency_key)
+        kept = self.answers.get(idempotency_key)
+        how = None
+        if kept is not None and self.world.now() - kept[0] < REMEMBERED:
+            failure = kept[1]  # whatever goes wrong behind it now
+        else:
+            how = self.fault(company_id, product)
+            failure = self._refresh(company_id, product)
+            self.answers[idempotency_key] = (self.world.now(), failure)
+        if how == "after":
+            raise errors.OutcomeUnknown("no whole answer: ReadTimeout")
+        if failure is not None:
+            raise failure
+        return Answered(self.quota)
+
+    def refresh_all(self, company_id, *, idempotency_key=None):
+        return self.refresh_product(company_id, None, idempotency_key=idempotency_key)
+
+    def refresh_data_type(self, company_id, data_type, *, connection_id=None, idempotency_key=None):
+        return self.refresh_product(company_id, None, [data_type], idempotency_key=idempotency_key)
+
+    def forget_key(self):
+        self.forgotten += 1
+
+    def answer_kept(self, key, failure):
+        """Codat keeps answers other than 429, 5xx too, and would replay them."""
+        self.answers[key] = (self.world.now(), failure)
+        return failure
+
+    def _refresh(self, company_id, product):
+        lock = self._lock(company_id, product)
+        if self.reading.get(lock, START) > self.world.now():
+            return errors.Busy("a read operation is in progress", status=400)
+        self.accepted.append((company_id, product, self.world.now()))
+        if company_id in self.world.released:
+            self.waits.append((self.world.now() - self.world.released[company_id]).total_seconds())
+        self.world.note_accepted(company_id, product)
+        self.read(company_id, product, self.read_time())
+        return None
+
+    def read(self, company_id, product, lasting):
+        """A read begins, and its event comes when it ends."""
+        end = self.world.now() + lasting
+        self.reading[self._lock(company_id, product)] = end
+        self.world.at(end, lambda: self._ended(company_id, product))
+
+    def _ended(self, company_id, product):
+        self.world.released[company_id] = self.world.now()
+        delay = timedelta(seconds=self.world.random.uniform(0.2, 3))
+        at = self.world.now()
+        self.world.at(at + delay, lambda: self.world.read_completed(company_id, product, at))
+
+    def _lock(self, company_id, product):
+        return (company_id,) if self.lock == "company" else (company_id, product)
+
+
+class ObservedTickets(Tickets):
+    """Notes how each slot of each pair ended."""
+
+    def __init__(self, table, world):
+        super().__init__(table)
+        self._world = world
+
+    def put(self, ticket, version):
+        before, _ = super().get(ticket.company_id, ticket.product)
+        try:
+            if not super().put(ticket, version):
+                return False
+        finally:
+            if self.get(ticket.company_id, ticket.product)[1] == version + 1:
+                self._note(before, ticket)  # also when whoever wrote it died over it
+        return True
+
+    def _note(self, before, ticket):
+        if before and before.open and before.opened_at != ticket.opened_at:
+            done = ticket_rules.expired(before, self._world.now())
+            self._world.note(done)
+        self._world.note(ticket)
+
+
+class VirtualQueue:
+    def __init__(self, world):
+        self.world = world
+        self.dead: list = []
+        self.before_send = lambda: None
+        self.sent = 0
+        self.duplicates = 0.0
+
+    def send(self, messages):
+        for message in messages:
+            self.before_send()
+            self.sent += 1
+            self._visible(message, self.world.now() + message.delay, 1)
+            if self.world.random.random() < self.duplicates:
+                self._visible(message, self.world.now() + message.delay, 1)
+
+    def _visible(self, message, at, receive):
+        self.world.at(at, lambda: self._deliver(message, receive))
+
+    def _deliver(self, message, receive):
+        if receive > RECEIVES:
+            self.dead.append(message)
+            return
+        try:
+            result = self.world.worker(message)
+        except (Died, errors.Unavailable):
+            self._visible(message, self.world.now() + VISIBILITY, receive + 1)
+        else:
+            self.world.results[result.outcome] += 1
+            self.world.calls_made += result.called
+
+
+class World:
+    """`wakes` False: as if no webhook woke anybody; backoff alone brings tickets back."""
+
+    def __init__(self, seed=0, *, wakes=True, window=5 * MINUTE, lock="company", read_time=None):
+        self.random = random.Random(seed)
+        self.clock = START
+        self.events: list = []
+        self.numbers = itertools.count()
+        self.table = FakeStateTable()
+        self.codat = VirtualCodat(self, lock=lock, read_time=read_time)
+        self.queue = VirtualQueue(self)
+        self.tickets = ObservedTickets(self.table, self)
+        self.leases = Leases(self.table)
+        self.gates = Gates(self.table)
+        self.rate_limits = RateLimits(self.table)
+        self.registry = ProductRegistry(self.table, max_age=0)
+        self.assignments = Assignments(self.table)
+        self.companies = Companies(self.table)
+        self.runs = RefreshRuns(self.table)
+        self.last_reads: dict[tuple, datetime] = {}
+        self.results: Counter = Counter()
+        self.calls_made = 0
+        self.released: dict[str, datetime] = {}  # when a read of the company ended last
+        self.slots: dict[tuple, list[str]] = defaultdict(list)
+        self.accepted_of: Counter = Counter()
+        self.wakes = wakes
+        self.woken = 0
+        self.wake = WakeCompany(self.tickets, self.leases, self.queue, self.now)
+        self.window = window
+        self.check_client = lambda: None
+        self.worker = self.a_worker()
+
+    def a_worker(self, **ports):
+        return RefreshProduct(
+            **{
+                "tickets": self.tickets,
+                "leases": self.leases,
+                "gates": self.gates,
+                "rate_limits": self.rate_limits,
+                "registry": self.registry,
+                "assignments": self.assignments,
+                "read_states": self,
+                "queue": self.queue,
+                "codat": self.codat,
+                "check_client": self._check_client,
+                "wake": self.wake,
+                "now": self.now,
+                "new_id": lambda: f"key-{next(self.numbers)}",
+                "chance": self.random.random,
+                "announced": self.wakes,
+                **ports,
+            }
+        )
+
+    def _check_client(self):
+        self.check_client()
+
+    @property
+    def planner(self):
+        return PlanRefreshes(
+            self.runs,
+            self.tickets,
+            self.assignments,
+            self.companies,
+            self.registry,
+            self.gates,
+            self.rate_limits,
+            next_after,
+            SHARDS,
+            self.window,
+            self.now,
+        )
+
+    @property
+    def dispatcher(self):
+        return DispatchRefreshes(
+            self.tickets,
+            self.gates,
+            self.rate_limits,
+            self.registry,
+            Dispatches(self.table),
+            self.queue,
+            self.now,
+        )
+
+    def now(self):
+        return self.clock
+
+    def get(self, company_id, product):
+        """The read states' port: when the last read ended."""
+        return ReadState(last_read_at=self.last_reads.get((company_id, product))), 1
+
+    # what there is
+
+    def register(self, *products):
+        _, version = self.registry.read()
+        assert self.registry.replace(products, version)
+
+    def assign(self, company_id, product, *, consented=True, linked=True):
+        consent = Consent(product, START, "an owner", "1", ("invoices",)) if consented else None
+        known, version = self.assignments.get(company_id, product)
+        status = replace(known, status=Status.ASSIGNED, consent=consent)
+        assert self.assignments.put(status, version)
+        _, version = self.companies.get(company_id)
+        if not version:
+            stamp = Stamp(START, "e")
+            link = {"c": Connection(stamp, "Linked" if linked else "Unlinked")}
+            assert self.companies.put(Company(company_id, connections=link), version)
+
+    def absent(self, company_id, product):
+        _, version = self.assignments.get(company_id, product)
+        assert self.assignments.put(Assignment(company_id, product), version)
+
+    def opened(self, company_id="c1", product="a", **changes):
+        """Put a ticket as if its slot had just been planned."""
+        old, version = self.tickets.get(company_id, product)
+        ticket = ticket_rules.Ticket(
+            company_id,
+            product,
+            opened_at=self.clock,
+            due_at=self.clock,
+            deadline=self.clock + timedelta(hours=14),
+            slot=self.clock,
+            generation=old.generation if old else 0,
+        )
+        assert self.tickets.put(replace(ticket, **changes), version)
+
+    def ticket(self, company_id="c1", product="a"):
+        return self.tickets.get(company_id, product)[0]
+
+    # time
+
+    def at(self, when, what):
+        heapq.heappush(self.events, (max(when, self.clock), next(self.numbers), what))
+
+    def every_minute(self, what):
+        def again():
+            what()
+            self.at(self.clock + MINUTE, again)
+
+        self.at(self.clock + MINUTE, again)
+
+    def each_slot(self, product, what):
+        def again():
+            slot = self.clock
+            what(slot)
+            self.at(next_after(product.schedule, slot), again)
+
+        self.at(next_after(product.schedule, self.clock), again)
+
+    def run_until(self, end):
+        while self.events and self.events[0][0] <= end:
+            self.clock, _, what = heapq.heappop(self.events)
+            what()
+        self.clock = end
+
+    def dispatching(self):
+        self.every_minute(lambda: self.dispatcher())  # noqa: PLW0108  # a new one each time
+        return self
+
+    # what happens
+
+    def read_completed(self, company_id, product, at):
+        """Codat's event is projected; whoever crashes over it does so again until it is done."""
+        self.last_reads[company_id, product] = at
+        if not self.wakes:
+            self._end_lease_only(company_id, product, at)
+            return
+        try:
+            self.woken += self.wake(company_id, product, at).woken is not None
+        except Died:
+            again = self.clock + timedelta(seconds=1)
+            self.at(again, lambda: self.read_completed(company_id, product, at))
+
+    def _end_lease_only(self, company_id, product, at):
+        self.wake._end_lease(company_id, product, at)
+        self.wake._complete(company_id, product, at)
+
+    def note(self, ticket):
+        if ticket.slot is not None and not ticket.open:
+            self.slots[ticket.company_id, ticket.product, ticket.slot].append(ticket.status.value)
+
+    def note_accepted(self, company_id, product):
+        ticket = self.ticket(company_id, product)
+        self.accepted_of[company_id, product, ticket.slot if ticket else None] += 1
+
+    def reads_up_to_a_limit(self, limit, remaining):
+        self.codat.quota = Quota(limit, remaining, next_reset(self.clock))
+
+    def dying(self, probability):
+        """Let whoever writes die before or after it, now and then."""
+
+        def perhaps():
+            if self.random.random() < probability:
+                raise Died
+
+        self.table.before_put = self.table.after_put = self.queue.before_send = perhaps
+
+    def safely(self, what):
+        try:
+            return what()
+        except (Died, errors.Unavailable):
+            return None
+
+
+def busiest_minute(calls):
+    """The most calls in any 60 seconds."""
+    window, most = [], 0
+    for call in calls:
+        window.append(call)
+        while window[0] <= call - MINUTE:
+            window.pop(0)
+        most = max(most, len(window))
+    return most

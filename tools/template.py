@@ -1,0 +1,39 @@
+"""The template as tests and benchmarks see it: read once, never retyped."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse
+
+from tools.samconfig import ROOT
+
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+
+
+@dataclass(frozen=True)
+class Function:
+    logical_id: str
+    properties: dict[str, Any]
+
+    @property
+    def module(self) -> str:
+        """`receive_webhook` for codat_hub.handlers.receive_webhook.handler."""
+        handler: str = self.properties["Handler"]
+        return handler.split(".")[-2]
+
+    @property
+    def own_variables(self) -> dict[str, Any]:
+        variables: dict[str, Any] = self.properties.get("Environment", {}).get("Variables", {})
+        return variables
+
+
+def resources(kind: str) -> dict[str, dict[str, Any]]:
+    """Return the template's resources of one type by logical id."""
+    return {name: body for name, body in RESOURCES.items() if body["Type"] == kind}
+
+
+FUNCTIONS = [
+    Function(name, body["Properties"])
+    for name, body in resources("AWS::Serverless::Function").items()
+]
