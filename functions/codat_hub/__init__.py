@@ -1,1 +1,1 @@
-"""Codat Hub: one package for every Lambda; handlers -> usecases -> domain, adapters at the edge."""
+"""Codat Hub: one package for every Lambda, one folder for every feature."""

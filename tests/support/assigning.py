@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from codat_hub.domain.consent import Consent, ConsentEntry
-from codat_hub.domain.product import Kind, Product
-from codat_hub.usecases.assign_product import AssignProduct
-from codat_hub.usecases.pairs import Pairs
-from codat_hub.usecases.remove_product import RemoveProduct
+from codat_hub.companies.domain.consent import Consent, ConsentEntry
+from codat_hub.companies.usecases.assign_product import AssignProduct
+from codat_hub.companies.usecases.assignment_context import Pairs
+from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.products.domain.product import Kind, Product
 from tests.support.fakes import (
     FakeAssignments,
     FakeCodatCompanies,

@@ -5,20 +5,21 @@ from datetime import datetime
 
 from standardwebhooks import Webhook
 
-from codat_hub.domain.assignment import Assignment
-from codat_hub.domain.client_check import ClientCheck
-from codat_hub.domain.company import Company
-from codat_hub.domain.creation import Creation
-from codat_hub.domain.found import Found
-from codat_hub.domain.new_company import CodatCompany
-from codat_hub.domain.product import Product, Schedule
-from codat_hub.domain.product_event import ProductEvent
-from codat_hub.domain.rate_limit import RateLimit
-from codat_hub.domain.read_state import ReadState
-from codat_hub.domain.replay import Received, Replay
-from codat_hub.domain.stored_webhook import StoredWebhook
-from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced
-from codat_hub.errors import NotFound, Unavailable
+from codat_hub.codat.domain.client_check import ClientCheck
+from codat_hub.codat.errors import NotFound
+from codat_hub.companies.domain.assignment import Assignment
+from codat_hub.companies.domain.company import Company
+from codat_hub.companies.domain.creation import Creation
+from codat_hub.companies.domain.new_company import CodatCompany
+from codat_hub.errors import Unavailable
+from codat_hub.product_events.domain.product_event import ProductEvent
+from codat_hub.product_events.domain.read_state import ReadState
+from codat_hub.product_events.domain.replay import Received, Replay
+from codat_hub.product_events.domain.stored_webhook import StoredWebhook
+from codat_hub.products.domain.product import Product, Schedule
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+from codat_hub.storage.found import Found
+from codat_hub.webhooks.domain.webhook_event import Delivery, Placed, Unplaced
 
 
 class FakeInbox:

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from codat_hub.domain.company import Company, CompanyChange, Connection, Stamp, apply
-from codat_hub.domain.product_event import ProductEvent
-from codat_hub.domain.read_event import Entry, Key, ReadEvent
-from codat_hub.domain.read_state import Outcome, ReadState, project
-from codat_hub.domain.stored_webhook import StoredWebhook
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.domain.company import Company, CompanyChange, Connection, apply
+from codat_hub.product_events.domain.product_event import ProductEvent
+from codat_hub.product_events.domain.read_event import Entry, Key, ReadEvent
+from codat_hub.product_events.domain.read_state import Outcome, ReadState, project
+from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from tests.support.builders import COMPANY, an_event
 
 START = datetime(2026, 7, 1, tzinfo=UTC)

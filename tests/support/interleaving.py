@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.domain.read_state import ReadState
-from codat_hub.domain.stored_webhook import StoredWebhook
+from codat_hub.companies.adapters.assignment_store import Assignments
 from codat_hub.errors import Unavailable
-from codat_hub.usecases.project_reads import ProjectReads
+from codat_hub.product_events.domain.read_state import ReadState
+from codat_hub.product_events.domain.stored_webhook import StoredWebhook
+from codat_hub.product_events.usecases.project_reads import ProjectReads
 from tests.support.builders import COMPANY
 from tests.support.fakes import (
     FakeBus,

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 
 import boto3
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.adapters.tickets import Tickets
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.company import Company, Connection, Stamp
-from codat_hub.domain.consent import Consent
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.company import Company, Connection
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.storage.state_table import StateTable
 from tests.support.aws import REGION, Context
 from tools.simulation.refresh_world import a_product
 

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from codat_hub.adapters.state_table import StateTable
+from codat_hub.storage.state_table import StateTable
 from tests.support.system.hub import Hub, Silent
 from tests.support.system.projection import Projection
 from tools.local.stack import LocalStack, Options

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import jsonschema
 
-from codat_hub.adapters.companies import Companies
+from codat_hub.companies.adapters.company_store import Companies
 from tests.support.histories import PRODUCT, a_read, entry
 from tests.support.item_size import size_of
 from tests.support.system.projection import covered_until

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from codat_hub.adapters.state_table import ItemKey
+from codat_hub.storage.items import ItemKey
 from tests.support.builders import a_read_completed
 from tests.support.histories import PRODUCT, Ledger, a_read, at
 from tests.support.system.projection import (

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from codat_hub.adapters.companies import Companies
-from codat_hub.domain.read_event import Entry
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.product_events.domain.read_event import Entry
 from tests.support.histories import (
     KEYS,
     Ledger,

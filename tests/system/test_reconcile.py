@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.reconcile_runs import ReconcileRuns
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.domain.drift import Kind
-from codat_hub.domain.reconcile_run import Status
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
+from codat_hub.reconcile.domain.drift import Kind
+from codat_hub.reconcile.domain.reconcile_run import Status
+from codat_hub.storage.state_table import StateTable
 from tests.support.waiting import eventually
 from tools.local.codat import codat_client
 

@@ -13,20 +13,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.gates import Gates
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.adapters.tickets import Tickets
-from codat_hub.domain.assignment import Status as AssignmentStatus
-from codat_hub.domain.breaker import Breaker, Cause
-from codat_hub.domain.company import Connection, Stamp
-from codat_hub.domain.consent import Consent
-from codat_hub.domain.product import Kind, Product, Schedule
-from codat_hub.domain.ticket import LOST_AFTER, Status, Ticket
-from codat_hub.usecases.cancel_refresh import CancelRefresh
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.domain.assignment import Status as AssignmentStatus
+from codat_hub.companies.domain.company import Connection
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.domain.ticket import LOST_AFTER, Status, Ticket
+from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
+from codat_hub.storage.state_table import StateTable
 from tests.support.system.projection import function_of
 from tests.support.waiting import eventually
 from tools.local.codat import codat_client

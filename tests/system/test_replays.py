@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_hub.adapters.inbox import Inbox
-from codat_hub.adapters.parking import Parking
-from codat_hub.adapters.replay_queue import ReplayQueue
-from codat_hub.adapters.replays import Replays
-from codat_hub.domain.webhook_event import Delivery, place
-from codat_hub.usecases.replay_webhooks import StartReplay
+from codat_hub.product_events.adapters.parking_store import Parking
+from codat_hub.product_events.adapters.replay_store import Replays
+from codat_hub.product_events.usecases.replay_webhooks import StartReplay
+from codat_hub.storage.id_queue import IdQueue
+from codat_hub.webhooks.adapters.inbox import Inbox
+from codat_hub.webhooks.domain.webhook_event import Delivery, place
 from tests.support.histories import PRODUCT, Ledger, a_read, as_webhook
 from tests.support.system.projection import (
     client_as,
@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 def start(hub, projection):
     """Start a replay as the control API does; return a function that says how far it is."""
     replays = Replays(projection.table)
-    queue = ReplayQueue(hub.client("sqs"), hub.described["replay_queue"])
+    queue = IdQueue(hub.client("sqs"), hub.described["replay_queue"])
 
     def started(selection):
         replay_id = StartReplay(replays, queue)(selection, "system test").replay_id

@@ -1,4 +1,4 @@
-"""Imports point one way, and the webhook path carries nothing heavy."""
+"""Imports point one way, folders stay small, and the webhook path carries nothing heavy."""
 
 import ast
 import re
@@ -16,21 +16,35 @@ from tools.template import FUNCTIONS
 PACKAGE = Path(codat_hub.__file__).parent
 FUNCTIONS_FOLDER, TOOLS = ROOT / "functions", ROOT / "tools"
 MOST_SIBLINGS = 15
-# a folder with more modules is read as a list, not as a picture
-GROUPED = (TOOLS,)
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# handlers -> api -> usecases -> domain and handlers -> adapters -> domain
-ALLOWED = {
-    "domain": {"domain", "errors"},
-    "adapters": {"adapters", "domain", "errors", "telemetry"},
-    "usecases": {"usecases", "domain", "errors", "telemetry"},
-    "api": {"api", "usecases", "domain", "errors", "telemetry"},
-    "handlers": {"api", "usecases", "adapters", "domain", "errors", "settings", "telemetry"},
-    "errors": {"domain"},  # for typing only
-    "settings": {"settings"},
-    "telemetry": set(),
-    "__init__": set(),
+# Each may import itself and what stands before it.
+FEATURES = [
+    "errors",
+    "telemetry",
+    "storage",
+    "codat",
+    "webhooks",
+    "products",
+    "rate_limiting",
+    "companies",
+    "product_events",
+    "refresh",
+    "reconcile",
+    "migration",
+    "settings",
+    "api",
+    "handlers",
+]
+# Layers of a feature: decisions know no input or output, use cases know no adapters.
+LAYERS = {
+    "domain": {"domain"},
+    "ports": {"domain", "ports"},
+    "usecases": {"domain", "ports", "usecases", "steps"},
+    "steps": {"domain", "ports", "usecases", "steps"},
+    "adapters": {"domain", "ports", "adapters"},
 }
+# Flat modules of a feature whose names say that they do input and output.
+ADAPTER_NAMES = ("_table", "_queue", "_store", "_client")
 HEAVY_ON_THE_WEBHOOK_PATH = {
     "pydantic",
     "httpx",
@@ -42,26 +56,43 @@ HEAVY_ON_THE_WEBHOOK_PATH = {
 }
 
 
-def layer_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def parts_of(path: Path) -> tuple[str, ...]:
+    """Return a module's name below the package, such as ("refresh", "domain", "ticket")."""
+    return path.relative_to(PACKAGE).with_suffix("").parts
 
 
-def hub_imports(path: Path) -> set[str]:
-    """Return the layers of ours that a module imports, typing-only imports included."""
+def layer_of(parts: tuple[str, ...]) -> str | None:
+    """Return the layer that a module belongs to; None for one that every layer may use."""
+    inside = parts[1] if len(parts) > 1 else ""
+    if inside.endswith(ADAPTER_NAMES):
+        return "adapters"
+    return inside if inside in LAYERS else None
+
+
+def hub_imports(path: Path) -> set[tuple[str, ...]]:
+    """Return the modules and names of ours that a module imports, for typing or not."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        names = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("codat_hub.")}
-    return found
+            found |= {tuple(alias.name.split(".")) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = tuple((node.module or "").split("."))
+            found |= {(*module, alias.name) for alias in node.names}
+    return {name[1:] for name in found if name[0] == "codat_hub"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_one_way(path):
-    assert hub_imports(path) <= ALLOWED[layer_of(path)]
+def test_a_feature_uses_only_what_stands_before_it(path):
+    feature, *_ = parts_of(path)
+    before = FEATURES[: FEATURES.index(feature) + 1] if feature in FEATURES else []
+    assert {imported[0] for imported in hub_imports(path)} <= set(before)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_inside_and_between_features_the_layers_point_one_way(path):
+    layer = layer_of(parts_of(path))
+    layers = {layer_of(imported) for imported in hub_imports(path)} - {None}
+    assert layer is None or layers <= LAYERS[layer]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -91,7 +122,7 @@ def test_what_runs_outside_the_tests_imports_nothing_of_theirs(folder, others):
     assert guilty == []
 
 
-@pytest.mark.parametrize("top", GROUPED, ids=lambda top: top.name)
+@pytest.mark.parametrize("top", [FUNCTIONS_FOLDER, TOOLS], ids=lambda top: top.name)
 def test_a_folder_holds_few_enough_modules_to_be_seen_at_a_glance(top):
     siblings = Counter(path.parent.relative_to(ROOT) for path in top.rglob("*.py"))
     assert {folder: n for folder, n in siblings.items() if n > MOST_SIBLINGS} == {}
@@ -113,7 +144,7 @@ def test_every_module_but_the_handlers_imports_with_an_empty_environment():
     names = [
         ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         for path in MODULES
-        if layer_of(path) != "handlers"
+        if parts_of(path)[0] != "handlers"
     ]
     run_bare("\n".join(f"import {name}" for name in names))
 
@@ -132,5 +163,5 @@ def test_the_webhook_path_imports_nothing_heavy():
         INBOX_RETENTION_DAYS="45",
         SECRET_RELOAD_SECONDS="60",
     )
-    assert "codat_hub.usecases.receive_webhook" in loaded.split()
+    assert "codat_hub.webhooks.usecases.receive_webhook" in loaded.split()
     assert HEAVY_ON_THE_WEBHOOK_PATH & set(loaded.split()) == set()

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 from samtranslator.translator.transform import transform
 
-from codat_hub.domain.ticket import LOST_AFTER
+from codat_hub.refresh.domain.ticket import LOST_AFTER
 from tools.samconfig import ROOT, deployment
 from tools.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
 

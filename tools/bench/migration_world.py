@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import httpx
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.consents import ConsentLedger
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.consent import Consent, ConsentEntry
-from codat_hub.domain.product import Kind, Product
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.consent_ledger import ConsentLedger
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.consent import Consent, ConsentEntry
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.products.domain.product import Kind, Product
+from codat_hub.storage.state_table import StateTable
 from tools.bench.own_stack import Unfilled
 from tools.local.codat import codat_client
 from tools.local.stack import EVENTS_OF_ALL_TEAMS, LocalStack

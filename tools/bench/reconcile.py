@@ -115,16 +115,16 @@ class Bench:
         return sum("invoice-finance" in one.products for one in theirs if one.id in linked)
 
     def _freshness(self) -> None:
-        from codat_hub.adapters.state_table import SHARDS  # noqa: PLC0415
-        from codat_hub.usecases.companies import Place  # noqa: PLC0415
-        from codat_hub.usecases.freshness import MeasureFreshness  # noqa: PLC0415
+        from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness  # noqa: PLC0415
+        from codat_hub.storage.cursor import Cursor  # noqa: PLC0415
+        from codat_hub.storage.items import SHARDS  # noqa: PLC0415
 
         hub = self.hub
         measure = MeasureFreshness(
             hub.companies, hub.assignments, hub.read_states, hub.registry, SHARDS, now=hub.clock
         )
         began, rows, pages = time.perf_counter(), 0, 0
-        place: Place | None = Place()
+        place: Cursor | None = Cursor()
         while place is not None:
             page = measure.page(None, place, 200)
             rows, pages, place = rows + len(page.rows), pages + 1, page.following

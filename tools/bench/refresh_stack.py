@@ -19,17 +19,18 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.adapters.tickets import Tickets
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.company import Company, Connection, Stamp
-from codat_hub.domain.consent import Consent
-from codat_hub.domain.pace import LIMIT
-from codat_hub.domain.product import Kind, Product, Schedule
-from codat_hub.domain.ticket import Ticket
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.company import Company, Connection
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.rate_limiting.domain.pace import LIMIT
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.domain.ticket import Ticket
+from codat_hub.storage.state_table import StateTable
 from tools.bench.own_stack import companies, most, own_stack
 from tools.local.codat import codat_client
 from tools.local.stack import Description, LocalStack, Options

@@ -9,8 +9,8 @@ with importing():
     from botocore.exceptions import BotoCoreError, ClientError
     from typer.core import TyperGroup
 
-    from codat_hub.adapters.signing_secret_store import MalformedSecret
     from codat_hub.errors import Unavailable
+    from codat_hub.webhooks.adapters.signing_secret_store import MalformedSecret
     from tools.cli.commands import (
         companies,
         consents,

@@ -3,8 +3,8 @@
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 
-from codat_hub.adapters.state_table import ItemKey, Listed, Stored
-from codat_hub.domain.consent import ConsentEntry
+from codat_hub.companies.domain.consent import ConsentEntry
+from codat_hub.storage.items import ItemKey, Listed, Stored
 
 _LAST = ItemKey("\U0010ffff", "")  # behind every key of one rank
 

@@ -5,32 +5,33 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.client_checks import ClientChecks
-from codat_hub.adapters.codat.api_key import GivenKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.observer import Observer
-from codat_hub.adapters.codat.transport import Transport
-from codat_hub.adapters.codat_companies import CodatCompanies
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.reconcile_runs import ReconcileRuns
-from codat_hub.adapters.state_table import SHARDS, StateTable
-from codat_hub.adapters.tickets import Tickets
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.consent import Consent, ConsentEntry
-from codat_hub.domain.consumers import HubAddress
-from codat_hub.domain.product import Kind, Product, Schedule
-from codat_hub.domain.reconcile_run import Phase
-from codat_hub.usecases.cancel_refresh import CancelRefresh
-from codat_hub.usecases.client_binding import ClientBinding
-from codat_hub.usecases.pairs import Pairs
-from codat_hub.usecases.reconcile import BeginReconcile, Reconcile
-from codat_hub.usecases.reconcile_account import CheckAccount
-from codat_hub.usecases.reconcile_companies import CheckCompanies
-from codat_hub.usecases.reconcile_directory import CheckDirectory
-from codat_hub.usecases.remove_product import RemoveProduct
+from codat_hub.codat.adapters.api_key import GivenKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.transport import Transport
+from codat_hub.codat.usecases.client_binding import ClientBinding
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.codat_companies import CodatCompanies
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.consent import Consent, ConsentEntry
+from codat_hub.companies.usecases.assignment_context import Pairs
+from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.reconcile.adapters.codat_observer import Observer
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
+from codat_hub.reconcile.domain.consumers import HubAddress
+from codat_hub.reconcile.domain.reconcile_run import Phase
+from codat_hub.reconcile.usecases.reconcile import BeginReconcile, Reconcile
+from codat_hub.reconcile.usecases.reconcile_account import CheckAccount
+from codat_hub.reconcile.usecases.reconcile_companies import CheckCompanies
+from codat_hub.reconcile.usecases.reconcile_directory import CheckDirectory
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
+from codat_hub.storage.items import SHARDS
+from codat_hub.storage.state_table import StateTable
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from codat_hub import errors
-from codat_hub.domain.ticket import Status
+from codat_hub.codat import errors
+from codat_hub.refresh.domain.ticket import Status
 from tools.simulation.refresh_world import (
     DAILY,
     EIGHT_HOURLY,

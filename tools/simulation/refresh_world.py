@@ -12,27 +12,30 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from codat_hub import errors
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.dispatches import Dispatches
-from codat_hub.adapters.gates import Gates
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.rate_limits import RateLimits
-from codat_hub.adapters.refresh_runs import RefreshRuns
-from codat_hub.adapters.state_table import SHARDS
-from codat_hub.adapters.tickets import Leases, Tickets
-from codat_hub.domain import ticket as ticket_rules
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.company import Company, Connection, Stamp
-from codat_hub.domain.consent import Consent
-from codat_hub.domain.product import Kind, Product, Schedule
-from codat_hub.domain.quota import Quota, next_reset
-from codat_hub.domain.read_state import ReadState
-from codat_hub.domain.schedule_expression import next_after
-from codat_hub.usecases.dispatch_refreshes import DispatchRefreshes
-from codat_hub.usecases.plan_refreshes import PlanRefreshes
-from codat_hub.usecases.refresh_product import RefreshProduct
-from codat_hub.usecases.wake_company import WakeCompany
+from codat_hub.codat import errors as codat_errors
+from codat_hub.codat.domain.quota import Quota, next_reset
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.company import Company, Connection
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.product_events.domain.read_state import ReadState
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.domain.schedule_expression import next_after
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
+from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.refresh.adapters.dispatch_store import Dispatches
+from codat_hub.refresh.adapters.lease_store import Leases
+from codat_hub.refresh.adapters.refresh_run_store import RefreshRuns
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.domain import ticket as ticket_rules
+from codat_hub.refresh.usecases.dispatch_refreshes import DispatchRefreshes
+from codat_hub.refresh.usecases.plan_refreshes import PlanRefreshes
+from codat_hub.refresh.usecases.refresh_product import RefreshProduct
+from codat_hub.refresh.usecases.wake_company import WakeCompany
+from codat_hub.storage.items import SHARDS
 from tools.simulation.fakes import FakeStateTable
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
@@ -72,7 +75,7 @@ class VirtualCodat:
         self.read_time = read_time or (lambda: timedelta(minutes=world.random.uniform(1, 20)))
         self.fault = lambda company_id, product: None
         self.reading: dict[tuple, datetime] = {}
-        self.answers: dict[str, tuple[datetime, errors.CallFailed | None]] = {}
+        self.answers: dict[str, tuple[datetime, codat_errors.CallFailed | None]] = {}
         self.calls: list[datetime] = []
         self.accepted: list[tuple[str, str | None, datetime]] = []
         self.waits: list[float] = []  # seconds from the lock's release to acceptance
@@ -92,7 +95,7 @@ class VirtualCodat:
             failure = self._refresh(company_id, product)
             self.answers[idempotency_key] = (self.world.now(), failure)
         if how == "after":
-            raise errors.OutcomeUnknown("no whole answer: ReadTimeout")
+            raise codat_errors.OutcomeUnknown("no whole answer: ReadTimeout")
         if failure is not None:
             raise failure
         return Answered(self.quota)
@@ -114,7 +117,7 @@ class VirtualCodat:
     def _refresh(self, company_id, product):
         lock = self._lock(company_id, product)
         if self.reading.get(lock, START) > self.world.now():
-            return errors.Busy("a read operation is in progress", status=400)
+            return codat_errors.Busy("a read operation is in progress", status=400)
         self.accepted.append((company_id, product, self.world.now()))
         if company_id in self.world.released:
             self.waits.append((self.world.now() - self.world.released[company_id]).total_seconds())
@@ -363,7 +366,7 @@ class World:
             self._end_lease_only(company_id, product, at)
             return
         try:
-            self.woken += self.wake(company_id, product, at).woken is not None
+            self.woken += self.wake(company_id, product, at).woken
         except Died:
             again = self.clock + timedelta(seconds=1)
             self.at(again, lambda: self.read_completed(company_id, product, at))

@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from codat_hub.api.fields import LONGEST, CompanyId, ProductId
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import CALLS_CODAT, answers
-from codat_hub.domain.assignment import Status
+from codat_hub.companies.domain.assignment import Status
 
 if TYPE_CHECKING:
-    from codat_hub.domain.assignment import Assignment
+    from codat_hub.companies.domain.assignment import Assignment
 
 router: Final = new_router()
 _TAGS: Final = ["companies"]

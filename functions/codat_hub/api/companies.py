@@ -20,14 +20,15 @@ from codat_hub.api.fields import (
 )
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import CALLS_CODAT, answers
-from codat_hub.domain.assignment import Status
-from codat_hub.domain.new_company import CreatedCompany, NewCompany
+from codat_hub.api.queries.companies import Filter
+from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.new_company import CreatedCompany, NewCompany
 from codat_hub.errors import Invalid, Problem
-from codat_hub.usecases.companies import Filter, Place
+from codat_hub.storage.cursor import Cursor
 
 if TYPE_CHECKING:
-    from codat_hub.domain.company import Company
-    from codat_hub.usecases.companies import CompanyView
+    from codat_hub.api.queries.companies import CompanyView
+    from codat_hub.companies.domain.company import Company
 
 router: Final = new_router()
 _TAGS: Final = ["companies"]
@@ -207,11 +208,11 @@ def _company(company: Company) -> dict[str, Any]:
     }
 
 
-def _place(cursor: str | None) -> Place:
+def _place(cursor: str | None) -> Cursor:
     if cursor is None:
-        return Place()
+        return Cursor()
     match unseal(cursor):
         case [int() as shard, str() | None as after] if shard >= 0:
-            return Place(shard, after)
+            return Cursor(shard, after)
         case _:
             raise Invalid(Problem("cursor", "not a cursor of this list"))

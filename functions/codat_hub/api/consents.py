@@ -15,7 +15,7 @@ from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import CALLS_CODAT, answers
 
 if TYPE_CHECKING:
-    from codat_hub.domain.consent import Consent, ConsentEntry
+    from codat_hub.companies.domain.consent import Consent, ConsentEntry
 
 router: Final = new_router()
 _TAGS: Final = ["consents"]

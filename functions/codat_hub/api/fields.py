@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from codat_hub.domain.data_types import DATA_TYPES
-from codat_hub.domain.new_company import Grant
+from codat_hub.codat.domain.data_types import DATA_TYPES
+from codat_hub.companies.domain.new_company import Grant
 from codat_hub.errors import Invalid, Problem
 
 COMPANY_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"

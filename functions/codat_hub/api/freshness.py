@@ -11,14 +11,14 @@ from pydantic import BaseModel
 from codat_hub.api.fields import COMPANY_ID, LONGEST, seal, unseal
 from codat_hub.api.hub import hub_of, new_router
 from codat_hub.api.problems import answers
-from codat_hub.domain.assignment import Status
+from codat_hub.companies.domain.assignment import Status
 from codat_hub.errors import Invalid, Problem
-from codat_hub.usecases.companies import Place
+from codat_hub.storage.cursor import Cursor
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from codat_hub.domain.freshness import Freshness
+    from codat_hub.product_events.domain.freshness import Freshness
 
 router: Final = new_router()
 _TAGS: Final = ["freshness"]
@@ -108,11 +108,11 @@ def _seconds(span: timedelta | None) -> int | None:
     return None if span is None else int(span.total_seconds())
 
 
-def _place(cursor: str | None) -> Place:
+def _place(cursor: str | None) -> Cursor:
     if cursor is None:
-        return Place()
+        return Cursor()
     match unseal(cursor):
         case [int() as shard, str() | None as after] if shard >= 0:
-            return Place(shard, after)
+            return Cursor(shard, after)
         case _:
             raise Invalid(Problem("cursor", "not a cursor of this list"))

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, cast
 from aws_lambda_powertools.event_handler.api_gateway import Router
 
 if TYPE_CHECKING:
-    from codat_hub.usecases.assign_product import AssignProduct
-    from codat_hub.usecases.companies import Companies
-    from codat_hub.usecases.consents import Consents
-    from codat_hub.usecases.create_company import CreateCompany
-    from codat_hub.usecases.freshness import MeasureFreshness
-    from codat_hub.usecases.migration.operate import Migrations
-    from codat_hub.usecases.reconcile import ShowReconciles, StartReconcile
-    from codat_hub.usecases.refresh_now import RefreshNow
-    from codat_hub.usecases.registry import Registry
-    from codat_hub.usecases.remove_product import RemoveProduct
-    from codat_hub.usecases.replay_webhooks import Replays, StartReplay
-    from codat_hub.usecases.status import ShowStatus
+    from codat_hub.api.queries.companies import Companies
+    from codat_hub.api.queries.status import ShowStatus
+    from codat_hub.companies.usecases.assign_product import AssignProduct
+    from codat_hub.companies.usecases.consents import Consents
+    from codat_hub.companies.usecases.create_company import CreateCompany
+    from codat_hub.companies.usecases.remove_product import RemoveProduct
+    from codat_hub.migration.usecases.operate import Migrations
+    from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
+    from codat_hub.product_events.usecases.replay_webhooks import Replays, StartReplay
+    from codat_hub.products.usecases.registry import Registry
+    from codat_hub.reconcile.usecases.reconcile import ShowReconciles, StartReconcile
+    from codat_hub.refresh.usecases.refresh_now import RefreshNow
 
 
 @dataclass(frozen=True, kw_only=True)

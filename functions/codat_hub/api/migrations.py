@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field, model_validator
 from codat_hub.api.fields import COMPANY_ID, IdempotencyKey, Request, Text
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
-from codat_hub.domain.migration import run as domain
-from codat_hub.domain.migration.run import FirstLink, Mode, Run, Status, Stragglers, WaitingFor
+from codat_hub.migration.domain import run as domain
+from codat_hub.migration.domain.run import FirstLink, Mode, Run, Status, Stragglers, WaitingFor
 
 router: Final = new_router()
 _TAGS: Final = ["migrations"]

@@ -15,6 +15,7 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel
 
 from codat_hub import errors
+from codat_hub.codat import errors as codat_errors
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _request_reused(error: errors.RequestReused) -> Response[str]:
     return problem(422, "idempotency-key-reused", str(error))
 
 
-def _wrong_client(error: errors.WrongClient) -> Response[str]:
+def _wrong_client(error: codat_errors.WrongClient) -> Response[str]:
     logger.error("wrong Codat client", cause=str(error))
     return problem(409, "wrong-codat-client", " ".join([str(error), *_notes(error)]))
 
@@ -188,28 +189,28 @@ def _not_started(error: errors.NotStarted) -> Response[str]:
     return problem(503, "not-started", detail, retry_after=_SOON)
 
 
-def call_failed(error: errors.CallFailed) -> Response[str]:
+def call_failed(error: codat_errors.CallFailed) -> Response[str]:
     """For a failed call to Codat: its words, its correlation id, and whether to repeat."""
     logger.warning("call to Codat failed", kind=type(error).__name__, cause=str(error))
     match error:
-        case errors.RateLimited():
+        case codat_errors.RateLimited():
             status, name = 429, "codat-rate-limited"
             detail = "Codat's quota is used up."
-        case errors.OutcomeUnknown() | errors.TryLater() | errors.Busy():
+        case codat_errors.OutcomeUnknown() | codat_errors.TryLater() | codat_errors.Busy():
             status, name = 503, "codat-unavailable"
             detail = (
                 "Codat is unavailable or did not answer. Repeat the request: what was done is kept."
             )
-        case errors.Unauthorized():
+        case codat_errors.Unauthorized():
             status, name = 502, "codat-key-refused"
             detail = "Codat refuses the API key. Store a valid one in the secret CodatApiKey."
-        case errors.Forbidden():
+        case codat_errors.Forbidden():
             status, name = 502, "codat-forbids"
             detail = "Codat's plan or permissions do not allow it."
-        case errors.NotFound():
+        case codat_errors.NotFound():
             status, name = 404, "not-at-codat"
             detail = "Codat does not know it."
-        case errors.Permanent():
+        case codat_errors.Permanent():
             status, name = 400, "codat-refused"
             detail = "Codat refused it."
         case _:
@@ -231,7 +232,7 @@ def _notes(error: Exception) -> list[str]:
     return getattr(error, "__notes__", [])
 
 
-def _wait(error: errors.CallFailed) -> int:
+def _wait(error: codat_errors.CallFailed) -> int:
     if error.retry_at is not None:
         return int((error.retry_at - datetime.now(UTC)).total_seconds()) + 1
     return _SOON
@@ -280,9 +281,9 @@ _HANDLERS: Final[Mapping[type[Exception], Any]] = {
     errors.Absent: _absent,
     errors.Conflict: _conflict,
     errors.RequestReused: _request_reused,
-    errors.WrongClient: _wrong_client,
+    codat_errors.WrongClient: _wrong_client,
     errors.Unavailable: _unavailable,
     errors.Unreadable: _unreadable,
     errors.NotStarted: _not_started,
-    errors.CallFailed: call_failed,
+    codat_errors.CallFailed: call_failed,
 }

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from codat_hub.api.fields import ProductId, Request, Text
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
-from codat_hub.domain.data_types import DATA_TYPES
-from codat_hub.domain.product import Kind, Product, Schedule
-from codat_hub.usecases.registry import Applied
+from codat_hub.codat.domain.data_types import DATA_TYPES
+from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.usecases.registry import Applied
 
 router: Final = new_router()
 _TAGS: Final = ["products"]

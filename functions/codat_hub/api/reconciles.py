@@ -11,12 +11,12 @@ from pydantic import BaseModel
 from codat_hub.api.fields import LONGEST, seal, unseal
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
-from codat_hub.domain.drift import EXPLAINED, Drift, Kind, Severity
-from codat_hub.domain.reconcile_run import Status
 from codat_hub.errors import Invalid, Problem
+from codat_hub.reconcile.domain.drift import EXPLAINED, Drift, Kind, Severity
+from codat_hub.reconcile.domain.reconcile_run import Status
 
 if TYPE_CHECKING:
-    from codat_hub.domain.reconcile_run import Run
+    from codat_hub.reconcile.domain.reconcile_run import Run
 
 router: Final = new_router()
 _TAGS: Final = ["reconciles"]

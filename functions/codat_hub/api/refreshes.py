@@ -11,10 +11,11 @@ from pydantic import BaseModel
 from codat_hub.api.fields import CompanyId, ProductId, Request
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
-from codat_hub.domain.ticket import Status, Waits  # pydantic reads them
+from codat_hub.rate_limiting.domain.waits import Waits  # pydantic reads them
+from codat_hub.refresh.domain.ticket import Status  # pydantic reads them
 
 if TYPE_CHECKING:
-    from codat_hub.domain.ticket import Ticket, Trouble
+    from codat_hub.refresh.domain.ticket import Ticket, Trouble
 
 router: Final = new_router()
 _TAGS: Final = ["refreshes"]

@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field
 from codat_hub.api.fields import COMPANY_ID, IdempotencyKey, Request, Text
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
-from codat_hub.domain.replay import MAX_WEBHOOK_IDS, MalformedSelection, Status
 from codat_hub.errors import Absent, Invalid, Problem
+from codat_hub.product_events.domain.replay import MAX_WEBHOOK_IDS, MalformedSelection, Status
 
 if TYPE_CHECKING:
-    from codat_hub.domain.replay import Replay
+    from codat_hub.product_events.domain.replay import Replay
 
 router: Final = new_router()
 _TAGS: Final = ["replays"]

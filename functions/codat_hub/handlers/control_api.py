@@ -8,50 +8,50 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.client_checks import ClientChecks
-from codat_hub.adapters.codat.api_key import SecretKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
-from codat_hub.adapters.codat_companies import CodatCompanies
-from codat_hub.adapters.companies import Companies as Directory
-from codat_hub.adapters.consents import ConsentLedger
-from codat_hub.adapters.creations import Creations
-from codat_hub.adapters.executions import Executions
-from codat_hub.adapters.migrations import Migrations as MigrationLedger
-from codat_hub.adapters.planner import PlannerFunction
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.rate_limits import RateLimits
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.reconcile_queue import ReconcileQueue
-from codat_hub.adapters.reconcile_runs import ReconcileRuns
-from codat_hub.adapters.refresh_queue import RefreshQueue
-from codat_hub.adapters.replay_queue import ReplayQueue
-from codat_hub.adapters.replays import Replays
-from codat_hub.adapters.schedules import Planner, RefreshSchedules
-from codat_hub.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
-from codat_hub.adapters.state_table import SHARDS, StateTable
-from codat_hub.adapters.tickets import Tickets
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
+from codat_hub.api.queries.companies import Companies
+from codat_hub.api.queries.status import ShowStatus
+from codat_hub.codat.adapters.api_key import SecretKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.transport import Timeouts, Transport, new_http
+from codat_hub.codat.usecases.client_binding import ClientBinding
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.codat_companies import CodatCompanies
+from codat_hub.companies.adapters.company_store import Companies as Directory
+from codat_hub.companies.adapters.consent_ledger import ConsentLedger
+from codat_hub.companies.adapters.creation_store import Creations
+from codat_hub.companies.usecases.assign_product import AssignProduct
+from codat_hub.companies.usecases.assignment_context import Pairs
+from codat_hub.companies.usecases.consents import Consents
+from codat_hub.companies.usecases.create_company import CreateCompany
+from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.migration.adapters.executions import Executions
+from codat_hub.migration.adapters.ledger import Migrations as MigrationLedger
+from codat_hub.migration.usecases.lock import MigrationLock
+from codat_hub.migration.usecases.operate import Migrations
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.product_events.adapters.replay_store import Replays
+from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
+from codat_hub.product_events.usecases.replay_webhooks import StartReplay
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.products.adapters.schedules import Planner, RefreshSchedules
+from codat_hub.products.usecases.registry import Registry
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
+from codat_hub.reconcile.usecases.reconcile import BeginReconcile, ShowReconciles, StartReconcile
+from codat_hub.refresh.adapters.planner import PlannerFunction
+from codat_hub.refresh.adapters.refresh_queue import RefreshQueue
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
+from codat_hub.refresh.usecases.refresh_now import RefreshNow
 from codat_hub.settings.control_api import ControlApiSettings
+from codat_hub.storage.id_queue import IdQueue
+from codat_hub.storage.items import SHARDS
+from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
-from codat_hub.usecases.assign_product import AssignProduct
-from codat_hub.usecases.cancel_refresh import CancelRefresh
-from codat_hub.usecases.client_binding import ClientBinding
-from codat_hub.usecases.companies import Companies
-from codat_hub.usecases.consents import Consents
-from codat_hub.usecases.create_company import CreateCompany
-from codat_hub.usecases.freshness import MeasureFreshness
-from codat_hub.usecases.migration.lock import MigrationLock
-from codat_hub.usecases.migration.operate import Migrations
-from codat_hub.usecases.pairs import Pairs
-from codat_hub.usecases.reconcile import BeginReconcile, ShowReconciles, StartReconcile
-from codat_hub.usecases.refresh_now import RefreshNow
-from codat_hub.usecases.registry import Registry
-from codat_hub.usecases.remove_product import RemoveProduct
-from codat_hub.usecases.replay_webhooks import StartReplay
-from codat_hub.usecases.status import ShowStatus
+from codat_hub.webhooks.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -138,10 +138,10 @@ def _hub(settings: ControlApiSettings) -> Hub:
         migrations=migrations,
         freshness=MeasureFreshness(directory, assignments, ReadStates(table), products, SHARDS),
         start_reconcile=StartReconcile(
-            BeginReconcile(runs), ReconcileQueue(sqs, settings.reconcile_queue_url)
+            BeginReconcile(runs), IdQueue(sqs, settings.reconcile_queue_url, "reconcile_id")
         ),
         reconciles=ShowReconciles(runs),
-        start_replay=StartReplay(replays, ReplayQueue(sqs, settings.replay_queue_url)),
+        start_replay=StartReplay(replays, IdQueue(sqs, settings.replay_queue_url)),
         replays=replays,
         status=ShowStatus(
             environment=settings.environment,

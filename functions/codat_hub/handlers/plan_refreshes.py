@@ -13,21 +13,22 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.dispatches import Dispatches
-from codat_hub.adapters.gates import Gates
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.rate_limits import RateLimits
-from codat_hub.adapters.refresh_queue import RefreshQueue
-from codat_hub.adapters.refresh_runs import RefreshRuns
-from codat_hub.adapters.state_table import SHARDS, StateTable
-from codat_hub.adapters.tickets import Tickets
-from codat_hub.domain.schedule_expression import next_after
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.products.domain.schedule_expression import next_after
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
+from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.refresh.adapters.dispatch_store import Dispatches
+from codat_hub.refresh.adapters.refresh_queue import RefreshQueue
+from codat_hub.refresh.adapters.refresh_run_store import RefreshRuns
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.usecases.dispatch_refreshes import DispatchRefreshes
+from codat_hub.refresh.usecases.plan_refreshes import Planned, PlanRefreshes
 from codat_hub.settings.plan_refreshes import PlanRefreshesSettings
+from codat_hub.storage.items import SHARDS
+from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
-from codat_hub.usecases.dispatch_refreshes import DispatchRefreshes
-from codat_hub.usecases.plan_refreshes import Planned, PlanRefreshes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -14,23 +14,24 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from botocore.config import Config
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.inbox_stream import stored_webhook
-from codat_hub.adapters.parking import Parking
-from codat_hub.adapters.product_bus import ProductBus
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.rate_limits import RateLimits
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.refresh_queue import RefreshQueue
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.adapters.tickets import Leases, Tickets
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.company_store import Companies
 from codat_hub.errors import Unavailable
+from codat_hub.product_events.adapters.inbox_stream import stored_webhook
+from codat_hub.product_events.adapters.parking_store import Parking
+from codat_hub.product_events.adapters.product_bus import ProductBus
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.product_events.usecases.project_reads import FailedType, ProjectReads
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
+from codat_hub.refresh.adapters.lease_store import Leases
+from codat_hub.refresh.adapters.refresh_queue import RefreshQueue
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.usecases.wake_company import WakeCompany
 from codat_hub.settings import PRODUCT_SCOPE
 from codat_hub.settings.project_reads import ProjectReadsSettings
+from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
-from codat_hub.usecases.project_reads import FailedType, ProjectReads
-from codat_hub.usecases.wake_company import WakeCompany
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -79,9 +80,9 @@ def _project_record(record: DynamoDBRecord) -> None:
         _count("projected_later")
         raise
     _count(f"projected_{report.outcome}")
-    if report.woken.woken is not None:
+    if report.woken.woken:
         _count("refresh_woken")
-    if report.woken.completed is not None:
+    if report.woken.completed:
         _count("refresh_completed")
     if report.unregistered is not None:
         logger.warning("product is not registered", product=report.unregistered)

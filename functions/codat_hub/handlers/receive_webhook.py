@@ -11,13 +11,13 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
-from codat_hub.adapters.inbox import Inbox
-from codat_hub.adapters.signing_secrets import SigningSecrets
-from codat_hub.domain.signing_secret import is_consumer
 from codat_hub.errors import Refused, TooLarge, Unavailable
 from codat_hub.settings.receive_webhook import ReceiveWebhookSettings
 from codat_hub.telemetry import logger, metrics
-from codat_hub.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
+from codat_hub.webhooks.adapters.inbox import Inbox
+from codat_hub.webhooks.adapters.signing_secrets import SigningSecrets
+from codat_hub.webhooks.domain.signing_secret import is_consumer
+from codat_hub.webhooks.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

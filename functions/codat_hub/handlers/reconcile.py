@@ -11,40 +11,41 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from botocore.config import Config
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.client_checks import ClientChecks
-from codat_hub.adapters.codat.api_key import SecretKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.observer import Observer
-from codat_hub.adapters.codat.transport import Transport, new_http
-from codat_hub.adapters.codat_companies import CodatCompanies
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.consents import ConsentLedger
-from codat_hub.adapters.executions import Executions
-from codat_hub.adapters.gates import Gates
-from codat_hub.adapters.migrations import Migrations as MigrationLedger
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.rate_limits import RateLimits
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.reconcile_runs import ReconcileRuns
-from codat_hub.adapters.signing_secrets import ConsumerNames
-from codat_hub.adapters.state_table import SHARDS, StateTable
-from codat_hub.adapters.tickets import Tickets
-from codat_hub.domain.consumers import HubAddress
-from codat_hub.domain.reconcile_run import Phase, Run, Status
+from codat_hub.codat.adapters.api_key import SecretKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.transport import Transport, new_http
+from codat_hub.codat.usecases.client_binding import ClientBinding
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.codat_companies import CodatCompanies
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.adapters.consent_ledger import ConsentLedger
+from codat_hub.companies.usecases.assignment_context import Pairs
+from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.errors import Unavailable
+from codat_hub.migration.adapters.executions import Executions
+from codat_hub.migration.adapters.ledger import Migrations as MigrationLedger
+from codat_hub.migration.usecases.lock import MigrationLock
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
+from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.rate_limiting.usecases.reserve_calls import ReserveForReconcile
+from codat_hub.reconcile.adapters.codat_observer import Observer
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
+from codat_hub.reconcile.domain.consumers import HubAddress
+from codat_hub.reconcile.domain.reconcile_run import Phase, Run, Status
+from codat_hub.reconcile.usecases.reconcile import BeginReconcile, Reconcile, a_new_id
+from codat_hub.reconcile.usecases.reconcile_account import CheckAccount
+from codat_hub.reconcile.usecases.reconcile_companies import CheckCompanies
+from codat_hub.reconcile.usecases.reconcile_directory import CheckDirectory
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.settings.reconcile import ReconcileSettings
+from codat_hub.storage.items import SHARDS
+from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
-from codat_hub.usecases.cancel_refresh import CancelRefresh
-from codat_hub.usecases.client_binding import ClientBinding
-from codat_hub.usecases.migration.lock import MigrationLock
-from codat_hub.usecases.pairs import Pairs
-from codat_hub.usecases.reconcile import BeginReconcile, Reconcile, a_new_id
-from codat_hub.usecases.reconcile_account import CheckAccount
-from codat_hub.usecases.reconcile_companies import CheckCompanies
-from codat_hub.usecases.reconcile_directory import CheckDirectory
-from codat_hub.usecases.remove_product import RemoveProduct
-from codat_hub.usecases.reserve_calls import ReserveForReconcile
+from codat_hub.webhooks.adapters.signing_secrets import ConsumerNames
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -16,26 +16,27 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from botocore.config import Config
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.client_checks import ClientChecks
-from codat_hub.adapters.codat.api_key import SecretKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
-from codat_hub.adapters.gates import Gates
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.rate_limits import RateLimits
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.refresh_queue import RefreshQueue, parsed
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.adapters.tickets import Leases, Tickets
-from codat_hub.domain.ticket import Status
+from codat_hub.codat.adapters.api_key import SecretKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.transport import Timeouts, Transport, new_http
+from codat_hub.codat.usecases.client_binding import ClientBinding
+from codat_hub.companies.adapters.assignment_store import Assignments
 from codat_hub.errors import Unavailable
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
+from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.refresh.adapters.lease_store import Leases
+from codat_hub.refresh.adapters.refresh_queue import RefreshQueue, parsed
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.domain.ticket import Status
+from codat_hub.refresh.usecases.refresh_product import RefreshProduct, Result
+from codat_hub.refresh.usecases.wake_company import WakeCompany
 from codat_hub.settings import PRODUCT_SCOPE
 from codat_hub.settings.refresh_product import RefreshProductSettings
+from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
-from codat_hub.usecases.client_binding import ClientBinding
-from codat_hub.usecases.refresh_product import RefreshProduct, Result
-from codat_hub.usecases.wake_company import WakeCompany
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse

@@ -9,21 +9,21 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.inbox_archive import InboxArchive
-from codat_hub.adapters.parking import Parking
-from codat_hub.adapters.product_bus import ProductBus
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.rate_limits import RateLimits
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.replays import Replays
-from codat_hub.adapters.state_table import StateTable
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.company_store import Companies
 from codat_hub.errors import Unavailable
+from codat_hub.product_events.adapters.inbox_archive import InboxArchive
+from codat_hub.product_events.adapters.parking_store import Parking
+from codat_hub.product_events.adapters.product_bus import ProductBus
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.product_events.adapters.replay_store import Replays
+from codat_hub.product_events.usecases.project_reads import ProjectReads
+from codat_hub.product_events.usecases.replay_webhooks import ReplayWebhooks
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
 from codat_hub.settings.replay_webhooks import ReplayWebhooksSettings
+from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
-from codat_hub.usecases.project_reads import ProjectReads
-from codat_hub.usecases.replay_webhooks import ReplayWebhooks
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

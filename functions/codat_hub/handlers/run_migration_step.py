@@ -10,29 +10,29 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.client_checks import ClientChecks
-from codat_hub.adapters.codat.api_key import SecretKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.migration_calls import MigrationCalls, Pace
-from codat_hub.adapters.codat.transport import Transport, new_http
-from codat_hub.adapters.consents import ConsentLedger
-from codat_hub.adapters.gates import Gates
-from codat_hub.adapters.manifests import Manifests
-from codat_hub.adapters.migrations import Migrations
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.domain.migration.chunk import Chunk, Member
-from codat_hub.domain.migration.run import ACCEPTED_CONTRACTS
+from codat_hub.codat.adapters.api_key import SecretKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.transport import Transport, new_http
+from codat_hub.codat.usecases.client_binding import ClientBinding
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.consent_ledger import ConsentLedger
 from codat_hub.errors import StepFailed
+from codat_hub.migration.adapters.codat_calls import MigrationCalls, Pace
+from codat_hub.migration.adapters.ledger import Migrations
+from codat_hub.migration.adapters.manifests import Manifests
+from codat_hub.migration.domain.chunk import Chunk, Member
+from codat_hub.migration.domain.run import ACCEPTED_CONTRACTS
+from codat_hub.migration.usecases.context import Command, Limits, Parts
+from codat_hub.migration.usecases.step_table import run_step
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
 from codat_hub.settings.run_migration_step import RunMigrationStepSettings
+from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
-from codat_hub.usecases.client_binding import ClientBinding
-from codat_hub.usecases.migration.parts import Command, Limits, Parts
-from codat_hub.usecases.migration.steps import run_step
-from codat_hub.usecases.reserve_calls import ReserveCalls
+from codat_hub.webhooks.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -8,14 +8,14 @@ import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
-from codat_hub.adapters.executions import Executions
-from codat_hub.adapters.migrations import Migrations as Ledger
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.state_table import StateTable
+from codat_hub.migration.adapters.executions import Executions
+from codat_hub.migration.adapters.ledger import Migrations as Ledger
+from codat_hub.migration.usecases.operate import Migrations
+from codat_hub.migration.usecases.watch import WatchMigrations
+from codat_hub.products.adapters.product_store import ProductRegistry
 from codat_hub.settings.watch_migrations import WatchMigrationsSettings
+from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
-from codat_hub.usecases.migration.operate import Migrations
-from codat_hub.usecases.migration.watch import WatchMigrations
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -7,20 +7,21 @@ from types import SimpleNamespace
 import boto3
 import pytest
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.client_checks import ClientChecks
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.rate_limits import RateLimits
-from codat_hub.adapters.reconcile_runs import ReconcileRuns
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.client_check import ClientCheck
-from codat_hub.domain.company import Company, Connection, Stamp
-from codat_hub.domain.consent import Consent
-from codat_hub.domain.drift import Drift, Kind
-from codat_hub.domain.rate_limit import RateLimit
-from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
+from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.domain.client_check import ClientCheck
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.company import Company, Connection
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
+from codat_hub.reconcile.domain.drift import Drift, Kind
+from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, Run, Stepped
+from codat_hub.storage.state_table import StateTable
 from tests.support.aws import REGION
 from tools.simulation.reconciling import PRODUCTS
 

@@ -10,11 +10,11 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
 
-from codat_hub import errors
-from codat_hub.adapters.codat.api_key import SecretKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.transport import Transport
-from codat_hub.domain.idempotency import Fate, fate
+from codat_hub.codat import errors
+from codat_hub.codat.adapters.api_key import SecretKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.transport import Transport
+from codat_hub.codat.domain.idempotency import Fate, fate
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 FIRST, SECOND = "Basic Zmlyc3Q=", "Basic c2Vjb25k"

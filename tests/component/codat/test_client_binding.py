@@ -5,13 +5,13 @@ import base64
 import httpx
 import pytest
 
-from codat_hub.adapters.client_checks import ClientChecks
-from codat_hub.adapters.codat.api_key import SecretKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.transport import Transport
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.errors import WrongClient
-from codat_hub.usecases.client_binding import ClientBinding
+from codat_hub.codat.adapters.api_key import SecretKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.adapters.transport import Transport
+from codat_hub.codat.errors import WrongClient
+from codat_hub.codat.usecases.client_binding import ClientBinding
+from codat_hub.storage.state_table import StateTable
 from tools.simulation.tables import create_table
 
 OURS, THEIRS = "f4a5b6c7-0000-4000-8000-00000000000a", "f4a5b6c7-0000-4000-8000-00000000000b"

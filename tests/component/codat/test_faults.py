@@ -11,12 +11,12 @@ import tracemalloc
 
 import pytest
 
-from codat_hub import errors
-from codat_hub.adapters.codat import bodies, transport
-from codat_hub.adapters.codat.api_key import GivenKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
-from codat_hub.domain.quota import Quota
+from codat_hub.codat import errors
+from codat_hub.codat.adapters import bodies, transport
+from codat_hub.codat.adapters.api_key import GivenKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.transport import Timeouts, Transport, new_http
+from codat_hub.codat.domain.quota import Quota
 from tests.support.codat.wire import Wire, reply
 
 CORRELATION_ID = "bc997528a9d7abb9161ef45f05d38599"

@@ -13,10 +13,10 @@ from codat_platform import CodatPlatform
 from codat_platform.models import shared
 from codat_platform.utils.retries import RetryConfig
 
-from codat_hub.adapters.codat.api_key import GivenKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.models import ClientSyncSettings, CompanySyncSettings
-from codat_hub.adapters.codat.transport import Transport, new_http
+from codat_hub.codat.adapters.api_key import GivenKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.models import ClientSyncSettings, CompanySyncSettings
+from codat_hub.codat.adapters.transport import Transport, new_http
 from tests.support.codat.wire import Wire, reply
 
 ID = "8a210b68-6988-11ed-a1eb-0242ac120002"

@@ -12,10 +12,10 @@ import traceback
 import httpx
 import pytest
 
-from codat_hub import errors
-from codat_hub.adapters.codat.api_key import ApiKey, GivenKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
+from codat_hub.codat import errors
+from codat_hub.codat.adapters.api_key import ApiKey, GivenKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.transport import Timeouts, Transport, new_http
 from tests.support.codat.wire import Wire, reply
 
 RAW = "zP7r+Qm/x9Lk2vT0bWc8-Yd4Hs1"

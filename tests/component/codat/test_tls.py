@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from codat_hub import errors
-from codat_hub.adapters.codat.api_key import GivenKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
+from codat_hub.codat import errors
+from codat_hub.codat.adapters.api_key import GivenKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.transport import Timeouts, Transport, new_http
 from tests.support.codat.wire import Wire, reply
 
 PATIENT = Timeouts(connect=5.0, read=5.0, total=10.0)

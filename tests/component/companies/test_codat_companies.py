@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_hub.adapters.codat_companies import CodatCompanies
-from codat_hub.domain.new_company import NewCompany
+from codat_hub.companies.adapters.codat_companies import CodatCompanies
+from codat_hub.companies.domain.new_company import NewCompany
 from tools.simulation.reconciling import Codats
 
 

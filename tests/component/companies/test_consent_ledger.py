@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError
 
-from codat_hub.adapters.consents import ConsentLedger
-from codat_hub.domain.consent import Consent, ConsentEntry
+from codat_hub.companies.adapters.consent_ledger import ConsentLedger
+from codat_hub.companies.domain.consent import Consent, ConsentEntry
 from codat_hub.errors import Unavailable
 from tools.simulation.fakes import FakeConsentLedger
 from tools.simulation.tables import create_table

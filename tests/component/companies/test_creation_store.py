@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_hub.adapters.creations import Creations
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.domain.creation import Creation
-from codat_hub.domain.idempotency import HeldKey
-from codat_hub.domain.new_company import CodatCompany, CreatedCompany, ProductOutcome
+from codat_hub.codat.domain.idempotency import HeldKey
+from codat_hub.companies.adapters.creation_store import Creations
+from codat_hub.companies.domain.creation import Creation
+from codat_hub.companies.domain.new_company import CodatCompany, CreatedCompany, ProductOutcome
+from codat_hub.storage.state_table import StateTable
 from tests.support.fakes import FakeCreations
 from tools.simulation.tables import create_table
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from codat_hub.domain.ticket import Status
+from codat_hub.refresh.domain.ticket import Status
 from tests.support.refreshing import PRODUCT, LongContext, a_stack, imported
 from tools.samconfig import ROOT
 from tools.simulation.tables import create_table

@@ -8,9 +8,9 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from codat_hub.domain.product_event import ProductEvent
-from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import Unavailable
+from codat_hub.product_events.domain.product_event import ProductEvent
+from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from tests.support.aws import REGION, Context
 from tests.support.builders import an_event
 from tests.support.histories import a_read, as_webhook, at, entry

@@ -8,13 +8,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from codat_hub.adapters.codat import transport
-from codat_hub.adapters.gates import Gates
-from codat_hub.adapters.product_registry import ProductRegistry
-from codat_hub.adapters.reconcile_runs import ReconcileRuns
-from codat_hub.adapters.state_table import ItemKey, StateTable
-from codat_hub.domain.gate import RECONCILE, Gate
-from codat_hub.domain.reconcile_run import Status
+from codat_hub.codat.adapters import transport
+from codat_hub.products.adapters.product_store import ProductRegistry
+from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.rate_limiting.domain.rate_limiter import RECONCILE, Gate
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
+from codat_hub.reconcile.domain.reconcile_run import Status
+from codat_hub.storage.items import ItemKey
+from codat_hub.storage.state_table import StateTable
 from tests.support.aws import REGION
 from tools.samconfig import ROOT
 from tools.simulation.reconciling import API, KEY, PRODUCTS, Codats

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from codat_hub import errors
-from codat_hub.domain.ticket import Status
+from codat_hub.codat import errors
+from codat_hub.refresh.domain.ticket import Status
 from tests.support.refreshing import PRODUCT, LongContext, a_stack, imported
 from tools.samconfig import ROOT
 from tools.simulation.refresh_world import Answered

@@ -9,16 +9,16 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from codat_hub.adapters.inbox import Inbox
-from codat_hub.adapters.inbox_archive import InboxArchive
-from codat_hub.adapters.parking import Parking
-from codat_hub.adapters.replay_queue import ReplayQueue
-from codat_hub.adapters.replays import Replays
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.domain.replay import Parked, Received, Replay, Status, WebhookIds
-from codat_hub.domain.webhook_event import Delivery, place
 from codat_hub.errors import Unavailable
-from codat_hub.usecases.replay_webhooks import StartReplay
+from codat_hub.product_events.adapters.inbox_archive import InboxArchive
+from codat_hub.product_events.adapters.parking_store import Parking
+from codat_hub.product_events.adapters.replay_store import Replays
+from codat_hub.product_events.domain.replay import Parked, Received, Replay, Status, WebhookIds
+from codat_hub.product_events.usecases.replay_webhooks import StartReplay
+from codat_hub.storage.id_queue import IdQueue
+from codat_hub.storage.state_table import StateTable
+from codat_hub.webhooks.adapters.inbox import Inbox
+from codat_hub.webhooks.domain.webhook_event import Delivery, place
 from tests.support.aws import REGION, Context
 from tests.support.fakes import FakeReplays
 from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, at
@@ -81,7 +81,7 @@ def module(state, inbox_table, monkeypatch):
 
 
 def start(state, queue, selection):
-    return StartReplay(Replays(state), ReplayQueue(*queue), lambda: NOW)(selection, "ann").replay_id
+    return StartReplay(Replays(state), IdQueue(*queue), lambda: NOW)(selection, "ann").replay_id
 
 
 def messages(queue):
@@ -220,6 +220,6 @@ def test_parked_webhooks_are_listed_in_pages(state):
 
 def test_a_queue_that_is_away_is_said_to_whoever_starts_a_replay(state, queue):
     sqs, _ = queue
-    start_replay = StartReplay(Replays(state), ReplayQueue(sqs, "https://sqs/none"), lambda: NOW)
+    start_replay = StartReplay(Replays(state), IdQueue(sqs, "https://sqs/none"), lambda: NOW)
     with pytest.raises(Unavailable):
         start_replay({"parked": True}, "ann")

@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from codat_hub.errors import OutcomeUnknown, Permanent, Superseded, Unavailable
+from codat_hub.codat.errors import OutcomeUnknown, Permanent
+from codat_hub.errors import Superseded, Unavailable
 from tests.support.migration.asl_walker import Failed
 from tests.support.migration.world import HUB_URL, OPERATOR, PRODUCTS, World
 

@@ -10,16 +10,14 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from codat_hub.adapters.executions import Executions
-from codat_hub.adapters.manifests import Manifests
-from codat_hub.adapters.migrations import Migrations
-from codat_hub.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
-from codat_hub.adapters.state_table import ItemKey, StateTable
-from codat_hub.domain.fingerprint import fingerprint
-from codat_hub.domain.migration.chunk import Tally
-from codat_hub.domain.migration.entry import Entry
-from codat_hub.domain.migration.plan import ProductCount, Survey
-from codat_hub.domain.migration.run import (
+from codat_hub.errors import Superseded, Unavailable
+from codat_hub.migration.adapters.executions import Executions
+from codat_hub.migration.adapters.ledger import Migrations
+from codat_hub.migration.adapters.manifests import Manifests
+from codat_hub.migration.domain.chunk import Tally
+from codat_hub.migration.domain.entry import Entry
+from codat_hub.migration.domain.plan import ProductCount, Survey
+from codat_hub.migration.domain.run import (
     Activity,
     Mode,
     Pause,
@@ -29,7 +27,10 @@ from codat_hub.domain.migration.run import (
     Stragglers,
     WaitingFor,
 )
-from codat_hub.errors import Superseded, Unavailable
+from codat_hub.storage.items import ItemKey
+from codat_hub.storage.state_table import StateTable
+from codat_hub.webhooks.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
+from codat_hub.webhooks.domain.fingerprint import fingerprint
 from tests.support.aws import REGION
 from tools.simulation.fakes import FakeStateTable
 from tools.simulation.tables import create_table

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.domain.migration.run import Status
-from codat_hub.errors import OutcomeUnknown, Permanent
+from codat_hub.codat.errors import OutcomeUnknown, Permanent
+from codat_hub.migration.domain.run import Status
 from tests.support.migration.asl_walker import Failed
 from tests.support.migration.world import (
     OLD_URL,

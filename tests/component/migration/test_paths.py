@@ -9,7 +9,7 @@ import json
 import boto3
 import pytest
 
-from codat_hub.usecases.migration.steps import STEPS
+from codat_hub.migration.usecases.step_table import STEPS
 from tests.support.aws import REGION
 from tests.support.migration import asl
 from tests.support.migration.asl_walker import Failed

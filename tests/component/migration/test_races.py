@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.domain.migration.run import Mode, Request, Status
 from codat_hub.errors import Conflict, NotStarted, RequestReused, Superseded, Unavailable
+from codat_hub.migration.domain.run import Mode, Request, Status
 from tests.support.migration.world import OPERATOR, OTHER, PRODUCTS, in_the_middle
 
 REQUEST = Request(PRODUCTS)

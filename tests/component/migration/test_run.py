@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from codat_hub.domain.assignment import Status as Assigned
+from codat_hub.companies.domain.assignment import Status as Assigned
 from codat_hub.errors import Conflict, Invalid
 from tests.support.migration.world import (
     HUB_URL,

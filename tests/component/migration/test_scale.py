@@ -9,11 +9,11 @@ from dataclasses import asdict
 
 import pytest
 
-from codat_hub.adapters.codat.migration_calls import Pace
-from codat_hub.domain.migration.chunk import SIZE, Member, chunks_of
-from codat_hub.domain.migration.run import Request
-from codat_hub.usecases.migration.listing import PAGES_AT_ONCE
-from codat_hub.usecases.migration.parts import Answer, Limits
+from codat_hub.migration.adapters.codat_calls import Pace
+from codat_hub.migration.domain.chunk import SIZE, Member, chunks_of
+from codat_hub.migration.domain.run import Request
+from codat_hub.migration.usecases.context import Answer, Limits
+from codat_hub.migration.usecases.listing import PAGES_AT_ONCE
 from tests.support.migration.asl_walker import Walker
 from tests.support.migration.world import DEFINITION, PRODUCTS
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from codat_hub.adapters.product_bus import ProductBus
-from codat_hub.domain.read_state import ReadState, project
 from codat_hub.errors import NeverProjected, Unavailable
+from codat_hub.product_events.adapters.product_bus import ProductBus
+from codat_hub.product_events.domain.read_state import ReadState, project
 from tests.support.histories import a_read, entry
 
 SMALL = project(ReadState(), a_read(1)).published

@@ -6,10 +6,10 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.adapters.schedules import Planner, RefreshSchedules, schedule_name
-from codat_hub.domain.product import Schedule
-from codat_hub.domain.product_rules import IDENTIFIER
 from codat_hub.errors import Unavailable
+from codat_hub.products.adapters.schedules import Planner, RefreshSchedules, schedule_name
+from codat_hub.products.domain.product import Schedule
+from codat_hub.products.domain.product_rules import IDENTIFIER
 from tests.support.aws import REGION
 
 PLANNER = Planner("arn:aws:lambda:x:1:function:p", "arn:aws:iam::1:role/s", "arn:aws:sqs:x:1:q")

@@ -6,17 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.adapters.consents import ConsentLedger
-from codat_hub.adapters.state_table import ItemKey
-from codat_hub.domain.assignment import Status
-from codat_hub.domain.company import DELETED
-from codat_hub.domain.consent import ConsentEntry
-from codat_hub.domain.drift import Kind
-from codat_hub.domain.read_event import Key
-from codat_hub.domain.read_state import KeyState, KnownRead, ReadState
-from codat_hub.domain.reconcile_run import MOST_TROUBLES
-from codat_hub.domain.reconcile_run import Status as RunStatus
-from codat_hub.errors import WrongClient
+from codat_hub.codat.errors import WrongClient
+from codat_hub.companies.adapters.consent_ledger import ConsentLedger
+from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.company import DELETED
+from codat_hub.companies.domain.consent import ConsentEntry
+from codat_hub.product_events.domain.read_event import Key
+from codat_hub.product_events.domain.read_state import KeyState, KnownRead, ReadState
+from codat_hub.reconcile.domain.drift import Kind
+from codat_hub.reconcile.domain.reconcile_run import MOST_TROUBLES
+from codat_hub.reconcile.domain.reconcile_run import Status as RunStatus
+from codat_hub.storage.items import ItemKey
 from tools.simulation.reconciling import API, PRODUCTS, Codats, Hub, OnDynamoDB
 from tools.simulation.tables import create_table
 

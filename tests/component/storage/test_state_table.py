@@ -8,35 +8,30 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.companies import Companies
-from codat_hub.adapters.gates import Gates
-from codat_hub.adapters.parking import Parking
-from codat_hub.adapters.product_registry import KEY, ProductRegistry
-from codat_hub.adapters.rate_limits import RateLimits
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.reconcile_runs import ReconcileRuns
-from codat_hub.adapters.state_table import (
-    SHARDS,
-    ItemKey,
-    Listed,
-    StateTable,
-    Stored,
-    shard_of,
-)
-from codat_hub.adapters.tickets import Tickets
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.company import Company, Stamp
-from codat_hub.domain.consent import Consent
-from codat_hub.domain.drift import Drift, Kind
-from codat_hub.domain.gate import shut
-from codat_hub.domain.product import Kind as ProductKind
-from codat_hub.domain.product import Product, Schedule
-from codat_hub.domain.rate_limit import RateLimit
-from codat_hub.domain.read_state import ReadState, project
-from codat_hub.domain.reconcile_run import Integration, Phase, Run, Stepped
-from codat_hub.domain.ticket import Ticket
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.adapters.company_store import Companies
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.company import Company
+from codat_hub.companies.domain.consent import Consent
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
+from codat_hub.product_events.adapters.parking_store import Parking
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.product_events.domain.read_state import ReadState, project
+from codat_hub.products.adapters.product_store import KEY, ProductRegistry
+from codat_hub.products.domain.product import Kind as ProductKind
+from codat_hub.products.domain.product import Product, Schedule
+from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimits
+from codat_hub.rate_limiting.adapters.rate_limiter_store import Gates
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+from codat_hub.rate_limiting.domain.rate_limiter import shut
+from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRuns
+from codat_hub.reconcile.domain.drift import Drift, Kind
+from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, Run, Stepped
+from codat_hub.refresh.adapters.ticket_store import Tickets
+from codat_hub.refresh.domain.ticket import Ticket
+from codat_hub.storage.items import SHARDS, ItemKey, Listed, Stored, shard_of
+from codat_hub.storage.state_table import StateTable
 from tests.support.builders import COMPANY
 from tests.support.fakes import FakeCompanies, FakeRateLimits, FakeReadStates
 from tests.support.histories import PRODUCT, Ledger, a_read, at, entry, histories

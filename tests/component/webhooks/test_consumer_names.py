@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from codat_hub.adapters.signing_secrets import ConsumerNames
 from codat_hub.errors import Unavailable
+from codat_hub.webhooks.adapters.signing_secrets import ConsumerNames
 from tests.support.builders import SECRET
 
 

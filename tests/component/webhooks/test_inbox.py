@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from codat_hub.adapters.inbox import Inbox
-from codat_hub.domain.webhook_event import Delivery, Placed, Unplaced, place
 from codat_hub.errors import Unavailable
+from codat_hub.webhooks.adapters.inbox import Inbox
+from codat_hub.webhooks.domain.webhook_event import Delivery, Placed, Unplaced, place
 from tests.support.builders import COMPANY, a_read_completed
 from tests.support.fakes import FakeInbox
 

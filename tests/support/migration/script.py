@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from codat_hub.usecases.migration.parts import Answer
+from codat_hub.migration.usecases.context import Answer
 from tests.support.migration.asl_walker import Failed, Walker
 from tests.support.migration.world import DEFINITION
 

@@ -9,22 +9,22 @@ from dataclasses import replace
 
 import httpx
 
-from codat_hub.adapters.assignments import Assignments
-from codat_hub.adapters.codat.api_key import ApiKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.migration_calls import MigrationCalls
-from codat_hub.adapters.codat.transport import Transport
-from codat_hub.adapters.migrations import Migrations as Ledger
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.consent import Consent
-from codat_hub.domain.fingerprint import fingerprint
-from codat_hub.domain.migration.run import Mode, Request
-from codat_hub.domain.product import Kind, Product
-from codat_hub.domain.read_state import ReadState
-from codat_hub.usecases.migration.lock import MigrationLock
-from codat_hub.usecases.migration.operate import Migrations
-from codat_hub.usecases.migration.parts import Limits, Parts
-from codat_hub.usecases.migration.watch import WatchMigrations
+from codat_hub.codat.adapters.api_key import ApiKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.transport import Transport
+from codat_hub.companies.adapters.assignment_store import Assignments
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.migration.adapters.codat_calls import MigrationCalls
+from codat_hub.migration.adapters.ledger import Migrations as Ledger
+from codat_hub.migration.domain.run import Mode, Request
+from codat_hub.migration.usecases.context import Limits, Parts
+from codat_hub.migration.usecases.lock import MigrationLock
+from codat_hub.migration.usecases.operate import Migrations
+from codat_hub.migration.usecases.watch import WatchMigrations
+from codat_hub.product_events.domain.read_state import ReadState
+from codat_hub.products.domain.product import Kind, Product
+from codat_hub.webhooks.domain.fingerprint import fingerprint
 from tests.support.migration.asl_walker import Aborted, Failed, Walker
 from tools.samconfig import ROOT
 from tools.sandbox.http.app import create_app

@@ -11,9 +11,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.state_table import StateTable
-from codat_hub.domain.read_event import ReadEvent
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.product_events.domain.read_event import ReadEvent
+from codat_hub.storage.state_table import StateTable
 from tests.support.histories import PRODUCT, as_webhook
 from tests.support.waiting import eventually
 

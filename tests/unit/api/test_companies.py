@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.company import Company, Connection, Stamp
-from codat_hub.domain.read_state import ReadState
+from codat_hub.api.queries.companies import Companies, Filter
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.errors import Absent
-from codat_hub.usecases.companies import Companies, Filter, Place
+from codat_hub.product_events.domain.read_state import ReadState
+from codat_hub.storage.cursor import Cursor
 from tests.support.fakes import FakeReadStates
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
@@ -69,7 +71,7 @@ def companies_of(number):
 
 
 def walk(companies, wanted, limit):
-    found, place, pages = [], Place(), 0
+    found, place, pages = [], Cursor(), 0
     while place is not None:
         page = companies.page(wanted, place, limit)
         assert len(page.companies) <= limit

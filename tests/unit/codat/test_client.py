@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub import errors
-from codat_hub.adapters.codat import pages
-from codat_hub.adapters.codat.api_key import GivenKey
-from codat_hub.adapters.codat.client import CodatClient
-from codat_hub.adapters.codat.models import Company, Page
-from codat_hub.adapters.codat.transport import Timeouts, Transport, new_http
-from codat_hub.domain.quota import Quota
+from codat_hub.codat import errors
+from codat_hub.codat.adapters import pages
+from codat_hub.codat.adapters.api_key import GivenKey
+from codat_hub.codat.adapters.client import CodatClient
+from codat_hub.codat.adapters.models import Company, Page
+from codat_hub.codat.adapters.transport import Timeouts, Transport, new_http
+from codat_hub.codat.domain.quota import Quota
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

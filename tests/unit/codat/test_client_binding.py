@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_hub.errors import TryLater, WrongClient
-from codat_hub.usecases.client_binding import TRUSTED_FOR, ClientBinding
+from codat_hub.codat.errors import TryLater, WrongClient
+from codat_hub.codat.usecases.client_binding import TRUSTED_FOR, ClientBinding
 from tests.support.fakes import FakeClientChecks
 
 OURS, THEIRS = "f4a5b6c7-0000-4000-8000-00000000000a", "f4a5b6c7-0000-4000-8000-00000000000b"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.codat_time import CodatTime
+from codat_hub.codat.domain.codat_time import CodatTime
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from codat_hub import errors
-from codat_hub.domain.quota import Quota
+from codat_hub.codat import errors
+from codat_hub.codat.domain.quota import Quota
 
 KINDS = [
     kind
@@ -71,7 +71,9 @@ def imported_by(module):
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["errors", "domain.idempotency", "domain.quota"])
+@pytest.mark.parametrize(
+    "module", ["errors", "codat.errors", "codat.domain.idempotency", "codat.domain.quota"]
+)
 def test_what_the_webhook_path_and_the_domain_import_is_light(module):
     loaded = imported_by(f"codat_hub.{module}")
     assert "codat_hub" in loaded
@@ -80,4 +82,4 @@ def test_what_the_webhook_path_and_the_domain_import_is_light(module):
 
 @pytest.mark.parametrize("module", ["client", "transport", "api_key"])
 def test_the_client_can_be_imported_with_nothing_in_the_environment(module):
-    assert "codat_hub" in imported_by(f"codat_hub.adapters.codat.{module}")
+    assert "codat_hub" in imported_by(f"codat_hub.codat.adapters.{module}")

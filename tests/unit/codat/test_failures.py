@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from codat_hub import errors
-from codat_hub.adapters.codat.answers import Call, Received
-from codat_hub.adapters.codat.api_key import ApiKey
-from codat_hub.adapters.codat.failures import failure, parse_error_body
-from codat_hub.domain.quota import Quota
+from codat_hub.codat import errors
+from codat_hub.codat.adapters.answers import Call, Received
+from codat_hub.codat.adapters.api_key import ApiKey
+from codat_hub.codat.adapters.failures import failure, parse_error_body
+from codat_hub.codat.domain.quota import Quota
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OAS = Path(__file__).parents[4] / "shared" / "codat" / "oas" / "Codat-Platform.json"

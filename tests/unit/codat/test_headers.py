@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from codat_hub.adapters.codat.headers import LONGEST_WAIT, quota, retry_after
-from codat_hub.domain.quota import Quota
+from codat_hub.codat.adapters.headers import LONGEST_WAIT, quota, retry_after
+from codat_hub.codat.domain.quota import Quota
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub import errors
-from codat_hub.domain.idempotency import (
+from codat_hub.codat import errors
+from codat_hub.codat.domain.idempotency import (
     REMEMBERED_FOR,
     TRUSTED_FOR,
     Fate,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from codat_hub.adapters.codat.models import (
+from codat_hub.codat.adapters.models import (
     ClientSyncSettings,
     Company,
     CompanySyncSettings,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.adapters.codat.paths import LONGEST_SEGMENT, path, query_string
-from codat_hub.errors import Permanent
+from codat_hub.codat.adapters.paths import LONGEST_SEGMENT, path, query_string
+from codat_hub.codat.errors import Permanent
 
 
 def test_a_product_identifier_with_dots_and_hyphens_is_a_segment_as_it_is():

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from codat_hub.domain.quota import next_reset
+from codat_hub.codat.domain.quota import next_reset
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,8 @@
 
 import pytest
 
-from codat_hub.domain.assignment import Status
-from codat_hub.domain.product import Kind, Product
-from codat_hub.errors import (
-    Absent,
+from codat_hub.codat.errors import (
     Busy,
-    Conflict,
     Forbidden,
     NotFound,
     NotUnderstood,
@@ -18,8 +14,11 @@ from codat_hub.errors import (
     Unauthorized,
     WrongClient,
 )
-from codat_hub.usecases.pairs import UNDER_WAY
-from codat_hub.usecases.remove_product import RemoveProduct
+from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.usecases.assignment_context import UNDER_WAY
+from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.errors import Absent, Conflict
+from codat_hub.products.domain.product import Kind, Product
 from tests.support.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
 
 

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.consent import Consent
-from codat_hub.domain.product import Kind, Product
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.products.domain.product import Kind, Product
 from tests.support.histories import at
 
 PRODUCT = Product("a", Kind.CUSTOM, data_types=("invoices",))

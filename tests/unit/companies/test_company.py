@@ -3,12 +3,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.domain.company import (
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.domain.company import (
     MAX_CONNECTIONS,
     Company,
     CompanyChange,
     Connection,
-    Stamp,
     apply,
 )
 from tests.support.builders import COMPANY

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from codat_hub.domain.consent import Consent, missing
-from codat_hub.domain.product import Kind, Product
+from codat_hub.companies.domain.consent import Consent, missing
+from codat_hub.products.domain.product import Kind, Product
 from tests.support.histories import at
 
 PRODUCT = Product("a", Kind.CUSTOM, data_types=("invoices", "bills", "payments"))

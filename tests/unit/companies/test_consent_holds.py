@@ -13,24 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.domain.assignment import Status
-from codat_hub.domain.company import Company
-from codat_hub.domain.consent import Consent, ConsentEntry, covers
-from codat_hub.domain.new_company import CodatCompany, Grant
-from codat_hub.domain.product import Kind, Product
-from codat_hub.errors import (
-    CallFailed,
-    Conflict,
-    Forbidden,
-    NotFound,
-    OutcomeUnknown,
-    TryLater,
-    Unavailable,
-)
-from codat_hub.usecases.assign_product import AssignProduct
-from codat_hub.usecases.consents import Consents
-from codat_hub.usecases.pairs import UNDER_WAY, Pairs
-from codat_hub.usecases.remove_product import RemoveProduct
+from codat_hub.codat.errors import CallFailed, Forbidden, NotFound, OutcomeUnknown, TryLater
+from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.company import Company
+from codat_hub.companies.domain.consent import Consent, ConsentEntry, covers
+from codat_hub.companies.domain.new_company import CodatCompany, Grant
+from codat_hub.companies.usecases.assign_product import AssignProduct
+from codat_hub.companies.usecases.assignment_context import UNDER_WAY, Pairs
+from codat_hub.companies.usecases.consents import Consents
+from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.errors import Conflict, Unavailable
+from codat_hub.products.domain.product import Kind, Product
 from tests.support.fakes import FakeAssignments, FakeCompanies, FakeProductRegistry, FakeRefreshes
 from tools.simulation.fakes import FakeConsentLedger, FakeMigrations
 

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from codat_hub.domain.assignment import Status
-from codat_hub.domain.company import Company
-from codat_hub.domain.new_company import Grant
-from codat_hub.domain.product import Kind, Product
-from codat_hub.errors import Absent, Conflict, Invalid, OutcomeUnknown, WrongClient
-from codat_hub.usecases.consents import Consents
-from codat_hub.usecases.remove_product import RemoveProduct
+from codat_hub.codat.errors import OutcomeUnknown, WrongClient
+from codat_hub.companies.domain.assignment import Status
+from codat_hub.companies.domain.company import Company
+from codat_hub.companies.domain.new_company import Grant
+from codat_hub.companies.usecases.consents import Consents
+from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.errors import Absent, Conflict, Invalid
+from codat_hub.products.domain.product import Kind, Product
 from tests.support.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
 from tests.support.fakes import FakeCompanies, FakeProductRegistry
 

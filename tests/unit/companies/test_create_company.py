@@ -6,24 +6,16 @@ from itertools import count
 
 import pytest
 
-from codat_hub.domain.company import Company
-from codat_hub.domain.new_company import Grant, NewCompany
-from codat_hub.domain.product import Kind, Product
-from codat_hub.errors import (
-    Conflict,
-    Forbidden,
-    Invalid,
-    OutcomeUnknown,
-    RateLimited,
-    RequestReused,
-    TryLater,
-    WrongClient,
-)
-from codat_hub.usecases.assign_product import AssignProduct
-from codat_hub.usecases.consents import Consents
-from codat_hub.usecases.create_company import CreateCompany
-from codat_hub.usecases.pairs import Pairs
-from codat_hub.usecases.remove_product import RemoveProduct
+from codat_hub.codat.errors import Forbidden, OutcomeUnknown, RateLimited, TryLater, WrongClient
+from codat_hub.companies.domain.company import Company
+from codat_hub.companies.domain.new_company import Grant, NewCompany
+from codat_hub.companies.usecases.assign_product import AssignProduct
+from codat_hub.companies.usecases.assignment_context import Pairs
+from codat_hub.companies.usecases.consents import Consents
+from codat_hub.companies.usecases.create_company import CreateCompany
+from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.errors import Conflict, Invalid, RequestReused
+from codat_hub.products.domain.product import Kind, Product
 from tests.support.fakes import (
     FakeAssignments,
     FakeCodatCompanies,

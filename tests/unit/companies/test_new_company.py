@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.domain.new_company import Grant, NewCompany
+from codat_hub.companies.domain.new_company import Grant, NewCompany
 
 GRANT = Grant("J. Baker", "1", ("invoices",))
 BAKERY = NewCompany("Bakery", "Bread", {"region": "north"}, ("a",), {"a": GRANT})

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.migration.consumers import (
+from codat_hub.migration.domain.consumers import (
     Consumer,
     carried,
     hub_consumer_of,
@@ -10,7 +10,7 @@ from codat_hub.domain.migration.consumers import (
     migration_in,
     wanted,
 )
-from codat_hub.domain.signing_secret import is_consumer
+from codat_hub.webhooks.domain.signing_secret import is_consumer
 
 HUB = "https://hub.example/webhooks/codat"
 ID = "m-20261122-101500-ab12cd"

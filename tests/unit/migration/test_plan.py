@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.domain.migration.consumers import Consumer, Wanted
-from codat_hub.domain.migration.plan import (
+from codat_hub.migration.domain.consumers import Consumer, Wanted
+from codat_hub.migration.domain.plan import (
     Client,
     ProductCount,
     Survey,
@@ -11,7 +11,7 @@ from codat_hub.domain.migration.plan import (
     make_plan,
     plan_hash,
 )
-from codat_hub.domain.migration.run import FirstLink, Mode, Request
+from codat_hub.migration.domain.run import FirstLink, Mode, Request
 
 SETTINGS = {
     "clientId": "c",

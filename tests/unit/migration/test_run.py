@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.migration.chunk import Member, Tally, chunks_of, judge
-from codat_hub.domain.migration.run import (
+from codat_hub.migration.domain.chunk import Member, Tally, chunks_of, judge
+from codat_hub.migration.domain.run import (
     Activity,
     Request,
     Run,

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.migration import sync_settings
-from codat_hub.domain.migration.run import FirstLink
-from codat_hub.domain.migration.sync_settings import OffUnknown
+from codat_hub.migration.domain import sync_settings
+from codat_hub.migration.domain.run import FirstLink
+from codat_hub.migration.domain.sync_settings import OffUnknown
 
 HOURS = st.sampled_from([-1, 0, 1, 6, 24, 168, 720])
 SETTING = st.fixed_dictionaries(

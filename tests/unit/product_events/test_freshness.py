@@ -5,15 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.company import Company, Connection, Stamp
-from codat_hub.domain.consent import Consent
-from codat_hub.domain.data_types import IN_PROGRESS
-from codat_hub.domain.freshness import freshness, grace, untold
-from codat_hub.domain.observed import ObservedStatus
-from codat_hub.domain.product import Kind, Product, Schedule
-from codat_hub.domain.read_event import Key, ReadId
-from codat_hub.domain.read_state import KeyState, ReadState
+from codat_hub.codat.domain.data_types import IN_PROGRESS
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.company import Company, Connection
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.product_events.domain.freshness import freshness, grace
+from codat_hub.product_events.domain.read_event import Key, ReadId
+from codat_hub.product_events.domain.read_state import KeyState, ReadState
+from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.reconcile.domain.observed import ObservedStatus
+from codat_hub.reconcile.domain.untold import untold
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NIGHTLY = Product(

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.domain.read_event import Entry, ReadEvent
+from codat_hub.product_events.domain.read_event import Entry, ReadEvent
 from tests.support.histories import (
     KEYS,
     Ledger,

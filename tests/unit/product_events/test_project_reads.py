@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.rate_limit import RateLimit
-from codat_hub.domain.stored_webhook import StoredWebhook
+from codat_hub.companies.domain.assignment import Assignment, Status
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
-from codat_hub.usecases.project_reads import FailedType, Report
+from codat_hub.product_events.domain.stored_webhook import StoredWebhook
+from codat_hub.product_events.usecases.project_reads import FailedType, Report
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
 from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, entry
 from tests.support.interleaving import NOW, World

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.domain.read_event import Entry, ReadEvent
+from codat_hub.product_events.domain.read_event import Entry, ReadEvent
 from tests.support.histories import (
     KEYS,
     Ledger,

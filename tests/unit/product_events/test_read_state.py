@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.domain.product_event import FULL_LOAD, NOTHING_TO_READ, Window
-from codat_hub.domain.read_event import Key
-from codat_hub.domain.read_state import MAX_KEYS, Outcome, ReadState, project
+from codat_hub.product_events.domain.product_event import FULL_LOAD, NOTHING_TO_READ, Window
+from codat_hub.product_events.domain.read_event import Key
+from codat_hub.product_events.domain.read_state import MAX_KEYS, Outcome, ReadState, project
 from tests.support.histories import Ledger, a_read, a_removal, at, entry
 
 INVOICES = Key("invoices", "a")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from codat_hub.domain.replay import (
+from codat_hub.product_events.domain.replay import (
     MAX_WEBHOOK_IDS,
     MalformedSelection,
     Parked,

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from codat_hub.domain.replay import MalformedSelection, Status
-from codat_hub.domain.stored_webhook import StoredWebhook
 from codat_hub.errors import Unavailable
-from codat_hub.usecases import replay_webhooks
-from codat_hub.usecases.replay_webhooks import ReplayWebhooks, StartReplay
+from codat_hub.product_events.domain.replay import MalformedSelection, Status
+from codat_hub.product_events.domain.stored_webhook import StoredWebhook
+from codat_hub.product_events.usecases import replay_webhooks
+from codat_hub.product_events.usecases.replay_webhooks import ReplayWebhooks, StartReplay
 from tests.support.fakes import FakeArchive, FakeReplays
 from tests.support.histories import Ledger, a_read, as_webhook, at
 from tests.support.interleaving import NOW, World

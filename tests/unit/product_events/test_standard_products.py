@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.domain.read_event import Entry
-from codat_hub.domain.stored_webhook import StoredWebhook
+from codat_hub.product_events.domain.read_event import Entry
+from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from tests.support.builders import COMPANY, an_event
 from tests.support.histories import KEYS, a_read, a_removal, as_webhook, at, entry, windows_of
 from tests.support.interleaving import World, run

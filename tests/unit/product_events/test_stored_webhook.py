@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codat_hub.domain.codat_time import CodatTime
-from codat_hub.domain.company import CompanyChange, Connection, Stamp
-from codat_hub.domain.rate_limit import RateLimit
-from codat_hub.domain.read_event import Entry, Key, ReadEvent
-from codat_hub.domain.stored_webhook import StoredWebhook, interpret
+from codat_hub.codat.domain.codat_time import CodatTime
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.domain.company import CompanyChange, Connection
 from codat_hub.errors import NeverProjected
+from codat_hub.product_events.domain.read_event import Entry, Key, ReadEvent
+from codat_hub.product_events.domain.stored_webhook import StoredWebhook, interpret
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
 from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 
 EVENT_ID = "f7580941-2b3c-4a4d-98f5-60718293a4b5"

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.data_types import DATA_TYPES
-from codat_hub.domain.product import Kind, Product, Schedule
-from codat_hub.domain.product_rules import (
+from codat_hub.codat.domain.data_types import DATA_TYPES
+from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.domain.product_rules import (
     IDENTIFIER,
     identifier_problems,
     product_problems,
     registry_problems,
 )
-from codat_hub.domain.webhook_event import Placed, place
+from codat_hub.webhooks.domain.webhook_event import Placed, place
 from tests.support.builders import a_read_completed
 from tools.sandbox.world import catalog
 

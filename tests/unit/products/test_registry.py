@@ -2,9 +2,9 @@
 
 import pytest
 
-from codat_hub.domain.product import Kind, Product, Schedule
 from codat_hub.errors import Absent, Conflict, Invalid, Unavailable
-from codat_hub.usecases.registry import Registry, difference
+from codat_hub.products.domain.product import Kind, Product, Schedule
+from codat_hub.products.usecases.registry import Registry, difference
 from tests.support.fakes import FakeProductRegistry, FakeSchedules
 
 DAILY, HOURLY = Schedule("rate(1 day)"), Schedule("rate(1 hour)")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from codat_hub.domain.product import Schedule
-from codat_hub.domain.schedule_expression import NEVER, interval, next_after, problems
+from codat_hub.products.domain.product import Schedule
+from codat_hub.products.domain.schedule_expression import NEVER, interval, next_after, problems
 
 
 def at(text: str) -> datetime:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.pace import Pace
+from codat_hub.rate_limiting.domain.pace import Pace
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 gaps = st.lists(st.floats(0, 20), min_size=1, max_size=80)

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.domain.company import Stamp
-from codat_hub.domain.rate_limit import RateLimit, latest, reached, reset
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit, latest, reached, reset
 from tests.support.histories import at
 
 MIDNIGHT = at(24)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_hub.domain.gate import Gate
-from codat_hub.domain.quota import Quota
+from codat_hub.codat.domain.quota import Quota
+from codat_hub.rate_limiting.domain.rate_limiter import Gate
 
 NOW = datetime(2026, 7, 1, 22, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 7, 2, tzinfo=UTC)

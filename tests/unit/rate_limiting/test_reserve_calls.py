@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.adapters.codat.observer import Observer
-from codat_hub.domain.gate import MIGRATION, RECONCILE, Gate
-from codat_hub.domain.pace import Pace
-from codat_hub.errors import RateLimited
-from codat_hub.usecases.reserve_calls import ReserveCalls, ReserveForReconcile
+from codat_hub.codat.errors import RateLimited
+from codat_hub.rate_limiting.domain.pace import Pace
+from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RECONCILE, Gate
+from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls, ReserveForReconcile
+from codat_hub.reconcile.adapters.codat_observer import Observer
 from tools.simulation.refresh_histories import silence
 from tools.simulation.refresh_world import MINUTE, START, World, a_product, busiest_minute
 

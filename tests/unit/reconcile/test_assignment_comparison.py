@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.assignment import Assignment, Status
-from codat_hub.domain.assignment_comparison import INTENT_LEFT_AFTER, Mend, judge
-from codat_hub.domain.company_comparison import CLOCK_MARGIN
-from codat_hub.domain.consent import Consent
-from codat_hub.domain.drift import Kind
-from codat_hub.domain.product import Kind as ProductKind
-from codat_hub.domain.product import Product
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.products.domain.product import Kind as ProductKind
+from codat_hub.products.domain.product import Product
+from codat_hub.reconcile.domain.assignment_comparison import INTENT_LEFT_AFTER, Mend, judge
+from codat_hub.reconcile.domain.company_comparison import CLOCK_MARGIN
+from codat_hub.reconcile.domain.drift import Kind
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PRODUCT = Product("p", ProductKind.CUSTOM, data_types=("invoices", "payments"))

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.company import DELETED, Company, CompanyChange, Connection, Stamp, apply
-from codat_hub.domain.company_comparison import CLOCK_MARGIN, compare
-from codat_hub.domain.drift import Kind
-from codat_hub.domain.observed import ObservedCompany, ObservedConnection
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.domain.company import DELETED, Company, CompanyChange, Connection, apply
+from codat_hub.reconcile.domain.company_comparison import CLOCK_MARGIN, compare
+from codat_hub.reconcile.domain.drift import Kind
+from codat_hub.reconcile.domain.observed import ObservedCompany, ObservedConnection
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LONG_AGO = Stamp(NOON - timedelta(days=9), "e")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from codat_hub.domain.consumers import NEEDED, HubAddress, check, summary
-from codat_hub.domain.drift import Kind
-from codat_hub.domain.observed import ObservedConsumer
-from codat_hub.domain.product import Kind as ProductKind
-from codat_hub.domain.product import Product
+from codat_hub.products.domain.product import Kind as ProductKind
+from codat_hub.products.domain.product import Product
+from codat_hub.reconcile.domain.consumers import NEEDED, HubAddress, check, summary
+from codat_hub.reconcile.domain.drift import Kind
+from codat_hub.reconcile.domain.observed import ObservedConsumer
 
 HUB = HubAddress("abc123", "hooks.example.com")
 URL = "https://abc123.execute-api.eu-west-2.amazonaws.com/prod/webhooks/codat"

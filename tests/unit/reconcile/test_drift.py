@@ -2,8 +2,8 @@
 
 import pytest
 
-from codat_hub.domain.drift import EXPLAINED, Drift, Kind, Severity
-from codat_hub.usecases.reconcile import _MENDABLE
+from codat_hub.reconcile.domain.drift import EXPLAINED, Drift, Kind, Severity
+from codat_hub.reconcile.usecases.reconcile import _MENDABLE
 
 
 @pytest.mark.parametrize("kind", Kind)

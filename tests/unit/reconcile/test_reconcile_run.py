@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from codat_hub.domain.drift import Drift, Kind
-from codat_hub.domain.reconcile_run import (
+from codat_hub.reconcile.domain.drift import Drift, Kind
+from codat_hub.reconcile.domain.reconcile_run import (
     LISTED_OF_A_KIND,
     LISTED_OF_A_STEP,
     MOST_INTEGRATIONS,

@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.backoff import BASE, CAP, longest, wait
+from codat_hub.refresh.domain.backoff import BASE, CAP, longest, wait
 
 steps, chances = st.integers(1, 10_000), st.floats(0, 1)
 

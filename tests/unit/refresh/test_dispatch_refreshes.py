@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from codat_hub import errors
-from codat_hub.domain.breaker import Breaker, Cause
-from codat_hub.domain.gate import MIGRATION, Gate, Reservation
-from codat_hub.domain.ticket import LOST_AFTER, Status
-from codat_hub.usecases.reserve_calls import ReserveCalls
+from codat_hub.codat import errors as codat_errors
+from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
+from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, Gate, Reservation
+from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
+from codat_hub.refresh.domain.ticket import LOST_AFTER, Status
 from tools.simulation.refresh_histories import a_backlog
 from tools.simulation.refresh_world import (
     DAILY,
@@ -230,7 +231,7 @@ def test_a_persons_refresh_is_not_hidden_behind_a_reserve_that_is_used_up(world)
 
 def limited(world, retry_at):
     def refuse(*_):
-        raise errors.RateLimited("quota", status=429, retry_at=retry_at(world.now()))
+        raise codat_errors.RateLimited("quota", status=429, retry_at=retry_at(world.now()))
 
     world.codat.fault = refuse
 

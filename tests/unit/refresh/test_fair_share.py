@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.domain.fair_share import in_turn
+from codat_hub.refresh.domain.fair_share import in_turn
 
 queues = st.lists(st.integers(0, 40), max_size=6).map(
     lambda sizes: [[(name, place) for place in range(size)] for name, size in enumerate(sizes)]

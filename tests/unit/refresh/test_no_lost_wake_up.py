@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub import errors
-from codat_hub.domain.refresh_message import RefreshMessage
-from codat_hub.domain.ticket import Status
-from codat_hub.usecases.wake_company import WakeCompany
+from codat_hub.codat import errors
+from codat_hub.refresh.domain.refresh_message import RefreshMessage
+from codat_hub.refresh.domain.ticket import Status
+from codat_hub.refresh.usecases.wake_company import WakeCompany
 from tests.support.stepping import Stepped, orders
 from tools.simulation.refresh_world import MINUTE, World, a_product
 

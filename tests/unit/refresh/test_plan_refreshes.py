@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub import errors
-from codat_hub.domain.product import Schedule
-from codat_hub.domain.refresh_run import OWNED_FOR
-from codat_hub.domain.ticket import Status, Waits
+from codat_hub.codat import errors
+from codat_hub.products.domain.product import Schedule
+from codat_hub.rate_limiting.domain.waits import Waits
+from codat_hub.refresh.domain.refresh_run import OWNED_FOR
+from codat_hub.refresh.domain.ticket import Status
 from tools.simulation.refresh_world import DAILY, MINUTE, START, Died, World, a_product
 
 SLOT = START

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.domain.consent import Consent
-from codat_hub.domain.product import Kind, Product
-from codat_hub.domain.ticket import Status, Trouble
-from codat_hub.errors import Absent, Conflict, Invalid, OutcomeUnknown
-from codat_hub.usecases.refresh_now import RefreshNow
+from codat_hub.codat.errors import OutcomeUnknown
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.errors import Absent, Conflict, Invalid
+from codat_hub.products.domain.product import Kind, Product
+from codat_hub.refresh.domain.ticket import Status, Trouble
+from codat_hub.refresh.usecases.refresh_now import RefreshNow
 from tools.simulation.refresh_world import MINUTE, START, World, a_product
 
 BY = "arn:aws:iam::1:user/p"

@@ -5,14 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub import errors
-from codat_hub.domain.assignment import Status as AssignmentStatus
-from codat_hub.domain.breaker import Cause
-from codat_hub.domain.company import Stamp
-from codat_hub.domain.product import Kind, Product
-from codat_hub.domain.rate_limit import reset
-from codat_hub.domain.refresh_message import RefreshMessage
-from codat_hub.domain.ticket import Status, Trouble, Waits
+from codat_hub.codat import errors
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.domain.assignment import Status as AssignmentStatus
+from codat_hub.products.domain.product import Kind, Product
+from codat_hub.rate_limiting.domain.breaker import Cause
+from codat_hub.rate_limiting.domain.rate_limit_notice import reset
+from codat_hub.rate_limiting.domain.waits import Waits
+from codat_hub.refresh.domain.refresh_message import RefreshMessage
+from codat_hub.refresh.domain.ticket import Status, Trouble
 from tools.simulation.refresh_world import DAILY, MINUTE, START, Died, World, a_product
 
 HOUR = timedelta(hours=1)

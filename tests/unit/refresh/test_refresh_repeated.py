@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.domain.refresh_message import RefreshMessage
-from codat_hub.domain.ticket import Status
+from codat_hub.refresh.domain.refresh_message import RefreshMessage
+from codat_hub.refresh.domain.ticket import Status
 from tools.simulation.refresh_world import MINUTE, START, Died, World, a_product
 
 HOUR = timedelta(hours=1)

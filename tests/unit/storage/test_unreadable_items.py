@@ -5,21 +5,21 @@ from datetime import timedelta
 import pytest
 
 from codat_hub import errors
-from codat_hub.adapters import reading
-from codat_hub.adapters.client_checks import ClientChecks
-from codat_hub.adapters.dispatches import Dispatches
-from codat_hub.adapters.read_states import ReadStates
-from codat_hub.adapters.state_table import CODAT, SHARDS, ItemKey, Listed
-from codat_hub.domain.client_check import ClientCheck
-from codat_hub.domain.company import Stamp
-from codat_hub.domain.gate import MIGRATION, Gate, Reservation
-from codat_hub.domain.rate_limit import RateLimit
-from codat_hub.domain.refresh_message import RefreshMessage
-from codat_hub.domain.refresh_run import Run
-from codat_hub.domain.ticket import Status
-from codat_hub.usecases.companies import Place
-from codat_hub.usecases.freshness import MeasureFreshness
-from codat_hub.usecases.reserve_calls import ReserveCalls
+from codat_hub.codat.adapters.client_check_store import ClientChecks
+from codat_hub.codat.domain.client_check import ClientCheck
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.product_events.adapters.read_state_store import ReadStates
+from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimit
+from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, Gate, Reservation
+from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
+from codat_hub.refresh.adapters.dispatch_store import Dispatches
+from codat_hub.refresh.domain.refresh_message import RefreshMessage
+from codat_hub.refresh.domain.refresh_run import Run
+from codat_hub.refresh.domain.ticket import Status
+from codat_hub.storage import reading
+from codat_hub.storage.cursor import Cursor
+from codat_hub.storage.items import CODAT, SHARDS, ItemKey, Listed
 from tools.simulation.refresh_world import MINUTE, START, World, a_product
 
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -234,6 +234,6 @@ def test_freshness_has_no_row_for_what_cannot_be_read(world, told):
     measure = MeasureFreshness(
         world.companies, world.assignments, states, world.registry, SHARDS, world.now
     )
-    rows = measure.page("a", Place(), 10).rows
+    rows = measure.page("a", Cursor(), 10).rows
     assert [one.company_id for one in rows] == ["c4"]
     assert told.count("item_unreadable") == 3

@@ -5,9 +5,9 @@ import pytest
 import time_machine
 from svix.webhooks import Webhook as SvixWebhook
 
-from codat_hub.domain.webhook_event import Placed
 from codat_hub.errors import Refused, TooLarge, Unavailable
-from codat_hub.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
+from codat_hub.webhooks.domain.webhook_event import Placed
+from codat_hub.webhooks.usecases.receive_webhook import MAX_BODY, Outcome, ReceiveWebhook
 from tests.support.builders import OTHER_SECRET, SECRET, a_read_completed, sign, signed_headers
 from tests.support.fakes import FakeInbox, FakeSigningSecrets
 from tools.samconfig import ROOT
@@ -152,7 +152,7 @@ def test_a_refusal_says_to_the_log_whether_the_consumer_is_known(receive):
 
 
 def test_nothing_is_parsed_before_it_is_verified(receive, monkeypatch):
-    monkeypatch.setattr("codat_hub.usecases.receive_webhook.place", lambda _body: 1 / 0)
+    monkeypatch.setattr("codat_hub.webhooks.usecases.receive_webhook.place", lambda _body: 1 / 0)
     with pytest.raises(Refused):
         receive("lending", signed_headers(BODY, secret=OTHER_SECRET), BODY)
 

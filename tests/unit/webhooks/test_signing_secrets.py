@@ -4,8 +4,8 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from codat_hub.adapters.signing_secrets import MAX_AGE, RETRY_AFTER_FAILURE, SigningSecrets
 from codat_hub.errors import Unavailable
+from codat_hub.webhooks.adapters.signing_secrets import MAX_AGE, RETRY_AFTER_FAILURE, SigningSecrets
 from tests.support.builders import OTHER_SECRET, SECRET
 from tests.support.fakes import FakeSecretsManager
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from codat_hub.domain.read_state import ReadState, project
+from codat_hub.product_events.domain.read_state import ReadState, project
 from tests.support.histories import Ledger, a_read, entry
 from tools.example_consumer.consumer import Consumer
 from tools.samconfig import ROOT

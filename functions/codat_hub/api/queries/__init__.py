@@ -1,0 +1,1 @@
+"""Read models of the control API: views that no other feature needs."""

@@ -1,0 +1,1 @@
+"""Codat's vocabulary and its HTTP client: times, quota, statuses, idempotency, errors."""

@@ -1,0 +1,1 @@
+"""Codat's Platform API: the calls that the hub makes, and what their answers mean."""

@@ -1,0 +1,125 @@
+"""What an answer that is no success means: HTTP status (and for 400 and 409 the text) to exception.
+
+Only the HTTP status counts, never `statusCode` in the body (docs/codat.md, C3).
+What each status means: docs/codat.md, C4, C12, C17.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pydantic_core import from_json
+
+from codat_hub.codat import errors
+from codat_hub.codat.adapters.headers import retry_after
+from codat_hub.codat.domain.quota import next_reset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from codat_hub.codat.adapters.answers import Call, Received
+
+# Three 400s of a product refresh differ by text only; the second phrase is what queueing a data
+# type says, with an undocumented status (docs/codat.md, C19, C21).
+BUSY_PHRASES: Final = ("read operation is in progress", "DatasetAlreadyInProgressException")
+_BY_STATUS: Final[dict[int, type[errors.CallFailed]]] = {
+    401: errors.Unauthorized,
+    402: errors.Forbidden,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    408: errors.TryLater,
+    429: errors.RateLimited,
+}
+_QUOTED: Final = 200  # characters of an answer that is not Codat's error body
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What we use of Codat's `ErrorMessage`; it requires no field (docs/codat.md, C3).
+
+    `codats` is false for anything else than a JSON object: then `error` is the body itself.
+    """
+
+    error: str = ""
+    correlation_id: str | None = None
+    codats: bool = True
+
+    def reference(self, redact: Callable[[str], str]) -> str | None:
+        """The correlation id, printable and without the API key."""
+        return tidy(redact(self.correlation_id)) or None if self.correlation_id else None
+
+    def quoted(self, redact: Callable[[str], str]) -> str:
+        """One printable line without the API key: all of Codat's text, else 200 characters."""
+        text = tidy(redact(self.error))
+        return text if self.codats else text[:_QUOTED]
+
+
+def parse_error_body(body: bytes) -> ErrorBody:
+    """Any bytes to an ErrorBody. Never raises."""
+    try:
+        content = from_json(body)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        return ErrorBody(body.decode("utf-8", "replace"), codats=False)
+    error, correlation_id = content.get("error"), content.get("correlationId")
+    return ErrorBody(
+        error if isinstance(error, str) else "",
+        correlation_id if isinstance(correlation_id, str) else None,
+    )
+
+
+def tidy(text: str) -> str:
+    """One line of printable characters, so that no answer can forge a log line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def failure(
+    call: Call, received: Received, busy_phrases: tuple[str, ...] = BUSY_PHRASES
+) -> errors.CallFailed:
+    """The exception for an answer outside 2xx. Never raises."""
+    said = parse_error_body(received.body)
+    kind = _kind(call, received.status, said.error, busy_phrases)
+    wait = retry_after(received.headers, received.at)
+    at = None if wait is None else received.at + wait
+    if at is None and kind is errors.RateLimited:
+        at = next_reset(received.at)
+        wait = at - received.at
+    return kind(
+        said.quoted(received.redact) or "no error text",
+        status=received.status,
+        call=str(call),
+        correlation_id=said.reference(received.redact),
+        retry_after=wait,
+        retry_at=at,
+        quota=received.quota,
+    )
+
+
+def _kind(
+    call: Call, status: int, text: str, busy_phrases: tuple[str, ...]
+) -> type[errors.CallFailed]:
+    match status:
+        case 400 | 409 if _says_busy(text, busy_phrases):
+            return errors.Busy
+        case 409 if call.idempotency_key is not None:
+            return errors.OutcomeUnknown
+        case 409 if call.method == "GET":
+            return errors.StillSyncing
+        case 422 if call.idempotency_key is not None:
+            return errors.KeyReused
+        case _:
+            return _kind_by_status(status)
+
+
+def _kind_by_status(status: int) -> type[errors.CallFailed]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= 500:
+        return errors.TryLater
+    return errors.NotUnderstood if status < 400 else errors.Permanent
+
+
+def _says_busy(text: str, phrases: tuple[str, ...]) -> bool:
+    return any(phrase.casefold() in text.casefold() for phrase in phrases)

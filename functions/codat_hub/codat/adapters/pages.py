@@ -1,0 +1,51 @@
+"""Walking Codat's pages: on while `_links.next` is there (docs/codat.md, C7)."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from codat_hub.codat.errors import NotUnderstood
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from codat_hub.codat.adapters.answers import Answer
+    from codat_hub.codat.adapters.models import Page
+
+
+# A million companies of 100 a page, whatever an answer says of how many there are.
+MOST_PAGES: Final = 10_000
+# Pages that may come beyond the announced total, which can change while we walk.
+_SLACK: Final = 2
+
+
+def every[T](page_at: Callable[[int], Answer[Page[T]]]) -> Iterator[T]:
+    """Each result of each page, in order; a page is fetched when its first result is asked for.
+
+    The next page is asked for by number, not by its link, which could lead anywhere. Raises
+    NotUnderstood for an empty page that has a next one, another page than the one asked for and
+    more pages than announced: ending there could lose results, going on might never end.
+    """
+    for number in count(1):
+        page = page_at(number).value
+        _check(page, number)
+        yield from page.results
+        if not page.has_next:
+            return
+
+
+def _check(page: Page[Any], number: int) -> None:
+    if page.page_number not in {None, number}:
+        raise NotUnderstood(f"asked for page {number}, got page {page.page_number}")
+    if page.has_next and not page.results:
+        raise NotUnderstood(f"page {number} is empty, yet it has a next one")
+    if page.has_next and number >= _most(page):
+        raise NotUnderstood(f"page {number} has a next one, beyond the announced total")
+
+
+def _most(page: Page[Any]) -> int:
+    if page.total_results is None or not page.page_size or page.page_size < 0:
+        return MOST_PAGES
+    full, rest = divmod(page.total_results, page.page_size)
+    return min(full + bool(rest) + _SLACK, MOST_PAGES)

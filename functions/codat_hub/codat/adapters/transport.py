@@ -1,0 +1,185 @@
+"""One HTTP exchange with Codat: a call in, a whole 2xx answer out, or a named exception.
+
+No retries here: who waits, and how long, is decided where waiting costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from codat_hub.codat.adapters import deadline
+from codat_hub.codat.adapters.answers import Received
+from codat_hub.codat.adapters.bodies import ACCEPTED_CODING, TooLong, whole
+from codat_hub.codat.adapters.failures import BUSY_PHRASES, failure, tidy
+from codat_hub.codat.errors import CallFailed, NotUnderstood, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from codat_hub.codat.adapters.answers import Call
+    from codat_hub.codat.adapters.api_key import ApiKey, KeySource
+
+BASE_URL: Final = "https://api.codat.io"
+# Seconds a connection may idle: well below the 350 after which a NAT gateway drops it silently.
+KEPT_ALIVE: Final = 30.0
+_KEY: Final = re.compile(r"[!-~]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `read` bounds each wait for bytes, `total` the whole call, all its waits together.
+
+    `total` holds for a client of `new_http`. Looking up the host's name is bounded by neither (the
+    function's own timeout is the last bound), and `connect` is for each address of the host.
+    """
+
+    connect: float = 3.0
+    read: float = 20.0
+    total: float = 25.0
+
+    @property
+    def longest(self) -> float:
+        """When a call is surely over: nothing of it is sent, or waited for, any later.
+
+        Only a slow name lookup or a row of dead addresses takes longer, and then nothing is sent.
+        """
+        return self.total
+
+
+def new_http() -> httpx.Client:
+    """A connection pool to make once, at import of a handler, so that connections are reused.
+
+    It keeps no cookies, lets no call outlast its deadline and takes no proxy from the environment:
+    there the deadline would not hold, and what is sent on this machine must not leave it.
+
+    It stops httpcore and httpx, for the whole process, from logging what comes in: that is payload,
+    and from a server that echoes it, be it in the reason phrase, it is the API key.
+    """
+    logging.getLogger("httpcore").setLevel(logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    pool = deadline.BoundedTransport(keepalive_expiry=KEPT_ALIVE)
+    http = httpx.Client(transport=pool, trust_env=False)
+    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return http
+
+
+class Transport:
+    """See the module. `api_key` is asked once per call."""
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        api_key: KeySource,
+        *,
+        base_url: str = BASE_URL,
+        timeouts: Timeouts = Timeouts(),
+        busy_phrases: tuple[str, ...] = BUSY_PHRASES,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._http = http
+        self._api_key = api_key
+        self._base_url = _checked(base_url)
+        self._timeouts = timeouts
+        self._busy_phrases = busy_phrases
+        self._now = now
+
+    def send(self, call: Call) -> Received:
+        """The answer, when it is a 2xx. Raises the subclasses of CallFailed."""
+        key = self._api_key.current()
+        request = self._request(call, key)
+        with deadline.within(self._timeouts.total):
+            outcome = self._exchange(call, request, key)
+        if isinstance(outcome, CallFailed):
+            raise outcome
+        if not 200 <= outcome.status < 300:
+            raise failure(call, outcome, self._busy_phrases)
+        return outcome
+
+    def key_version(self) -> str:
+        """Which API key the next call carries, not the key. Raises TryLater, Unauthorized."""
+        return self._api_key.version()
+
+    def forget_key(self) -> None:
+        """Read the API key anew for the next call."""
+        self._api_key.forget()
+
+    def _exchange(self, call: Call, request: httpx.Request, key: ApiKey) -> Received | CallFailed:
+        """A failure is returned, to be raised outside `except`: httpx and h11 quote in their texts
+        what came in, and that may quote the API key, so their exceptions are not chained.
+        """
+        status = None
+        try:
+            # The key goes to Codat and nowhere else: no redirect is followed.
+            response = self._http.send(request, stream=True, auth=None, follow_redirects=False)
+            with closing(response):
+                status = response.status_code
+                body = whole(response)
+                return Received(status, response.headers, body, self._now(), key.redact)
+        except (httpx.DecodingError, TooLong) as exc:
+            kind: type[CallFailed] = NotUnderstood
+            trouble = _described(exc)
+        except (httpx.HTTPError, httpx.StreamError) as exc:
+            kind = OutcomeUnknown
+            late = f"TooSlow: over {self._timeouts.total:g} s"
+            trouble = f"no whole answer: {late if deadline.is_over() else _described(exc)}"
+        except (httpx.InvalidURL, ValueError) as exc:
+            # httpx parses the Location of a redirect also when it is not followed.
+            kind = NotUnderstood
+            trouble = f"unreadable head: {type(exc).__name__}"
+        return kind(tidy(key.redact(trouble)), status=status, call=str(call))
+
+    def _request(self, call: Call, key: ApiKey) -> httpx.Request:
+        return self._http.build_request(
+            call.method,
+            self._base_url + call.target,
+            headers=_headers(call, key.authorization()),
+            content=None if call.body is None else json.dumps(call.body).encode(),
+            timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect),
+        )
+
+
+def _described(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {exc}"
+
+
+def _headers(call: Call, authorization: str) -> dict[str, str]:
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": ACCEPTED_CODING,
+        "Authorization": authorization,
+        "User-Agent": "codat-hub",
+    }
+    if call.body is not None:
+        headers["Content-Type"] = "application/json"
+    if call.idempotency_key is not None:
+        if not _KEY.fullmatch(call.idempotency_key):
+            raise ValueError("an idempotency key is 1 to 255 visible ASCII characters")
+        headers["Idempotency-Key"] = call.idempotency_key
+    return headers
+
+
+def _checked(base_url: str) -> str:
+    """`base_url` without a trailing slash; the key is never sent in clear text but to this host."""
+    url = httpx.URL(base_url)
+    if not url.host or url.userinfo or url.query or url.fragment:
+        raise ValueError("the base URL of Codat is a scheme, a host and perhaps a path")
+    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.host)):
+        raise ValueError("the base URL of Codat must be https, or http on this machine")
+    return base_url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

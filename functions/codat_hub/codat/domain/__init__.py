@@ -1,0 +1,1 @@
+"""Codat's terms as values: times, quota, statuses, idempotency keys, event order."""

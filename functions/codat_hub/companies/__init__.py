@@ -1,0 +1,1 @@
+"""Companies, their products and the consent for each: directory, assignment, consents."""

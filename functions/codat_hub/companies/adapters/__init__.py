@@ -1,0 +1,1 @@
+"""Companies, assignments and consents in DynamoDB, and companies at Codat."""

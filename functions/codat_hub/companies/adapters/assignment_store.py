@@ -1,0 +1,136 @@
+"""Products on companies in the State table: one item per (company, product)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from codat_hub.companies.domain.assignment import Assignment, Status
+from codat_hub.companies.domain.consent import Consent
+from codat_hub.storage.items import (
+    SHARDS,
+    ItemKey,
+    Listed,
+    Stored,
+    company_key,
+    moment_or_none,
+    shard_of,
+    spell,
+    spell_or_none,
+)
+from codat_hub.storage.reading import read, read_each, spelt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from codat_hub.storage.found import Found
+    from codat_hub.storage.state_table import StateTable
+
+
+class Assignments:
+    """Items: `company_id`, `product`, `status`, `changed_at`, `changed_by`,
+
+    `unsettled_until`, `consent`: `{granted_at, granted_by, text_version, data_types, revoked_at}`.
+    All but the absent ones are listed by product, in shards, ordered by company.
+    """
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def get(self, company_id: str, product: str) -> tuple[Assignment, int]:
+        """Return it and its version; one that never was is absent, with version 0.
+
+        Raises Unreadable.
+        """
+        key = assignment_key(company_id, product)
+        stored = self._table.get(key)
+        return read(spelt(key), _assignment, (company_id, product), stored), stored.version
+
+    def get_many(self, pairs: Iterable[tuple[str, str]]) -> Found[tuple[str, str], Assignment]:
+        """Return those there are of (company, product)."""
+        keys = {assignment_key(*pair): pair for pair in pairs}
+        return read_each(keys, self._table.get_many(keys), _assignment)
+
+    def put(self, assignment: Assignment, version: int) -> bool:
+        """Write over the version that was read. Tells whether it was still that one."""
+        key = assignment_key(assignment.company_id, assignment.product)
+        gone = assignment.status is Status.ABSENT
+        return self._table.put(key, _item(assignment), version, None if gone else _listed(key))
+
+    def of_company(self, company_id: str) -> list[Assignment]:
+        """Return all of one company, the absent ones too, by product. Raises Unreadable."""
+        found = self._table.under(company_key(company_id, "PRODUCT#"))
+        return [
+            read(spelt(key), _assignment, (company_id, _product(key)), stored)
+            for key, stored in found
+        ]
+
+    def companies_with(
+        self, product: str, shard: int, after: str | None = None, limit: int = 100
+    ) -> Sequence[str]:
+        """Return ids of companies that have the product, in order, after the one given.
+
+        The index lags a little behind: read what is to be acted on.
+        """
+        keys = self._table.listed(f"PRODUCT#{product}#{shard}", after=after, limit=limit)
+        return [rank for rank, _ in keys]
+
+    def count(self, product: str) -> int:
+        """Return how many companies have the product, by the index: the newest may be missing."""
+        return sum(self._table.count(f"PRODUCT#{product}#{shard}") for shard in range(SHARDS))
+
+
+def assignment_key(company_id: str, product: str) -> ItemKey:
+    return company_key(company_id, f"PRODUCT#{product}")
+
+
+def _product(key: ItemKey) -> str:
+    return key.sk.removeprefix("PRODUCT#")
+
+
+def _listed(key: ItemKey) -> Listed:
+    company_id = key.pk.removeprefix("COMPANY#")
+    return Listed(f"PRODUCT#{_product(key)}#{shard_of(company_id)}", company_id)
+
+
+def _item(assignment: Assignment) -> dict[str, Any]:
+    consent = assignment.consent
+    return {
+        "company_id": assignment.company_id,
+        "product": assignment.product,
+        "status": assignment.status.value,
+        "changed_at": spell_or_none(assignment.changed_at),
+        "changed_by": assignment.changed_by,
+        "unsettled_until": spell_or_none(assignment.unsettled_until),
+        "consent": consent
+        and {
+            "granted_at": spell(consent.granted_at),
+            "granted_by": consent.granted_by,
+            "text_version": consent.text_version,
+            "data_types": list(consent.data_types),
+            "revoked_at": spell_or_none(consent.revoked_at),
+        },
+    }
+
+
+def _assignment(pair: tuple[str, str], stored: Stored) -> Assignment:
+    company_id, product = pair
+    item = stored.attributes
+    given = item.get("consent")
+    return Assignment(
+        company_id=company_id,
+        product=product,
+        status=Status(item.get("status", Status.ABSENT)),
+        changed_at=moment_or_none(item.get("changed_at")),
+        changed_by=item.get("changed_by"),
+        unsettled_until=moment_or_none(item.get("unsettled_until")),
+        consent=given
+        and Consent(
+            product=product,
+            granted_at=datetime.fromisoformat(given["granted_at"]),
+            granted_by=given["granted_by"],
+            text_version=given["text_version"],
+            data_types=tuple(given["data_types"]),
+            revoked_at=moment_or_none(given.get("revoked_at")),
+        ),
+    )

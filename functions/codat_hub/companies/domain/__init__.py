@@ -1,0 +1,1 @@
+"""A company, a product on it, and the consent to that product."""

@@ -1,0 +1,122 @@
+"""The directory's entry of one company, kept from Codat's events in whatever order they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from codat_hub.codat.domain.stamp import Stamp
+
+# Of more, the ones longest without news are forgotten; Codat allows one ledger and a few others.
+MAX_CONNECTIONS: Final = 200
+PENDING: Final = "PendingAuth"
+LINKED: Final = "Linked"
+DELETED: Final = "Deleted"  # Codat sends the last status instead (docs/codat.md, C30)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """`status` is Codat's or `Deleted`; `integration` its key, such as `gbol`."""
+
+    stamp: Stamp
+    status: str
+    integration: str | None = None
+    source_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyChange:
+    """What one company.*, connection.* or company.product.* event says; None: nothing of it."""
+
+    company_id: str
+    stamp: Stamp
+    name: str | None = None
+    products: tuple[str, ...] | None = None  # the whole list after the event
+    deleted: bool = False
+    removed_product: str | None = None
+    connection_id: str | None = None
+    connection: Connection | None = None
+    connection_removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """`removed_*` hold the newest removal of each, which asks for a full load afterwards."""
+
+    company_id: str
+    name: str | None = None
+    named: Stamp | None = None
+    products: tuple[str, ...] = ()
+    listed: Stamp | None = None
+    deleted_at: datetime | None = None
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+    removed_connections: Mapping[str, datetime] = field(default_factory=dict)
+    removed_products: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def linked(self) -> bool:
+        """Tell whether a connection can sync: only then does Codat read anything."""
+        gone = self.deleted_at is not None
+        return not gone and any(one.status == LINKED for one in self.connections.values())
+
+    def removed_at(self, product: str | None, connection_id: str) -> datetime | None:
+        """Return when the product or the connection was last removed, the later of the two."""
+        times = (self.removed_connections.get(connection_id), self.removed_products.get(product))  # type: ignore[arg-type]
+        return max((time for time in times if time), default=None)
+
+    def integration(self, connection_id: str) -> str:
+        known = self.connections.get(connection_id)
+        return (known and known.integration) or "unknown"
+
+
+def apply(company: Company, change: CompanyChange) -> Company:
+    """Take over what is newer than what is known: forward only, by Codat's time, then event id."""
+    stamp = change.stamp
+    if change.name is not None and _newer(stamp, company.named):
+        company = replace(company, name=change.name, named=stamp)
+    if change.products is not None and _newer(stamp, company.listed):
+        company = replace(company, products=tuple(sorted(change.products)), listed=stamp)
+    if change.deleted:
+        company = replace(company, deleted_at=max(company.deleted_at or stamp.at, stamp.at))
+    if change.removed_product is not None:
+        removed = _later(company.removed_products, change.removed_product, stamp.at)
+        company = replace(company, removed_products=removed)
+    if change.connection_id is not None and change.connection is not None:
+        company = _connect(company, change.connection_id, change.connection)
+        if change.connection_removed:
+            removed = _later(company.removed_connections, change.connection_id, stamp.at)
+            company = replace(company, removed_connections=removed)
+    return _bounded(company)
+
+
+def _connect(company: Company, connection_id: str, connection: Connection) -> Company:
+    known = company.connections.get(connection_id)
+    if known is not None and _order(connection) <= _order(known):
+        return company
+    return replace(company, connections={**company.connections, connection_id: connection})
+
+
+def _order(connection: Connection) -> tuple[datetime, bool, str]:
+    # every connection begins as PendingAuth and never goes back, so in a tie that came first
+    return connection.stamp.at, connection.status != PENDING, connection.stamp.event_id
+
+
+def _newer(stamp: Stamp, known: Stamp | None) -> bool:
+    return known is None or stamp > known
+
+
+def _later(times: Mapping[str, datetime], name: str, at: datetime) -> dict[str, datetime]:
+    return {**times, name: max(at, times.get(name, at))}
+
+
+def _bounded(company: Company) -> Company:
+    if len(company.connections) <= MAX_CONNECTIONS:
+        return company
+    newest = sorted(company.connections.items(), key=lambda item: (item[1].stamp, item[0]))
+    kept = dict(newest[-MAX_CONNECTIONS:])
+    removed = {one: at for one, at in company.removed_connections.items() if one in kept}
+    return replace(company, connections=kept, removed_connections=removed)

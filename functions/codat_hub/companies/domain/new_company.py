@@ -1,0 +1,116 @@
+"""A company to be created at Codat, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from codat_hub.errors import Problem
+from codat_hub.products.domain.product_rules import cut, data_type_problems, is_shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Codat's limits (docs/codat.md, C59)
+MOST_TAGS: Final = 10
+LONGEST_TAG_KEY: Final = 27
+LONGEST_TAG_VALUE: Final = 100
+LONGEST_NAME: Final = 200
+MOST_PRODUCTS: Final = 20  # each takes two calls to Codat, and API Gateway waits 29 s
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A consent as the client reports it: who gave it, to which text, for which data types."""
+
+    granted_by: str
+    text_version: str
+    data_types: tuple[str, ...]
+
+    def problems(self, where: str = "") -> list[Problem]:
+        """Return what is wrong with it; `where` goes before each field's name."""
+        found = data_type_problems(self.data_types, f"{where}data_types")
+        texts = {"granted_by": self.granted_by, "text_version": self.text_version}
+        return found + [
+            Problem(f"{where}{name}", "not a text that can be shown", cut(text), "printable text")
+            for name, text in texts.items()
+            if not is_shown(text)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class NewCompany:
+    """`consents`: product -> what the customer agreed to before the company was created."""
+
+    name: str
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    products: tuple[str, ...] = ()
+    consents: Mapping[str, Grant] = field(default_factory=dict)
+
+    def fingerprint(self) -> str:
+        """Return what tells one request from another."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def problems(self) -> list[Problem]:
+        """Return all that is wrong with it."""
+        found = []
+        if not is_shown(self.name, LONGEST_NAME):
+            allowed = f"1 to {LONGEST_NAME} printable characters"
+            found.append(Problem("name", "not a name that can be shown", cut(self.name), allowed))
+        if self.description is not None and not is_shown(self.description, 500):
+            shown = cut(self.description)
+            found.append(Problem("description", "not a text that can be shown", shown))
+        found += self._tag_problems()
+        if len(set(self.products)) < len(self.products) or len(self.products) > MOST_PRODUCTS:
+            allowed = f"at most {MOST_PRODUCTS}, each once"
+            found.append(Problem("products", "too many, or one twice", allowed=allowed))
+        for product, grant in self.consents.items():
+            found += grant.problems(f"consents.{cut(product)}.")
+        return found
+
+    def _tag_problems(self) -> list[Problem]:
+        found = []
+        if len(self.tags) > MOST_TAGS:
+            found.append(Problem("tags", "too many", str(len(self.tags)), f"at most {MOST_TAGS}"))
+        for key, value in self.tags.items():
+            if not is_shown(key, LONGEST_TAG_KEY) or not is_shown(value, LONGEST_TAG_VALUE):
+                allowed = (
+                    f"a key of 1 to {LONGEST_TAG_KEY} and a value of 1 to {LONGEST_TAG_VALUE} "
+                    "printable characters"
+                )
+                found.append(Problem("tags", "not a tag", cut(f"{key}={value}"), allowed))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class CodatCompany:
+    """A company as Codat shows it. `products`: None when the answer did not say."""
+
+    company_id: str
+    name: str | None = None
+    products: tuple[str, ...] | None = None
+    link_url: str | None = field(default=None, repr=False)  # opens the company's authorisation
+
+
+@dataclass(frozen=True, slots=True)
+class ProductOutcome:
+    """`status`: assigned, refused (the state forbids it) or failed (repeat the request)."""
+
+    product: str
+    status: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedCompany:
+    """`complete`: every product asked for is assigned; else repeating the request goes on."""
+
+    company: CodatCompany
+    products: tuple[ProductOutcome, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return all(one.status == "assigned" for one in self.products)

@@ -1,0 +1,1 @@
+"""Create companies, assign and remove products, record consents."""

@@ -1,1 +1,0 @@
-"""The move from client-level to product-level sync settings, as decisions on values in hand."""

@@ -1,0 +1,1 @@
+"""The move from client-level to product-level sync settings, forward and back."""

@@ -1,0 +1,1 @@
+"""The ledger, manifests and executions of a run, and Codat's calls for it."""

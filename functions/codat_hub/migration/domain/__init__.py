@@ -1,0 +1,1 @@
+"""Decides about a run: its plan, its chunks, its settings and consumers."""

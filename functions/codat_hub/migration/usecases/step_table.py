@@ -1,0 +1,100 @@
+"""Which step of the state machine is which function: the names are wire format."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from codat_hub.codat.errors import RateLimited
+from codat_hub.errors import StepFailed
+from codat_hub.migration.domain.chunk import Tally
+from codat_hub.migration.domain.run import Undo
+from codat_hub.migration.steps import (
+    activity_1_client_sync,
+    activity_2_quiet,
+    activity_3_old_webhooks,
+    activity_4_new_webhooks,
+    activity_5_products,
+    verify_reads,
+)
+from codat_hub.migration.usecases import listing, planning, rollback, waiting
+from codat_hub.migration.usecases.context import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from codat_hub.migration.usecases.context import Command, Parts
+
+    type Step = Callable[[Parts, Command], Answer]
+
+APPLY: Final = "apply"
+COMPENSATE: Final = "compensate"
+_LONGEST_PAUSE: Final = timedelta(hours=25)  # past the next reset of the daily quota
+
+
+def note_chunk_failure(parts: Parts, command: Command) -> Answer:
+    """Write down why a chunk was not finished, for whoever judges the phase."""
+    state = command.state or {}
+    said = rollback.caught(state)
+    tally = Tally(command.epoch, reasons=(f"{command.its_chunk.name}: {said}",))
+    parts.ledger.put_tally(command.migration_id, state["phase"], command.its_chunk.name, tally)
+    return Answer()
+
+
+STEPS: Final[Mapping[tuple[str, str], Step]] = {
+    (APPLY, "plan"): planning.plan,
+    (APPLY, "survey"): planning.survey,
+    (APPLY, "finish_plan"): planning.finish_plan,
+    (APPLY, "wait_for_person"): waiting.wait_for_person,
+    (APPLY, "snapshot"): planning.snapshot,
+    (APPLY, "snapshot_companies"): planning.snapshot_companies,
+    (APPLY, "compare_snapshot"): planning.compare_snapshot,
+    (APPLY, "disable_client_sync"): activity_1_client_sync.apply,
+    (APPLY, "disable_company_sync"): activity_1_client_sync.apply_chunk,
+    (APPLY, "judge_company_sync"): activity_1_client_sync.judge,
+    (APPLY, "begin_quiet"): activity_2_quiet.begin,
+    (APPLY, "wait_for_quiet"): activity_2_quiet.apply_chunk,
+    (APPLY, "judge_quiet"): activity_2_quiet.judge,
+    (APPLY, "disable_old_webhooks"): activity_3_old_webhooks.apply,
+    (APPLY, "configure_new_webhooks"): activity_4_new_webhooks.apply,
+    (APPLY, "begin_products"): activity_5_products.begin,
+    (APPLY, "add_products"): activity_5_products.apply_chunk,
+    (APPLY, "judge_products"): activity_5_products.judge,
+    (APPLY, "find_late_companies"): listing.find_late,
+    (APPLY, "begin_reads"): verify_reads.begin,
+    (APPLY, "verify_reads"): verify_reads.apply_chunk,
+    (APPLY, "judge_reads"): verify_reads.judge_reads,
+    (APPLY, "complete"): verify_reads.complete,
+    (APPLY, "note_chunk_failure"): note_chunk_failure,
+    (COMPENSATE, "begin_rollback"): rollback.begin,
+    (COMPENSATE, "begin_removals"): rollback.note_step(Undo.REMOVE_PRODUCTS),
+    (COMPENSATE, "add_products"): activity_5_products.compensate_chunk,
+    (COMPENSATE, "judge_products"): activity_5_products.judge_undo,
+    (COMPENSATE, "configure_new_webhooks"): rollback.noting(
+        Undo.UNSUBSCRIBE_NEW_WEBHOOKS, activity_4_new_webhooks.compensate
+    ),
+    (COMPENSATE, "disable_old_webhooks"): rollback.noting(
+        Undo.RESUBSCRIBE_OLD_WEBHOOKS, activity_3_old_webhooks.compensate
+    ),
+    (COMPENSATE, "disable_client_sync"): rollback.noting(
+        Undo.REENABLE_CLIENT_SYNC, activity_1_client_sync.compensate
+    ),
+    (COMPENSATE, "disable_company_sync"): activity_1_client_sync.compensate_chunk,
+    (COMPENSATE, "judge_company_sync"): activity_1_client_sync.judge_undo,
+    (COMPENSATE, "finish"): rollback.finish,
+    (COMPENSATE, "nothing"): rollback.nothing_to_undo,
+    (COMPENSATE, "incomplete"): rollback.incomplete,
+    (COMPENSATE, "note_chunk_failure"): note_chunk_failure,
+}
+
+
+def run_step(parts: Parts, step: str, direction: str, command: Command) -> Answer:
+    """Run one step. Used-up quota is no failure: it answers when to ask again."""
+    act = STEPS.get((direction, step))
+    if act is None:
+        raise StepFailed(f"there is no step {step!r} to {direction}")
+    try:
+        return act(parts, command)
+    except RateLimited as limited:
+        wait = min(limited.retry_after or _LONGEST_PAUSE, _LONGEST_PAUSE)
+        return Answer("again", wait_seconds=max(1, int(wait.total_seconds()) + 1))

@@ -1,0 +1,1 @@
+"""From stored webhooks to product events: reads, windows, freshness, replays, the bus."""

@@ -1,0 +1,1 @@
+"""Read states and replays in the State table, the inbox, the event bus."""

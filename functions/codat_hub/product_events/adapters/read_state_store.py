@@ -1,0 +1,119 @@
+"""Read states in the State table: one compact item per (company, product)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from codat_hub.product_events.domain.read_event import Key, ReadId
+from codat_hub.product_events.domain.read_state import KeyState, KnownRead, ReadState
+from codat_hub.products.domain.product import STANDARD
+from codat_hub.storage.items import (
+    ItemKey,
+    Stored,
+    company_key,
+    moment_or_none,
+    spell,
+    spell_or_none,
+)
+from codat_hub.storage.reading import read, read_each, spelt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from codat_hub.storage.found import Found
+    from codat_hub.storage.state_table import StateTable
+
+
+class ReadStates:
+    """Items: `company_id`, `product`, `last_read_at`, then
+
+    `reads`: the reads that count, each `[time, fingerprint, {suffix: Codat event id}]`
+    `keys`: connection id -> data type -> `[status, read of the latest status, read of the
+    watermark or null, newest reset answered or null]`, reads by their place in `reads`
+    `named`: of plain reads, standard product -> time of the read that named it first.
+    """
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]:
+        """Return the state and its version, 0 if there is none yet.
+
+        Raises Unavailable, Unreadable.
+        """
+        key = _key(company_id, product)
+        stored = self._table.get(key)
+        return read(spelt(key), _state, key, stored), stored.version
+
+    def get_many(
+        self, pairs: Iterable[tuple[str, str | None]]
+    ) -> Found[tuple[str, str | None], ReadState]:
+        """Return those there are of (company, product). Raises Unavailable."""
+        keys = {_key(*pair): pair for pair in pairs}
+        return read_each(keys, self._table.get_many(keys), _state)
+
+    def of_company(self, company_id: str) -> list[ReadState]:
+        """Return all of one company: plain reads and every product's.
+
+        Raises Unavailable, Unreadable.
+        """
+        found = self._table.under(_key(company_id, None))
+        return [read(spelt(key), _state, key, one) for key, one in found]
+
+    def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool:
+        """Write over the version that was read. Tells whether it was still that one.
+
+        Raises Unavailable, NeverProjected.
+        """
+        item = {"company_id": company_id, "product": product or STANDARD} | _item(state)
+        return self._table.put(_key(company_id, product), item, version)
+
+
+def _key(company_id: str, product: str | None) -> ItemKey:
+    # a custom product could be called "standard"
+    return company_key(company_id, f"READS#{product}" if product else "READS")
+
+
+def _item(state: ReadState) -> dict[str, Any]:
+    places = {read.read_id: place for place, read in enumerate(state.reads)}
+    keys: dict[str, dict[str, Any]] = {}
+    for key, known in state.keys.items():
+        watermark = None if known.watermark is None else places[known.watermark]
+        row = [known.status, places[known.latest], watermark, spell_or_none(known.covered)]
+        keys.setdefault(key.connection_id, {})[key.data_type] = row
+    return {
+        "last_read_at": spell_or_none(state.last_read_at),
+        "reads": [[spell(read.at), read.fingerprint, dict(read.seen)] for read in state.reads],
+        "keys": keys,
+        "named": {product: spell(at) for product, at in state.named.items()} or None,
+    }
+
+
+def _state(_name: object, stored: Stored) -> ReadState:
+    item: Mapping[str, Any] = stored.attributes
+    reads = tuple(
+        KnownRead(datetime.fromisoformat(at), fingerprint, seen)
+        for at, fingerprint, seen in item.get("reads", ())
+    )
+    keys = {
+        Key(data_type, connection_id): _key_state(row, reads)
+        for connection_id, rows in item.get("keys", {}).items()
+        for data_type, row in rows.items()
+    }
+    keys = {key: keys[key] for key in sorted(keys)}
+    named = {name: datetime.fromisoformat(at) for name, at in item.get("named", {}).items()}
+    return ReadState(keys, reads, moment_or_none(item.get("last_read_at")), named)
+
+
+def _key_state(row: list[Any], reads: tuple[KnownRead, ...]) -> KeyState:
+    def at(place: Any) -> ReadId:
+        return reads[int(place)].read_id
+
+    status, latest, watermark, covered = row
+    return KeyState(
+        status=status,
+        latest=at(latest),
+        watermark=None if watermark is None else at(watermark),
+        covered=moment_or_none(covered),
+    )

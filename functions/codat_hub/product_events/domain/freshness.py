@@ -1,0 +1,126 @@
+"""How fresh the data of one company's product is, measured against the product's own schedule."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from codat_hub.codat.domain.data_types import is_unsuccessful
+from codat_hub.companies.domain.consent import covers
+from codat_hub.products.domain.schedule_expression import NEVER, interval, problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from codat_hub.companies.domain.assignment import Assignment
+    from codat_hub.companies.domain.company import Company
+    from codat_hub.product_events.domain.read_state import KeyState, ReadState
+    from codat_hub.products.domain.product import Product
+
+_LEAST_GRACE: Final = timedelta(hours=1)
+_MOST_GRACE: Final = timedelta(hours=14)  # a refresh is tried for so long
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """Of one (company, product). Times are aware, in UTC.
+
+    outcomes: how many data types (per connection) ended how, by status
+    unsuccessful: data types whose latest read failed
+    watermark_at: as old as the oldest of its data types; None while one was never complete
+    cadence: from the last slot to the next; None without a schedule that is on
+    due_at: the first slot after the last read (or after the assignment, if never read)
+    overdue_by: how long past `due_at`, once it is past that by more than the grace; else None
+    """
+
+    company_id: str
+    product: str
+    company_name: str | None
+    status: str
+    linked: bool
+    consent: bool
+    last_read_at: datetime | None
+    outcomes: Mapping[str, int]
+    unsuccessful: tuple[str, ...]
+    watermark_at: datetime | None
+    cadence: timedelta | None
+    due_at: datetime | None
+    overdue_by: timedelta | None
+
+    @property
+    def overdue(self) -> bool:
+        return self.overdue_by is not None
+
+
+def freshness(
+    assignment: Assignment,
+    company: Company,
+    product: Product | None,
+    state: ReadState,
+    now: datetime,
+) -> Freshness:
+    """Measure it. `product` None: not registered, so of no cadence and no consent to judge."""
+    consent = product is not None and covers(assignment.consent, product)
+    cadence, due_at = _due(assignment, product, state.last_read_at)
+    overdue_by = None
+    expected = product is not None and company.linked and assignment.may_be_read(product)
+    if expected and due_at and cadence and now > due_at + grace(cadence):
+        overdue_by = now - due_at
+    keys = _live_keys(company, state)
+    return Freshness(
+        company_id=assignment.company_id,
+        product=assignment.product,
+        company_name=company.name,
+        status=assignment.status,
+        linked=company.linked,
+        consent=consent,
+        last_read_at=state.last_read_at,
+        outcomes=dict(sorted(Counter(one.status for _, one in keys).items())),
+        unsuccessful=tuple(sorted({name for name, one in keys if is_unsuccessful(one.status)})),
+        watermark_at=_oldest_watermark(keys),
+        cadence=cadence,
+        due_at=due_at,
+        overdue_by=overdue_by,
+    )
+
+
+def grace(cadence: timedelta) -> timedelta:
+    """Return how late a read may be: half its cadence, from an hour to fourteen."""
+    return min(max(cadence / 2, _LEAST_GRACE), _MOST_GRACE)
+
+
+def _due(
+    assignment: Assignment, product: Product | None, last_read_at: datetime | None
+) -> tuple[timedelta | None, datetime | None]:
+    schedule = product.schedule if product else None
+    since = last_read_at or assignment.changed_at
+    if schedule is None or not schedule.enabled or problems(schedule):
+        return None, None
+    if since is None:
+        return None, None
+    wait = interval(schedule, since)
+    if wait >= NEVER:
+        return None, None
+    due_at = since + wait
+    cadence = interval(schedule, due_at)
+    return (wait if cadence >= NEVER else cadence), due_at
+
+
+def _live_keys(company: Company, state: ReadState) -> list[tuple[str, KeyState]]:
+    """Return data types with their state, but those of connections that are gone."""
+    gone = company.removed_connections
+    return [
+        (key.data_type, one)
+        for key, one in state.keys.items()
+        if gone.get(key.connection_id) is None or gone[key.connection_id] < one.latest.at
+    ]
+
+
+def _oldest_watermark(keys: Iterable[tuple[str, KeyState]]) -> datetime | None:
+    marks = [one.watermark for _, one in keys]
+    if not marks or None in marks:
+        return None
+    return min(mark.at for mark in marks if mark)

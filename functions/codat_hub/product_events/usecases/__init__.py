@@ -1,0 +1,1 @@
+"""Project webhooks, project them again, measure freshness."""

@@ -1,0 +1,1 @@
+"""Products as the client registers them: their data types, rules and schedules."""

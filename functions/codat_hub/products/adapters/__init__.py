@@ -1,0 +1,1 @@
+"""The registry in the State table and the schedules in EventBridge Scheduler."""

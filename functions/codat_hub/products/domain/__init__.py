@@ -1,0 +1,1 @@
+"""A product, the rules for one, and its schedule."""

@@ -1,0 +1,1 @@
+"""Register products and keep their schedules."""

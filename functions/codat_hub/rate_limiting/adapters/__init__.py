@@ -1,0 +1,1 @@
+"""The rate limiter and Codat's notices in the State table."""

@@ -1,0 +1,1 @@
+"""Decides when the next call may leave, and why it has to wait."""

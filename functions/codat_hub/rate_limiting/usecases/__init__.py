@@ -1,0 +1,1 @@
+"""Reserve calls for a migration or a reconcile."""

@@ -1,0 +1,1 @@
+"""Runs in the State table, and Codat as reconcile reads it."""

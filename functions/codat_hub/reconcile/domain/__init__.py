@@ -1,0 +1,1 @@
+"""Decides what differs, how severe that is, and what may repair it."""

@@ -1,0 +1,109 @@
+"""The directory's entry of a company against what Codat's list says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.domain.company import DELETED, Company, CompanyChange, Connection, apply
+from codat_hub.reconcile.domain.drift import Drift, Kind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from codat_hub.reconcile.domain.observed import ObservedCompany
+
+# Events are dated by Codat's clock and reads by ours: an event this much older than the read may
+# still be news that the list did not have yet.
+CLOCK_MARGIN: Final = timedelta(minutes=1)
+BY: Final = "reconcile"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The entry as it should be, and where it was not so; no drift: nothing to write."""
+
+    entry: Company
+    drift: tuple[Drift, ...]
+
+
+def seen_at(asked_at: datetime) -> Stamp:
+    """Return the stamp of what a list says: news of a later event is kept."""
+    return Stamp(asked_at - CLOCK_MARGIN, BY)
+
+
+def compare(ours: Company | None, theirs: ObservedCompany, asked_at: datetime) -> Compared:
+    """Take over what differs and is not newer here. What is equal keeps its stamp."""
+    stamp = seen_at(asked_at)
+    before = ours or Company(theirs.company_id)
+    entry = _with_name_and_products(before, theirs, stamp)
+    entry = _with_connections(entry, theirs, stamp)
+    return Compared(entry, tuple(_drift(ours, before, entry, stamp)))
+
+
+def _with_name_and_products(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> Company:
+    change = CompanyChange(entry.company_id, stamp)
+    if theirs.name is not None and theirs.name != entry.name:
+        change = replace(change, name=theirs.name)
+    if theirs.products is not None and set(theirs.products) != set(entry.products):
+        change = replace(change, products=tuple(theirs.products))
+    changed = apply(entry, change)
+    for product in sorted(set(entry.products) - set(changed.products)):
+        changed = apply(changed, CompanyChange(entry.company_id, stamp, removed_product=product))
+    return changed
+
+
+def _with_connections(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> Company:
+    if theirs.connections is None:
+        return entry
+    for connection_id, seen in theirs.connections.items():
+        known = entry.connections.get(connection_id)
+        now = Connection(stamp, seen.status, seen.integration, seen.source_type)
+        if known is None or replace(known, stamp=stamp) != now:
+            change = CompanyChange(
+                entry.company_id, stamp, connection_id=connection_id, connection=now
+            )
+            entry = apply(entry, change)
+    for connection_id in sorted(entry.connections.keys() - theirs.connections.keys()):
+        known = entry.connections[connection_id]
+        # a deleted connection vanishes from Codat's lists (docs/codat.md, C61)
+        if known.status != DELETED and stamp > known.stamp:
+            change = CompanyChange(
+                entry.company_id,
+                stamp,
+                connection_id=connection_id,
+                connection=replace(known, stamp=stamp, status=DELETED),
+                connection_removed=True,
+            )
+            entry = apply(entry, change)
+    return entry
+
+
+def _drift(ours: Company | None, before: Company, entry: Company, stamp: Stamp) -> list[Drift]:
+    company_id = entry.company_id
+    found = []
+    if before.deleted_at is not None and before.deleted_at <= stamp.at:
+        text = f"deleted here at {before.deleted_at.isoformat(timespec='seconds')}"
+        found.append(Drift(Kind.COMPANY_NOT_DELETED, text, company_id))
+    if ours is None:
+        text = f"{entry.name or 'unnamed'}, products {_names(entry.products)}"
+        return [*found, Drift(Kind.COMPANY_UNKNOWN, text, company_id)]
+    if before.name != entry.name:
+        text = f"name {before.name!r} here, {entry.name!r} at Codat"
+        found.append(Drift(Kind.COMPANY_OUTDATED, text, company_id, subject="name"))
+    if set(before.products) != set(entry.products):
+        text = f"products {_names(before.products)} here, {_names(entry.products)} at Codat"
+        found.append(Drift(Kind.COMPANY_OUTDATED, text, company_id, subject="products"))
+    for connection_id, now in sorted(entry.connections.items()):
+        known = before.connections.get(connection_id)
+        if known != now:
+            was = known.status if known else "unknown"
+            text = f"{was} here, {now.status} at Codat ({now.integration or 'unknown'})"
+            found.append(Drift(Kind.CONNECTION_STATUS, text, company_id, subject=connection_id))
+    return found
+
+
+def _names(products: tuple[str, ...]) -> str:
+    return ", ".join(sorted(products)) or "none"

@@ -1,0 +1,1 @@
+"""A run and its steps: the account, the companies, the directory."""

@@ -1,0 +1,1 @@
+"""Refreshes: tickets are opened, dispatched, called and woken."""

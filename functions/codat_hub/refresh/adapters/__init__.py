@@ -1,0 +1,1 @@
+"""Tickets, leases and runs in the State table, and the refresh queue."""

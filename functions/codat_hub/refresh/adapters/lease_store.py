@@ -1,0 +1,55 @@
+"""Company leases in the State table: one item each, below their company."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from codat_hub.refresh.domain.lease import Lease
+from codat_hub.storage.items import ItemKey, company_key, moment_or_none, spell_or_none
+from codat_hub.storage.reading import read, spelt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from codat_hub.storage.state_table import StateTable
+
+_LEASE: Final = "REFRESH#LEASE"
+
+
+class Leases:
+    """Items: the fields of domain/lease.py.
+
+    per_product: narrows what one refresh at a time holds for, from the company to its product.
+    """
+
+    def __init__(self, table: StateTable, *, per_product: bool = False) -> None:
+        self._table = table
+        self._per_product = per_product
+
+    def get(self, company_id: str, product: str | None) -> tuple[Lease, int]:
+        """Return the lease that a refresh of the product needs, and its version."""
+        key = self._key(company_id, product)
+        stored = self._table.get(key)
+        return read(spelt(key), _lease, stored.attributes), stored.version
+
+    def put(self, company_id: str, product: str | None, lease: Lease, version: int) -> bool:
+        """Write over the version that was read. Tells whether it was still that one."""
+        item = {
+            "holder": lease.holder,
+            "taken_at": spell_or_none(lease.taken_at),
+            "until": spell_or_none(lease.until),
+            "reads": lease.reads,
+        }
+        return self._table.put(self._key(company_id, product), item, version)
+
+    def _key(self, company_id: str, product: str | None) -> ItemKey:
+        return company_key(company_id, f"{_LEASE}#{product or ''}" if self._per_product else _LEASE)
+
+
+def _lease(item: Mapping[str, Any]) -> Lease:
+    return Lease(
+        item.get("holder"),
+        moment_or_none(item.get("taken_at")),
+        moment_or_none(item.get("until")),
+        int(item.get("reads", 0)),
+    )

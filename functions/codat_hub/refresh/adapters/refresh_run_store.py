@@ -1,0 +1,77 @@
+"""The planner's runs in the State table: one item per product and slot, kept for a month."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from codat_hub.refresh.domain.refresh_run import Run
+from codat_hub.storage.items import ItemKey, Listed, moment_or_none, spell, spell_or_none
+from codat_hub.storage.reading import read, spelt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from codat_hub.storage.state_table import StateTable
+
+UNFINISHED: Final = "RUNS"
+_KEPT_FOR: Final = timedelta(days=30)
+
+
+class RefreshRuns:
+    """Items: the fields of domain/refresh_run.py, `expires_at` (TTL). The unfinished are listed."""
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def get(self, product: str, slot: datetime) -> tuple[Run | None, int]:
+        """Return the run and its version; None and 0 before it is begun. Raises Unreadable."""
+        key = _key(product, slot)
+        stored = self._table.get(key)
+        if not stored.version:
+            return None, 0
+        return read(spelt(key), _run, stored.attributes), stored.version
+
+    def put(self, run: Run, version: int) -> bool:
+        """Write over the version that was read. Tells whether it was still that one."""
+        key = _key(run.product, run.slot)
+        listed = None if run.done else Listed(UNFINISHED, f"{spell(run.slot)}#{run.product}")
+        return self._table.put(key, _item(run), version, listed)
+
+    def unfinished(self) -> list[tuple[str, datetime]]:
+        """Return product and slot of up to a hundred, the oldest slot first."""
+        keys = [key for _, key in self._table.listed(UNFINISHED)]
+        return [(key.pk.removeprefix("RUNS#"), datetime.fromisoformat(key.sk)) for key in keys]
+
+
+def _key(product: str, slot: datetime) -> ItemKey:
+    return ItemKey(f"RUNS#{product}", spell(slot))
+
+
+def _item(run: Run) -> dict[str, Any]:
+    return {
+        "product": run.product,
+        "slot": spell(run.slot),
+        "shard": run.shard,
+        "after": run.after,
+        "opened": run.opened,
+        "skipped": run.skipped,
+        "done": run.done,
+        "owned_until": spell_or_none(run.owned_until),
+        "requested_by": run.requested_by,
+        "expires_at": int((run.slot + _KEPT_FOR).timestamp()),
+    }
+
+
+def _run(item: Mapping[str, Any]) -> Run:
+    return Run(
+        product=item["product"],
+        slot=datetime.fromisoformat(item["slot"]),
+        shard=int(item["shard"]),
+        after=item.get("after"),
+        opened=int(item["opened"]),
+        skipped=int(item["skipped"]),
+        done=item["done"],
+        owned_until=moment_or_none(item.get("owned_until")),
+        requested_by=item.get("requested_by"),
+    )

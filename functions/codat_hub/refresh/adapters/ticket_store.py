@@ -1,0 +1,159 @@
+"""Refresh tickets in the State table: one item each, below their company."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from codat_hub.codat.domain.idempotency import HeldKey
+from codat_hub.rate_limiting.domain.waits import Waits
+from codat_hub.refresh.domain.ticket import Status, Ticket, Trouble
+from codat_hub.storage.items import (
+    ItemKey,
+    Listed,
+    Stored,
+    company_key,
+    moment_or_none,
+    spell,
+    spell_or_none,
+)
+from codat_hub.storage.reading import read, read_each, spelt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from codat_hub.storage.found import Found
+    from codat_hub.storage.state_table import StateTable
+
+_TICKET: Final = "REFRESH#TICKET#"
+_UP_TO: Final = "~"  # sorts behind whatever follows the time in a rank
+
+
+class Tickets:
+    """Items: the fields of domain/ticket.py, `key` as `[value, open_since, unresolved_since]`,
+
+    `trouble` as `[kind, text, correlation id]`; the ticket of client-level settings is the one
+    whose product is empty. The open ones are listed by product, in the order they are due: a group
+    for each product, so that the dispatcher finds every product's first at once.
+    """
+
+    def __init__(self, table: StateTable) -> None:
+        self._table = table
+
+    def get(self, company_id: str, product: str | None) -> tuple[Ticket | None, int]:
+        """Return the pair's ticket, open or closed, and its version, 0 if there was never one.
+
+        Raises Unreadable.
+        """
+        key = _key(company_id, product)
+        stored = self._table.get(key)
+        return (read(spelt(key), _ticket, stored) if stored.version else None), stored.version
+
+    def get_many(
+        self, pairs: Iterable[tuple[str, str | None]]
+    ) -> Found[tuple[str, str | None], tuple[Ticket, int]]:
+        """Return those there are of (company, product), with their versions."""
+        keys = {_key(*pair): pair for pair in pairs}
+        return read_each(keys, self._table.get_many(keys), _with_version)
+
+    def put(self, ticket: Ticket, version: int) -> bool:
+        """Write over the version that was read. Tells whether it was still that one."""
+        key = _key(ticket.company_id, ticket.product)
+        return self._table.put(key, _item(ticket), version, _listed(ticket))
+
+    def postpone(self, company_id: str, product: str | None, until: datetime) -> None:
+        """List a ticket that cannot be read as due at `until`; what it holds stays as it is."""
+        key = _key(company_id, product)
+        stored = self._table.get(key)
+        later = Listed(_group(product), _rank(until, company_id))
+        self._table.put(key, stored.attributes, stored.version, later)
+
+    def of_company(self, company_id: str) -> list[tuple[Ticket, int]]:
+        """Return all that can be read, by product."""
+        found = dict(self._table.under(company_key(company_id, _TICKET)))
+        return list(read_each({key: key for key in found}, found, _with_version).values())
+
+    def due(self, product: str | None, now: datetime, limit: int) -> Sequence[str]:
+        """Return ids of companies whose ticket for the product is due, the longest due first.
+
+        The index lags a little behind: read what is to be acted on.
+        """
+        keys = self._table.listed(_group(product), up_to=spell(now) + _UP_TO, limit=limit)
+        return [key.pk.removeprefix("COMPANY#") for _, key in keys]
+
+
+def _key(company_id: str, product: str | None) -> ItemKey:
+    return company_key(company_id, _TICKET + (product or ""))
+
+
+def _group(product: str | None) -> str:
+    return f"DUE#{product or ''}"
+
+
+def _listed(ticket: Ticket) -> Listed | None:
+    if not ticket.open:
+        return None
+    return Listed(_group(ticket.product), _rank(ticket.due_at, ticket.company_id))
+
+
+def _rank(due_at: datetime, company_id: str) -> str:
+    return f"{spell(due_at)}#{company_id}"
+
+
+def _item(ticket: Ticket) -> dict[str, Any]:
+    key, trouble = ticket.key, ticket.trouble
+    return {
+        "company_id": ticket.company_id,
+        "product": ticket.product,
+        "status": ticket.status.value,
+        "opened_at": spell(ticket.opened_at),
+        "due_at": spell(ticket.due_at),
+        "deadline": spell(ticket.deadline),
+        "slot": spell_or_none(ticket.slot),
+        "requested_by": ticket.requested_by,
+        "data_types": None if ticket.data_types is None else list(ticket.data_types),
+        "generation": ticket.generation,
+        "attempts": ticket.attempts,
+        "backoffs": ticket.backoffs,
+        "key": key
+        and [key.value, spell_or_none(key.open_since), spell_or_none(key.unresolved_since)],
+        "called_at": spell_or_none(ticket.called_at),
+        "accepted_at": spell_or_none(ticket.accepted_at),
+        "waits_for": ticket.waits_for and ticket.waits_for.value,
+        "trouble": trouble and [trouble.kind, trouble.text, trouble.correlation_id],
+    }
+
+
+def _with_version(_name: object, stored: Stored) -> tuple[Ticket, int]:
+    return _ticket(stored), stored.version
+
+
+def _ticket(stored: Stored) -> Ticket:
+    item = stored.attributes
+    data_types = item.get("data_types")
+    return Ticket(
+        company_id=item["company_id"],
+        product=item.get("product"),
+        opened_at=datetime.fromisoformat(item["opened_at"]),
+        due_at=datetime.fromisoformat(item["due_at"]),
+        deadline=datetime.fromisoformat(item["deadline"]),
+        status=Status(item["status"]),
+        slot=moment_or_none(item.get("slot")),
+        requested_by=item.get("requested_by"),
+        data_types=None if data_types is None else tuple(data_types),
+        generation=int(item["generation"]),
+        attempts=int(item["attempts"]),
+        backoffs=int(item["backoffs"]),
+        key=_held_key(item.get("key")),
+        called_at=moment_or_none(item.get("called_at")),
+        accepted_at=moment_or_none(item.get("accepted_at")),
+        waits_for=Waits(item["waits_for"]) if item.get("waits_for") else None,
+        trouble=Trouble(*item["trouble"]) if item.get("trouble") else None,
+    )
+
+
+def _held_key(row: list[str | None] | None) -> HeldKey | None:
+    if row is None:
+        return None
+    value, open_since, unresolved_since = row
+    return HeldKey(value, moment_or_none(open_since), moment_or_none(unresolved_since))

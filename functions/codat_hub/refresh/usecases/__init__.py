@@ -1,0 +1,1 @@
+"""Plan, dispatch, call, wake and cancel refreshes."""

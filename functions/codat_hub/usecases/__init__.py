@@ -1,1 +1,0 @@
-"""What happens, in which order, and what if it fails. Adapters come in as arguments."""

@@ -1,0 +1,1 @@
+"""The Inbox table and the signing secrets in Secrets Manager."""

@@ -1,0 +1,1 @@
+"""Decisions about a delivery: its signature, its secret, its event type."""

@@ -1,0 +1,1 @@
+"""Receive a delivery: verify it, recognise it, store it once."""
