@@ -241,7 +241,7 @@ def test_the_inbox_is_encrypted_recoverable_streamed_and_forgets_in_time():
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert table["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
-    # Codat can replay for 14 days and retries for 28 h; the design asks for 35 days of memory
+    # Codat replays for 14 days and retries for 28 h (docs/codat.md, C34, C37): within 35 days
     retention = TEMPLATE["Parameters"]["InboxRetentionDays"]
     assert retention["Default"] >= retention["MinValue"] >= 35
 
@@ -347,7 +347,7 @@ def test_no_secret_can_come_from_the_template(name):
 
 def test_a_refused_message_rings_within_the_hour_in_which_codat_first_tries_it():
     alarm = RESOURCES["WebhooksRefused"]["Properties"]
-    tries = (0, 5, 5 + 300, 5 + 300 + 1800)  # Codat's documented delays, in seconds
+    tries = (0, 5, 5 + 300, 5 + 300 + 1800)  # Codat's delays in s (docs/codat.md, C34)
     assert alarm["Period"] * alarm["EvaluationPeriods"] == 3600
     for begun in range(0, 1800, 60):
         in_first_hour = [begun + at for at in tries if begun + at < alarm["Period"]]
@@ -360,6 +360,7 @@ class TestWebhooksApi:
         return transformed()["WebhooksApi"]["Properties"]["Body"]
 
     def test_only_codats_two_addresses_may_call_by_default(self):
+        # docs/codat.md, C38
         (statement,) = self.body["x-amazon-apigateway-policy"]["Statement"]
         assert statement["Effect"] == "Allow"
         assert statement["Resource"] == {"Fn::Sub": "execute-api:/prod/POST/webhooks/codat/*"}

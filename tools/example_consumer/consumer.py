@@ -8,7 +8,7 @@ import httpx
 from tools.example_consumer.product_events import DataTypeRead, ProductReadCompleted
 
 Records = dict[str, dict[str, Any]]
-# Where Codat's list path is not the data type's name. (Codat OAS, one row per data type you use)
+# Where Codat's list path is not the data type's name (docs/codat.md, C52).
 _NAMES = {"chartOfAccounts": "accounts"}
 _PER_CONNECTION = ("banking-", "commerce-")
 

@@ -12,6 +12,7 @@ _ROOT_FILES: Final = ("*.md", "*.yaml", "*.toml", "Makefile")
 _SUFFIXES: Final = {"", ".py", ".md", ".yaml", ".yml", ".json", ".toml", ".sh"}
 _OWN: Final = {"tools/measure/references.py", "tests/unit/tools/test_measure.py"}  # they quote them
 _OUTSIDE: Final = re.compile(r"\b(FACTS|LOCAL_AWS)\b|\b(DESIGN|LAYOUT|STYLE)(\.md\b| ?§)|\(D\d+\)")
+_UNTITLED: Final = re.compile(r"\bCodat (?:docs|OAS)\b|\((?:docs|OAS):")  # "(Codat docs: paging)"
 _ISSUE: Final = re.compile(r"(\S*)\s*\bissue \d+", re.IGNORECASE)  # owner/name may stand before it
 _SEED: Final = re.compile(r"\bthe seed\b|\(seed[,)]")  # the sandbox and the tests have seeds
 _DOCUMENT: Final = re.compile(r"(?<![\w./-])docs/[\w./-]+\.(?:md|json|mmd|svg)\b")
@@ -49,6 +50,7 @@ def _dangles(root: Path, path: Path, line: str, known: set[str]) -> bool:
     links = _LINK.findall(line) if path.suffix == ".md" else []
     return bool(
         _OUTSIDE.search(line)
+        or _UNTITLED.search(line)
         or not all("/" in before for before in _ISSUE.findall(line))
         or (shipped and _SEED.search(line))
         or not known.issuperset(cited)

@@ -1,4 +1,4 @@
-"""Puts a world together: the seed's state, and which rule handles which happening."""
+"""Puts a world together: the state it begins with, and which rule handles which happening."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, fields
 from typing import Any, Final, Self
 
-# What one refresh at a time holds for. (DESIGN.md §5)
+# What one refresh at a time holds for (docs/codat.md, C20).
 COMPANY_SCOPE: Final = "company"
 PRODUCT_SCOPE: Final = "product"
 

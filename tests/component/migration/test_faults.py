@@ -414,7 +414,7 @@ def test_every_undo_run_twice_changes_nothing_the_second_time(worlds, mode):
 
 
 def test_a_404_on_a_removal_counts_only_if_the_company_says_so(world):
-    """Codat does not say what a 404 means here (D9): of the product, or of anything else."""
+    """Codat does not say what a 404 means here (docs/codat.md, C57)."""
     before = world.codat_now()
     world.migrate()
     fault = {"path": "/products/invoice-finance", "method": "DELETE", "status": 404, "times": 1}

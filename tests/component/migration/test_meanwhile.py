@@ -104,7 +104,7 @@ class TestConsents:
 
 
 def test_a_product_that_is_there_after_a_lost_answer_is_not_asked_for_again(world):
-    """What a second PUT answers is not documented (D9)."""
+    """What a second PUT answers is not documented (docs/codat.md, C57)."""
     inner, added = world.codat, set()
 
     def add_product(company_id, product):

@@ -27,7 +27,7 @@ def noted(steps):
     return instead(steps, **{step: f"{step} note_chunk_failure" for step in chunks})
 
 
-# The seed's activities and their undo as the function is asked for them.
+# The guide's activities and their undo (docs/codat.md, C67) as the function is asked for them.
 THERE = words("""
 plan survey finish_plan approval snapshot snapshot_companies compare_snapshot
 disable_client_sync disable_company_sync judge_company_sync

@@ -129,6 +129,8 @@ def test_a_docstring_is_cut_if_its_first_line_does_not_stand_alone(tmp_path, pla
         ("docs/deploy.md", "Read DESIGN.md first."),
         ("tests/test_a.py", "# not documented (D9)"),
         (A, "# the seed's order"),
+        (A, "# no colon (Codat docs: authentication)"),
+        ("tests/test_a.py", "# the hours (OAS: SyncSetting)"),
         ("template.yaml", "# decided in issue 12"),
         ("README.md", "[more](docs/absent.md#part)"),
         ("docs/deploy.md", "[hub](README.md)"),

@@ -1,4 +1,4 @@
-"""Companies: create, replace, update, delete (FACTS §4.1)."""
+"""Companies: create, replace, update, delete (docs/codat.md, C59)."""
 
 import re
 from typing import Any, Final
@@ -19,7 +19,7 @@ _CREATOR: Final = "platform-integration@client.example"
 
 
 def create(world: World, body: dict[str, Any]) -> Company:
-    """Add a company, with products if they are sent and the sandbox takes them (D7)."""
+    """Add a company, with products if they are sent and taken (docs/codat.md, C55)."""
     wanted = _products(world, body)
     company = Company(
         id=world.ids.uuid(),
@@ -44,7 +44,7 @@ def replace(company: Company, body: dict[str, Any]) -> None:
 
 
 def update(company: Company, body: dict[str, Any]) -> None:
-    """Set what the body has; null or missing leaves a field alone (D14)."""
+    """Set what the body has; null or missing leaves a field alone (docs/codat.md, C60)."""
     name = company.name if body.get("name") is None else _name(body["name"])
     description = _description(body.get("description"))
     tags = company.tags if body.get("tags") is None else _tags(body["tags"])

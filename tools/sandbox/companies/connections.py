@@ -1,4 +1,4 @@
-"""Connections: linking and cutting them, and the first reads that follow (FACTS §4.2 to §4.4)."""
+"""Connections: linking and cutting them, and the first reads that follow (docs/codat.md, C61)."""
 
 from typing import Final
 
@@ -92,7 +92,7 @@ def is_active(company: Company) -> bool:
 
 
 def refuse_second_ledger(company: Company, platform_key: str) -> None:
-    """A company has one active accounting connection at most (FACTS §4.2)."""
+    """A company has one active accounting connection at most (docs/codat.md, C61)."""
     if PLATFORMS[platform_key].source_type != "Accounting":
         return
     for other in company.connections.values():

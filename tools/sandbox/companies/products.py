@@ -1,4 +1,4 @@
-"""Products of a company: assign, remove, refresh (FACTS §3.2, §6.1)."""
+"""Products of a company: assign, remove, refresh (docs/codat.md, C18, C57)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Companies and connections as the API and the events show them (FACTS §2.4, §4)."""
+"""Companies and connections as the API and the events show them (docs/codat.md, C25)."""
 
 from collections.abc import Callable
 from operator import attrgetter

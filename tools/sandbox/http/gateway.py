@@ -129,7 +129,7 @@ class Gateway:
             return faulty.failure()
 
     def _authorized(self, request: Request) -> bool:
-        """Basic and the encoded key alone: no user name, no colon (FACTS §1.1)."""
+        """Basic and the encoded key alone: no user name, no colon (docs/codat.md, C1)."""
         expected = base64.b64encode(self._sandbox.options.api_key.encode())
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() == "basic" and hmac.compare_digest(given.strip().encode(), expected)

@@ -64,7 +64,7 @@ def refresh_type(
 
 
 def statuses(world: World, company: Company) -> dict[str, Any]:
-    """Per data type the latest fetch; one that was never fetched is not mentioned (D37)."""
+    """Per data type the latest fetch; without a fetch there is no entry (docs/codat.md, C51)."""
     latest: dict[str, Dataset] = {}
     for dataset_id in company.latest.values():
         dataset = company.datasets[dataset_id]
@@ -171,7 +171,7 @@ def _no_data(data_type: str, company: Company) -> CodatError:
     return CodatError(404, f"No data available for {data_type} for ID {company.id}")
 
 
-# isCompleted cannot be queried: Codat says so itself (FACTS §4.7).
+# isCompleted cannot be queried: Codat says so itself (docs/codat.md, C9).
 _STORED: dict[str, Callable[[Dataset], Any]] = {
     "id": attrgetter("id"),
     "connectionId": attrgetter("connection_id"),

@@ -1,4 +1,4 @@
-"""How a fetch looks from outside while time passes (FACTS §4.5, D38): nothing is stored for it."""
+"""How a fetch looks while time passes (docs/codat.md, C22): nothing is stored for it."""
 
 from datetime import datetime
 from typing import Any, Final

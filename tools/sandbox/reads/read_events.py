@@ -1,4 +1,4 @@
-"""The events at the end of a read (FACTS §2.3): the base event and its sub-events."""
+"""The events at the end of a read (docs/codat.md, C27): the base event and its sub-events."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""From when on is a read's data new: `modifiedFromDate` (FACTS §2.4, §6.2)."""
+"""From when on is a read's data new: `modifiedFromDate` (docs/codat.md, C46)."""
 
 from collections.abc import Iterable
 from datetime import datetime

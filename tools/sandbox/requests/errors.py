@@ -1,4 +1,4 @@
-"""Codat's error answers: status, service and text (FACTS §1.2; texts of the published spec)."""
+"""Codat's error answers: status, service and text, as published (docs/codat.md, C3, C19)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Idempotency keys: the first answer is replayed for 90 minutes (FACTS §1.5)."""
+"""Idempotency keys: the first answer is replayed for 90 minutes (docs/codat.md, C16)."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

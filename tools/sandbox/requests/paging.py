@@ -1,4 +1,4 @@
-"""Pages as Codat cuts them (FACTS §1.6)."""
+"""Pages as Codat cuts them (docs/codat.md, C7)."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from tools.sandbox.requests.querying import (
 
 DEFAULT_SIZE: Final = 100
 LARGEST_SIZE: Final = 5000
-# The spec's answer allows no more than this on a page, though 5000 may be asked for (D16).
+# An answer has no more than this on a page, though 5000 may be asked for (docs/codat.md, C8).
 LARGEST_ANSWER: Final = 2000
 _LAST_PAGE: Final = 2**31 - 1
 
@@ -100,7 +100,7 @@ def _links(
 def tagged[T](
     items: Collection[T], text: str, resolve: Callable[[str], Callable[[T], Any]]
 ) -> Collection[T]:
-    """The items whose tags match; only = != ~ and && are allowed here (FACTS §4.1)."""
+    """The items whose tags match; only = != ~ and && are allowed here (docs/codat.md, C9)."""
     if not text.strip():
         return items
     if any(token in text for token in ("||", "{", "}", "<", ">")):

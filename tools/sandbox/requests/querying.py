@@ -1,4 +1,4 @@
-"""Codat's query language and ordering (FACTS §1.6): = != ~ > < >= <=, &&, ||, {} for grouping."""
+"""Codat's query language and ordering (docs/codat.md, C9); braces are for grouping."""
 
 import re
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""Codat's three limits and the headers that tell of them (FACTS §1.4)."""
+"""Codat's three limits and the headers that tell of them (docs/codat.md, C10, C11, C13)."""
 
 import math
 from collections import Counter, deque

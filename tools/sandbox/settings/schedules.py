@@ -66,8 +66,8 @@ def interval(product: Product) -> timedelta:
 def _client_dues(world: World, company: Company) -> list[tuple[Connection, str, datetime]]:
     """Each scheduled data type of each linked connection, and when it is due.
 
-    The next run is the last one plus the interval (FACTS §5.2), not before the running one is
-    over; one that is held by hand is planned when its read ends.
+    The next run is the last one plus the interval (docs/codat.md, C64), not before the running one
+    is over; one that is held by hand is planned when its read ends.
     """
     hours = {one.data_type: one.sync_schedule for one in sync_settings.effective(world, company)}
     scheduled = [data_type for data_type, every in hours.items() if every > 0]

@@ -1,4 +1,4 @@
-"""Client and company sync settings (FACTS §5)."""
+"""Client and company sync settings (docs/codat.md, C63)."""
 
 from typing import Any
 

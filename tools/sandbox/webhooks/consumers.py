@@ -1,4 +1,4 @@
-"""Webhook consumers as the API manages them: list, create, delete (FACTS §2.7)."""
+"""Webhook consumers as the API manages them: list, create, delete (docs/codat.md, C42)."""
 
 from typing import Any, Final
 from urllib.parse import urlsplit

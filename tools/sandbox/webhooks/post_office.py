@@ -23,11 +23,11 @@ from tools.sandbox.webhooks.turnstile import Turnstile
 
 log = logging.getLogger("sandbox")
 
-# Delay before each attempt, counted from the failure of the one before (FACTS §2.5).
+# Delay before each attempt, counted from the failure of the one before (docs/codat.md, C34).
 RETRY_DELAYS: Final = tuple(
     timedelta(seconds=seconds) for seconds in (0, 5, 300, 1800, 7200, 18000, 36000, 36000)
 )
-# An endpoint whose every attempt fails for this long is switched off (real time, not scaled).
+# An endpoint whose every attempt fails in this real time is switched off (docs/codat.md, C36).
 GIVE_UP_AFTER: Final = timedelta(days=5)
 # How far reordering and duplicates may move an attempt (real time).
 SPREAD: Final = timedelta(seconds=1)

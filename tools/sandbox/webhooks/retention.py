@@ -6,7 +6,7 @@ from typing import Final
 
 from tools.sandbox.webhooks.model import Delivery, DeliveryState, PostState
 
-# Events can be replayed for two weeks (sandbox time), even without any consumer.
+# Events can be replayed for two weeks, of sandbox time (docs/codat.md, C37).
 KEPT_FOR: Final = timedelta(days=14)
 # How often it is worth looking for what is too old (sandbox time).
 LOOK_EVERY: Final = timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Codat's vocabulary: data types, statuses, event types (FACTS §2.3, §4.5, §4.6)."""
+"""Codat's vocabulary: data types, statuses, event types (docs/codat.md, C27, C48, C49)."""
 
 from typing import Final
 

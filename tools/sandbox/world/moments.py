@@ -1,4 +1,4 @@
-"""Times as Codat writes them and as it reads them in queries (FACTS §1.7)."""
+"""Times as Codat writes them and as it reads them in queries (docs/codat.md, C5)."""
 
 from datetime import UTC, datetime
 

@@ -71,7 +71,7 @@ class World:
     def compose(
         self, event_type: str, payload: Mapping[str, Any], about: Company | None
     ) -> Message:
-        """An event in Codat's envelope (FACTS §2.2), ready to be sent."""
+        """An event in Codat's envelope (docs/codat.md, C24), ready to be sent."""
         event_id = self.ids.uuid()
         envelope = {
             "id": event_id,

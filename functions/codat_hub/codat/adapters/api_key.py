@@ -41,7 +41,7 @@ class ApiKey:
         self._encoded = b64encode(self._raw.encode("utf-8", "replace")).decode("ascii")
 
     def authorization(self) -> str:
-        """The header value: the key alone, no user name, no colon. (Codat docs: authentication)"""
+        """The header value: the key alone, no user name, no colon (docs/codat.md, C1)."""
         return f"Basic {self._encoded}"
 
     def redact(self, text: str) -> str:

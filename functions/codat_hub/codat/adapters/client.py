@@ -1,8 +1,8 @@
 """Codat's Platform API as this system uses it: one method per call, no retries, no rules.
 
 Every method returns an `Answer` (value, status, quota) or raises a subclass of `errors.CallFailed`.
-POST calls take the caller's idempotency key; GET, PUT and DELETE cannot carry one. (Codat docs:
-idempotency) Method, path, query and body of each call are held against Codat's own SDK by a test.
+POST calls take the caller's idempotency key; GET, PUT and DELETE cannot (docs/codat.md, C15).
+Method, path, query and body of each call are held against Codat's own SDK by a test.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from codat_hub.codat.adapters.answers import Answer
     from codat_hub.codat.adapters.transport import Transport
 
-PAGE_SIZE = 100  # what Codat recommends for latency. (Codat docs: optimizing API calls)
+PAGE_SIZE = 100  # what Codat recommends for latency (docs/codat.md, C8)
 SYNC_SETTINGS = path("profile", "syncSettings")
 
 
@@ -62,7 +62,7 @@ class CodatClient:
         products: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Answer[models.WireCompany]:
-        """`products` is in Codat's guide but not in its OAS: pass it only where wanted. (D7)"""
+        """Pass `products` only where it is wanted (docs/codat.md, C55)."""
         body = _given(
             name=name,
             description=description,
@@ -117,7 +117,7 @@ class CodatClient:
     def set_client_sync_settings(
         self, settings: models.ClientSyncSettings, *, idempotency_key: str | None = None
     ) -> Answer[None]:
-        """Always the complete list: whether Codat merges or replaces is not documented. (D29)"""
+        """Post the complete list, always (docs/codat.md, C66)."""
         return self._do(Call("POST", SYNC_SETTINGS, settings.wire(), idempotency_key))
 
     def company_sync_settings(self, company_id: str) -> Answer[models.CompanySyncSettings]:
@@ -126,7 +126,7 @@ class CodatClient:
     def set_company_sync_settings(
         self, settings: models.CompanySyncSettings, *, idempotency_key: str | None = None
     ) -> Answer[None]:
-        """Of the company that `settings` name; always the complete list. (D29)"""
+        """Post the complete list of the company that `settings` name (docs/codat.md, C66)."""
         target = path("companies", settings.company_id, "syncSettings")
         return self._do(Call("POST", target, settings.wire(), idempotency_key))
 
@@ -154,7 +154,7 @@ class CodatClient:
         )
 
     def refresh_all(self, company_id: str, *, idempotency_key: str | None = None) -> Answer[None]:
-        """By client-level settings: every data type with `fetchOnFirstLink`."""
+        """By client-level settings: each data type with `fetchOnFirstLink` (docs/codat.md, C23)."""
         target = path("companies", company_id, "data", "all")
         return self._do(Call("POST", target, None, idempotency_key))
 
@@ -166,7 +166,7 @@ class CodatClient:
         connection_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Answer[models.PullOperation]:
-        """By client-level settings. Raises Busy when this data type is already queued. (D19)"""
+        """By client-level settings. Raises Busy when it is already queued (docs/codat.md, C21)."""
         target = path("companies", company_id, "data", "queue", data_type)
         query = query_string({"connectionId": connection_id})
         call = Call("POST", target + query, None, idempotency_key)
@@ -203,7 +203,7 @@ class CodatClient:
     # the API key
 
     def client_id(self) -> str:
-        """The client that the API key is of. No other GET tells it. (Codat OAS)"""
+        """Return the id of the client that the API key belongs to (docs/codat.md, C2)."""
         return self.client_sync_settings().value.client_id
 
     def key_version(self) -> str:

@@ -1,7 +1,7 @@
 """What an answer that is no success means: HTTP status (and for 400 and 409 the text) to exception.
 
-Only the HTTP status counts, never `statusCode` in the body: Codat's own examples disagree there.
-The taxonomy and its sources: Codat docs (errors, idempotency, rate limits) and OAS.
+Only the HTTP status counts, never `statusCode` in the body (docs/codat.md, C3).
+What each status means: docs/codat.md, C4, C12, C17.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from codat_hub.codat.adapters.answers import Call, HttpAnswer
 
-# Three 400s of a product refresh differ by text only (OAS: refresh); the second phrase is what
-# queueing a data type says, with an undocumented status. (Codat docs: queueing data syncs)
+# Three 400s of a product refresh differ by text only; the second phrase is what queueing a data
+# type says, with an undocumented status (docs/codat.md, C19, C21).
 BUSY_PHRASES: Final = ("read operation is in progress", "DatasetAlreadyInProgressException")
 _BY_STATUS: Final[dict[int, type[errors.CallFailed]]] = {
     401: errors.Unauthorized,
@@ -36,7 +36,7 @@ _QUOTED: Final = 200  # characters of an answer that is not Codat's error body
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What of Codat's `ErrorMessage` we use, raw. No field of it is required. (OAS: ErrorMessage)
+    """What we use of Codat's `ErrorMessage`; it requires no field (docs/codat.md, C3).
 
     `codats` is false for anything else than a JSON object: then `error` is the body itself.
     """

@@ -1,7 +1,7 @@
 """Response headers: when to ask again, and what is left of the quota.
 
-None of them is in Codat's OAS; names from the docs (rate limits), formats undocumented, so every
-value is read leniently and nothing here raises.
+Codat states no formats (docs/codat.md, C12, C13), so every value is read leniently
+and nothing here raises.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _VALUE: Final = re.compile(r"(?:\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,)?[^,]+
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """`Retry-After` as a wait from `now` (aware), 0 to 24 hours; None when missing or unreadable.
 
-    Seconds or an HTTP date. (RFC 9110 §10.2.3; which of them Codat sends is undocumented) Of a
-    header that came more than once the first value that can be read.
+    Seconds or an HTTP date (docs/codat.md, C12). Of a header that came more than once the
+    first value that can be read.
     """
     values = _VALUE.findall(headers.get("retry-after", ""))
     waits = (_wait(value.strip(), now) for value in values)

@@ -1,6 +1,6 @@
-"""Codat's answers as objects, read leniently. (Codat OAS: components/schemas)
+"""Codat's answers as objects, read leniently (docs/codat.md, C6).
 
-New fields, data types and statuses are not breaking changes to Codat (docs: change policy): unknown
+New fields, data types and statuses are not breaking changes to Codat: unknown
 fields are kept, enumerations are strings, and only what we cannot work without is required.
 Dates keep the text they came with (`CodatTime`).
 """
@@ -102,7 +102,7 @@ class WireCompany(Wire):
 
 
 class SyncSetting(Wire):
-    """One data type's client-level setting; `sync_schedule` in hours. (OAS: SyncSetting)"""
+    """One data type's client-level setting; `sync_schedule` in hours (docs/codat.md, C64)."""
 
     data_type: str
     sync_schedule: int
@@ -122,7 +122,7 @@ class SyncSettings(Wire):
     """What the client's and a company's settings share."""
 
     settings: tuple[SyncSetting, ...]
-    # Codat's default, for null too, and required when posting. (OAS)
+    # Codat's default, for null too, and required when posting (docs/codat.md, C64).
     overrides_defaults: Annotated[
         bool, BeforeValidator(lambda value: True if value is None else value)
     ] = True
@@ -155,7 +155,7 @@ class CompanySyncSettings(SyncSettings):
 
 
 class DataStatus(Wire):
-    """`current_status` is missing for a data type that was never synced, despite the OAS. (D37)"""
+    """`current_status` is missing for a data type that was never synced (docs/codat.md, C51)."""
 
     data_type: str | None = None
     current_status: str | None = None
@@ -174,11 +174,11 @@ def _only_entries(value: object) -> object:
 class DataStatuses(
     RootModel[Annotated[dict[str, DataStatus | None], BeforeValidator(_only_entries)]]
 ):
-    """Per company, by data type; an entry may be null. (OAS: DataStatuses)"""
+    """Per company, by data type; an entry may be null (docs/codat.md, C51)."""
 
 
 class PullOperation(Wire):
-    """One read of one data type of one connection, once called dataset. (OAS: PullOperation)"""
+    """One read of one data type of one connection, once called dataset."""
 
     id: str
     data_type: str
@@ -195,7 +195,7 @@ class PullOperation(Wire):
 
 
 class WebhookConsumer(Wire):
-    """`disabled` may be null, which means false. (OAS: WebhookConsumer)"""
+    """`disabled` may be null, which means false."""
 
     id: str
     url: str

@@ -1,4 +1,4 @@
-"""Walking Codat's pages: on while `_links.next` is there. (Codat docs: paging)"""
+"""Walking Codat's pages: on while `_links.next` is there (docs/codat.md, C7)."""
 
 from __future__ import annotations
 

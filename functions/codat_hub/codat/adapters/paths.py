@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST_SEGMENT: Final = 200
-LONGEST_QUERY: Final = 2048  # Codat's own limit. (Codat docs: querying)
+LONGEST_QUERY: Final = 2048  # Codat's own limit (docs/codat.md, C9)
 # A slash or a dot segment could reach another path behind a proxy that decodes before it routes,
 # and a percent sign behind one that decodes twice.
 _UNSAFE: Final = re.compile(r"[/\\%\x00-\x20\x7f-\x9f\ud800-\udfff]|\A\.*\Z")

@@ -7,7 +7,7 @@ class CodatTime(str):
     """A date exactly as Codat wrote it; `moment` is the same in UTC.
 
     Seen: `…Z`, with an offset, without one, with 7 fractional digits, date only; one published
-    sample is no valid time at all. (Codat OAS: DateTime)
+    sample is no valid time at all (docs/codat.md, C5, C14).
     """
 
     __slots__ = ()

@@ -1,13 +1,12 @@
 """Codat's dataset statuses and data types, as far as a decision hangs on them. Both lists are open.
 
-Sources: Codat OAS PullOperation (statuses) and DataStatus.dataType (data types); Codat docs
-"Modified dates" (types without one).
+Sources: docs/codat.md, C48, C49, C50.
 """
 
 from typing import Final
 
 COMPLETE: Final = "Complete"
-# In which a read is not over. (Codat OAS: PullOperation; FACTS 4.5)
+# In which a read is not over.
 IN_PROGRESS: Final = (
     "Initial",
     "Queued",
@@ -44,7 +43,7 @@ _COMMERCE: Final = """
     commerce-paymentMethods commerce-payments commerce-productCategories commerce-products
     commerce-taxComponents commerce-transactions
 """
-# Codat may add one at any time (docs: change policy). Its events are taken in all the same; only
+# Codat may add one at any time (docs/codat.md, C6). Its events are taken in all the same; only
 # registering it waits for an entry here, so that a mistyped name is never taken for a new one.
 DATA_TYPES: Final = tuple(f"{_ACCOUNTING} {_BANKING} {_COMMERCE}".split())
 

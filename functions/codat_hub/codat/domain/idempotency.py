@@ -1,4 +1,4 @@
-"""Which `Idempotency-Key` the next call carries. (Codat docs: idempotency)
+"""Which `Idempotency-Key` the next call carries (docs/codat.md, C16, C17).
 
 Codat keeps the first answer to a key for 90 minutes and replays it, whatever it was: 400, 409,
 422 and 5xx too. A 429 is not kept and frees the key. So an answer that is to be tried again needs

@@ -12,7 +12,7 @@ LONGEST: Final = timedelta(hours=25)
 class Quota:
     """The `X-Rate-Limit-*` headers of one answer; None where a header was missing or unreadable.
 
-    `limit` and `remaining` count requests a day for the whole client. (Codat docs: rate limits)
+    `limit` and `remaining` count requests a day for the whole client (docs/codat.md, C10, C13).
     """
 
     limit: int | None = None
@@ -21,6 +21,6 @@ class Quota:
 
 
 def next_reset(now: datetime) -> datetime:
-    """The next 00:00 UTC after `now` (aware), when the quota resets. (Codat docs: rate limits)"""
+    """The next 00:00 UTC after `now` (aware), when the quota resets (docs/codat.md, C10)."""
     tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
     return datetime.combine(tomorrow, time.min, tzinfo=UTC)

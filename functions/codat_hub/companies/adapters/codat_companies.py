@@ -54,7 +54,7 @@ class CodatCompanies:
 
 
 def _kept(name: str | None) -> str:
-    """Return what Codat keeps of a name: other characters it takes out. (Codat OAS: Company)"""
+    """Return what Codat keeps of a name: other characters it takes out (docs/codat.md, C59)."""
     return re.sub(r"[^A-Za-z0-9\s\-',&@.?!]", "", name or "").strip()
 
 

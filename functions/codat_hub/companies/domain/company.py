@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS: Final = 200
 PENDING: Final = "PendingAuth"
 LINKED: Final = "Linked"
-DELETED: Final = "Deleted"  # not a status of Codat's: it sends its last one along (D25)
+DELETED: Final = "Deleted"  # Codat sends the last status instead (docs/codat.md, C30)
 
 
 @dataclass(frozen=True, slots=True)

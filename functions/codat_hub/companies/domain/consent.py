@@ -1,4 +1,4 @@
-"""A customer's consent to one product: who gave it, to which text, for which data types."""
+"""A customer's consent to a product: by whom, to which text and data types (docs/codat.md, C62)."""
 
 from __future__ import annotations
 

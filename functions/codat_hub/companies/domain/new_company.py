@@ -13,7 +13,7 @@ from codat_hub.products.domain.product_rules import cut, data_type_problems, is_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# (Codat OAS: Company)
+# Codat's limits (docs/codat.md, C59)
 MOST_TAGS: Final = 10
 LONGEST_TAG_KEY: Final = 27
 LONGEST_TAG_VALUE: Final = 100

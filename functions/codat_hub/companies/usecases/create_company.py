@@ -49,8 +49,8 @@ class CreateCompany:
     """With an `Idempotency-Key` the request can be repeated until the answer is complete.
 
     Products are added one by one and each outcome is told; `send_products` puts those with a
-    covering consent into the creation itself (D7). Raises Invalid, RequestReused, Conflict,
-    WrongClient, CallFailed, Unavailable.
+    covering consent into the creation itself (docs/codat.md, C55). Raises Invalid, RequestReused,
+    Conflict, WrongClient, CallFailed, Unavailable.
     """
 
     def __init__(

@@ -95,7 +95,7 @@ class RemoveProduct:
             return
         try:
             self._pairs.codat.remove_product(company_id, product)
-        except NotFound as failure:  # gone already, or something else was not found (D9)
+        except NotFound as failure:  # gone already, or another 404 (docs/codat.md, C57)
             if self._is_there(company_id, product):
                 raise NotUnderstood(
                     f"Codat answers 404 and still shows the product: {failure.error}",

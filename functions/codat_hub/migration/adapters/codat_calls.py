@@ -133,7 +133,7 @@ class MigrationCalls:
         self._codat.add_product(company_id, product)
 
     def remove_product(self, company_id: str, product: str) -> bool:
-        """Tell whether Codat had it; a 404 may also mean that the company is gone (D9)."""
+        """Tell whether Codat had it; a 404 may be about the company (docs/codat.md, C57)."""
         self._pace()
         try:
             self._codat.remove_product(company_id, product)
@@ -142,7 +142,7 @@ class MigrationCalls:
         return True
 
     def products_are_enabled(self, company_id: str) -> str | None:
-        """Return why this client may not use the product endpoints, None if it may. (D8)
+        """Return why the product endpoints are closed to this client, or None (docs/codat.md, C56).
 
         Asked by removing a product that does not exist, which changes nothing.
         """

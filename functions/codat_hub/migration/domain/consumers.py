@@ -1,7 +1,7 @@
 """Webhook consumers at Codat: which are of the old world, and which the new one needs.
 
-The API can list, create and delete them, nothing else (Codat OAS: webhooks), and never shows a
-secret. So a created consumer's URL carries the migration's id, by which it is found again.
+The API can list, create and delete them, and never shows a secret (docs/codat.md, C42).
+So a created consumer's URL carries the migration's id, by which it is found again.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from codat_hub.webhooks.domain.signing_secret import is_consumer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-MOST_CONSUMERS: Final = 50  # per client. (Codat OAS: webhooks)
+MOST_CONSUMERS: Final = 50  # per client (docs/codat.md, C42)
 _READ: Final = re.compile(r"read\.completed(\.(initial|successful|unsuccessful))*")
-# What the rules of before 2025 called the same. (Codat docs: migrating to new event types)
+# What the rules of before 2025 called the same (docs/codat.md, C32).
 _LEGACY_READS: Final = frozenset(
     {
         "DataSyncCompleted",
@@ -34,7 +34,7 @@ _MARK: Final = re.compile(r"[?&]migration=(m-[0-9a-z-]+)(?:&|$)")
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A consumer as `GET /webhooks` shows it. `tags` are its filter, `name:value` each."""
+    """A consumer as Codat lists it. `tags`: its filter, `name:value` each (docs/codat.md, C44)."""
 
     consumer_id: str
     url: str

@@ -77,7 +77,7 @@ class Stragglers(StrEnum):
 
 
 class Activity(StrEnum):
-    """The seed's five activities, in their order."""
+    """The five activities of Codat's guide, in its order (docs/codat.md, C67)."""
 
     DISABLE_CLIENT_SYNC = "disable_client_sync"
     WAIT_FOR_QUIET = "wait_for_quiet"
@@ -87,7 +87,7 @@ class Activity(StrEnum):
 
 
 class Undo(StrEnum):
-    """The rollback's actions, in the seed's order."""
+    """The rollback's actions, in the order of Codat's guide (docs/codat.md, C67)."""
 
     REMOVE_PRODUCTS = "remove_products"
     UNSUBSCRIBE_NEW_WEBHOOKS = "unsubscribe_new_webhooks"

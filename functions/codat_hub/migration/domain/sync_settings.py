@@ -27,7 +27,7 @@ class OffUnknown(Exception):
 def off_value(client: Settings, configured: int | None) -> int:
     """Return the `syncSchedule` that switches a schedule off. Raises OffUnknown.
 
-    Codat documents none (0 is an inference), so it is what the client already uses for a data type
+    Codat documents none (docs/codat.md, C65), so it is what the client already uses for a data type
     that is off: a value that is no interval, so not positive. What is configured wins.
     """
     if configured is not None:
@@ -91,7 +91,7 @@ def differences(wanted: Settings, found: Settings) -> tuple[str, ...]:
 def wait_for(all_settings: Iterable[Settings]) -> timedelta:
     """Return how long reads of the old schedules may still begin: at least an hour.
 
-    The longer of an hour and the most frequent schedule, of the levels that count. (seed, D11)
+    The longer of an hour and the shortest interval of the levels that count (docs/codat.md, C68).
     """
     hours = [
         one["syncSchedule"]

@@ -1,7 +1,7 @@
-"""Activity 1: switch client-level schedules off, the client's and each company's own.
+"""Activity 1: switch off client-level schedules, companies' own too (docs/codat.md, C63).
 
-Whether Codat merges or replaces a posted list is not documented, so it is always the complete one
-(D29). What is there must still be the snapshot before it is changed, and is read back afterwards.
+The list to post is always the complete one (docs/codat.md, C66).
+What is there must still be the snapshot before it is changed, and is read back afterwards.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Activity 3: switch old webhook consumers off. Undo: have them again.
 
 Codat's API cannot disable or enable one. In portal mode a person does, and this looks whether it
-was done; in api mode they are deleted, and made again with new ids and new secrets. (D13)
+was done; in api mode they are deleted, and made again with new ids and new secrets.
+Sources: docs/codat.md, C42, C43.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PREFIX = "NEW_CONSUMER#"
 # Entries that say that one is stored; `detail`: fingerprints of those that were not there before.
 SECRET_PREFIX = "SECRET#"  # noqa: S105
-# An attempt ends after 15 s, and a deleted consumer's retries are dropped. (Codat docs: webhooks)
+# An attempt ends after 15 s, and a deleted consumer has no retries (docs/codat.md, C33, C43).
 _ON_ITS_WAY: Final = timedelta(minutes=1)
 
 

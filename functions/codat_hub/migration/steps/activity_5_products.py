@@ -1,7 +1,7 @@
 """Activity 5: add each product to each company that agreed to it. Undo: remove what was added.
 
-Repeating a PUT or DELETE is not documented (D9): what a company had is written down first, and a
-404 on a DELETE counts as done only when the company's own list says so.
+Repeating a PUT or DELETE is not documented (docs/codat.md, C57): what a company had is written
+down first, and a 404 on a DELETE counts as done only when the company's own list says so.
 """
 
 from __future__ import annotations

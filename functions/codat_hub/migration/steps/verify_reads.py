@@ -1,4 +1,4 @@
-"""The end: has each company's first product read come? What is missing is listed, no more."""
+"""The end: list the companies whose first product read has not come (docs/codat.md, C58)."""
 
 from __future__ import annotations
 

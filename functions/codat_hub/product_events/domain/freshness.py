@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from codat_hub.products.domain.product import Product
 
 _LEAST_GRACE: Final = timedelta(hours=1)
-_MOST_GRACE: Final = timedelta(hours=14)  # a refresh is tried for so long (DESIGN §5)
+_MOST_GRACE: Final = timedelta(hours=14)  # a refresh is tried for so long
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Window:
     """What a consumer has to read: everything, or what has `modifiedDate` >= `modified_from`.
 
     Neither for an entry that did not end Complete: there is nothing to read.
+    Sources: docs/codat.md, C28, C46, C47, C50.
     """
 
     full_load: bool

@@ -58,7 +58,7 @@ class KnownRead:
         return replace(self, at=min(self.at, event.at), seen=seen)
 
     def is_told_by(self, event: ReadEvent) -> bool:
-        """Tell whether the event is of this read: Codat gives reads no id, so by content."""
+        """Tell by content whether the event is of this read: it has no id (docs/codat.md, C45)."""
         if self.fingerprint != event.read_id.fingerprint:
             return False
         if self.at == event.at:

@@ -173,7 +173,7 @@ class ProjectReads:
             return ()
         # one that nobody registered may be standard: better told once too often than never
         listed = {one for one in company.products if kinds.get(one) != _CUSTOM}
-        # what the hub has added it knows before Codat's news of it, which may come late (D6)
+        # what the hub has added it knows before Codat's news of it (docs/codat.md, C29)
         others = [one for one, kind in kinds.items() if kind != _CUSTOM and one not in listed]
         statuses = {one: self.assignments.get(event.company_id, one)[0].status for one in others}
         return tuple(sorted(listed | {one for one in others if statuses[one] in _ADDED}))

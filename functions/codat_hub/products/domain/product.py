@@ -10,7 +10,7 @@ STANDARD: Final = "standard"  # what plain `read.completed` is published as
 
 
 class ProductKind(StrEnum):
-    """Codat sets a standard product's data types; a custom one's are the client's. (Codat docs)"""
+    """For a standard product Codat sets the data types, else the client (docs/codat.md, C53)."""
 
     STANDARD = "standard"
     CUSTOM = "custom"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from codat_hub.products.domain.product import Product, Schedule
 
-# A part of event types, of table keys and of URLs: no `#`, no blank, no slash. (Codat docs show
-# letters, digits and hyphens; dots are possible.)
+# A part of event types, of table keys and of URLs: no `#`, no blank, no slash.
+# Codat's own have letters, digits and hyphens; dots are possible (docs/codat.md, C54).
 IDENTIFIER: Final = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 IDENTIFIER_ALLOWED: Final = (
     "letters, digits, '.', '_' and '-', beginning and ending with a letter or digit, 64 at most"

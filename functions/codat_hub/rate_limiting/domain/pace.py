@@ -1,6 +1,6 @@
 """How fast the hub calls Codat: never over 900 calls in any 60 seconds, whoever makes them.
 
-Codat's own limits are 1000 requests a minute from one address and a daily quota. (FACTS §1.4)
+Codat's own limits are 1000 requests a minute and a daily quota (docs/codat.md, C10, C11).
 The dispatcher spreads what is due over the coming minute; this counter is what guarantees it.
 """
 

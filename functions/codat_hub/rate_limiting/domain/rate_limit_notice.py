@@ -22,7 +22,7 @@ class RateLimitNotice:
 
 
 def reached(stamp: Stamp, expiry: datetime | None) -> RateLimitNotice:
-    """Read a `reached` event. Its expiry may be nonsense (D26): then it is the next 00:00 UTC."""
+    """Read a `reached` event, a senseless expiry as the next 00:00 UTC (docs/codat.md, C14)."""
     believable = expiry is not None and stamp.at < expiry <= stamp.at + LONGEST
     return RateLimitNotice(stamp, expiry if believable else next_reset(stamp.at))
 

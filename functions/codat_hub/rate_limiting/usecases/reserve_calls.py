@@ -1,6 +1,6 @@
 """Keep part of the pace from the refreshes for a while: a migration or a reconcile, as it goes on.
 
-All that call Codat come from one address, for which Codat has one limit. (FACTS §1.4)
+All that call Codat come from one address, for which Codat has one limit (docs/codat.md, C11).
 """
 
 from __future__ import annotations

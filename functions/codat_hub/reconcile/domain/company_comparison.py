@@ -68,7 +68,7 @@ def _with_connections(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> 
             entry = apply(entry, change)
     for connection_id in sorted(entry.connections.keys() - theirs.connections.keys()):
         known = entry.connections[connection_id]
-        # a deleted connection vanishes from Codat's lists (Codat docs: connections)
+        # a deleted connection vanishes from Codat's lists (docs/codat.md, C61)
         if known.status != DELETED and stamp > known.stamp:
             change = CompanyChange(
                 entry.company_id,

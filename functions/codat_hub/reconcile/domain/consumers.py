@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from codat_hub.reconcile.domain.observed import ObservedConsumer
 
 PLAIN: Final = "read.completed"
-# What keeps the directory and the breaker up to date; company.product.* may not exist yet (D6).
+# What keeps the directory and the breaker up to date; company.product.* may not exist.
+# Source: docs/codat.md, C29.
 NEEDED: Final = (
     "client.rateLimit.reached",
     "client.rateLimit.reset",

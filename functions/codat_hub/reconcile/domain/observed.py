@@ -52,7 +52,7 @@ class ObservedConsumer:
 
 @dataclass(frozen=True, slots=True)
 class ObservedStatus:
-    """One data type of one company, whatever product it was read for. (Codat OAS: DataStatus)"""
+    """One data type of one company, whatever product it was read for (docs/codat.md, C51)."""
 
     status: str | None
     last_success: datetime | None

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from codat_hub.product_events.domain.read_state import ReadState
     from codat_hub.reconcile.domain.observed import ObservedStatus
 
-# Codat delivers at once, and an endpoint that hesitates gets it again within 35 minutes.
+# Codat delivers at once, and within 35 minutes again after three failures (docs/codat.md, C34).
 _DELIVERED_WITHIN: Final = timedelta(hours=1)
-_LONGEST_READ: Final = timedelta(hours=14)  # 12 h of Codat's own retries, and some
+_LONGEST_READ: Final = timedelta(hours=14)  # Codat retries for 12 h (docs/codat.md, C22)
 
 
 def untold(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from codat_hub.reconcile.domain.observed import ObservedConsumer, ObservedSettings
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
 
-_LOW: Final = 5  # a fifth of the quota is kept for people (DESIGN §5)
+_LOW: Final = 5  # a fifth of the quota is kept for people
 
 
 class Codat(Protocol):

@@ -1,4 +1,4 @@
-"""What Codat's answer to a refresh means for its ticket: DESIGN §5's table, row by row.
+"""What Codat's answer to a refresh means for its ticket, row by row (docs/codat.md, C4).
 
 The key for the next call follows from the same failure (idempotency.py), and so does what all other
 calls learn from it (breaker.py); here is what becomes of the ticket.

@@ -1,4 +1,4 @@
-"""One refresh of a company at a time: Codat may lock the whole company during a read. (D10)
+"""One refresh of a company at a time: a read may lock all of it (docs/codat.md, C20).
 
 Taken before a call, the lease is held until the company's read-completed event, or half an hour.
 Its version is what no wake-up gets lost by: a read event touches a lease that is held, so who was

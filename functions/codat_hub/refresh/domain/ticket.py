@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from codat_hub.codat.domain.idempotency import HeldKey
 
-LONGEST: Final = timedelta(hours=14)  # Codat itself retries a failed fetch for 12 hours
+LONGEST: Final = timedelta(hours=14)  # Codat retries a failed fetch for 12 h (docs/codat.md, C22)
 LOST_AFTER: Final = timedelta(minutes=10)  # what was sent, and brought nothing, is sent again
 # Two clocks, ours and Codat's, tell when a call left and when a read ended.
 SKEW: Final = timedelta(minutes=1)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 class InboxTable:
     """One item per message, whichever consumer it comes to first: Codat's sender gives the same
-    `webhook-id` to every endpoint that a message goes to.
+    `webhook-id` to every endpoint that a message goes to (docs/codat.md, C35).
 
     Items: `webhook_id` (key), `consumer`, `received_at` (ISO 8601), `body` (the raw text),
     `expires_at` (TTL, epoch seconds), then `event_id`, `event_type`, `generated_date`,

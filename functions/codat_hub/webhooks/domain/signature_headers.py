@@ -1,6 +1,6 @@
 """The three headers of a Standard Webhooks delivery, read strictly and bounded in length.
 
-Source: the Standard Webhooks specification; Codat sends through Svix, whose branded names
+Sources: docs/codat.md, C39, C41. Codat sends through Svix, whose branded names
 `svix-*` are accepted when the unbranded ones are absent.
 """
 

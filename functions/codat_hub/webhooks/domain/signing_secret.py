@@ -1,6 +1,6 @@
 """What a webhook consumer's name and its signing secret look like.
 
-Source: the Standard Webhooks specification: `whsec_` and the base64 of 24 to 64 bytes.
+By Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes (docs/codat.md, C40).
 """
 
 import base64

@@ -1,7 +1,7 @@
 """What a Codat webhook is about: the eventType grammar, and where each family keeps its ids.
 
-Sources: Codat's OpenAPI document (`webhooks`) and its guide "Manage multiple use cases"; product
-identifiers and sub-event order are fixed by neither, so both are read tolerantly.
+Sources: docs/codat.md, C24, C25, C26, C27. No document fixes product
+identifiers and the order of sub-events, so both are read tolerantly.
 """
 
 import json
@@ -27,7 +27,7 @@ _CONNECTION: Final = frozenset(
     for what in ("created", "connected", "failed", "disconnected", "reconnected", "deleted")
 )
 _CLIENT: Final = frozenset({"client.rateLimit.reached", "client.rateLimit.reset"})
-# Other Codat solutions' events: never ours to act on, yet nothing to worry an operator about.
+# Other Codat solutions' events: nothing to act on or to worry about (docs/codat.md, C31).
 _OTHER: Final = frozenset(
     {
         "AccountCategoriesUpdated",
@@ -119,7 +119,7 @@ def _recognise_payload(event_type: str, payload: dict[str, Any]) -> tuple[str | 
     if event_type in _COMPANY:
         of_product = event_type.startswith("company.product.")
         product = _text(payload, "productId", "payload.") if of_product else None
-        # One published sample wraps referenceCompany here too; the specification does not.
+        # One published sample wraps referenceCompany here too (docs/codat.md, C25).
         if isinstance(payload.get("referenceCompany"), dict):
             return _reference_company(payload), product
         return _text(payload, "id", "payload."), product

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from standardwebhooks import Webhook
 
 MAX_BODY: Final = 256 * 1024  # bytes; DynamoDB holds 400 KB an item, Codat's largest is about 25 KB
-TOLERANCE: Final = timedelta(minutes=5)  # each way; Standard Webhooks' own
+TOLERANCE: Final = timedelta(minutes=5)  # each way; Standard Webhooks' own (docs/codat.md, C40)
 
 
 class DeliveryOutcome(StrEnum):
