@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 
 .PHONY: help
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): tools/requirements.txt tools/setup.sh
 	@sh tools/setup.sh
@@ -69,6 +69,10 @@ format: $(INSTALLED) ## format and mend what ruff can
 .PHONY: openapi
 openapi: $(INSTALLED) ## the control API's OpenAPI document, anew from the code
 	@python -m tools.openapi
+
+.PHONY: statemachine
+statemachine: $(INSTALLED) ## the migration's state machine and its picture, anew from their table
+	@python -m tools.statemachine
 
 .PHONY: lock
 lock: $(INSTALLED) ## pin anew what pyproject.toml asks for
