@@ -80,6 +80,10 @@ format: $(INSTALLED) ## format the code and fix what ruff can
 openapi: $(INSTALLED) ## generate openapi/control-api.json from the code
 	@python -m tools.openapi
 
+.PHONY: statemachine
+statemachine: $(INSTALLED) ## generate the migration's state machine and its picture from their table
+	@python -m tools.statemachine
+
 .PHONY: lock
 lock: $(INSTALLED) ## pin the packages that pyproject.toml asks for
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
