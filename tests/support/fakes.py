@@ -19,7 +19,7 @@ from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from codat_hub.products.domain.product import Product, Schedule
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.storage.found import Found
-from codat_hub.webhooks.domain.webhook_event import Delivery, Unrecognised, WebhookFacts
+from codat_hub.webhooks.webhook_event import Delivery, Unrecognised, WebhookFacts
 
 
 class FakeInbox:

@@ -8,8 +8,8 @@ from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.replay_store import ReplayStore
 from codat_hub.product_events.usecases.replay_webhooks import StartReplay
 from codat_hub.storage.id_queue import IdQueue
-from codat_hub.webhooks.adapters.inbox import InboxTable
-from codat_hub.webhooks.domain.webhook_event import Delivery, recognise
+from codat_hub.webhooks.inbox_table import InboxTable
+from codat_hub.webhooks.webhook_event import Delivery, recognise
 from tests.support.histories import PRODUCT, Ledger, a_read, as_webhook
 from tests.support.system.projection import (
     client_as,

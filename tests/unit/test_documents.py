@@ -101,7 +101,6 @@ def test_every_module_that_a_document_names_exists():
     assert missing == []
 
 
-@pytest.mark.xfail(reason="statemachine is on its way into the Makefile")
 def test_every_target_that_a_document_makes_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     blocks = [block.group() for text in TEXTS.values() for block in FENCED.finditer(text)]

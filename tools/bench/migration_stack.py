@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from codat_hub.webhooks.adapters.signing_secret_store import SigningSecretStore
+from codat_hub.webhooks.signing_secret_store import SigningSecretStore
 from tools.bench.migration_result import Result, Say, Timeline
 from tools.bench.migration_target import CodatNow, event_type_of, hub_consumer_of, target_of
 from tools.bench.migration_world import (

@@ -10,7 +10,7 @@ with importing():
     from typer.core import TyperGroup
 
     from codat_hub.errors import Unavailable
-    from codat_hub.webhooks.adapters.signing_secret_store import MalformedSecret
+    from codat_hub.webhooks.signing_secret_store import MalformedSecret
     from tools.cli.commands import (
         companies,
         consents,

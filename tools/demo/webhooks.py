@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Final
 
-from codat_hub.webhooks.adapters.signing_secret_store import SigningSecretStore
+from codat_hub.webhooks.signing_secret_store import SigningSecretStore
 from tools.demo.hub import Hub, wait_until
 from tools.demo.story import Story
 

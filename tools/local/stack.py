@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypedDict
 
 import httpx
 
-from codat_hub.webhooks.adapters.signing_secret_store import MalformedSecret, SigningSecretStore
+from codat_hub.webhooks.signing_secret_store import MalformedSecret, SigningSecretStore
 from tools.build import SOURCES, BuildError, build, fingerprint_of
 from tools.cli.api import connected
 from tools.cli.failures import Failure

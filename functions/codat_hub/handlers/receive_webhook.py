@@ -14,10 +14,10 @@ from botocore.config import Config
 from codat_hub.errors import Refused, TooLarge, Unavailable
 from codat_hub.settings.receive_webhook import ReceiveWebhookSettings
 from codat_hub.telemetry import logger, metrics
-from codat_hub.webhooks.adapters.inbox import InboxTable
-from codat_hub.webhooks.adapters.signing_secrets import CachedSigningSecrets
-from codat_hub.webhooks.domain.signing_secret import is_consumer
-from codat_hub.webhooks.usecases.receive_webhook import MAX_BODY, DeliveryOutcome, ReceiveWebhook
+from codat_hub.webhooks.inbox_table import InboxTable
+from codat_hub.webhooks.receive_webhook import MAX_BODY, DeliveryOutcome, ReceiveWebhook
+from codat_hub.webhooks.signing_secret import is_consumer
+from codat_hub.webhooks.signing_secret_cache import SigningSecretCache
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -37,7 +37,7 @@ receive = ReceiveWebhook(
         settings.inbox_table,
         timedelta(days=settings.inbox_retention_days),
     ),
-    CachedSigningSecrets(
+    SigningSecretCache(
         boto3.client("secretsmanager", config=_AWS),
         settings.signing_secrets_arn,
         timedelta(seconds=settings.secret_reload_seconds),

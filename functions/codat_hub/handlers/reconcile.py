@@ -45,7 +45,7 @@ from codat_hub.settings.reconcile import ReconcileSettings
 from codat_hub.storage.items import SHARDS
 from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
-from codat_hub.webhooks.adapters.signing_secrets import ConsumerNames
+from codat_hub.webhooks.signing_secret_cache import ConsumerNames
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

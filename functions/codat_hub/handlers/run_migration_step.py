@@ -32,7 +32,7 @@ from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
 from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import logger, metrics
-from codat_hub.webhooks.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
+from codat_hub.webhooks.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_hub.errors import NeverProjected, Unavailable
+from codat_hub.storage.aws import unavailable
+from codat_hub.storage.batches import in_batches
 from codat_hub.storage.items import ItemKey, Stored
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 INDEX: Final = "gsi1"
 _KEY_NAMES: Final = ("pk", "sk", "version", "gsi1pk", "gsi1sk")
 _BATCH: Final = 100  # BatchGetItem's own limit
-_BATCH_TRIES: Final = 8
+_CONFLICT_TRIES: Final = 8
 _serialize: Final = TypeSerializer().serialize
 _deserialize: Final = TypeDeserializer().deserialize
 
@@ -35,37 +36,31 @@ class StateTable:
         self._name = name
 
     def get(self, key: ItemKey) -> Stored:
-        try:
+        with unavailable("the state was not read"):
             answer = self._client.get_item(
                 TableName=self._name,
-                Key=_spelt(key),
+                Key=_raw_key(key),
                 ConsistentRead=True,
             )
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the state was not read: {error}") from error
         return _stored(answer.get("Item", {}))
 
     def get_many(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Stored]:
         """Return the items there are. What DynamoDB leaves over is asked for again."""
         found: dict[ItemKey, Stored] = {}
-        for some in batched(dict.fromkeys(keys), _BATCH, strict=False):
-            wanted: list[Any] = [_spelt(key) for key in some]
-            for _ in range(_BATCH_TRIES):
-                items, wanted = self._get_batch(wanted)
-                found |= {ItemKey(one["pk"]["S"], one["sk"]["S"]): _stored(one) for one in items}
-                if not wanted:
-                    break
-            else:
-                raise Unavailable("the state was not read: DynamoDB keeps leaving items over")
+
+        def get_batch(keys: list[ItemKey]) -> list[ItemKey]:
+            items, left_over = self._get_batch([_raw_key(key) for key in keys])
+            found.update((_key_of(item), _stored(item)) for item in items)
+            return [_key_of(key) for key in left_over]
+
+        in_batches(dict.fromkeys(keys), _BATCH, get_batch, "the state was not read")
         return found
 
     def _get_batch(self, keys: list[Any]) -> tuple[list[Any], list[Any]]:
-        try:
+        with unavailable("the state was not read"):
             answer = self._client.batch_get_item(
                 RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
             )
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the state was not read: {error}") from error
         left_over: Any = answer["UnprocessedKeys"].get(self._name, {})
         return answer["Responses"].get(self._name, []), left_over.get("Keys", [])
 
@@ -77,15 +72,13 @@ class StateTable:
             ExpressionAttributeValues={":pk": {"S": prefix.pk}, ":prefix": {"S": prefix.sk}},
             ConsistentRead=True,
         )
-        try:
+        with unavailable("the state was not read"):
             items: list[Any] = [item for page in pages for item in page["Items"]]
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the state was not read: {error}") from error
-        return [(ItemKey(one["pk"]["S"], one["sk"]["S"]), _stored(one)) for one in items]
+        return [(_key_of(one), _stored(one)) for one in items]
 
     def page(self, after: ItemKey, limit: int) -> list[ItemKey]:
         """Return the keys of a partition's next items behind one sort key, empty for the first."""
-        try:
+        with unavailable("the state was not read"):
             answer = self._client.query(
                 TableName=self._name,
                 KeyConditionExpression="pk = :pk AND sk > :after",
@@ -98,16 +91,12 @@ class StateTable:
                 ConsistentRead=True,
                 Limit=limit,
             )
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the state was not read: {error}") from error
-        return [ItemKey(one["pk"]["S"], one["sk"]["S"]) for one in answer["Items"]]
+        return [_key_of(one) for one in answer["Items"]]
 
     def delete(self, key: ItemKey) -> None:
         """Remove the item, if it is there."""
-        try:
-            self._client.delete_item(TableName=self._name, Key=_spelt(key))
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the state was not written: {error}") from error
+        with unavailable("the state was not written"):
+            self._client.delete_item(TableName=self._name, Key=_raw_key(key))
 
     def listed(
         self, group: str, *, after: str | None = None, up_to: str | None = None, limit: int = 100
@@ -119,7 +108,7 @@ class StateTable:
         bounds = {":group": group, ":after": after or " ", ":up_to": up_to or "\U0010ffff"}
         if bounds[":up_to"] <= bounds[":after"]:
             return []
-        try:
+        with unavailable("the state was not read"):
             answer = self._client.query(
                 TableName=self._name,
                 IndexName=INDEX,
@@ -128,10 +117,8 @@ class StateTable:
                 ExpressionAttributeValues={name: {"S": text} for name, text in bounds.items()},
                 Limit=limit + 1,
             )
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the state was not read: {error}") from error
         keys: list[Any] = answer["Items"]
-        found = [(one["gsi1sk"]["S"], ItemKey(one["pk"]["S"], one["sk"]["S"])) for one in keys]
+        found = [(one["gsi1sk"]["S"], _key_of(one)) for one in keys]
         return [one for one in found if one[0] != after][:limit]
 
     def latest(
@@ -145,7 +132,7 @@ class StateTable:
         if before is not None:
             condition += " AND gsi1sk < :before"
             values[":before"] = {"S": before}
-        try:
+        with unavailable("the state was not read"):
             answer = self._client.query(
                 TableName=self._name,
                 IndexName=INDEX,
@@ -154,10 +141,8 @@ class StateTable:
                 ScanIndexForward=False,
                 Limit=limit,
             )
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the state was not read: {error}") from error
         keys: list[Any] = answer["Items"]
-        return [(one["gsi1sk"]["S"], ItemKey(one["pk"]["S"], one["sk"]["S"])) for one in keys]
+        return [(one["gsi1sk"]["S"], _key_of(one)) for one in keys]
 
     def count(self, group: str) -> int:
         """Return how many items the index lists in a group; it lags a little behind them."""
@@ -168,10 +153,8 @@ class StateTable:
             ExpressionAttributeValues={":group": {"S": group}},
             Select="COUNT",
         )
-        try:
+        with unavailable("the state was not read"):
             return sum(page["Count"] for page in pages)
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the state was not read: {error}") from error
 
     def put(
         self,
@@ -207,11 +190,11 @@ class StateTable:
         """
         check: Any = {
             "TableName": self._name,
-            "Key": _spelt(guard),
+            "Key": _raw_key(guard),
             **_unchanged_since_read(guard_version),
         }
         writes: list[Any] = [{"Put": self._put(*one)} for one in puts]
-        for _ in range(_BATCH_TRIES):
+        for _ in range(_CONFLICT_TRIES):
             try:
                 self._client.transact_write_items(
                     TransactItems=[{"ConditionCheck": check}, *writes]
@@ -258,8 +241,12 @@ def _code(error: Exception) -> str:
     return error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
 
 
-def _spelt(key: ItemKey) -> Any:
+def _raw_key(key: ItemKey) -> Any:
     return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
+def _key_of(raw: Mapping[str, Any]) -> ItemKey:
+    return ItemKey(raw["pk"]["S"], raw["sk"]["S"])
 
 
 def _stored(raw: Mapping[str, Any]) -> Stored:

@@ -12,7 +12,7 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codat_hub.webhooks.usecases.receive_webhook import DeliveryOutcome
+from codat_hub.webhooks.receive_webhook import DeliveryOutcome
 from tests.support.aws import Context
 from tests.support.builders import SECRET, a_read_completed, signed_headers
 from tools.samconfig import ROOT

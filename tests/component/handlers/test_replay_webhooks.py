@@ -23,8 +23,8 @@ from codat_hub.product_events.domain.replay import (
 from codat_hub.product_events.usecases.replay_webhooks import StartReplay
 from codat_hub.storage.id_queue import IdQueue
 from codat_hub.storage.state_table import StateTable
-from codat_hub.webhooks.adapters.inbox import InboxTable
-from codat_hub.webhooks.domain.webhook_event import Delivery, recognise
+from codat_hub.webhooks.inbox_table import InboxTable
+from codat_hub.webhooks.webhook_event import Delivery, recognise
 from tests.support.aws import REGION, Context
 from tests.support.fakes import FakeReplays
 from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, at

@@ -29,8 +29,8 @@ from codat_hub.migration.domain.run import (
 )
 from codat_hub.storage.items import ItemKey
 from codat_hub.storage.state_table import StateTable
-from codat_hub.webhooks.adapters.signing_secret_store import ConfirmedSecrets, SigningSecretStore
-from codat_hub.webhooks.domain.fingerprint import fingerprint
+from codat_hub.webhooks.fingerprint import fingerprint
+from codat_hub.webhooks.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 from tests.support.aws import REGION
 from tools.simulation.fakes import FakeStateTable
 from tools.simulation.tables import create_table

@@ -293,7 +293,7 @@ def test_keys_that_dynamodb_leaves_over_are_asked_for_again_but_not_for_ever(tab
     for key in keys:
         table.put(key, {}, 0)
     assert set(StateTable(LeavesOver(dynamodb, 2), "StateTable").get_many(keys)) == set(keys)
-    with pytest.raises(Unavailable, match="leaving items over"):
+    with pytest.raises(Unavailable, match="keeps leaving over"):
         StateTable(LeavesOver(dynamodb, 0), "StateTable").get_many(keys)
 
 

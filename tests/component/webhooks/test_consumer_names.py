@@ -5,7 +5,7 @@ import json
 import pytest
 
 from codat_hub.errors import Unavailable
-from codat_hub.webhooks.adapters.signing_secrets import ConsumerNames
+from codat_hub.webhooks.signing_secret_cache import ConsumerNames
 from tests.support.builders import SECRET
 
 

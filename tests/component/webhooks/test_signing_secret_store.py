@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from codat_hub.errors import Unavailable
-from codat_hub.webhooks.adapters.signing_secret_store import MalformedSecret, SigningSecretStore
+from codat_hub.webhooks.signing_secret_store import MalformedSecret, SigningSecretStore
 from tests.support.builders import OTHER_SECRET, SECRET
 from tools.cli import environments
 from tools.cli.__main__ import app

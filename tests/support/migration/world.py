@@ -24,7 +24,7 @@ from codat_hub.migration.usecases.operate import OperateMigrations
 from codat_hub.migration.usecases.watch import WatchMigrations
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import Product, ProductKind
-from codat_hub.webhooks.domain.fingerprint import fingerprint
+from codat_hub.webhooks.fingerprint import fingerprint
 from tests.support.migration.asl_walker import Aborted, Failed, Walker
 from tools.samconfig import ROOT
 from tools.sandbox.http.app import create_app

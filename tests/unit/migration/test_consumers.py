@@ -10,7 +10,7 @@ from codat_hub.migration.domain.consumers import (
     migration_in,
     wanted,
 )
-from codat_hub.webhooks.domain.signing_secret import is_consumer
+from codat_hub.webhooks.signing_secret import is_consumer
 
 HUB = "https://hub.example/webhooks/codat"
 ID = "m-20261122-101500-ab12cd"

@@ -12,7 +12,7 @@ from codat_hub.products.domain.product_rules import (
     product_problems,
     registry_problems,
 )
-from codat_hub.webhooks.domain.webhook_event import WebhookFacts, recognise
+from codat_hub.webhooks.webhook_event import WebhookFacts, recognise
 from tests.support.builders import a_read_completed
 from tools.sandbox.world import catalog
 

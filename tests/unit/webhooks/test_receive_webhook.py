@@ -6,8 +6,8 @@ import time_machine
 from svix.webhooks import Webhook as SvixWebhook
 
 from codat_hub.errors import Refused, TooLarge, Unavailable
-from codat_hub.webhooks.domain.webhook_event import WebhookFacts
-from codat_hub.webhooks.usecases.receive_webhook import MAX_BODY, DeliveryOutcome, ReceiveWebhook
+from codat_hub.webhooks.receive_webhook import MAX_BODY, DeliveryOutcome, ReceiveWebhook
+from codat_hub.webhooks.webhook_event import WebhookFacts
 from tests.support.builders import OTHER_SECRET, SECRET, a_read_completed, sign, signed_headers
 from tests.support.fakes import FakeInbox, FakeSigningSecrets
 from tools.samconfig import ROOT
@@ -158,9 +158,7 @@ def test_a_refusal_says_to_the_log_whether_the_consumer_is_known(receive):
 
 
 def test_nothing_is_parsed_before_it_is_verified(receive, monkeypatch):
-    monkeypatch.setattr(
-        "codat_hub.webhooks.usecases.receive_webhook.recognise", lambda _body: 1 / 0
-    )
+    monkeypatch.setattr("codat_hub.webhooks.receive_webhook.recognise", lambda _body: 1 / 0)
     with pytest.raises(Refused):
         receive("lending", signed_headers(BODY, secret=OTHER_SECRET), BODY)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codat_hub.errors import Refused
-from codat_hub.webhooks.domain.signature_headers import SignatureHeaders, parse_signature_headers
+from codat_hub.webhooks.signature_headers import SignatureHeaders, parse_signature_headers
 from tests.support.builders import signed_headers
 
 GOOD = signed_headers(b"{}", at=1_700_000_000)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.webhooks.domain.signing_secret import is_consumer, signing_key
+from codat_hub.webhooks.signing_secret import is_consumer, signing_key
 
 
 @given(st.binary(min_size=24, max_size=64), st.booleans())

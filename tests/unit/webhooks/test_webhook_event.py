@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.webhooks.domain.webhook_event import (
+from codat_hub.webhooks.webhook_event import (
     MAX_NAME,
     ReadCompleted,
     Unrecognised,

@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 import typer
 
-from codat_hub.webhooks.adapters.signing_secret_store import Accepted, SigningSecretStore
-from codat_hub.webhooks.domain.fingerprint import fingerprint
-from codat_hub.webhooks.domain.signing_secret import is_consumer, signing_key
+from codat_hub.webhooks.fingerprint import fingerprint
+from codat_hub.webhooks.signing_secret import is_consumer, signing_key
+from codat_hub.webhooks.signing_secret_store import Accepted, SigningSecretStore
 from tools.cli.environments import Environment, Name, find
 from tools.cli.failures import Failure, Misused
 from tools.cli.terminal.confirmation import Leave, hidden

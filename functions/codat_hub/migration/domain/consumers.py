@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from codat_hub.webhooks.domain.signing_secret import is_consumer
+from codat_hub.webhooks.signing_secret import is_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -19,8 +19,8 @@ from codat_hub.migration.usecases import reports
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.migration.usecases.starting import TOO_LATE, Registry, StartMigration
 from codat_hub.telemetry import logger
-from codat_hub.webhooks.domain.fingerprint import fingerprint
-from codat_hub.webhooks.domain.signing_secret import signing_key
+from codat_hub.webhooks.fingerprint import fingerprint
+from codat_hub.webhooks.signing_secret import signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

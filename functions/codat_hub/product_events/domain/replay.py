@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.codat.domain.codat_time import CodatTime
-from codat_hub.webhooks.domain.webhook_event import MAX_NAME
+from codat_hub.webhooks.webhook_event import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,7 +13,7 @@ from codat_hub.companies.domain.company import DELETED, CompanyChange, Connectio
 from codat_hub.errors import NeverProjected
 from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
 from codat_hub.rate_limiting.domain import rate_limit_notice
-from codat_hub.webhooks.domain.webhook_event import WebhookFacts, parse_read_completed, recognise
+from codat_hub.webhooks.webhook_event import WebhookFacts, parse_read_completed, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

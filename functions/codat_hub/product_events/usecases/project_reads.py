@@ -18,7 +18,7 @@ from codat_hub.product_events.domain.woken import Woken
 from codat_hub.rate_limiting.domain import rate_limit_notice
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.telemetry import logger
-from codat_hub.webhooks.domain.webhook_event import Unrecognised, recognise
+from codat_hub.webhooks.webhook_event import Unrecognised, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from codat_hub.products.domain.product import ProductKind
 from codat_hub.reconcile.domain.drift import Drift, DriftKind
-from codat_hub.webhooks.domain.signing_secret import is_consumer
+from codat_hub.webhooks.signing_secret import is_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_hub.errors import Unavailable
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
+from codat_hub.storage.batches import in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _BATCH: Final = 10  # SendMessageBatch's own limit
-_TRIES: Final = 3
 
 
 class RefreshQueue:
@@ -28,22 +27,16 @@ class RefreshQueue:
         self._url = url
 
     def send(self, messages: Iterable[RefreshMessage]) -> None:
-        """Send them all; what SQS refuses of a batch is sent again a few times."""
-        for some in batched(messages, _BATCH, strict=False):
-            self._send_batch(list(some))
+        """Send all messages; what SQS refuses of a batch is sent again at once, a few times."""
+        in_batches(messages, _BATCH, self._send_batch, "refreshes were not sent")
 
-    def _send_batch(self, messages: list[RefreshMessage]) -> None:
-        entries: list[Any] = [_entry(place, one) for place, one in enumerate(messages)]
-        for _ in range(_TRIES):
-            try:
-                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-            except (ClientError, BotoCoreError) as error:
-                raise Unavailable(f"refreshes were not sent: {error}") from error
-            failed = {one["Id"] for one in answer.get("Failed", [])}
-            entries = [one for one in entries if one["Id"] in failed]
-            if not entries:
-                return
-        raise Unavailable(f"SQS keeps refusing {len(entries)} of {len(messages)} refreshes")
+    def _send_batch(self, messages: list[RefreshMessage]) -> list[RefreshMessage]:
+        entries: list[Any] = [_entry(place, message) for place, message in enumerate(messages)]
+        try:
+            answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"refreshes were not sent: {error}") from error
+        return [messages[int(failed["Id"])] for failed in answer.get("Failed", [])]
 
 
 def _entry(place: int, message: RefreshMessage) -> dict[str, Any]:

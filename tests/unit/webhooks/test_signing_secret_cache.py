@@ -5,11 +5,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from codat_hub.errors import Unavailable
-from codat_hub.webhooks.adapters.signing_secrets import (
-    MAX_AGE,
-    RETRY_AFTER_FAILURE,
-    CachedSigningSecrets,
-)
+from codat_hub.webhooks.signing_secret_cache import MAX_AGE, RETRY_AFTER_FAILURE, SigningSecretCache
 from tests.support.builders import OTHER_SECRET, SECRET
 from tests.support.fakes import FakeSecretsManager
 
@@ -37,7 +33,7 @@ def manager():
 
 @pytest.fixture
 def secrets(manager, clock):
-    return CachedSigningSecrets(manager, "arn:secret", timedelta(seconds=RELOAD), clock)
+    return SigningSecretCache(manager, "arn:secret", timedelta(seconds=RELOAD), clock)
 
 
 def test_nothing_is_read_before_it_is_needed(secrets, manager):

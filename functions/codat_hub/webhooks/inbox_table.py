@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
 
-    from codat_hub.webhooks.domain.webhook_event import Delivery, Unrecognised, WebhookFacts
+    from codat_hub.webhooks.webhook_event import Delivery, Unrecognised, WebhookFacts
 
 
 class InboxTable:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_hub.errors import Unavailable
-from codat_hub.webhooks.domain.fingerprint import fingerprint
+from codat_hub.webhooks.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 
 from codat_hub.errors import Unavailable
 from codat_hub.telemetry import logger
-from codat_hub.webhooks.domain.signing_secret import is_consumer, signing_key
+from codat_hub.webhooks.signing_secret import is_consumer, signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ MAX_AGE: Final = 300.0  # seconds a withdrawn secret may go on being accepted by
 RETRY_AFTER_FAILURE: Final = 5.0  # seconds between tries while there is nothing to verify with
 
 
-class CachedSigningSecrets:
+class SigningSecretCache:
     """The verifiers of each consumer. Not thread-safe: a Lambda serves one request at a time."""
 
     def __init__(

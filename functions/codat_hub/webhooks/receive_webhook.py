@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from codat_hub.errors import Refused, TooLarge
 from codat_hub.telemetry import logger
-from codat_hub.webhooks.domain.signature_headers import SignatureHeaders, parse_signature_headers
-from codat_hub.webhooks.domain.signing_secret import is_consumer
-from codat_hub.webhooks.domain.webhook_event import Delivery, Unrecognised, WebhookFacts, recognise
+from codat_hub.webhooks.signature_headers import SignatureHeaders, parse_signature_headers
+from codat_hub.webhooks.signing_secret import is_consumer
+from codat_hub.webhooks.webhook_event import Delivery, Unrecognised, WebhookFacts, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,8 +6,8 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from codat_hub.errors import Unavailable
-from codat_hub.webhooks.adapters.inbox import InboxTable
-from codat_hub.webhooks.domain.webhook_event import Delivery, Unrecognised, WebhookFacts, recognise
+from codat_hub.webhooks.inbox_table import InboxTable
+from codat_hub.webhooks.webhook_event import Delivery, Unrecognised, WebhookFacts, recognise
 from tests.support.builders import COMPANY, a_read_completed
 from tests.support.fakes import FakeInbox
 

@@ -1,1 +1,0 @@
-"""The Inbox table and the signing secrets in Secrets Manager."""

@@ -1,1 +1,0 @@
-"""Decisions about a delivery: its signature, its secret, its event type."""

@@ -1,1 +1,0 @@
-"""Receive a delivery: verify it, recognise it, store it once."""
