@@ -1,0 +1,43 @@
+"""What use cases need of companies, assignments and consents, wherever they are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from codat_hub.companies.domain.assignment import Assignment
+    from codat_hub.companies.domain.company import Company
+    from codat_hub.companies.domain.consent import ConsentEntry
+    from codat_hub.storage.found import Found
+
+
+class Companies(Protocol):
+    """The directory. `put` writes over the version that was read and tells whether it did."""
+
+    def get(self, company_id: str) -> tuple[Company, int]: ...
+    def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]: ...
+    def put(self, company: Company, version: int) -> bool: ...
+    def ids(self, shard: int, after: str | None = None, limit: int = 100) -> Sequence[str]: ...
+
+
+class Assignments(Protocol):
+    """Products on companies. `put` writes over the version that was read and tells whether."""
+
+    def get(self, company_id: str, product: str) -> tuple[Assignment, int]: ...
+    def get_many(self, pairs: Iterable[tuple[str, str]]) -> Found[tuple[str, str], Assignment]: ...
+    def put(self, assignment: Assignment, version: int) -> bool: ...
+    def of_company(self, company_id: str) -> Sequence[Assignment]: ...
+    def companies_with(
+        self, product: str, shard: int, after: str | None = None, limit: int = 100
+    ) -> Sequence[str]: ...
+    def count(self, product: str) -> int: ...
+
+
+class Consents(Protocol):
+    """The consent ledger. `append` tells whether the entry's number was still free."""
+
+    def newest(self, company_id: str, product: str) -> ConsentEntry | None: ...
+    def entries(self, company_id: str) -> list[ConsentEntry]: ...
+    def append(self, company_id: str, entry: ConsentEntry) -> bool: ...
