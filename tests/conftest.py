@@ -1,6 +1,7 @@
 """For every test: an environment of our own making, so that no real account is ever reached."""
 
 import os
+from collections import Counter
 from unittest import mock
 
 import pytest
@@ -40,6 +41,13 @@ class SystemTogether(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         return "tests/system" if nodeid.startswith("tests/system/") else nodeid.partition("::")[0]
+
+
+def pytest_collection_modifyitems(items):
+    """Refuse two tests with one id: xdist would run one of them and pass over the other."""
+    counts = Counter(item.nodeid for item in items)
+    if repeated := [nodeid for nodeid, count in counts.items() if count > 1]:
+        raise pytest.UsageError(f"tests with the same id: {', '.join(repeated)}")
 
 
 def pytest_xdist_make_scheduler(config, log):

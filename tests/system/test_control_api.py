@@ -114,15 +114,25 @@ def test_the_planner_is_started_with_what_the_schedule_says(hub, operator):
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@SCHEMA.parametrize()
-@settings(
-    max_examples=8,
-    derandomize=True,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-    database=None,
-)
-def test_every_answer_is_a_documented_one(case, api):
-    case.call_and_validate(base_url=api.url, auth=Signature(api.region), checks=CHECKED)
+def a_test_of(operation_id):
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    @SCHEMA.include(operation_id=operation_id).parametrize()
+    @settings(
+        max_examples=8,
+        derandomize=True,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    def every_answer_is_documented(case, api):
+        case.call_and_validate(base_url=api.url, auth=Signature(api.region), checks=CHECKED)
+
+    return every_answer_is_documented
+
+
+# One function per operation: the operations of one function would share an id, and xdist would run
+# only one of them.
+for found in SCHEMA.get_all_operations():
+    identifier = found.ok().definition.raw["operationId"]
+    globals()[f"test_every_answer_to_{identifier}_is_a_documented_one"] = a_test_of(identifier)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.sandbox import codat_spec
+from tests.support import codat_spec
 from tests.support.sandbox.checked_client import CheckedClient
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
@@ -14,7 +14,7 @@ READ_IN_PROGRESS = (
 )
 
 
-@pytest.mark.skipif(not codat_spec.AT_HAND, reason=codat_spec.MISSING)
+@codat_spec.needs_spec
 def test_the_specification_is_really_checked():
     company = {"id": "not a uuid", "name": "x", "redirect": "https://x.example"}
     assert codat_spec.problems("GET", "/companies/1", 200, company)
@@ -87,7 +87,7 @@ def test_the_three_400s_of_a_refresh_have_codats_words(client, company):
     assert "payments, banking-accounts, banking-transactions" in wrong.json()["error"]
 
 
-@pytest.mark.skipif(not codat_spec.AT_HAND, reason=codat_spec.MISSING)
+@codat_spec.needs_spec
 def test_the_words_are_those_of_the_specification(client, company):
     refresh = "/companies/{companyId}/products/{productIdentifier}/refresh"
     answer = codat_spec.document()["paths"][refresh]["post"]["responses"]["400"]

@@ -3,10 +3,9 @@
 import json
 from functools import cache
 
-import pytest
 from jsonschema import Draft202012Validator
 
-from tests.support.sandbox import codat_spec
+from tests.support import codat_spec
 from tests.support.sandbox.worlds import Receiver, a_company, a_consumer, a_simulation, advance
 from tools.sandbox.companies import companies, connections, products
 from tools.sandbox.reads import data, reads
@@ -15,7 +14,7 @@ from tools.sandbox.webhooks import examples
 from tools.sandbox.world.catalog import event_types
 from tools.sandbox.world.seed import CUSTOM
 
-pytestmark = pytest.mark.skipif(not codat_spec.EVENTS.exists(), reason=codat_spec.MISSING)
+pytestmark = codat_spec.needs_event_schema
 
 
 @cache

@@ -3,7 +3,7 @@
 import base64
 import warnings
 
-from tests.support.sandbox import codat_spec
+from tests.support import codat_spec
 
 with warnings.catch_warnings():
     # It asks for a successor of httpx that this project does not use.
