@@ -1,4 +1,4 @@
-"""Long histories of refreshes, drawn from a seed: for the suite and for tools.bench.refresh."""
+"""Long histories of refreshes from a seed, for the tests and for tools.bench.refresh."""
 
 import logging
 import statistics
@@ -25,7 +25,7 @@ CLOSED = {"accepted", "completed", "still_syncing", "rate_limited", "failed", "c
 
 @contextmanager
 def silence():
-    """A line a call would be most of the time that a simulation takes."""
+    """Silence the logs, which would take most of a simulation's time."""
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -35,7 +35,7 @@ def silence():
 
 @dataclass
 class History:
-    """What became of every slot: `missed` and `twice` are to be empty."""
+    """The end of every slot; `missed` and `twice` must be empty."""
 
     slots: int
     ended: Counter
@@ -50,7 +50,7 @@ class History:
 
 
 def a_month(companies, days, seed):
-    """Two products, one daily and one three times a day, and everything that goes wrong."""
+    """Play two products, daily and three times a day, with everything that can go wrong."""
     world = World(seed=seed)
     daily, often = a_product("daily", DAILY), a_product("often", EIGHT_HOURLY)
     world.register(daily, often)
@@ -66,7 +66,9 @@ def a_month(companies, days, seed):
             having = names if product.identifier == "daily" else names[1::2]
             expected.extend((name, product.identifier, slot) for name in having)
             world.safely(lambda: world.planner(product.identifier, slot, _always))
-            world.safely(lambda: world.planner(product.identifier, slot, _always))  # fires twice
+            world.safely(
+                lambda: world.planner(product.identifier, slot, _always)
+            )  # the schedule fires twice
 
         return at
 
@@ -78,14 +80,14 @@ def a_month(companies, days, seed):
     world.dying(0.001)
     world.queue.duplicates = 0.01
     world.run_until(START + timedelta(days=days))
-    ripe = [one for one in expected if one[2] < world.clock - timedelta(hours=15)]
+    ripe = [slot for slot in expected if slot[2] < world.clock - timedelta(hours=15)]
     world.dying(0)
     world.run_until(world.clock + timedelta(hours=26))
     return _judged(world, ripe)
 
 
 def _troubles(world, names):
-    """Other teams' reads that hold the lock, answers that fail or are lost, a used-up quota."""
+    """Draw reads of other teams, answers that fail or are lost, and a used-up quota."""
     chance = world.random.random
 
     def others_read():
@@ -147,7 +149,7 @@ def _judged(world, expected):
 
 @dataclass
 class Wakes:
-    """Seconds from the lock's release to acceptance, and Codat calls made."""
+    """The seconds from the lock's release to acceptance, and the number of Codat calls."""
 
     waits: list
     calls: int
@@ -159,7 +161,7 @@ class Wakes:
 
 
 def busy_companies(count, seed, *, wakes):
-    """Every company is being read by others, for minutes to hours, when its slot comes."""
+    """Play a slot at which every company is being read by others, for minutes to hours."""
     world = World(seed=seed, wakes=wakes, read_time=lambda: 2 * MINUTE)
     world.register(a_product("a"))
     for number in range(count):
@@ -172,7 +174,7 @@ def busy_companies(count, seed, *, wakes):
 
 
 def a_backlog(count):
-    """All are due at once: return when each call left. Every ticket is accepted, once."""
+    """Play tickets that are all due at once; return when each call left."""
     world = World(lock="product")
     world.register(a_product("a"))
     for number in range(count):
@@ -185,7 +187,7 @@ def a_backlog(count):
 
 
 def cost_of_a_refresh():
-    """Step -> (writes of items, writes of the index, items read), of one that nothing disturbs."""
+    """Return step -> (item writes, index writes, item reads) of an undisturbed refresh."""
     world = World(seed=1, window=timedelta(0), read_time=lambda: MINUTE)
     world.register(a_product("a"))
     world.assign("c1", "a")

@@ -1,7 +1,7 @@
-"""Refreshes on a virtual clock: the real domain, use cases and adapters; table, queue, Codat fake.
+"""Refreshes on a virtual clock: real domain, use cases and adapters, fake table, queue, Codat.
 
-Whatever happens is an event in one heap: a slot, a minute, a message that becomes visible, a read
-that ends at Codat. `chance` draws everything that is drawn, so a seed gives the same history.
+Everything that happens is an event in one heap: a slot, a minute, a message that becomes visible,
+a read that ends at Codat. `chance` makes every random choice, so a seed gives the same history.
 """
 
 import heapq
@@ -63,10 +63,10 @@ class Answered:
 
 
 class VirtualCodat:
-    """Refreshes, the company's lock, idempotency for 90 minutes, and whatever goes wrong.
+    """Codat's refreshes with the company's lock, idempotency for 90 minutes, and failures.
 
-    lock: `company` or `product`; `fault`: called before each refresh, may raise or return "after"
-    to lose the answer of what was done.
+    lock: `company` or `product`
+    fault: called before each refresh; raises, or returns "after" to lose a refresh's answer
     """
 
     def __init__(self, world, *, read_time=None, lock="company"):
@@ -89,7 +89,7 @@ class VirtualCodat:
         kept = self.answers.get(idempotency_key)
         how = None
         if kept is not None and self.world.now() - kept[0] < REMEMBERED:
-            failure = kept[1]  # whatever goes wrong behind it now
+            failure = kept[1]  # whatever else fails now
         else:
             how = self.fault(company_id, product)
             failure = self._refresh(company_id, product)
@@ -110,7 +110,7 @@ class VirtualCodat:
         self.forgotten += 1
 
     def answer_kept(self, key, failure):
-        """Codat keeps answers other than 429, 5xx too, and would replay them."""
+        """Keep an answer other than a 429, also a 5xx, to replay it as Codat does."""
         self.answers[key] = (self.world.now(), failure)
         return failure
 
@@ -126,7 +126,7 @@ class VirtualCodat:
         return None
 
     def read(self, company_id, product, lasting):
-        """A read begins, and its event comes when it ends."""
+        """Begin a read; its event comes when it ends."""
         end = self.world.now() + lasting
         self.reading[self._lock(company_id, product)] = end
         self.world.at(end, lambda: self._ended(company_id, product))
@@ -142,7 +142,7 @@ class VirtualCodat:
 
 
 class ObservedTickets(TicketStore):
-    """Notes how each slot of each pair ended."""
+    """A ticket store that records how each slot of each company and product ended."""
 
     def __init__(self, table, world):
         super().__init__(table)
@@ -155,7 +155,7 @@ class ObservedTickets(TicketStore):
                 return False
         finally:
             if self.get(ticket.company_id, ticket.product)[1] == version + 1:
-                self._note(before, ticket)  # also when whoever wrote it died over it
+                self._note(before, ticket)  # also if the writer died after the write
         return True
 
     def _note(self, before, ticket):
@@ -198,7 +198,7 @@ class VirtualQueue:
 
 
 class World:
-    """`wakes` False: as if no webhook woke anybody; backoff alone brings tickets back."""
+    """The refreshes of a hub; with `wakes` False no webhook wakes a ticket, only backoff does."""
 
     def __init__(self, seed=0, *, wakes=True, window=5 * MINUTE, lock="company", read_time=None):
         self.random = random.Random(seed)
@@ -219,7 +219,7 @@ class World:
         self.last_reads: dict[tuple, datetime] = {}
         self.results: Counter = Counter()
         self.calls_made = 0
-        self.released: dict[str, datetime] = {}  # when a read of the company ended last
+        self.released: dict[str, datetime] = {}  # company -> when its last read ended
         self.slots: dict[tuple, list[str]] = defaultdict(list)
         self.accepted_of: Counter = Counter()
         self.wakes = wakes
@@ -286,10 +286,10 @@ class World:
         return self.clock
 
     def get(self, company_id, product):
-        """The read states' port: when the last read ended."""
+        """Return the read state as the port ReadStates does: when the last read ended."""
         return ReadState(last_read_at=self.last_reads.get((company_id, product))), 1
 
-    # what there is
+    # what exists
 
     def register(self, *products):
         _, version = self.registry.read()
@@ -311,7 +311,7 @@ class World:
         assert self.assignments.put(Assignment(company_id, product), version)
 
     def opened(self, company_id="c1", product="a", **changes):
-        """Put a ticket as if its slot had just been planned."""
+        """Put a ticket as the planner does for a slot."""
         old, version = self.tickets.get(company_id, product)
         ticket = ticket_rules.Ticket(
             company_id,
@@ -354,13 +354,13 @@ class World:
         self.clock = end
 
     def dispatching(self):
-        self.every_minute(lambda: self.dispatcher())  # noqa: PLW0108  # a new one each time
+        self.every_minute(lambda: self.dispatcher())  # noqa: PLW0108  # a new dispatcher each time
         return self
 
     # what happens
 
     def read_completed(self, company_id, product, at):
-        """Codat's event is projected; whoever crashes over it does so again until it is done."""
+        """Project Codat's event; after a crash it is projected again, until it succeeds."""
         self.last_reads[company_id, product] = at
         if not self.wakes:
             self._end_lease_only(company_id, product, at)
@@ -387,7 +387,7 @@ class World:
         self.codat.quota = Quota(limit, remaining, next_reset(self.clock))
 
     def dying(self, probability):
-        """Let whoever writes die before or after it, now and then."""
+        """Let writers die before or after a write, with this probability."""
 
         def perhaps():
             if self.random.random() < probability:
@@ -403,7 +403,7 @@ class World:
 
 
 def busiest_minute(calls):
-    """The most calls in any 60 seconds."""
+    """Return the highest number of calls in any 60 seconds."""
     window, most = [], 0
     for call in calls:
         window.append(call)
