@@ -1,4 +1,4 @@
-"""One company, three products and who may have them, in memory."""
+"""A world in memory with one company, three products and their consents."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
