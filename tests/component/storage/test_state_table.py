@@ -1,4 +1,4 @@
-"""The State table's adapters on moto: what goes in comes out, and nobody overwrites unread news."""
+"""The stores of the State table on moto: values come back as written, no change is overwritten."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -63,7 +63,7 @@ def rate_limits(request):
     return RateLimitNoticeStore(request.getfixturevalue("table")) if real else FakeRateLimits()
 
 
-def test_only_who_read_the_last_version_may_write(read_states):
+def test_only_the_reader_of_the_last_version_may_write(read_states):
     first, second = Ledger().take(a_read(1)).state, Ledger().take(a_read(2)).state
     assert read_states.get(COMPANY, PRODUCT)[1] == 0
     assert read_states.put(COMPANY, PRODUCT, first, 0) is True
@@ -74,7 +74,7 @@ def test_only_who_read_the_last_version_may_write(read_states):
     assert read_states.get(COMPANY, PRODUCT) == (second, 2)
 
 
-def test_products_and_plain_reads_lie_apart(read_states):
+def test_products_and_plain_reads_are_separate_items(read_states):
     states = {name: Ledger().take(a_read(n + 1)).state
               for n, name in enumerate([None, "standard", "a"])}  # fmt: skip
     for name, state in states.items():
@@ -84,7 +84,7 @@ def test_products_and_plain_reads_lie_apart(read_states):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=histories())
-def test_any_state_and_directory_entry_come_out_as_they_went_in(table, history):
+def test_any_state_and_directory_entry_comes_back_as_written(table, history):
     ledger = Ledger().take(*history)
     states, companies = ReadStateStore(table), CompanyStore(table)
     _, version = states.get(COMPANY, PRODUCT)
@@ -147,9 +147,7 @@ def test_parking_notes_a_webhook_once(table):
     ],
     ids=["throttled", "denied", "no answer"],
 )
-def test_whatever_dynamodb_says_no_with_the_caller_may_try_later(
-    table, dynamodb, monkeypatch, fault
-):
+def test_any_refusal_of_dynamodb_is_unavailable(table, dynamodb, monkeypatch, fault):
     def fail(**_request):
         raise fault
 
@@ -204,7 +202,7 @@ def test_the_tests_table_in_memory_answers_as_dynamodb_does(dynamodb, calls):
         tables = FakeStateTable(), StateTable(dynamodb, name)
         for call, given_, options in calls:
             fake, real = (getattr(table, call)(*given_, **options) for table in tables)
-            if call in {"listed", "latest"}:  # which of the same rank comes first is open
+            if call in {"listed", "latest"}:  # the order within a rank is open
                 fake, real = ([rank for rank, _ in found] for found in (fake, real))
             assert fake == real
     finally:
@@ -255,15 +253,15 @@ class TestTheIndex:
         assert [rank for rank, _ in listed.listed("G", after="bb", up_to="c")] == ["c"]
         assert listed.listed("G", after="c", up_to="b") == []
 
-    def test_an_item_written_without_a_place_is_listed_no_more(self, listed):
+    def test_an_item_written_without_a_place_is_no_longer_listed(self, listed):
         assert listed.put(ItemKey("P", "a"), {}, 1)
         assert [rank for rank, _ in listed.listed("G")] == ["b", "c", "d"]
 
-    def test_where_it_is_listed_is_no_attribute_of_it(self, listed):
+    def test_its_place_in_the_index_is_no_attribute_of_an_item(self, listed):
         assert listed.get(ItemKey("P", "a")) == Stored({"of": "a"}, 1)
 
 
-def test_many_items_are_read_at_once_and_those_that_are_not_there_left_out(table):
+def test_many_items_are_read_at_once_and_absent_ones_left_out(table):
     keys = [ItemKey("P", f"{n:03}") for n in range(250)]
     for key in keys[::2]:
         table.put(key, {"n": key.sk}, 0)
@@ -272,7 +270,7 @@ def test_many_items_are_read_at_once_and_those_that_are_not_there_left_out(table
 
 
 class LeavesOver:
-    """DynamoDB that answers one key at a time and, if stuck, none."""
+    """A DynamoDB that answers one key at a time, or no key if it is stuck."""
 
     def __init__(self, client, answers):
         self._client, self._answers = client, answers
@@ -288,7 +286,7 @@ class LeavesOver:
         return {**answer, "UnprocessedKeys": left}
 
 
-def test_keys_that_dynamodb_leaves_over_are_asked_for_again_but_not_for_ever(table, dynamodb):
+def test_keys_that_dynamodb_leaves_over_are_asked_for_a_few_more_times(table, dynamodb):
     keys = [ItemKey("P", str(n)) for n in range(5)]
     for key in keys:
         table.put(key, {}, 0)
@@ -301,14 +299,14 @@ def test_a_partition_is_read_by_the_start_of_its_sort_keys(table):
     for sk in ["A#1", "A#2", "B#1"]:
         table.put(ItemKey("P", sk), {"sk_": sk}, 0)
     found = table.under(ItemKey("P", "A#"))
-    assert [(key.sk, one.attributes["sk_"]) for key, one in found] == [
+    assert [(key.sk, stored.attributes["sk_"]) for key, stored in found] == [
         ("A#1", "A#1"),
         ("A#2", "A#2"),
     ]
 
 
 class TestWhatCannotBeRead:
-    """Changed by hand, or by another version of the hub."""
+    """Items changed by hand, or by another version of the hub."""
 
     DUE = at(1)
 
@@ -341,12 +339,12 @@ class TestWhatCannotBeRead:
         ],
         ids=str,
     )
-    def test_the_others_of_a_batch_are_found(self, tickets, dynamodb, value):
+    def test_the_other_items_of_a_batch_are_found(self, tickets, dynamodb, value):
         self.spoil(dynamodb, value)
         found = tickets.get_many([("c1", "a"), ("c2", "a"), ("nobody", "a")])
         assert list(found) == [("c2", "a")]
         assert found.unreadable == {("c1", "a")}
-        assert [one.company_id for one, _ in tickets.of_company("c2")] == ["c2"]
+        assert [ticket.company_id for ticket, _ in tickets.of_company("c2")] == ["c2"]
         assert tickets.of_company("c1") == []
 
     def test_a_ticket_is_listed_for_later_and_otherwise_left_as_it_is(self, tickets, dynamodb):
@@ -357,7 +355,7 @@ class TestWhatCannotBeRead:
         self.spoil(dynamodb, {"status": {"S": "queued"}})
         assert tickets.get("c1", "a") == (Ticket("c1", "a", at(0), self.DUE, at(9)), 2)
 
-    def test_alone_it_is_named(self, tickets, dynamodb):
+    def test_the_error_names_the_item(self, tickets, dynamodb):
         self.spoil(dynamodb, {"status": {"S": "paused"}})
         with pytest.raises(Unreadable, match="COMPANY#c1 / REFRESH#TICKET#a"):
             tickets.get("c1", "a")
@@ -367,9 +365,9 @@ class TestWhatCannotBeRead:
         for name in ("20261121-1", "20261122-1"):
             assert runs.put(ReconcileRun(name, "ann", NOW), 0)
         table.put(ItemKey("RECONCILE#20261121-1", "RUN"), {}, 1, Listed("RECONCILES", "20261121-1"))
-        assert [one.reconcile_id for one in runs.latest()] == ["20261122-1"]
+        assert [run.reconcile_id for run in runs.latest()] == ["20261122-1"]
 
-    def test_a_gate_is_replaced_whatever_it_was(self, table):
+    def test_an_unreadable_limiter_can_be_replaced(self, table):
         limiters = RateLimiterStore(table)
         table.put(ItemKey("CODAT", "GATE"), {"calls": "many"}, 0)
         with pytest.raises(Unreadable):
@@ -389,10 +387,10 @@ class TestAssignments:
         at(3),
     )
 
-    def test_one_that_never_was_is_absent(self, table):
+    def test_a_product_that_was_never_assigned_is_absent(self, table):
         assert AssignmentStore(table).get(COMPANY, "a") == (Assignment(COMPANY, "a"), 0)
 
-    def test_what_goes_in_comes_out(self, table):
+    def test_an_assignment_comes_back_as_it_was_written(self, table):
         kept = AssignmentStore(table)
         revoked = replace(self.ASSIGNED, consent=replace(self.ASSIGNED.consent, revoked_at=at(2)))
         assert kept.put(self.ASSIGNED, 0)
@@ -402,7 +400,7 @@ class TestAssignments:
         assert kept.of_company(COMPANY) == [revoked]
         assert kept.get_many([(COMPANY, "a"), (COMPANY, "b")]) == {(COMPANY, "a"): revoked}
 
-    def test_companies_are_listed_by_product_until_they_have_it_no_more(self, table):
+    def test_companies_are_listed_by_product_until_it_is_removed(self, table):
         kept, shard = AssignmentStore(table), shard_of(COMPANY)
         kept.put(self.ASSIGNED, 0)
         kept.put(replace(self.ASSIGNED, product="b"), 0)
@@ -412,7 +410,7 @@ class TestAssignments:
         assert kept.companies_with("a", shard) == []
         assert kept.companies_with("b", shard) == [COMPANY]
 
-    def test_who_has_a_product_is_counted_over_all_shards(self, table):
+    def test_the_companies_with_a_product_are_counted_over_all_shards(self, table):
         kept = AssignmentStore(table)
         for number in range(30):
             kept.put(replace(self.ASSIGNED, company_id=f"company-{number}"), 0)
@@ -427,8 +425,8 @@ def test_companies_are_listed_in_the_shard_of_their_id(table):
     for name in names:
         companies.put(Company(name, name=name), 0)
     listed = {shard: companies.ids(shard) for shard in range(SHARDS)}
-    assert sorted(one for ids in listed.values() for one in ids) == sorted(names)
-    assert all(shard_of(one) == shard for shard, ids in listed.items() for one in ids)
+    assert sorted(name for ids in listed.values() for name in ids) == sorted(names)
+    assert all(shard_of(name) == shard for shard, ids in listed.items() for name in ids)
     assert companies.get_many(["company-3", "nobody"]) == {
         "company-3": Company("company-3", "company-3")
     }
@@ -442,7 +440,7 @@ PRODUCTS = {
 }
 
 
-def test_a_registry_is_replaced_as_a_whole_by_whoever_read_its_last_version(table):
+def test_a_registry_is_replaced_as_a_whole_by_the_reader_of_its_last_version(table):
     registry = ProductStore(table)
     assert registry.read() == ({}, 0)
     assert registry.replace(PRODUCTS.values(), 0)
@@ -469,7 +467,7 @@ def test_read_states_are_read_together_by_pair_and_by_company(table):
         kept[pair] = Ledger().take(a_read(day + 1)).state
         assert states.put(*pair, kept[pair], 0)
     assert states.get_many([*kept, ("nobody", "a")]) == kept
-    assert states.of_company(COMPANY) == [kept[COMPANY, one] for one in (None, "a", "b")]
+    assert states.of_company(COMPANY) == [kept[COMPANY, product] for product in (None, "a", "b")]
 
 
 class TestReconcileRuns:
@@ -502,7 +500,7 @@ class TestReconcileRuns:
         assert runs.present() == (self.RUN.reconcile_id, 1)
         assert runs.get("other") == (None, 0)
 
-    def test_a_steps_note_replaces_its_earlier_one_and_forgets_nothing_of_it(self, table):
+    def test_a_steps_second_note_replaces_its_first(self, table):
         runs = ReconcileRunStore(table)
         first = (Drift(DriftKind.COMPANY_UNKNOWN, "d", "c"),)
         second = (
@@ -515,12 +513,12 @@ class TestReconcileRuns:
         assert runs.noted(self.RUN) == second
         assert runs.drift(self.RUN, 0, 10) == [(0, second)]
 
-    def test_companies_that_were_seen_are_known_and_no_others(self, table):
+    def test_exactly_the_companies_that_were_seen_are_known(self, table):
         runs = ReconcileRunStore(table)
         ids = [f"company-{number}" for number in range(250)]
         for step, some in enumerate((ids[:100], ids[100:200], ids[200:], [])):
             runs.see(replace(self.RUN, step=step), some)
             runs.see(replace(self.RUN, step=step), some)  # done again
         seen = runs.seen(self.RUN.reconcile_id)
-        assert all(one in seen for one in ids)
+        assert all(company in seen for company in ids)
         assert not any(f"other-{number}" in seen for number in range(1000))
