@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from codat_hub.api.queries.companies import CompanyQueries
     from codat_hub.api.queries.status import ShowStatus
     from codat_hub.companies.usecases.assign_product import AssignProduct
-    from codat_hub.companies.usecases.consents import Consents
+    from codat_hub.companies.usecases.consents import RecordConsents
     from codat_hub.companies.usecases.create_company import CreateCompany
     from codat_hub.companies.usecases.remove_product import RemoveProduct
     from codat_hub.migration.usecases.operate import OperateMigrations
@@ -31,7 +31,7 @@ class Hub:
     create_company: CreateCompany
     assign_product: AssignProduct
     remove_product: RemoveProduct
-    consents: Consents
+    consents: RecordConsents
     migrations: OperateMigrations
     freshness: MeasureFreshness
     start_reconcile: StartReconcile
