@@ -131,7 +131,7 @@ def _hub(settings: ControlApiSettings) -> Hub:
     )
     runs, replays = ReconcileRunStore(table), ReplayStore(table)
     return Hub(
-        registry=Registry(products, schedules, assignments),
+        registry=Registry(products, schedules, assignments.count),
         companies=CompanyQueries(directory, assignments, ReadStateStore(table), SHARDS),
         create_company=create,
         assign_product=assign,

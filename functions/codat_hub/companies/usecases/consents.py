@@ -155,7 +155,7 @@ class RecordConsents:
             return
         raise Conflict(
             f"Company {company_id} has product {product.identifier}, and this consent does not "
-            "cover it. Record one that does, or remove the product with "
+            "cover it. Record one that does, or revoke the consent, which removes the product: "
             f"`tools/hub consents revoke {company_id} {product.identifier}`.",
             *(
                 Problem("data_types", "not covered by the consent", data_type)
