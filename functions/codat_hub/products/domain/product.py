@@ -10,7 +10,7 @@ STANDARD: Final = "standard"  # the product in events of plain `read.completed`
 
 
 class ProductKind(StrEnum):
-    """Codat sets a standard product's data types, the client a custom one's (docs/codat.md, C53)."""
+    """Standard products have Codat's data types, custom ones the client's (docs/codat.md, C53)."""
 
     STANDARD = "standard"
     CUSTOM = "custom"
