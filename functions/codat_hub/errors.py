@@ -30,7 +30,7 @@ class NotStarted(Exception):
 
 
 class Unreadable(Exception):
-    """An item of the State table is not as this version of the hub writes it: skip what it holds.
+    """An item of the State table is not as this version of the hub writes it: go on without it.
 
     The text names the item. The fault has been logged and counted already.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Companies(Protocol):
-    """The directory. `put` writes over the version that was read and tells whether it did."""
+    """The directory. `put` returns False if the entry no longer has the version that was read."""
 
     def get(self, company_id: str) -> tuple[Company, int]: ...
     def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]: ...
@@ -26,7 +26,7 @@ class Companies(Protocol):
 
 
 class Assignments(Protocol):
-    """Products on companies. `put` writes over the version that was read and tells whether."""
+    """Products on companies. `put` returns False as in Companies."""
 
     def get(self, company_id: str, product: str) -> tuple[Assignment, int]: ...
     def get_many(self, pairs: Iterable[tuple[str, str]]) -> Found[tuple[str, str], Assignment]: ...
@@ -39,7 +39,7 @@ class Assignments(Protocol):
 
 
 class Consents(Protocol):
-    """The consent ledger. `append` tells whether the entry's number was still free."""
+    """The consent ledger. `append` returns False if the entry's number is taken."""
 
     def newest(self, company_id: str, product: str) -> ConsentEntry | None: ...
     def entries(self, company_id: str) -> list[ConsentEntry]: ...
@@ -47,7 +47,7 @@ class Consents(Protocol):
 
 
 class Creations(Protocol):
-    """Requests to create a company. `put` writes over the version that was read, as above."""
+    """Requests to create a company. `put` returns False as in Companies."""
 
     def get(self, key: str) -> tuple[Creation | None, int]: ...
     def put(self, key: str, creation: Creation, version: int) -> bool: ...

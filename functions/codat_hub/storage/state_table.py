@@ -201,7 +201,7 @@ class StateTable:
             **_unchanged_since_read(guard_version),
         }
         writes: list[Any] = [{"Put": self._put(*put)} for put in puts]
-        # No `update`: nothing is decided anew, the same transaction is sent again.
+        # No `update`: there is nothing to decide, the same transaction is sent again.
         for _ in range(_CONFLICT_TRIES):
             try:
                 self._client.transact_write_items(

@@ -31,7 +31,7 @@ def update[Before, After, Version](
 
     read: returns a value and its version
     change: returns the new value, or None to leave it; runs again after each lost race
-    write: writes over the version that was read; tells whether it was still that one
+    write: writes over the version that was read; returns False if it has changed
     what: names the value in the error
     pause: waits after a lost race; its argument is the number of races lost, from 1
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from codat_hub.companies.usecases.consents import RecordConsents
     from codat_hub.products.domain.product import Product
 
-_CLOCKS: Final = timedelta(minutes=5)  # the most that Codat's clock and ours may differ
+_CLOCKS: Final = timedelta(minutes=5)  # the most by which the clocks of Codat and AWS differ
 
 
 class CreateCompany:
