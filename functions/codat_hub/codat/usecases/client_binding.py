@@ -47,9 +47,9 @@ class ClientBinding:
         if not check.right:
             raise WrongClient(
                 f"CodatClientId is {self.bound_to}, but the API key belongs to the Codat client"
-                f" {check.reported}: nothing is changed at Codat. Store the right API key with"
-                " `tools/hub secrets set-api-key` (secret CodatApiKey), or correct CodatClientId in"
-                " samconfig.toml and deploy."
+                f" {check.reported}: nothing is changed at Codat. Store the API key of the bound"
+                " client with `tools/hub secrets set-api-key` (secret CodatApiKey), or correct"
+                " CodatClientId in samconfig.toml and deploy."
             )
 
     def confirm(self) -> ClientCheck:
