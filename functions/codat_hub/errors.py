@@ -19,7 +19,7 @@ class TooLarge(Exception):
 
 
 class Unavailable(Exception):
-    """An AWS service (such as DynamoDB) failed or gave no answer: repeat the work.
+    """An AWS service failed or gave no answer, or other writers kept coming first: repeat the work.
 
     A write may have happened all the same. Every write of the hub can be repeated.
     """

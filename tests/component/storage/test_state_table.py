@@ -9,17 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.company_store import CompanyStore
-from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
-from codat_hub.companies.domain.company import Company
-from codat_hub.companies.domain.consent import Consent
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
 from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.domain.read_state import ReadState, project
-from codat_hub.products.adapters.product_store import KEY, ProductStore
-from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
@@ -29,10 +23,10 @@ from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, ReconcileRun, StepOutcome
 from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.domain.ticket import Ticket
-from codat_hub.storage.items import SHARDS, ItemKey, Listed, Stored, shard_of
+from codat_hub.storage.items import ItemKey, Listed, Stored
 from codat_hub.storage.state_table import StateTable
 from tests.support.builders import COMPANY
-from tests.support.fakes import FakeCompanies, FakeRateLimits, FakeReadStates
+from tests.support.fakes import FakeRateLimits, FakeReadStates
 from tests.support.histories import PRODUCT, Ledger, a_read, at, entry, histories
 from tests.support.interleaving import NOW
 from tests.support.item_size import size_of
@@ -49,12 +43,6 @@ def table(dynamodb):
 def read_states(request):
     real = request.param == "real"
     return ReadStateStore(request.getfixturevalue("table")) if real else FakeReadStates()
-
-
-@pytest.fixture(params=["real", "fake"])
-def companies(request):
-    real = request.param == "real"
-    return CompanyStore(request.getfixturevalue("table")) if real else FakeCompanies()
 
 
 @pytest.fixture(params=["real", "fake"])
@@ -102,13 +90,6 @@ def test_the_products_that_plain_reads_name_are_kept(table):
     assert state.named == {"lending": at(1)}
 
 
-def test_an_unknown_company_is_empty_and_of_version_0(companies):
-    assert companies.get(COMPANY) == (Company(COMPANY), 0)
-    assert companies.put(Company(COMPANY, name="H"), 0) is True
-    assert companies.put(Company(COMPANY), 0) is False
-    assert companies.get(COMPANY) == (Company(COMPANY, name="H"), 1)
-
-
 @pytest.mark.parametrize("until", [None, at(24)])
 def test_the_rate_limit_is_one_item(rate_limits, until):
     limit = RateLimitNotice(Stamp(at(1), "event"), until)
@@ -116,17 +97,6 @@ def test_the_rate_limit_is_one_item(rate_limits, until):
     assert rate_limits.put(limit, 0) is True
     assert rate_limits.put(limit, 0) is False
     assert rate_limits.get() == (limit, 1)
-
-
-def test_the_registry_is_read_once_a_minute(table):
-    clock = [0.0]
-    registry = ProductStore(table, lambda: clock[0])
-    assert registry.kinds() == {}
-    table.put(KEY, {"products": {"a": {"kind": "custom"}}}, version=0)
-    clock[0] = 59
-    assert registry.kinds() == {}
-    clock[0] = 60
-    assert registry.kinds() == {"a": "custom"}
 
 
 def test_parking_notes_a_webhook_once(table):
@@ -374,81 +344,6 @@ class TestWhatCannotBeRead:
             limiters.get()
         assert limiters.replace(probing_limiter(NOW))
         assert limiters.get() == (probing_limiter(NOW), 2)
-
-
-class TestAssignments:
-    ASSIGNED = Assignment(
-        COMPANY,
-        "a",
-        AssignmentStatus.ASSIGNED,
-        at(1),
-        "arn:aws:iam::1:user/ann",
-        Consent("a", at(0), "J. Doe", "v1", ("invoices",)),
-        at(3),
-    )
-
-    def test_a_product_that_was_never_assigned_is_absent(self, table):
-        assert AssignmentStore(table).get(COMPANY, "a") == (Assignment(COMPANY, "a"), 0)
-
-    def test_an_assignment_comes_back_as_it_was_written(self, table):
-        kept = AssignmentStore(table)
-        revoked = replace(self.ASSIGNED, consent=replace(self.ASSIGNED.consent, revoked_at=at(2)))
-        assert kept.put(self.ASSIGNED, 0)
-        assert not kept.put(revoked, 0)
-        assert kept.put(revoked, 1)
-        assert kept.get(COMPANY, "a") == (revoked, 2)
-        assert kept.of_company(COMPANY) == [revoked]
-        assert kept.get_many([(COMPANY, "a"), (COMPANY, "b")]) == {(COMPANY, "a"): revoked}
-
-    def test_companies_are_listed_by_product_until_it_is_removed(self, table):
-        kept, shard = AssignmentStore(table), shard_of(COMPANY)
-        kept.put(self.ASSIGNED, 0)
-        kept.put(replace(self.ASSIGNED, product="b"), 0)
-        assert kept.companies_with("a", shard) == [COMPANY]
-        assert kept.companies_with("a", shard, after=COMPANY) == []
-        kept.put(replace(self.ASSIGNED, status=AssignmentStatus.ABSENT), 1)
-        assert kept.companies_with("a", shard) == []
-        assert kept.companies_with("b", shard) == [COMPANY]
-
-    def test_the_companies_with_a_product_are_counted_over_all_shards(self, table):
-        kept = AssignmentStore(table)
-        for number in range(30):
-            kept.put(replace(self.ASSIGNED, company_id=f"company-{number}"), 0)
-        kept.put(replace(self.ASSIGNED, company_id="company-0", status=AssignmentStatus.ABSENT), 1)
-        assert kept.count("a") == 29
-        assert kept.count("b") == 0
-
-
-def test_companies_are_listed_in_the_shard_of_their_id(table):
-    companies = CompanyStore(table)
-    names = [f"company-{n}" for n in range(40)]
-    for name in names:
-        companies.put(Company(name, name=name), 0)
-    listed = {shard: companies.ids(shard) for shard in range(SHARDS)}
-    assert sorted(name for ids in listed.values() for name in ids) == sorted(names)
-    assert all(shard_of(name) == shard for shard, ids in listed.items() for name in ids)
-    assert companies.get_many(["company-3", "nobody"]) == {
-        "company-3": Company("company-3", "company-3")
-    }
-
-
-PRODUCTS = {
-    "a": Product(
-        "a", ProductKind.CUSTOM, "A", ("invoices",), Schedule("rate(1 hour)"), "lending", "v1"
-    ),
-    "lending": Product("lending", ProductKind.STANDARD),
-}
-
-
-def test_a_registry_is_replaced_as_a_whole_by_the_reader_of_its_last_version(table):
-    registry = ProductStore(table)
-    assert registry.read() == ({}, 0)
-    assert registry.replace(PRODUCTS.values(), 0)
-    assert registry.read() == (PRODUCTS, 1)
-    assert registry.products() == PRODUCTS
-    assert not registry.replace([], 0)
-    assert registry.replace([PRODUCTS["a"]], 1)
-    assert registry.products() == {"a": PRODUCTS["a"]}
 
 
 def test_the_latest_of_a_group_come_first_page_by_page(table):
