@@ -60,8 +60,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     except TooLarge:
         logger.info("webhook too large")
         return _answer("too_large", 413, "Payload Too Large")
-    except Unavailable as failure:
-        logger.error("webhook not stored", cause=str(failure))
+    except Unavailable as error:
+        logger.error("webhook not stored", cause=str(error))
         return _answer("unavailable", 503, "Service Unavailable")
     return _answer(outcome, *_ANSWERS[outcome])
 

@@ -65,10 +65,9 @@ class SigningSecretStore:
             after = change(accepted)
             return None if after == accepted else after
 
-        before, after = update(
-            self._read, changed, self._replace, "the signing secrets", pause=self._pause_after
-        )
-        return before if after is None else after
+        what = "the signing secrets"
+        updated = update(self._read, changed, self._replace, what, pause=self._pause_after)
+        return updated.before if updated.after is None else updated.after
 
     def _pause_after(self, lost: int) -> None:
         longest = min(_FIRST_PAUSE * 2 ** (lost - 1), _LONGEST_PAUSE)
