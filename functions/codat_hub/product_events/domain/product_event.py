@@ -100,7 +100,7 @@ class ProductEvent:
         facts = [read.company_id, read.product or "", *map(str, read.read_id)]
         facts += sorted(map(str, self.resets))
         if self.part:
-            facts += ["part", *(str(entry.key) for entry, _ in self.windows)]
+            facts += ["part", *(entry.key.text for entry, _ in self.windows)]
         return str(uuid.uuid5(_KEYS, "\n".join(facts)))
 
     @property

@@ -19,6 +19,11 @@ class ReadKey(NamedTuple):
     data_type: str
     connection_id: str
 
+    @property
+    def text(self) -> str:
+        """Return the text in stored fingerprints and published event keys; it must never change."""
+        return f"Key(data_type={self.data_type!r}, connection_id={self.connection_id!r})"
+
 
 class ReadId(NamedTuple):
     """Identifies a read and orders reads by time; equal contents at one instant are one read."""
@@ -77,6 +82,6 @@ class ReadEvent:
         """Return an id that all events of a read share if they carry the same time."""
         facts = [repr(self.modified_from)]
         facts += sorted(
-            f"{entry.key}{entry.status}{entry.records_modified}" for entry in self.entries
+            f"{entry.key.text}{entry.status}{entry.records_modified}" for entry in self.entries
         )
         return ReadId(self.at, hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16])
