@@ -123,7 +123,7 @@ class ProjectReads:
         """Publish the event, then write the state: a crash in between repeats it and loses nothing.
 
         After a lost race the read is decided anew. It is published again only if the first event
-        does not cover the new one.
+        does not cover the second.
         """
         kinds = self.registry.kinds()
         published: ProductEvent | None = None
@@ -155,7 +155,7 @@ class ProjectReads:
         """Return the standard products that a plain read is published for."""
         if event.product is not None:
             return ()
-        # An unregistered product may be standard: an event too many is better than one too few.
+        # An unregistered product may be standard: an extra event does less harm than a lost event.
         listed = {product for product in company.products if kinds.get(product) != _CUSTOM}
         # The hub knows what it has added before Codat's event arrives (docs/codat.md, C29).
         others = [name for name, kind in kinds.items() if kind != _CUSTOM and name not in listed]
