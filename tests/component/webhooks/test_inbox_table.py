@@ -14,7 +14,7 @@ from tests.support.fakes import FakeInbox
 RECEIVED = datetime(2026, 7, 2, 23, 5, 34, 123456, UTC)
 BODY = a_read_completed() + b"  \n\t" + "\u00e9\u20ac\U0001f9fe".encode()
 DELIVERY = Delivery("msg_1", "lending", BODY, RECEIVED)
-FACTS = recognise(a_read_completed())
+RECOGNISED = recognise(a_read_completed())
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ def inbox(request):
 
 def test_a_webhook_is_new_once(inbox):
     other = Delivery("msg_1", "expenses", b"{}", RECEIVED)
-    assert inbox.store(DELIVERY, FACTS) is True
-    assert inbox.store(DELIVERY, FACTS) is False
+    assert inbox.store(DELIVERY, RECOGNISED) is True
+    assert inbox.store(DELIVERY, RECOGNISED) is False
     assert inbox.store(other, Unrecognised("why")) is False
-    assert inbox.store(Delivery("msg_2", "lending", BODY, RECEIVED), FACTS) is True
+    assert inbox.store(Delivery("msg_2", "lending", BODY, RECEIVED), RECOGNISED) is True
 
 
 def test_the_item_holds_the_exact_body_and_the_facts(real, dynamodb, inbox_table):
-    real.store(DELIVERY, FACTS)
+    real.store(DELIVERY, RECOGNISED)
     (item,) = dynamodb.scan(TableName=inbox_table)["Items"]
     assert item["body"]["S"].encode() == BODY
     del item["body"]
@@ -54,7 +54,7 @@ def test_the_item_holds_the_exact_body_and_the_facts(real, dynamodb, inbox_table
 
 
 def test_a_duplicate_leaves_the_first_item_as_it_was(real, dynamodb, inbox_table):
-    real.store(DELIVERY, FACTS)
+    real.store(DELIVERY, RECOGNISED)
     before = dynamodb.scan(TableName=inbox_table)["Items"]
     real.store(Delivery("msg_1", "expenses", b"{}", RECEIVED), Unrecognised("why"))
     assert dynamodb.scan(TableName=inbox_table)["Items"] == before
@@ -90,7 +90,7 @@ def test_any_failure_of_dynamodb_is_unavailable(real, dynamodb, monkeypatch, fau
 
     monkeypatch.setattr(dynamodb, "put_item", fail)
     with pytest.raises(Unavailable):
-        real.store(DELIVERY, FACTS)
+        real.store(DELIVERY, RECOGNISED)
 
 
 def test_an_item_that_boto3_rejects_is_not_quoted(real):
@@ -102,4 +102,4 @@ def test_an_item_that_boto3_rejects_is_not_quoted(real):
 
 def test_a_missing_table_is_unavailable(dynamodb):
     with pytest.raises(Unavailable):
-        InboxTable(dynamodb, "nowhere", timedelta(days=45)).store(DELIVERY, FACTS)
+        InboxTable(dynamodb, "nowhere", timedelta(days=45)).store(DELIVERY, RECOGNISED)
