@@ -217,13 +217,12 @@ def _is_open(reset: datetime, known: KeyState | None) -> bool:
 def _fold(state: ReadState, read: KnownRead, event: ReadEvent) -> ReadState:
     """Add an event to a known read, and move the read to the time of its earliest event."""
     folded = read.with_event(event)
-
-    def moved(ref: ReadId | None) -> ReadId | None:
-        return folded.read_id if ref == read.read_id else ref
-
+    moved: dict[ReadId | None, ReadId] = {read.read_id: folded.read_id}
     keys = {
         key: replace(
-            known, latest=moved(known.latest) or known.latest, watermark=moved(known.watermark)
+            known,
+            latest=moved.get(known.latest, known.latest),
+            watermark=moved.get(known.watermark, known.watermark),
         )
         for key, known in state.keys.items()
     }

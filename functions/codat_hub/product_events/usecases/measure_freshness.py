@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -47,14 +47,12 @@ class MeasureFreshness:
     read_states: ReadStates
     registry: Products
     shards: int
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def of_company(self, company_id: str, product: str | None = None) -> list[Freshness]:
         """Return a row for each product of a company, or for one product."""
         assignments = self.assignments.of_company(company_id)
-        return self._measure(
-            [assignment for assignment in assignments if product in {None, assignment.product}]
-        )
+        return self._measure(item for item in assignments if product in {None, item.product})
 
     def page(
         self, product: str | None, start: Cursor, limit: int, *, overdue: bool = False

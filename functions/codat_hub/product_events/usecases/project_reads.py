@@ -122,8 +122,8 @@ class ProjectReads:
     def _project_read(self, event: ReadEvent) -> Report:
         """Publish the event, then write the state: a crash in between repeats it and loses nothing.
 
-        After a lost race the read is decided anew. It is published again only if the first event
-        does not cover the second.
+        So `publish` runs before each write, also after a lost race. It publishes again only if
+        the first event does not cover the second.
         """
         kinds = self.registry.kinds()
         published: ProductEvent | None = None
@@ -199,17 +199,14 @@ class ProjectReads:
 
 
 def _report(
-    result: Projection,
-    company: Company,
-    kinds: Mapping[str, str],
-    published: ProductEvent | None,
+    result: Projection, company: Company, kinds: Mapping[str, str], event: ProductEvent | None
 ) -> Report:
-    if published is None:
+    if event is None:
         return Report(result.outcome)
     failed = tuple(
         FailedType(entry.key.data_type, company.integration(entry.key.connection_id), entry.status)
-        for entry in published.unsuccessful
+        for entry in event.unsuccessful
     )
-    product = published.read.product
+    product = event.read.product
     unknown = product is not None and product not in kinds
     return Report("published", failed, product if unknown else None)
