@@ -59,12 +59,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "batchItemFailures": [
             {"itemIdentifier": message["messageId"]}
             for message in event["Records"]
-            if not _replay(message["body"], context)
+            if not _continue(message["body"], context)
         ]
     }
 
 
-def _replay(replay_id: str, context: LambdaContext) -> bool:
+def _continue(replay_id: str, context: LambdaContext) -> bool:
     """Continue a replay while there is time, and return whether it is over."""
     try:
         over = replay(replay_id, partial(_has_time, context))
