@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from codat_hub.companies.usecases.create_company import CreateCompany
     from codat_hub.companies.usecases.remove_product import RemoveProduct
     from codat_hub.migration.usecases.operate import OperateMigrations
+    from codat_hub.product_events.ports import Replays
     from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
-    from codat_hub.product_events.usecases.replay_webhooks import Replays, StartReplay
+    from codat_hub.product_events.usecases.replay_webhooks import StartReplay
     from codat_hub.products.usecases.registry import Registry
     from codat_hub.reconcile.usecases.reconcile import ShowReconciles, StartReconcile
     from codat_hub.refresh.usecases.refresh_now import RefreshNow
