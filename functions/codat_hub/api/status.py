@@ -1,4 +1,4 @@
-"""/status: the hub at a glance."""
+"""The route of /status: the hub at a glance."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ router: Final = new_router()
 
 
 class ClientAnswer(BaseModel):
-    """`confirmed`: the API key is of the client that this stack is bound to, by Codat's own word.
+    """The Codat client that this stack is bound to.
 
-    Only then does the hub change anything at Codat. `reported`: the client that the key is of.
+    `confirmed`: Codat says that the API key belongs to this client; until then the hub changes
+    nothing at Codat. `reported`: the client that the key belongs to.
     """
 
     bound_to: str | None
@@ -27,7 +28,10 @@ class ClientAnswer(BaseModel):
 
 
 class ConsumerAnswer(BaseModel):
-    """A webhook consumer. `secret`: whether its signing secret is stored."""
+    """A webhook consumer of the hub.
+
+    `at_codat`: Codat has it. `enabled`: Codat sends to it. `secret`: its signing secret is stored.
+    """
 
     consumer: str
     at_codat: bool
@@ -36,7 +40,7 @@ class ConsumerAnswer(BaseModel):
 
 
 class IntegrationAnswer(BaseModel):
-    """A platform that companies are connected by. `linked`: connections that can sync."""
+    """A platform that companies connect. `linked`: how many connections can sync."""
 
     integration: str
     name: str | None
@@ -45,15 +49,19 @@ class IntegrationAnswer(BaseModel):
 
 
 class ProductAnswer(BaseModel):
+    """A registered product. `schedule`: null if it is not refreshed by schedule."""
+
     product: str
     kind: str
     schedule: str | None
 
 
 class StatusAnswer(BaseModel):
-    """`consumers` and `integrations` are as the reconcile of `as_of` found them; null: none yet.
+    """The hub at a glance.
 
-    `calls_barred_until`: Codat's daily quota is used up until then.
+    `as_of`: when the last complete reconcile found `consumers` and `integrations`; null before the
+    first. `last_reconcile`: the newest, whatever its status. `calls_barred_until`: Codat's daily
+    quota is used up until then.
     """
 
     environment: str
@@ -80,20 +88,27 @@ def show_status() -> StatusAnswer:
         ),
         products=[
             ProductAnswer(
-                product=one.identifier,
-                kind=one.kind,
-                schedule=one.schedule.expression if one.schedule and one.schedule.enabled else None,
+                product=product.identifier,
+                kind=product.kind,
+                schedule=(
+                    product.schedule.expression
+                    if product.schedule and product.schedule.enabled
+                    else None
+                ),
             )
-            for one in found.products
+            for product in found.products
         ],
         consumers=[
             ConsumerAnswer(consumer=name, **facts) for name, facts in found.consumers.items()
         ],
         integrations=[
             IntegrationAnswer(
-                integration=key, name=one.name, connections=one.connections, linked=one.linked
+                integration=key,
+                name=integration.name,
+                connections=integration.connections,
+                linked=integration.linked,
             )
-            for key, one in sorted(found.integrations.items())
+            for key, integration in sorted(found.integrations.items())
         ],
         as_of=found.seen.finished_at if found.seen else None,
         last_reconcile=ReconcileAnswer.of(found.latest) if found.latest else None,

@@ -64,4 +64,4 @@ def test_a_page_that_ends_with_the_last_row_has_no_next_page():
 
 def test_an_unknown_run_is_absent_and_the_text_names_the_command_that_lists_runs():
     with pytest.raises(Absent, match="tools/hub reconcile list"):
-        ShowReconciles(ReconcileRunStore(FakeStateTable())).one("r")
+        ShowReconciles(ReconcileRunStore(FakeStateTable())).show("r")

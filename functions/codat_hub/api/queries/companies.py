@@ -79,7 +79,7 @@ class CompanyQueries:
             shard, after = (shard, ids[-1]) if len(ids) == _PAGE else (shard + 1, None)
         return CompaniesFound(tuple(found), Cursor(shard, after) if shard < self._shards else None)
 
-    def one(self, company_id: str) -> CompanyView:
+    def show(self, company_id: str) -> CompanyView:
         """Return one company with its assignments and last reads."""
         company, version = self._companies.get(company_id)
         if not version:

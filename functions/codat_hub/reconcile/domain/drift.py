@@ -19,7 +19,7 @@ class Severity(StrEnum):
 
 
 class DriftKind(StrEnum):
-    """The values are stored with each run, and are part of the control API."""
+    """What differs between Codat and the hub."""
 
     COMPANY_UNKNOWN = "company_unknown"
     COMPANY_OUTDATED = "company_outdated"

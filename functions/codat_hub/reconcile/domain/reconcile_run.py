@@ -19,7 +19,7 @@ MOST_INTEGRATIONS: Final = 200
 
 
 class ReconcileStatus(StrEnum):
-    """The values are stored with each run, and are part of the control API."""
+    """How far a reconcile is: `complete` and `failed` runs are over."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -35,7 +35,7 @@ class ShowReconciles:
         """Return the newest runs first; a brand-new run may be missing."""
         return self.runs.latest(before, limit)
 
-    def one(self, reconcile_id: str) -> ReconcileRun:
+    def show(self, reconcile_id: str) -> ReconcileRun:
         """Return the run of an id."""
         run, _ = self.runs.get(reconcile_id)
         if run is None:
