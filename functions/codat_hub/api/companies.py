@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -89,12 +90,7 @@ class CreatedCompanyAnswer(BaseModel):
             name=created.company.name,
             link_url=created.company.link_url,
             complete=created.complete,
-            products=[
-                ProductOutcomeAnswer(
-                    product=outcome.product, status=outcome.status, detail=outcome.detail
-                )
-                for outcome in created.products
-            ],
+            products=[ProductOutcomeAnswer(**asdict(outcome)) for outcome in created.products],
         )
 
 

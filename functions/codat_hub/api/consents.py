@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -34,15 +35,7 @@ class ConsentAnswer(BaseModel):
 
     @classmethod
     def of(cls, consent: Consent, warnings: tuple[str, ...] = ()) -> ConsentAnswer:
-        return cls(
-            product=consent.product,
-            granted_at=consent.granted_at,
-            granted_by=consent.granted_by,
-            text_version=consent.text_version,
-            data_types=list(consent.data_types),
-            revoked_at=consent.revoked_at,
-            warnings=list(warnings),
-        )
+        return cls(**asdict(consent), warnings=list(warnings))
 
 
 class ConsentEvent(BaseModel):

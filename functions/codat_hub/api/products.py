@@ -115,12 +115,7 @@ class ProductChanges(BaseModel):
     def of(cls, applied: Applied, *, dry_run: bool = False) -> ProductChanges:
         return cls(
             applied=not dry_run,
-            changes=[
-                ProductChange(
-                    product=change.product, change=change.change, fields=list(change.fields)
-                )
-                for change in applied.changes
-            ],
+            changes=[ProductChange(**asdict(change)) for change in applied.changes],
             warnings=list(applied.warnings),
             scheduled=list(applied.scheduled),
         )

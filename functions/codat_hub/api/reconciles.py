@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -43,18 +44,7 @@ class DriftAnswer(BaseModel):
 
     @classmethod
     def of(cls, drift: Drift) -> DriftAnswer:
-        explained = EXPLAINED[drift.kind]
-        return cls(
-            kind=drift.kind,
-            severity=explained.severity,
-            company_id=drift.company_id,
-            product=drift.product,
-            subject=drift.subject,
-            detail=drift.detail,
-            mended=drift.mended,
-            means=explained.means,
-            to_do=explained.to_do,
-        )
+        return cls(**asdict(drift), **asdict(EXPLAINED[drift.kind]))
 
 
 class ReconcileAnswer(BaseModel):
@@ -84,24 +74,7 @@ class ReconcileAnswer(BaseModel):
 
     @classmethod
     def of(cls, run: ReconcileRun) -> ReconcileAnswer:
-        total = run.facts.get("companies_at_codat")
-        return cls(
-            reconcile_id=run.reconcile_id,
-            status=run.status,
-            phase=run.phase,
-            requested_by=run.requested_by,
-            requested_at=run.requested_at,
-            started_at=run.started_at,
-            finished_at=run.finished_at,
-            waiting_until=run.waiting_until,
-            counts=dict(run.counts),
-            companies_at_codat=None if total is None else int(total),
-            drift=dict(run.drift),
-            mended=run.mended,
-            unsafe=run.unsafe,
-            resumed=run.resumed,
-            error=run.error,
-        )
+        return cls.model_validate(run, from_attributes=True)
 
 
 class ReconcilePage(BaseModel):

@@ -52,15 +52,7 @@ class ReplayAnswer(BaseModel):
 
     @classmethod
     def of(cls, replay: Replay) -> ReplayAnswer:
-        return cls(
-            replay_id=replay.replay_id,
-            status=replay.status,
-            requested_by=replay.requested_by,
-            requested_at=replay.requested_at,
-            updated_at=replay.updated_at,
-            counts=dict(replay.counts),
-            error=replay.error,
-        )
+        return cls.model_validate(replay, from_attributes=True)
 
 
 @router.post(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel
 
 from codat_hub.api.hub import hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.api.reconciles import ReconcileAnswer
+
+if TYPE_CHECKING:
+    from codat_hub.products.domain.product import Product
 
 router: Final = new_router()
 
@@ -55,6 +59,12 @@ class ProductAnswer(BaseModel):
     kind: str
     schedule: str | None
 
+    @classmethod
+    def of(cls, product: Product) -> ProductAnswer:
+        schedule = product.schedule
+        expression = schedule.expression if schedule and schedule.enabled else None
+        return cls(product=product.identifier, kind=product.kind, schedule=expression)
+
 
 class StatusAnswer(BaseModel):
     """The hub at a glance.
@@ -86,28 +96,12 @@ def show_status() -> StatusAnswer:
             reported=check.reported if check else None,
             checked_at=check.checked_at if check else None,
         ),
-        products=[
-            ProductAnswer(
-                product=product.identifier,
-                kind=product.kind,
-                schedule=(
-                    product.schedule.expression
-                    if product.schedule and product.schedule.enabled
-                    else None
-                ),
-            )
-            for product in found.products
-        ],
+        products=[ProductAnswer.of(product) for product in found.products],
         consumers=[
             ConsumerAnswer(consumer=name, **facts) for name, facts in found.consumers.items()
         ],
         integrations=[
-            IntegrationAnswer(
-                integration=key,
-                name=integration.name,
-                connections=integration.connections,
-                linked=integration.linked,
-            )
+            IntegrationAnswer(integration=key, **asdict(integration))
             for key, integration in sorted(found.integrations.items())
         ],
         as_of=found.seen.finished_at if found.seen else None,

@@ -112,6 +112,12 @@ class ReconcileRun:
         """Tell whether the run has ended, well or not."""
         return self.status in {ReconcileStatus.COMPLETE, ReconcileStatus.FAILED}
 
+    @property
+    def companies_at_codat(self) -> int | None:
+        """Return how many companies Codat says it has; None before the first page."""
+        total = self.facts.get("companies_at_codat")
+        return None if total is None else int(total)
+
     def held(self, now: datetime) -> bool:
         """Tell whether another process may be at work on the run."""
         return self.lease_until is not None and now < self.lease_until
