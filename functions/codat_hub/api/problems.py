@@ -156,16 +156,8 @@ def _invalid(error: errors.Invalid) -> Response[str]:
     return problem(400, "invalid", detail, fields=_fields(error.problems))
 
 
-def _absent(error: errors.Absent) -> Response[str]:
-    return problem(404, "not-found", str(error))
-
-
 def _conflict(error: errors.Conflict) -> Response[str]:
     return problem(409, "conflict", str(error), fields=_fields(error.problems))
-
-
-def _request_reused(error: errors.RequestReused) -> Response[str]:
-    return problem(422, "idempotency-key-reused", str(error))
 
 
 def _wrong_client(error: codat_errors.WrongClient) -> Response[str]:
@@ -181,8 +173,8 @@ def _unavailable(error: errors.Unavailable) -> Response[str]:
 
 def _unreadable(error: errors.Unreadable) -> Response[str]:
     detail = (
-        f"{error}: this version of the hub did not write the item. Correct or delete it, as"
-        " docs/operate/refreshes.md#an-item-that-cannot-be-read says."
+        f"{error}: it does not have the form that this version of the hub writes. Correct or"
+        " delete it, as docs/operate/refreshes.md#an-item-that-cannot-be-read says."
     )
     return problem(500, "item-unreadable", detail)
 
@@ -294,9 +286,9 @@ _CALL_FAILED: Final[Mapping[tuple[type[Exception], ...], tuple[int, str, str]]] 
 }
 _HANDLERS: Final[Mapping[type[Exception], Any]] = {
     errors.Invalid: _invalid,
-    errors.Absent: _absent,
+    errors.Absent: lambda error: problem(404, "not-found", str(error)),
     errors.Conflict: _conflict,
-    errors.RequestReused: _request_reused,
+    errors.RequestReused: lambda error: problem(422, "idempotency-key-reused", str(error)),
     codat_errors.WrongClient: _wrong_client,
     errors.Unavailable: _unavailable,
     errors.Unreadable: _unreadable,

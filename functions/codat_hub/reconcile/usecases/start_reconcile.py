@@ -43,7 +43,7 @@ class BeginReconcile:
         )
         if known is not None:
             return known
-        logger.info("reconcile begun", reconcile_id=run.reconcile_id, by=requested_by)
+        logger.info("reconcile started", reconcile_id=run.reconcile_id, by=requested_by)
         return run
 
     def _known(self, reconcile_id: str) -> tuple[ReconcileRun | None, int]:
