@@ -451,7 +451,7 @@ def test_a_failed_start_of_the_planner_is_kept(fleet):
             InvocationType="Event",  # as EventBridge Scheduler does
             Payload=json.dumps(slot),
         )
-        found = eventually(lambda: sqs.receive_message(QueueUrl=notes).get("Messages"), seconds=30)
+        found = eventually(lambda: sqs.receive_message(QueueUrl=notes).get("Messages"), seconds=120)
     sqs.purge_queue(QueueUrl=notes)
     assert [json.loads(message["Body"])["requestPayload"] for message in found] == [slot]
 
