@@ -331,7 +331,7 @@ def test_the_plan_of_a_subset_counts_every_company_that_it_switches_off(worlds):
     run = world.migrate(company_ids=tuple(world.companies[:3]))
     step = run.plan["steps"][0]
     assert step["changes"] == 3
-    assert "switch off 3 companies by settings of their own" in step["summary"]
+    assert "switch off schedules: 3 companies' by settings of their own" in step["summary"]
     posts = [one for one in world.writes() if one.endswith("/syncSettings")]
     assert len(posts) == 3
 

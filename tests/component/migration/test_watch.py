@@ -59,7 +59,7 @@ def test_the_hour_finds_an_end_that_no_event_told(watch, world):
     world.executions.status[world.migration_id] = "TIMED_OUT"
     watch(HOURLY, CONTEXT)
     assert world.run.status == "failed"
-    assert "ended without a word" in world.run.error
+    assert "ended without a result" in world.run.error
 
 
 def test_one_that_died_while_it_waited_is_found_too(watch, world):

@@ -1,5 +1,7 @@
-"""A hub and a client to migrate, in one process: the sandbox behind the real client, a ledger in
-memory, and the definition walked with virtual time. What is not here is AWS and the network.
+"""A hub and a client to migrate, in one process.
+
+The sandbox answers the real client, the ledger is in memory, and a walker runs the definition with
+virtual time. Only AWS and the network are missing.
 """
 
 import asyncio
@@ -22,10 +24,14 @@ from codat_hub.migration.usecases.context import Limits, StepContext
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.migration.usecases.operate import OperateMigrations
 from codat_hub.migration.usecases.watch import WatchMigrations
-from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import Product, ProductKind
-from codat_hub.webhooks.fingerprint import fingerprint
 from tests.support.migration.asl_walker import Aborted, Failed, Walker
+from tests.support.migration.fakes import (
+    FakeExecutions,
+    FakeManifests,
+    FakeReads,
+    FakeSecrets,
+)
 from tools.samconfig import ROOT
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
@@ -82,71 +88,6 @@ class Key:
         pass
 
 
-class FakeManifests:
-    def __init__(self):
-        self.kept = {}
-
-    def put(self, key, value):
-        self.kept[key] = json.dumps(value)
-
-    def get(self, key):
-        return json.loads(self.kept[key]) if key in self.kept else None
-
-
-class FakeReads:
-    """Every product is read at once, but those named in `silent`."""
-
-    def __init__(self, now):
-        self.now, self.silent = now, set()
-
-    def get(self, company_id, product):
-        return ReadState(last_read_at=None if product in self.silent else self.now()), 1
-
-
-class FakeSecrets:
-    def __init__(self):
-        self.accepted = {}
-
-    def accept(self, consumer, secret):
-        known = self.accepted.setdefault(consumer, [])
-        new = secret not in known
-        if new:
-            known.insert(0, secret)
-        return new
-
-    def withdraw(self, consumer, fingerprints):
-        known = self.accepted.get(consumer, [])
-        self.accepted[consumer] = [one for one in known if fingerprint(one) not in fingerprints]
-
-
-class FakeExecutions:
-    """Executions by name; `queue` holds what was started and not walked yet."""
-
-    def __init__(self):
-        self.queue, self.status, self.resumed = [], {}, set()
-
-    def start(self, name, state):
-        if name not in self.status:
-            self.status[name] = "RUNNING"
-            self.queue.append((name, dict(state)))
-
-    def has_begun(self, name):
-        return name in self.status
-
-    def runs(self, name):
-        return self.status.get(name) == "RUNNING"
-
-    def is_over(self, name):
-        return self.status.get(name, "RUNNING") != "RUNNING"
-
-    def stop(self, name, cause):
-        self.status[name] = "ABORTED"
-
-    def resume(self, token):
-        self.resumed.add(token)
-        return True
-
-
 class World:
     """`operator` is called with what is waited for, and acts through `migrations` or does not."""
 
@@ -180,7 +121,7 @@ class World:
         )
         self.reserved = []
         self.lock = MigrationLock(self.ledger, self.executions, self.now)
-        self.watch = WatchMigrations(self.migrations, now=self.now)
+        self.watch = WatchMigrations(self.ledger, self.executions, self.now)
         self.operator = self.willing
         self.around = lambda call, payload: call(payload)
         self.visited, self.ends, self.waited, self.pauses = [], {}, [], []
@@ -286,7 +227,7 @@ class World:
 
     # running
 
-    def parts(self):
+    def context(self):
         return StepContext(
             codat=self.codat,
             ledger=self.ledger,
@@ -355,7 +296,7 @@ class World:
         """The handler itself; what it raises becomes what Lambda answers."""
         from codat_hub.handlers import run_migration_step  # noqa: PLC0415  # its environment first
 
-        run_migration_step.parts = self.parts()
+        run_migration_step.step_context = self.context()
         run_migration_step.reserve = lambda calls, until: self.reserved.append((calls, until))
         context = types.SimpleNamespace(
             get_remaining_time_in_millis=self.remaining,
