@@ -1,20 +1,17 @@
 """Whole runs, walked in one process: what is at Codat and in the hub afterwards."""
 
 import random
-import types
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from codat_hub.companies.domain.assignment import AssignmentStatus
-from codat_hub.errors import Conflict, Invalid
+from codat_hub.errors import Invalid
 from tests.support.migration.world import (
     HUB_URL,
     OLD_URL,
     OPERATOR,
     PRODUCTS,
-    change_after_first_approval,
     in_the_middle,
 )
 
@@ -334,115 +331,6 @@ class TestRefusals:
         run = world.migrate(dry_run=True)
         assert run.status == "planned"
         assert "syncSchedule" in run.plan["refusals"][0]
-
-
-class TestTwoAtOnce:
-    def test_a_second_one_is_refused_and_a_dry_run_is_not(self, world):
-        world.start()
-        with pytest.raises(Conflict, match="only one runs at a time"):
-            world.start()
-        assert world.migrations.start(dry(world), OPERATOR)
-
-    def test_one_that_died_before_any_side_effect_holds_nothing(self, world):
-        first = world.start()
-        world.executions.status[first] = "ABORTED"
-        world.executions.queue.clear()
-        assert world.lock.active() is None
-        assert world.migrate().status == "complete"
-
-    def test_one_that_died_after_side_effects_is_in_the_way_until_it_is_rolled_back(self, world):
-        in_the_middle(
-            world, "add_products", lambda: world.executions.stop(world.migration_id, "by hand")
-        )
-        world.watch = types.SimpleNamespace(ended=lambda name: "nothing")
-        world.migrate()
-        assert world.lock.active().migration_id == world.migration_id
-
-
-def dry(world):
-    return replace(world.request, dry_run=True)
-
-
-class TestApproval:
-    def test_a_plan_that_no_longer_holds_is_asked_again(self, world):
-        change_after_first_approval(world)
-        run = world.migrate()
-        assert run.status == "complete"
-        assert world.pauses.count("approval") == 2
-        assert any("asks again" in one for one in run.notes)
-
-    def test_settings_changed_after_the_snapshot_end_the_run_and_are_kept(self, world):
-        def change():
-            world.state.client_settings.settings[0].sync_schedule = 12
-
-        in_the_middle(world, "disable_client_sync", change)
-        run = world.migrate()
-        assert run.status == "rolled_back"
-        assert "changed since the snapshot" in run.error
-        assert world.state.client_settings.settings[0].sync_schedule == 12
-
-    def test_the_approver_may_have_to_be_someone_else(self, world):
-        world.migrations = replace(world.migrations, needs_another=True)
-
-        def operator(waiting_for):
-            if waiting_for == "approval":
-                with pytest.raises(Conflict, match="someone else"):
-                    world.migrations.approve(world.migration_id, OPERATOR)
-            world.willing(waiting_for)
-
-        world.operator = operator
-        assert world.migrate().approved_by != OPERATOR
-
-    def test_nothing_can_be_confirmed_that_nobody_waits_for(self, world):
-        world.start()
-        for act in (
-            lambda: world.migrations.approve(world.migration_id, OPERATOR),
-            lambda: world.migrations.confirm_webhooks_disabled(world.migration_id),
-            lambda: world.migrations.confirm_webhooks_restored(world.migration_id),
-            lambda: world.migrations.confirm_secret(world.migration_id, "x", "y"),
-        ):
-            with pytest.raises(Conflict, match="waits for nobody"):
-                act()
-
-
-def test_a_secret_is_stored_and_nowhere_else(world):
-    run = world.migrate()
-    assert run.status == "complete"
-    kept = str(world.table.items) + str(world.manifests.kept)
-    assert "whsec_" not in kept
-
-
-def test_a_malformed_secret_is_refused_without_quoting_it(world):
-    def operator(waiting_for):
-        if waiting_for == "signing_secret":
-            (consumer, *_) = [
-                one.detail["consumer_id"]
-                for one in world.ledger.under(world.migration_id, "NEW_CONSUMER#product").values()
-            ]
-            with pytest.raises(Invalid) as raised:
-                world.migrations.confirm_secret(world.migration_id, consumer, "whsec_short")
-            assert "whsec_short" not in str(raised.value.problems)
-            with pytest.raises(Invalid):
-                world.migrations.confirm_secret(world.migration_id, "nobody", "whsec_short")
-        world.willing(waiting_for)
-
-    world.operator = operator
-    assert world.migrate().status == "complete"
-
-
-def test_a_dead_operator_portal_mode_is_looked_up_not_believed(world):
-    calls = []
-
-    def operator(waiting_for):
-        calls.append(waiting_for)
-        if waiting_for == "webhooks_disabled" and calls.count(waiting_for) == 1:
-            world.migrations.confirm_webhooks_disabled(world.migration_id)  # but it is not true
-        else:
-            world.willing(waiting_for)
-
-    world.operator = operator
-    assert world.migrate(mode="portal").status == "complete"
-    assert calls.count("webhooks_disabled") == 2
 
 
 def test_an_invocation_that_runs_out_of_time_goes_on_in_the_next(worlds):

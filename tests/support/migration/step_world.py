@@ -16,9 +16,16 @@ from codat_hub.migration.usecases.context import (
     StepContext,
     company_entry,
 )
+from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import Product, ProductKind
-from tests.support.migration.fakes import FakeCodat, FakeManifests, FakeSecrets, settings
+from tests.support.migration.fakes import (
+    FakeCodat,
+    FakeExecutions,
+    FakeManifests,
+    FakeSecrets,
+    settings,
+)
 from tools.simulation.fakes import FakeConsentLedger, FakeStateTable
 
 ID = "m-20261122-101500-ab12cd"
@@ -48,7 +55,7 @@ class StepWorld:
 
     def __init__(self, **request):
         self.codat, self.manifests, self.secrets = FakeCodat(), FakeManifests(), FakeSecrets()
-        self.ledger = MigrationLedger(FakeStateTable())
+        self.ledger, self.executions = MigrationLedger(FakeStateTable()), FakeExecutions()
         self.assignments = AssignmentStore(FakeStateTable())
         self.consents, self.read_states = FakeConsentLedger(), ReadStates()
         self.registry = Registry(
@@ -56,6 +63,7 @@ class StepWorld:
             Product("banking", ProductKind.STANDARD, data_types=("accounts",)),
         )
         self.now, self.checks, self.wrong_client = NOW, 0, None
+        self.lock = MigrationLock(self.ledger, self.executions, lambda: self.now)
         self.context = StepContext(
             codat=self.codat,
             ledger=self.ledger,
@@ -137,6 +145,16 @@ class StepWorld:
         self.consents.append(company_id, ConsentEntry(number, consent, "olive"))
         assignment, version = self.assignments.get(company_id, product)
         self.assignments.put(replace(assignment, consent=consent), version)
+
+    def another(self, migration_id, **fields):
+        """Write a run that is like this one but for its id and these fields."""
+        run = replace(self.run, migration_id=migration_id, execution=migration_id, **fields)
+        self.ledger.create(run)
+        return run
+
+    def latest(self, migration_id):
+        """Make this the migration that was started last."""
+        assert self.ledger.take(migration_id, self.ledger.latest()[1])
 
     def save_client(self, *consumers):
         """Add consumers at Codat, and take the snapshot of the client."""
