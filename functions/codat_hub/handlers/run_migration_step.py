@@ -84,7 +84,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         migration_id=event["migration_id"],
         epoch=int(event["epoch"]),
         chunk=_chunk(event.get("chunk")),
-        listing=event.get("listing") or "",
         token=event.get("token"),
         waiting_for=event.get("waiting_for"),
         state=event.get("state"),

@@ -1,4 +1,4 @@
-"""What people do with a run: they approve, confirm and store secrets."""
+"""Commands of people: they approve, confirm and store secrets."""
 
 from dataclasses import replace
 
@@ -14,12 +14,12 @@ from tests.support.migration.world import (
 
 
 class TestApproval:
-    def test_a_plan_that_no_longer_holds_is_asked_again(self, world):
+    def test_a_snapshot_that_differs_from_the_plan_asks_again(self, world):
         change_after_first_approval(world)
         run = world.migrate()
         assert run.status == "complete"
         assert world.pauses.count("approval") == 2
-        assert any("asks again" in one for one in run.notes)
+        assert any("asks again" in note for note in run.notes)
 
     def test_settings_changed_after_the_snapshot_end_the_run_and_are_kept(self, world):
         def change():
@@ -43,7 +43,7 @@ class TestApproval:
         world.operator = operator
         assert world.migrate().approved_by != OPERATOR
 
-    def test_nothing_can_be_confirmed_that_nobody_waits_for(self, world):
+    def test_a_confirmation_that_the_run_does_not_wait_for_is_refused(self, world):
         world.start()
         for act in (
             lambda: world.migrations.approve(world.migration_id, OPERATOR),
@@ -54,7 +54,7 @@ class TestApproval:
             with pytest.raises(Conflict, match="waits for nobody"):
                 act()
 
-    def test_of_a_plan_that_is_not_the_newest_any_more_is_refused(self, world):
+    def test_an_approval_of_an_older_plan_is_refused(self, world):
         def operator(waiting_for):
             if waiting_for == "approval":
                 with pytest.raises(Conflict, match="another plan"):
@@ -66,7 +66,7 @@ class TestApproval:
         world.operator = operator
         assert world.migrate().status == "complete"
 
-    def test_twice_at_once_is_one_approval(self, world):
+    def test_two_approvals_at_once_are_one_approval(self, world):
         outcomes = []
 
         def approve():
@@ -84,7 +84,7 @@ class TestApproval:
 
         world.operator = operator
         assert world.migrate().status == "complete"
-        assert [isinstance(one, Conflict) for one in outcomes] == [False, True]
+        assert [isinstance(outcome, Conflict) for outcome in outcomes] == [False, True]
 
 
 def test_a_secret_is_stored_and_nowhere_else(world):
@@ -98,8 +98,8 @@ def test_a_malformed_secret_is_refused_without_quoting_it(world):
     def operator(waiting_for):
         if waiting_for == "signing_secret":
             (consumer, *_) = [
-                one.detail["consumer_id"]
-                for one in world.ledger.under(world.migration_id, "NEW_CONSUMER#product").values()
+                entry.detail["consumer_id"]
+                for entry in world.ledger.under(world.migration_id, "NEW_CONSUMER#product").values()
             ]
             with pytest.raises(Invalid) as raised:
                 world.migrations.confirm_secret(world.migration_id, consumer, "whsec_short")
@@ -112,7 +112,7 @@ def test_a_malformed_secret_is_refused_without_quoting_it(world):
     assert world.migrate().status == "complete"
 
 
-def test_a_dead_operator_portal_mode_is_looked_up_not_believed(world):
+def test_a_confirmation_in_portal_mode_is_checked_at_codat(world):
     calls = []
 
     def operator(waiting_for):

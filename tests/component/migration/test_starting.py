@@ -28,7 +28,7 @@ class TestTwoStarts:
             outcomes.append(world.migrations.start(REQUEST, OPERATOR))
         except Conflict as refusal:
             outcomes.append(refusal)
-        assert sum(isinstance(one, Conflict) for one in outcomes) == 1
+        assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
         assert len(active(world)) == 1
         assert world.lock.active().migration_id == active(world)[0]
 
@@ -37,7 +37,7 @@ class TestTwoStarts:
         assert world.migrate().status == "complete"
         assert world.run.error is None
 
-    def test_a_run_that_was_called_dead_does_nothing_if_it_wakes_up(self, world):
+    def test_a_run_that_was_ended_as_dead_does_nothing_if_it_wakes_up(self, world):
         before = world.codat_now()
         meanwhile(world.executions, "start", lambda: (world.pass_time(3600), world.watch.look()))
         run = world.migrate()
@@ -46,7 +46,7 @@ class TestTwoStarts:
 
 
 class TestAStartThatFails:
-    """`refuse`: Step Functions takes nothing; `lose`: it does, and its answer is lost."""
+    """`refuse`: Step Functions refuses; `lose`: it starts the execution, and its answer is lost."""
 
     @pytest.fixture
     def refuse(self, world):
@@ -79,7 +79,7 @@ class TestAStartThatFails:
         return act
 
     @pytest.mark.parametrize("dry_run", [False, True])
-    def test_is_failed_at_once_and_the_next_one_starts(self, world, monkeypatch, dry_run):
+    def test_the_run_fails_at_once_and_the_next_one_starts(self, world, monkeypatch, dry_run):
         def refuse(name, state):
             raise Unavailable("throttled")
 
@@ -92,25 +92,25 @@ class TestAStartThatFails:
         assert failed.ended_at is not None
         assert world.migrate().status == "complete"
 
-    def test_is_started_by_a_repeat_of_the_same_request(self, world, refuse):
+    def test_a_repeat_of_the_same_request_starts_it(self, world, refuse):
         for _ in range(2):
             with pytest.raises(NotStarted):
                 refuse()
         run = world.migrations.start(REQUEST, OPERATOR, "k")
         world.migration_id = run.migration_id
-        assert [one.status for one in world.ledger.newest()].count("failed") == 2
+        assert [run.status for run in world.ledger.newest()].count("failed") == 2
         assert world.go().status == "complete"
 
-    def test_but_it_had_begun_and_only_the_answer_was_lost(self, world, lose):
+    def test_a_start_whose_answer_was_lost_is_no_failure(self, world, lose):
         lose()
         assert len(active(world)) == 1
         world.migration_id = active(world)[0]
         assert world.go().status == "complete"
 
-    def test_but_it_begins_later_and_then_changes_nothing(self, world, lose, monkeypatch):
+    def test_an_execution_that_begins_later_changes_nothing(self, world, lose, monkeypatch):
         before = world.codat_now()
         with monkeypatch.context() as patched:
-            # what was started just now need not be found yet (AWS: DescribeExecution)
+            # AWS may not find an execution that was started just now (DescribeExecution).
             patched.setattr(world.executions, "has_begun", lambda _name: False)
             with pytest.raises(NotStarted):
                 lose()
@@ -120,7 +120,9 @@ class TestAStartThatFails:
         assert world.go().status == "failed"
         assert world.codat_now() == before
 
-    def test_and_nothing_answers_at_all(self, world, refuse, monkeypatch):
+    def test_the_run_fails_even_if_step_functions_does_not_answer_at_all(
+        self, world, refuse, monkeypatch
+    ):
         def down(_name):
             raise Unavailable("down")
 
@@ -130,7 +132,9 @@ class TestAStartThatFails:
                 refuse()
         assert world.ledger.newest()[0].status == "failed"
 
-    def test_and_who_dies_before_that_is_written_is_found_by_the_watch(self, world, monkeypatch):
+    def test_a_caller_that_dies_before_the_failure_is_written_is_found_by_the_watch(
+        self, world, monkeypatch
+    ):
         def die(*_):
             raise KeyboardInterrupt
 
@@ -145,8 +149,8 @@ class TestAStartThatFails:
         assert world.migrate().status == "complete"
 
     @pytest.mark.parametrize("port", ["create", "take", "start"])
-    def test_and_a_repeat_goes_on_where_somebody_died(self, world, monkeypatch, port):
-        """Just before this call."""
+    def test_a_repeat_goes_on_where_a_caller_died(self, world, monkeypatch, port):
+        """The caller dies just before this call."""
 
         def die(*_):
             raise KeyboardInterrupt
@@ -163,7 +167,7 @@ class TestAStartThatFails:
 
 
 class TestTheSameRequestTwice:
-    def test_is_one_run_whenever_it_comes(self, world):
+    def test_the_same_request_is_one_run_whenever_it_comes(self, world):
         def start():
             return world.migrations.start(replace(REQUEST, mode=Mode.API), OPERATOR, "k")
 
@@ -178,7 +182,7 @@ class TestTheSameRequestTwice:
         ("port", "call"),
         [("ledger", "get"), ("ledger", "create"), ("ledger", "take"), ("executions", "start")],
     )
-    def test_is_one_run_at_the_same_moment_too(self, world, port, call):
+    def test_the_same_request_is_one_run_at_the_same_moment_too(self, world, port, call):
         ids = []
 
         def start():
@@ -192,14 +196,14 @@ class TestTheSameRequestTwice:
         world.migration_id = ids[0]
         assert world.go().status == "complete"
 
-    def test_but_another_body_or_another_person_is_not_the_same_request(self, world):
+    def test_another_body_or_another_person_is_not_the_same_request(self, world):
         first = world.migrations.start(replace(REQUEST, dry_run=True), OPERATOR, "k")
         with pytest.raises(RequestReused, match=first.migration_id):
             world.migrations.start(REQUEST, OPERATOR, "k")
         second = world.migrations.start(REQUEST, OTHER, "k")
         assert second.migration_id != first.migration_id
 
-    def test_that_was_rolled_back_is_not_started_again(self, world):
+    def test_a_request_whose_run_was_rolled_back_is_not_started_again(self, world):
         run = world.migrations.start(REQUEST, OPERATOR, "k")
         world.migration_id = run.migration_id
         in_the_middle(

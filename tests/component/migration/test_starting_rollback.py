@@ -1,4 +1,4 @@
-"""Starts of rollbacks: two at the same moment, and of a run that a later one builds on."""
+"""Starts of rollbacks: two at the same moment, and those that a later run forbids."""
 
 from dataclasses import replace
 
@@ -34,19 +34,19 @@ class TestTwoRollbacks:
             world.migrate()
             both()
             world.go()
-        assert sum(isinstance(one, Conflict) for one in outcomes) == 1
+        assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
         assert len(queued) == 1
         assert world.run.status == "rolled_back"
         assert world.codat_now() == before
 
-    def test_the_watch_starts_none_while_one_is_just_being_started(self, world):
+    def test_the_watch_starts_no_rollback_while_one_is_being_started(self, world):
         world.migrate()
         meanwhile(world.executions, "start", world.watch.look)
         world.migrations.rollback(world.migration_id, OPERATOR)
         assert len(rollbacks(world)) == 1
         assert world.go().status == "rolled_back"
 
-    def test_whoever_dies_before_the_rollback_is_started_has_stopped_the_way_forward(self, world):
+    def test_a_rollback_that_dies_before_its_start_still_stops_the_way_forward(self, world):
         before = world.codat_now()
 
         def die(*_):
@@ -67,7 +67,7 @@ class TestTwoRollbacks:
         assert world.codat_now() == before
 
     @pytest.mark.parametrize("step", ["judge_products", "complete"])
-    def test_a_run_is_not_called_done_while_it_goes_back(self, world, step):
+    def test_a_run_is_not_complete_while_it_rolls_back(self, world, step):
         before = world.codat_now()
 
         def roll_back():
@@ -82,7 +82,7 @@ class TestTwoRollbacks:
         assert world.go().status == "rolled_back"
         assert world.codat_now() == before
 
-    def test_a_rollback_begun_anew_stops_every_execution_before_it(self, world):
+    def test_a_repeated_rollback_stops_every_execution_before_it(self, world):
         in_the_middle(
             world, "begin_quiet", lambda: world.migrations.rollback(world.migration_id, OPERATOR)
         )
@@ -100,10 +100,10 @@ class TestTwoRollbacks:
 def test_a_step_forward_is_refused_from_the_moment_a_rollback_is_asked_for(world):
     world.start()
     world.ledger.change(
-        world.migration_id, lambda one: replace(one, status=MigrationStatus.ROLLING_BACK)
+        world.migration_id, lambda run: replace(run, status=MigrationStatus.ROLLING_BACK)
     )
     with pytest.raises(Superseded):
-        world.ledger.change(world.migration_id, lambda one: one.forward("snapshot"))
+        world.ledger.change(world.migration_id, lambda run: run.forward("snapshot"))
 
 
 class TestRollbackOfAnOlderRun:
@@ -114,26 +114,26 @@ class TestRollbackOfAnOlderRun:
         second = world.migrate(company_ids=tuple(world.companies[3:])).migration_id
         return world, first, second
 
-    def test_is_refused_while_a_later_one_builds_on_it(self, two):
+    def test_a_rollback_is_refused_while_a_later_run_builds_on_it(self, two):
         world, first, second = two
         with pytest.raises(Conflict, match=f"{second} came later and builds on it"):
             world.migrations.rollback(first, OPERATOR)
         assert not world.executions.queue
 
-    def test_but_not_in_the_reverse_order(self, worlds):
+    def test_rollbacks_from_the_last_run_to_the_first_are_allowed(self, worlds):
         world = worlds(companies=8)
         before = world.codat_now()
         runs = [
             world.migrate(company_ids=ids).migration_id
             for ids in (tuple(world.companies[:3]), tuple(world.companies[3:]))
         ]
-        for one in reversed(runs):
-            world.migrations.rollback(one, OPERATOR)
+        for run in reversed(runs):
+            world.migrations.rollback(run, OPERATOR)
             world.go()
-            assert world.ledger.get(one).status == "rolled_back"
+            assert world.ledger.get(run).status == "rolled_back"
         assert world.codat_now() == before
 
-    def test_and_not_if_forced(self, two):
+    def test_a_forced_rollback_is_allowed(self, two):
         world, first, _ = two
         world.migrations.rollback(first, OPERATOR, forced=True)
         world.go()
@@ -156,6 +156,6 @@ class TestRollbackOfAnOlderRun:
         except Conflict as refusal:
             outcomes.append(refusal)
         assert len(active(world)) == 1
-        assert any(isinstance(one, Conflict) for one in outcomes)
+        assert any(isinstance(outcome, Conflict) for outcome in outcomes)
         if active(world)[0] != world.run.execution:
             assert world.run.status == "complete"

@@ -68,8 +68,8 @@ class FakeCodat:
     def consumers(self):
         return list(self.hooks)
 
-    def create_consumer(self, url, event_types, tags, key, *, disabled=False):
-        made = Consumer(f"new-{len(self.changes)}", url, tuple(event_types), tuple(tags), disabled)
+    def create_consumer(self, url, event_types, tags, key):
+        made = Consumer(f"new-{len(self.changes)}", url, tuple(event_types), tuple(tags))
         if self._takes_effect("create_consumer", url):
             self.hooks.append(made)
         return made

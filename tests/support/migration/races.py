@@ -7,7 +7,7 @@ REQUEST = MigrationRequest(PRODUCTS)
 
 
 def meanwhile(port, name, act):
-    """Do something just before a port is called for the first time."""
+    """Call `act` just before a port is called for the first time."""
     inner, done = getattr(port, name), []
 
     def call(*args, **kwargs):
@@ -20,7 +20,7 @@ def meanwhile(port, name, act):
 
 
 def active(world):
-    """Which migrations have an execution that goes forward."""
+    """Return the executions that were started and are not stopped."""
     return [name for name, _ in world.executions.queue if world.executions.runs(name)]
 
 

@@ -47,7 +47,7 @@ SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 
 def deployed(function, bucket, token_seconds=None):
-    """Return the definition with its substitutions; `token_seconds`: how long people have."""
+    """Return the definition with its substitutions. `token_seconds`: the time that people have."""
     text = json.dumps(DEFINITION)
     text = text.replace("${RunMigrationStep}", function).replace("${ManifestBucket}", bucket)
     definition = json.loads(text)
@@ -58,7 +58,7 @@ def deployed(function, bucket, token_seconds=None):
 
 
 class InProcess(httpx.BaseTransport):
-    """Requests go to an ASGI application without a socket."""
+    """A transport to an ASGI application, without a socket."""
 
     def __init__(self, app):
         self._app = httpx.ASGITransport(app)
@@ -89,7 +89,7 @@ class Key:
 
 
 class World:
-    """`operator` is called with what is waited for, and acts through `migrations` or does not."""
+    """`operator` is called with the reason of each wait; it may act through `migrations`."""
 
     def __init__(self, companies=6, old=True, **options):
         chosen = Options(
@@ -108,12 +108,12 @@ class World:
         self.manifests, self.reads = FakeManifests(), FakeReads(self.now)
         self.registry = types.SimpleNamespace(products=lambda: self.products)
         self.products = {
-            one.identifier: Product(
-                one.identifier,
-                ProductKind.CUSTOM if one.custom else ProductKind.STANDARD,
-                data_types=tuple(one.data_types),
+            product.identifier: Product(
+                product.identifier,
+                ProductKind.CUSTOM if product.custom else ProductKind.STANDARD,
+                data_types=tuple(product.data_types),
             )
-            for one in self.sandbox.world.state.products.values()
+            for product in self.sandbox.world.state.products.values()
         }
         self.executions, self.secrets = FakeExecutions(), FakeSecrets()
         self.migrations = OperateMigrations(
@@ -170,23 +170,32 @@ class World:
         return consent and types.SimpleNamespace(consent=consent)
 
     def codat_now(self):
-        """Everything that a rollback has to restore, byte for byte but for ids of consumers."""
+        """Return everything that a rollback has to restore, except the ids of consumers."""
         settings = {"client": self.codat.client_settings()}
         for company in self.companies:
             settings[company] = self.codat.company_settings(company)
         consumers = sorted(
-            json.dumps([one.url, sorted(one.event_types), sorted(one.tags), one.disabled])
-            for one in self.codat.consumers()
+            json.dumps(
+                [
+                    consumer.url,
+                    sorted(consumer.event_types),
+                    sorted(consumer.tags),
+                    consumer.disabled,
+                ]
+            )
+            for consumer in self.codat.consumers()
         )
-        products = {one.id: sorted(one.products) for one in self.state.companies.values()}
+        products = {
+            company.id: sorted(company.products) for company in self.state.companies.values()
+        }
         return json.dumps([settings, consumers, products], sort_keys=True)
 
     def writes(self, since=0):
-        """What changed something at Codat: method and path of each."""
+        """Return the method and path of each request that changed something at Codat."""
         return [
-            f"{one['method']} {one['path']}"
-            for one in self.sandbox.requests.after(since)
-            if one["method"] != "GET" and "codat-hub-probe" not in one["path"]
+            f"{request['method']} {request['path']}"
+            for request in self.sandbox.requests.after(since)
+            if request["method"] != "GET" and "codat-hub-probe" not in request["path"]
         ]
 
     # the operator
@@ -206,10 +215,10 @@ class World:
                 self.confirm_secrets()
 
     def portal(self, *, disabled):
-        """Disable or enable, as told by the instructions."""
-        told = "\n".join(self.run.pause.instructions)
+        """Disable or enable the consumers that the instructions name."""
+        instructions = "\n".join(self.run.pause.instructions)
         for consumer in self.sandbox.office.state.consumers.values():
-            if consumer.id in told:
+            if consumer.id in instructions:
                 consumer.disabled = disabled
 
     def confirm_secrets(self):
@@ -220,7 +229,7 @@ class World:
                 )
 
     def portal_call(self, path, body):
-        """A call of the sandbox's own contract."""
+        """Send a request to the sandbox's own API."""
         answer = self.http.post(f"http://localhost/_sandbox{path}", json=body)
         assert answer.is_success, answer.text
         return answer.json()
@@ -252,7 +261,7 @@ class World:
         return self.migration_id
 
     def migrate(self, **request):
-        """Start and run to the end, with whatever executions follow; return the head."""
+        """Start a migration and run every execution to its end; return the run."""
         self.start(**request)
         return self.go()
 
@@ -282,7 +291,7 @@ class World:
         self.executions.status[name] = end.split()[0]
         self.ends[name] = end
         if end != "SUCCEEDED":
-            self.watch.ended(name)  # as the rule does
+            self.watch.ended(name)  # as the rule of EventBridge does
 
     def on_token(self, waiting_for, token):
         self.pauses.append(waiting_for)
@@ -293,7 +302,7 @@ class World:
         return self.around(self.step, payload)
 
     def step(self, payload):
-        """The handler itself; what it raises becomes what Lambda answers."""
+        """Call the handler; its exception becomes the error that Lambda answers."""
         from codat_hub.handlers import run_migration_step  # noqa: PLC0415  # its environment first
 
         run_migration_step.step_context = self.context()
@@ -317,7 +326,7 @@ class World:
 
 
 def in_the_middle(world, step, act):
-    """Do something just before a step is run for the first time."""
+    """Call `act` just before a step runs for the first time."""
     done = []
 
     def around(call, payload):

@@ -100,7 +100,7 @@ def restore(world, *company_ids):
 
 
 def schedules(world, company_id):
-    return [one["syncSchedule"] for one in world.codat.levels[company_id]["settings"]]
+    return [setting["syncSchedule"] for setting in world.codat.levels[company_id]["settings"]]
 
 
 class TestCompanies:

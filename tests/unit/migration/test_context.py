@@ -58,7 +58,7 @@ def test_a_step_on_a_chunk_needs_one(world):
 
 def test_a_run_without_a_ledger_fails_the_step(world):
     with pytest.raises(StepFailed, match="no ledger of migration m-nobody"):
-        world.context.run("m-nobody")
+        world.context.run(Command("m-nobody", 1))
 
 
 def test_each_company_comes_with_its_entry(world):

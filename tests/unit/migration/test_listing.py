@@ -129,7 +129,7 @@ def test_the_undo_works_on_the_chunks_of_the_snapshot_and_of_late_companies():
     for name in ("plan", "snapshot", "late-1"):
         world.manifests.put(f"{ID}/{name}.json", [{"name": f"{name}-000000", "members": []}])
     world.change(chunks={"plan": 1, "snapshot": 1, "late-1": 1, "late-2": 0})
-    found = all_chunks(world.context, ID)
+    found = all_chunks(world.context, world.command())
     names = [chunk["name"] for chunk in world.manifests.get(found.manifest)]
     assert (found.listing, names) == ("undo", ["undo-snapshot-000000", "undo-late-1-000000"])
     assert world.run.chunks["undo"] == 2

@@ -101,23 +101,13 @@ class MigrationCalls:
         return [_consumer(consumer) for consumer in self._codat.webhook_consumers().value.results]
 
     def create_consumer(
-        self,
-        url: str,
-        event_types: Sequence[str],
-        tags: Sequence[str],
-        key: str,
-        *,
-        disabled: bool = False,
+        self, url: str, event_types: Sequence[str], tags: Sequence[str], key: str
     ) -> Consumer:
         self._pace()
-        answer = self._codat.create_webhook_consumer(
-            url,
-            event_types,
-            company_tags=tags or None,
-            disabled=disabled or None,
-            idempotency_key=key,
+        created = self._codat.create_webhook_consumer(
+            url, event_types, company_tags=tags or None, idempotency_key=key
         )
-        return _consumer(answer.value)
+        return _consumer(created.value)
 
     def delete_consumer(self, consumer_id: str) -> bool:
         """Delete a consumer. Tells whether it was there."""
@@ -133,7 +123,7 @@ class MigrationCalls:
         self._codat.add_product(company_id, product)
 
     def remove_product(self, company_id: str, product: str) -> bool:
-        """Remove a product; false after a 404, of the product or the company (docs/codat.md, C57)."""
+        """Remove a product. Tells whether Codat had it: false after any 404 (docs/codat.md, C57)."""
         self._pace()
         try:
             self._codat.remove_product(company_id, product)
@@ -161,11 +151,5 @@ def _listed(company: models.WireCompany) -> ListedCompany:
     return ListedCompany(company.id, linked, company.products or (), company.tags or {})
 
 
-def _consumer(consumer: models.WebhookConsumer) -> Consumer:
-    return Consumer(
-        consumer.id,
-        consumer.url,
-        consumer.event_types,
-        consumer.company_tags,
-        consumer.disabled,
-    )
+def _consumer(wire: models.WebhookConsumer) -> Consumer:
+    return Consumer(wire.id, wire.url, wire.event_types, wire.company_tags, wire.disabled)

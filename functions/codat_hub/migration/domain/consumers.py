@@ -45,13 +45,8 @@ class Consumer:
     @classmethod
     def from_ledger(cls, saved: Mapping[str, Any]) -> Consumer:
         """Return the consumer that the ledger keeps as JSON."""
-        return cls(
-            saved["consumer_id"],
-            saved["url"],
-            tuple(saved["event_types"]),
-            tuple(saved["tags"]),
-            saved["disabled"],
-        )
+        event_types, tags = tuple(saved["event_types"]), tuple(saved["tags"])
+        return cls(**{**saved, "event_types": event_types, "tags": tags})
 
     def same_as(self, other: Consumer) -> bool:
         """Tell whether both get the same events; ids and the order of types may differ."""

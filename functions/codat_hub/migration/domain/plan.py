@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.migration.domain import sync_settings
@@ -147,17 +148,13 @@ def plan_hash(request: MigrationRequest, client: Client, survey: Survey) -> str:
     facts = [
         asdict(request),
         dict(client.settings),
-        [asdict(consumer) for consumer in sorted(client.present, key=_by_id)],
+        [asdict(consumer) for consumer in sorted(client.present, key=attrgetter("consumer_id"))],
         [asdict(consumer) for consumer in client.wanted],
         client.everyone,
         sorted(survey.digests),
         survey.companies,
     ]
     return hashlib.sha256(_canonical(facts)).hexdigest()[:32]
-
-
-def _by_id(consumer: Consumer) -> str:
-    return consumer.consumer_id
 
 
 def make_plan(

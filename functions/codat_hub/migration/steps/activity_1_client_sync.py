@@ -40,9 +40,7 @@ _WHOSE = "the client's settings"
 def apply(context: StepContext, command: Command) -> StepResult:
     """Switch the client's schedules off, unless companies that live by them are left behind."""
     context.check_client()
-    run = context.ledger.change(
-        command.migration_id, lambda run: run.began(Activity.DISABLE_CLIENT_SYNC)
-    )
+    run = context.change_run(command, lambda run: run.began(Activity.DISABLE_CLIENT_SYNC))
     entry = context.ledger.entry(run.migration_id, CLIENT)
     if run.everyone and entry.outcome is None:
         _switch_client_off(context, command, run, entry)
@@ -59,7 +57,7 @@ def _switch_client_off(
     context.ledger.intend(run.migration_id, command.epoch, {CLIENT: entry})
     context.codat.set_client_settings(wanted, call_key(command, CLIENT))
     _require_posted(wanted, context.codat.client_settings(), _WHOSE)
-    context.ledger.note(run.migration_id, CLIENT, lambda entry: entry.came_to("off"))
+    context.note(command, CLIENT, lambda entry: entry.came_to("off"))
 
 
 def apply_chunk(context: StepContext, command: Command) -> StepResult:
@@ -67,7 +65,7 @@ def apply_chunk(context: StepContext, command: Command) -> StepResult:
 
     In a subset run every company gets settings of its own, which override the client's.
     """
-    run = context.run(command.migration_id)
+    run = context.run(command)
     tally = Tally(command.epoch)
     for member, entry in companies_of(context, command):
         if not command.more_time():
@@ -104,20 +102,20 @@ def _switch_company_off(
     if current is None:
         return True
     _require_posted(wanted, current, f"settings of {company_id}")
-    context.ledger.note(run.migration_id, name, lambda entry: entry.came_to("off"))
+    context.note(command, name, lambda entry: entry.came_to("off"))
     return False
 
 
 def judge(context: StepContext, command: Command) -> StepResult:
     """Answer how long to wait for quiet. Raises StepFailed on more failures than tolerated."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     verdict = judge_phase(context, command, PHASE, run.listing)
     if verdict.bad(run.request.tolerated_failures):
         raise StepFailed(f"company settings: {verdict}")
     notes = [f"company settings: {verdict}"] if verdict.failed else []
     # The time counts from here: until the last company is off, an old read may begin.
-    context.ledger.change(
-        run.migration_id,
+    context.change_run(
+        command,
         lambda run: replace(run.noting(*notes), disabled_at=run.disabled_at or context.now()),
     )
     wait = timedelta(seconds=(run.plan or {})["wait_seconds"])
@@ -131,13 +129,13 @@ def compensate(context: StepContext, command: Command) -> StepResult:
         before = entry.before["settings"]
         context.codat.set_client_settings(before, call_key(command, f"undo {CLIENT}"))
         _require_posted(before, context.codat.client_settings(), _WHOSE)
-        context.ledger.note(command.migration_id, CLIENT, lambda entry: entry.undo("restored"))
+        context.note(command, CLIENT, lambda entry: entry.undo("restored"))
     return StepResult()
 
 
 def compensate_chunk(context: StepContext, command: Command) -> StepResult:
     """Undo of activity 1: post the settings of the companies that this run changed."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     tally = Tally(command.epoch)
     for member, entry in companies_of(context, command):
         if not command.more_time():
@@ -151,7 +149,7 @@ def compensate_chunk(context: StepContext, command: Command) -> StepResult:
             tally = tally.fail(f"{member.company_id}: {refusal}")
             continue
         name = company_entry(member.company_id)
-        context.ledger.note(command.migration_id, name, partial(LedgerEntry.undo, how=how))
+        context.note(command, name, partial(LedgerEntry.undo, how=how))
         tally = tally.did(lost)
     return finish_chunk(context, command, UNDO_PHASE, tally)
 
@@ -186,7 +184,7 @@ def judge_undo(context: StepContext, command: Command) -> StepResult:
     verdict = judge_phase(context, command, UNDO_PHASE, "undo")
     if verdict.bad(0):
         raise StepFailed(f"company settings were not all restored: {verdict}")
-    context.ledger.change(command.migration_id, lambda run: run.noting(*verdict.reasons))
+    context.change_run(command, lambda run: run.noting(*verdict.reasons))
     return StepResult()
 
 

@@ -22,7 +22,7 @@ NOT_QUIET = "not quiet after the limit"  # begins the note about reads that are 
 
 def begin(context: StepContext, command: Command) -> StepResult:
     """Record that activity 2 began."""
-    context.ledger.change(command.migration_id, lambda run: run.began(Activity.WAIT_FOR_QUIET))
+    context.change_run(command, lambda run: run.began(Activity.WAIT_FOR_QUIET))
     return StepResult()
 
 
@@ -31,7 +31,7 @@ def apply_chunk(context: StepContext, command: Command) -> StepResult:
     earlier = context.ledger.tally(command.migration_id, PHASE, command.required_chunk.name)
     if earlier and earlier.finished and earlier.epoch == command.epoch and not earlier.open:
         return StepResult()
-    run = context.run(command.migration_id)
+    run = context.run(command)
     if run.disabled_at is None:
         raise StepFailed("the ledger does not say when the schedules were switched off")
     tally = Tally(command.epoch)
@@ -47,7 +47,7 @@ def apply_chunk(context: StepContext, command: Command) -> StepResult:
 
 def judge(context: StepContext, command: Command) -> StepResult:
     """Answer `again` until all is quiet. At the limit answer `done` with a note, or `ask`."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     verdict = judge_phase(context, command, PHASE, run.listing)
     if verdict.missing:
         raise StepFailed(f"looking for quiet: {verdict}")
@@ -59,5 +59,5 @@ def judge(context: StepContext, command: Command) -> StepResult:
     note = f"{NOT_QUIET}: {'; '.join(verdict.reasons)}"
     if note in run.notes:  # a person was asked and approved
         return StepResult()
-    context.ledger.change(run.migration_id, lambda run: run.noting(note))
+    context.change_run(command, lambda run: run.noting(note))
     return StepResult("ask" if run.request.stragglers is Stragglers.ASK else "done")

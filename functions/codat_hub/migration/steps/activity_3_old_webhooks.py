@@ -31,17 +31,13 @@ _MADE_AGAIN = "made again"
 def apply(context: StepContext, command: Command) -> StepResult:
     """Switch old consumers off. Answers `ask` while a person has to disable some in the Portal."""
     context.check_client()
-    run = context.ledger.change(
-        command.migration_id, lambda run: run.began(Activity.DISABLE_OLD_WEBHOOKS)
-    )
+    run = context.change_run(command, lambda run: run.began(Activity.DISABLE_OLD_WEBHOOKS))
     old = old_consumers(context, run.migration_id) if run.everyone else []
     if not old:
         return StepResult()
     _intend(context, command, old)
     # The gap begins before the first of them may be off.
-    context.ledger.change(
-        run.migration_id, lambda run: replace(run, gap_from=run.gap_from or context.now())
-    )
+    context.change_run(command, lambda run: replace(run, gap_from=run.gap_from or context.now()))
     present = _present(context)
     on = [consumer for consumer in old if _is_on(present.get(consumer.consumer_id))]
     if run.request.mode is Mode.API:
@@ -51,7 +47,7 @@ def apply(context: StepContext, command: Command) -> StepResult:
     for consumer in old:
         outcome = None if consumer in on else "off"
         change = partial(_with_outcome, outcome=outcome)
-        context.ledger.note(run.migration_id, _entry_name(consumer), change)
+        context.note(command, _entry_name(consumer), change)
     return StepResult("ask" if on else "done")
 
 
@@ -107,9 +103,7 @@ def compensate(context: StepContext, command: Command) -> StepResult:
         elif current.disabled:
             asks = True
         else:
-            context.ledger.note(
-                command.migration_id, name, partial(LedgerEntry.undo, how="enabled")
-            )
+            context.note(command, name, partial(LedgerEntry.undo, how="enabled"))
     return StepResult("ask" if asks else "done")
 
 
@@ -122,14 +116,8 @@ def _make_again(
 ) -> None:
     """Create a deleted consumer again, unless an earlier try has created it."""
     taken = _taken(context, command)
-    made = next(
-        (
-            consumer
-            for consumer in present.values()
-            if consumer.same_as(before) and consumer.consumer_id not in taken
-        ),
-        None,
-    )
+    same = (consumer for consumer in present.values() if consumer.same_as(before))
+    made = next((consumer for consumer in same if consumer.consumer_id not in taken), None)
     if made is None:
         # Refused if another rollback has begun: that one would create it a second time.
         context.ledger.intend(command.migration_id, command.epoch, {})
@@ -137,9 +125,9 @@ def _make_again(
             before.url, before.event_types, before.tags, call_key(command, f"undo {name}")
         )
     new_id = made.consumer_id
-    context.ledger.note(command.migration_id, name, lambda entry: entry.undo(_MADE_AGAIN, new_id))
+    context.note(command, name, lambda entry: entry.undo(_MADE_AGAIN, new_id))
     note = _lost(context, before, new_id)
-    context.ledger.change(command.migration_id, lambda run: run.noting(note))
+    context.change_run(command, lambda run: run.noting(note))
 
 
 def _taken(context: StepContext, command: Command) -> set[str]:

@@ -1,4 +1,4 @@
-"""Activity 4: create the new webhook consumers and get their signing secrets. Its undo deletes them.
+"""Activity 4: create the new webhook consumers and store their secrets. Its undo deletes them.
 
 The URLs of new consumers carry the migration's id, so that a retry and the undo find those that
 were created without an answer. The undo withdraws the secrets that the run brought, once no
@@ -34,9 +34,7 @@ _ON_ITS_WAY: Final = timedelta(minutes=1)
 def apply(context: StepContext, command: Command) -> StepResult:
     """Create the new consumers. Answers `ask` until the hub has the secret of each of its own."""
     context.check_client()
-    run = context.ledger.change(
-        command.migration_id, lambda run: run.began(Activity.CONFIGURE_NEW_WEBHOOKS)
-    )
+    run = context.change_run(command, lambda run: run.began(Activity.CONFIGURE_NEW_WEBHOOKS))
     wanted = wanted_of(run)
     present = {consumer.url: consumer for consumer in context.codat.consumers()} if wanted else {}
     for facts in wanted:
@@ -47,13 +45,11 @@ def apply(context: StepContext, command: Command) -> StepResult:
         )
         created = {**facts, "consumer_id": made.consumer_id}
         change = partial(LedgerEntry.came_to, outcome="created", detail=created)
-        context.ledger.note(run.migration_id, name, change)
+        context.note(command, name, change)
     if without_secret(context.ledger, run.migration_id):
         return StepResult("ask")
     if run.gap_from:
-        context.ledger.change(
-            run.migration_id, lambda run: replace(run, gap_to=run.gap_to or context.now())
-        )
+        context.change_run(command, lambda run: replace(run, gap_to=run.gap_to or context.now()))
     return StepResult()
 
 
@@ -90,7 +86,7 @@ def compensate(context: StepContext, command: Command) -> StepResult:
     for name, entry in entries.items():
         if entry.ours:
             change = partial(_undone, left=left, now=context.now())
-            context.ledger.note(command.migration_id, name, change)
+            context.note(command, name, change)
     return StepResult()
 
 
@@ -117,7 +113,7 @@ def withdraw_secrets(context: StepContext, command: Command) -> StepResult:
         if not context.limits.over(deleted_at, _ON_ITS_WAY, context.now()):
             return StepResult("again", wait_seconds=context.limits.seconds(_ON_ITS_WAY))
         context.signing_secrets.withdraw(facts["hub_consumer"], secrets.detail)
-        context.ledger.note(command.migration_id, name, partial(LedgerEntry.undo, how="withdrawn"))
+        context.note(command, name, partial(LedgerEntry.undo, how="withdrawn"))
     return StepResult()
 
 

@@ -42,13 +42,13 @@ UNDO_PHASE = "remove_products"
 def begin(context: StepContext, command: Command) -> StepResult:
     """Record that activity 5 began."""
     context.check_client()
-    context.ledger.change(command.migration_id, lambda run: run.began(Activity.ADD_PRODUCTS))
+    context.change_run(command, lambda run: run.began(Activity.ADD_PRODUCTS))
     return StepResult()
 
 
 def apply_chunk(context: StepContext, command: Command) -> StepResult:
     """Add the products to a chunk's companies."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     tally = Tally(command.epoch)
     for member in command.required_chunk.members:
         if not command.more_time():
@@ -93,7 +93,7 @@ def _add(
     """Add one product to one company. `there`: Codat lists it there."""
     name = product_entry(*pair)
     if entry.before["had"] and entry.intended is None:
-        context.ledger.note(command.migration_id, name, partial(LedgerEntry.came_to, outcome="had"))
+        context.note(command, name, partial(LedgerEntry.came_to, outcome="had"))
         return tally.did()
     if entry.outcome == "added":
         return tally.did()
@@ -109,11 +109,7 @@ def _add(
     # The consent may have been withdrawn during the call.
     if not _agreed(context, pair):
         return _without_consent(context, command, pair, tally, there=True)
-    context.ledger.note(
-        command.migration_id,
-        name,
-        lambda entry: entry.came_to("added", context.now().isoformat()),
-    )
+    context.note(command, name, lambda entry: entry.came_to("added", context.now().isoformat()))
     return tally.did()
 
 
@@ -136,16 +132,13 @@ def _without_consent(
 ) -> Tally:
     """Skip a product that the customer does not consent to; remove it if this run added it."""
     company_id, product = pair
-    change = partial(LedgerEntry.came_to, outcome="no consent")
-    if there:
-        how = _remove(context, command, pair, (product,))
-        change = partial(_taken_back, how=how)
-    context.ledger.note(command.migration_id, product_entry(*pair), change)
+    how = _remove(context, command, pair, (product,)) if there else None
+
+    def refused(entry: LedgerEntry) -> LedgerEntry:
+        return replace(entry.came_to("no consent"), undone=how or entry.undone)
+
+    context.note(command, product_entry(*pair), refused)
     return tally.skip(f"{company_id}: no consent to {product}")
-
-
-def _taken_back(entry: LedgerEntry, how: str) -> LedgerEntry:
-    return entry.came_to("no consent").undo(how)
 
 
 def _agreed(context: StepContext, pair: Pair) -> bool:
@@ -157,21 +150,20 @@ def _agreed(context: StepContext, pair: Pair) -> bool:
 
 def judge(context: StepContext, command: Command) -> StepResult:
     """Record that activities 1 to 5 are done. Raises StepFailed on too many failures."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     verdict = judge_phase(context, command, PHASE, run.listing)
     if verdict.bad(run.request.tolerated_failures):
         raise StepFailed(f"adding products: {verdict}")
     notes = [f"adding products: {verdict.skipped} skipped, {verdict}"] if verdict.reasons else []
-    context.ledger.change(
-        run.migration_id,
-        lambda run: replace(run.forward(run.step).noting(*notes), migrated=True),
+    context.change_run(
+        command, lambda run: replace(run.forward(run.step).noting(*notes), migrated=True)
     )
     return StepResult()
 
 
 def compensate_chunk(context: StepContext, command: Command) -> StepResult:
     """Undo of activity 5: remove from a chunk's companies what this run added, or meant to."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     tally = Tally(command.epoch)
     for member in command.required_chunk.members:
         if not command.more_time():
@@ -198,7 +190,7 @@ def _remove_from(
             tally = tally.fail(f"{company_id}: {refusal}")
             continue
         name = product_entry(company_id, product)
-        context.ledger.note(command.migration_id, name, partial(LedgerEntry.undo, how=how))
+        context.note(command, name, partial(LedgerEntry.undo, how=how))
         tally = tally.did()
     return tally
 

@@ -33,25 +33,25 @@ PHASE = "verify_reads"
 
 def begin(context: StepContext, command: Command) -> StepResult:
     """Note what failed for late companies, and put all chunks of the run into one manifest."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     verdicts = [
         judge_phase(context, command, activity_5_products.PHASE, listing)
         for listing in run.late_listings
     ]
     notes = [f"companies that came late: {verdict}" for verdict in verdicts if verdict.bad(0)]
     # The time counts from here: adding products to many companies may take longer than a read.
-    context.ledger.change(
-        run.migration_id,
+    context.change_run(
+        command,
         lambda run: replace(
             run.noting(*notes), step=PHASE, pause=None, reads_from=run.reads_from or context.now()
         ),
     )
-    return replace(all_chunks(context, command.migration_id), epoch=command.epoch)
+    return replace(all_chunks(context, command), epoch=command.epoch)
 
 
 def apply_chunk(context: StepContext, command: Command) -> StepResult:
     """Look for the first reads of the products that were added to a chunk's linked companies."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     tally = Tally(command.epoch)
     for member in command.required_chunk.members:
         company = company_entry(member.company_id)
@@ -92,7 +92,7 @@ def _failed(state: ReadState) -> str:
 
 def judge_reads(context: StepContext, command: Command) -> StepResult:
     """Answer `again` until all first reads came or the limit is reached; then note the rest."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     verdict = judge_phase(context, command, PHASE, "undo")
     limits, now = context.limits, context.now()
     waiting = verdict.open or verdict.missing
@@ -101,7 +101,7 @@ def judge_reads(context: StepContext, command: Command) -> StepResult:
     if verdict.open or verdict.reasons:
         reasons = "; ".join(verdict.reasons)
         note = f"first reads: {verdict.done} came, {verdict.open} did not; {reasons}"
-        context.ledger.change(run.migration_id, lambda run: run.noting(note))
+        context.change_run(command, lambda run: run.noting(note))
     return StepResult()
 
 
@@ -113,5 +113,5 @@ def complete(context: StepContext, command: Command) -> StepResult:
             return run
         return run.ended(MigrationStatus.COMPLETE, context.now())
 
-    context.ledger.change(command.migration_id, completed)
+    context.change_run(command, completed)
     return StepResult()

@@ -75,12 +75,24 @@ class StepContext:
     limits: Limits
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def run(self, migration_id: str) -> MigrationRun:
-        """Return the run as the ledger has it. Raises StepFailed if there is none."""
-        run = self.ledger.get(migration_id)
+    def run(self, command: Command) -> MigrationRun:
+        """Return the run of a command. Raises StepFailed if there is none."""
+        run = self.ledger.get(command.migration_id)
         if run is None:
-            raise StepFailed(f"there is no ledger of migration {migration_id}")
+            raise StepFailed(f"there is no ledger of migration {command.migration_id}")
         return run
+
+    def change_run(
+        self, command: Command, change: Callable[[MigrationRun], MigrationRun]
+    ) -> MigrationRun:
+        """Change the run of a command and return it."""
+        return self.ledger.change(command.migration_id, change)
+
+    def note(
+        self, command: Command, name: str, change: Callable[[LedgerEntry], LedgerEntry]
+    ) -> None:
+        """Change an entry in the ledger of a command's run."""
+        self.ledger.note(command.migration_id, name, change)
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,6 @@ class Command:
     migration_id: str
     epoch: int
     chunk: Chunk | None = None
-    listing: str = ""
     token: str | None = None
     waiting_for: str | None = None
     state: Mapping[str, Any] | None = None
@@ -150,13 +161,11 @@ def judge_phase(context: StepContext, command: Command, phase: str, listing: str
 
     A report reads the counts from the run: the tallies of 100,000 companies are megabytes.
     """
-    run = context.run(command.migration_id)
+    run = context.run(command)
     tallies = context.ledger.tallies(command.migration_id, phase, f"{listing}-")
     verdict = judge(tallies, run.chunks.get(listing, 0), command.epoch)
     counts = {counts_key(phase, listing): verdict.counts()}
-    context.ledger.change(
-        command.migration_id, lambda run: replace(run, counted={**run.counted, **counts})
-    )
+    context.change_run(command, lambda run: replace(run, counted={**run.counted, **counts}))
     return verdict
 
 

@@ -28,13 +28,11 @@ def list_companies(context: StepContext, command: Command, listing: str) -> Step
     """
     cursor = context.ledger.entry(command.migration_id, _cursor_entry(listing))
     facts = dict(cursor.detail or {"page": 1, "parts": 0, "left_behind": 0})
-    run = context.run(command.migration_id)
+    run = context.run(command)
     if cursor.outcome != "listed":
         more = _list_part(context, command, run, listing, facts)
-        context.ledger.note(
-            command.migration_id,
-            _cursor_entry(listing),
-            lambda entry: replace(entry, detail=dict(facts)),
+        context.note(
+            command, _cursor_entry(listing), lambda entry: replace(entry, detail=dict(facts))
         )
         if more:
             return StepResult("again")
@@ -99,23 +97,11 @@ def _write_manifest(
         for saved in context.manifests.get(_part_key(command, listing, number))
     ]
     chunks = chunks_of(listing, members)
-    context.manifests.put(
-        manifest_key(command.migration_id, listing),
-        [
-            {"name": chunk.name, "members": [asdict(member) for member in chunk.members]}
-            for chunk in chunks
-        ],
-    )
-    context.ledger.change(
-        command.migration_id,
-        lambda run: replace(run, chunks={**run.chunks, listing: len(chunks)}),
-    )
+    manifest = [asdict(chunk) for chunk in chunks]
+    context.manifests.put(manifest_key(command.migration_id, listing), manifest)
+    _count_chunks(context, command, listing, len(chunks))
     listed = {**facts, "companies": len({member.company_id for member in members})}
-    context.ledger.note(
-        command.migration_id,
-        _cursor_entry(listing),
-        lambda entry: entry.came_to("listed", listed),
-    )
+    context.note(command, _cursor_entry(listing), lambda entry: entry.came_to("listed", listed))
 
 
 def facts_of(context: StepContext, migration_id: str, listing: str) -> dict[str, Any]:
@@ -125,14 +111,14 @@ def facts_of(context: StepContext, migration_id: str, listing: str) -> dict[str,
 
 def find_late(context: StepContext, command: Command) -> StepResult:
     """List the companies that appeared during the run: `late` if there are some, else `done`."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     # The client's level still reads the companies that a subset finds late: the next run has them.
     if run.request.company_ids is not None or not run.everyone:
         return StepResult()
     rounds = sum(listing.startswith(LATE) for listing in run.chunks)
     if rounds >= LATE_ROUNDS:
         note = f"companies keep appearing: after {rounds} rounds the rest is left to reconcile"
-        context.ledger.change(command.migration_id, lambda run: run.noting(note))
+        context.change_run(command, lambda run: run.noting(note))
         return StepResult()
     listing = f"{LATE}{rounds + 1}"
     result = list_companies(context, command, listing)
@@ -142,21 +128,23 @@ def find_late(context: StepContext, command: Command) -> StepResult:
     return replace(result, next="late") if companies else StepResult()
 
 
-def all_chunks(context: StepContext, migration_id: str) -> StepResult:
+def all_chunks(context: StepContext, command: Command) -> StepResult:
     """Put every chunk that the run has worked on into one manifest, for the undo."""
-    run = context.run(migration_id)
+    run = context.run(command)
     listings = [name for name in run.chunks if name == run.listing or name.startswith(LATE)]
     chunks = [
         {**chunk, "name": f"undo-{chunk['name']}"}
         for listing in listings
-        for chunk in context.manifests.get(manifest_key(migration_id, listing)) or []
+        for chunk in context.manifests.get(manifest_key(run.migration_id, listing)) or []
     ]
-    key = manifest_key(migration_id, "undo")
+    key = manifest_key(run.migration_id, "undo")
     context.manifests.put(key, chunks)
-    context.ledger.change(
-        migration_id, lambda run: replace(run, chunks={**run.chunks, "undo": len(chunks)})
-    )
+    _count_chunks(context, command, "undo", len(chunks))
     return StepResult(manifest=key, listing="undo")
+
+
+def _count_chunks(context: StepContext, command: Command, listing: str, count: int) -> None:
+    context.change_run(command, lambda run: replace(run, chunks={**run.chunks, listing: count}))
 
 
 def manifest_key(migration_id: str, listing: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from codat_hub.companies.domain.consent import covers
@@ -44,7 +45,7 @@ def plan(context: StepContext, command: Command) -> StepResult:
 
 def survey(context: StepContext, command: Command) -> StepResult:
     """Survey the companies of a chunk. It changes nothing."""
-    products = context.run(command.migration_id).request.products
+    products = context.run(command).request.products
     tally, total = Tally(command.epoch), Survey()
     for member in command.required_chunk.members:
         settings = context.codat.company_settings(member.company_id)
@@ -63,7 +64,7 @@ def finish_plan(context: StepContext, command: Command) -> StepResult:
     Raises StepFailed if the plan is refused, except in a dry run, whose plan shows the refusals.
     """
     _require_all(context, command, "survey", "plan")
-    run = context.run(command.migration_id)
+    run = context.run(command)
     total = _survey_total(context, command, "survey", "plan")
     settings, present = context.codat.client_settings(), context.codat.consumers()
     client = _client(context, run, settings, present, "plan")
@@ -74,9 +75,7 @@ def finish_plan(context: StepContext, command: Command) -> StepResult:
     if refusals and not run.request.dry_run:
         raise StepFailed(f"refused: {' '.join(refusals)}")
     if run.request.dry_run:
-        context.ledger.change(
-            run.migration_id, lambda run: run.ended(MigrationStatus.PLANNED, context.now())
-        )
+        context.change_run(command, lambda run: run.ended(MigrationStatus.PLANNED, context.now()))
         return StepResult("planned")
     return StepResult("approval")
 
@@ -84,8 +83,8 @@ def finish_plan(context: StepContext, command: Command) -> StepResult:
 def snapshot(context: StepContext, command: Command) -> StepResult:
     """Save the client's settings and consumers, once; then list the companies again."""
     context.check_client()
-    run = context.ledger.change(
-        command.migration_id,
+    run = context.change_run(
+        command,
         lambda run: replace(
             run.forward("snapshot"), listing=f"snapshot-{(run.approved_hash or '')[:8]}"
         ),
@@ -101,7 +100,7 @@ def snapshot(context: StepContext, command: Command) -> StepResult:
 
 def snapshot_companies(context: StepContext, command: Command) -> StepResult:
     """Save the settings and products of each company of a chunk, once."""
-    products = context.run(command.migration_id).request.products
+    products = context.run(command).request.products
     tally, total = Tally(command.epoch), Survey()
     for member, known in companies_of(context, command):
         if not command.more_time():
@@ -129,7 +128,7 @@ def snapshot_companies(context: StepContext, command: Command) -> StepResult:
 
 def compare_snapshot(context: StepContext, command: Command) -> StepResult:
     """Compare the plan of the snapshot with the approved one; answer `differs` if it differs."""
-    run = context.run(command.migration_id)
+    run = context.run(command)
     _require_all(context, command, "snapshot", run.listing)
     total = _survey_total(context, command, "snapshot", run.listing)
     before = context.ledger.entry(run.migration_id, CLIENT).before
@@ -142,7 +141,7 @@ def compare_snapshot(context: StepContext, command: Command) -> StepResult:
     if made.hash == run.approved_hash:
         return StepResult()
     note = "the snapshot differs from the approved plan: the run asks again for approval"
-    context.ledger.change(run.migration_id, lambda run: run.noting(note))
+    context.change_run(command, lambda run: run.noting(note))
     return StepResult("differs")
 
 
@@ -181,9 +180,7 @@ def _survey_of(
         unlinked=() if member.linked else (member.company_id,),
         products={
             product: _count(
-                product in had,
-                registered.get(product),
-                assigned.get((member.company_id, product)),
+                product in had, registered.get(product), assigned.get((member.company_id, product))
             )
             for product in products
         },
@@ -288,11 +285,7 @@ def _save_plan(context: StepContext, run: MigrationRun, made: Plan, client: Clie
     context.ledger.change(
         run.migration_id,
         lambda run: replace(
-            run,
-            plan=saved,
-            plan_hash=made.hash,
-            off_value=client.off,
-            everyone=client.everyone,
+            run, plan=saved, plan_hash=made.hash, off_value=client.off, everyone=client.everyone
         ),
     )
     context.manifests.put(f"{run.migration_id}/plans/{made.hash}.json", saved)
@@ -307,12 +300,7 @@ def _require_all(context: StepContext, command: Command, phase: str, listing: st
 
 def _survey_total(context: StepContext, command: Command, phase: str, listing: str) -> Survey:
     """Add up the surveys of all chunks. Their digests are joined once: they may be 100,000."""
-    total = Survey()
-    surveys = [
-        tally.survey
-        for tally in context.ledger.tallies(command.migration_id, phase, f"{listing}-")
-        if tally.survey
-    ]
-    for part in surveys:
-        total = total.plus(replace(part, digests=()))
+    tallies = context.ledger.tallies(command.migration_id, phase, f"{listing}-")
+    surveys = [tally.survey for tally in tallies if tally.survey]
+    total = reduce(Survey.plus, (replace(part, digests=()) for part in surveys), Survey())
     return replace(total, digests=tuple(digest for part in surveys for digest in part.digests))

@@ -119,8 +119,4 @@ def _consumer(entry: LedgerEntry) -> dict[str, Any]:
 
 
 def _outcome(entry: LedgerEntry) -> dict[str, Any]:
-    return {
-        "changed": entry.intended is not None,
-        "outcome": entry.outcome,
-        "undone": entry.undone,
-    }
+    return {"changed": entry.intended is not None, "outcome": entry.outcome, "undone": entry.undone}

@@ -32,7 +32,7 @@ def begin(context: StepContext, command: Command) -> StepResult:
     snapshot would overwrite that change. `forced` in the execution's state overrides this.
     """
     state = command.state or {}
-    run = context.run(command.migration_id)
+    run = context.run(command)
     if state.get("entry") == "rollback" and run.migrated and not state.get("forced"):
         differences = changed_since(context, run)
         if differences:
@@ -40,13 +40,13 @@ def begin(context: StepContext, command: Command) -> StepResult:
     cause = caught(state) or run.error or "asked for"
     # The epoch comes first: from here on, no step forward can change anything.
     epoch = context.ledger.raise_epoch(run.migration_id)
-    run = context.ledger.change(run.migration_id, lambda run: _rolling_back(run, cause))
+    run = context.change_run(command, lambda run: _rolling_back(run, cause))
     logger.warning("migration rolls back", migration_id=run.migration_id, cause=cause)
     undo = undo_of(run.reached)
     result = StepResult(undo.value, epoch=epoch, cause=run.error or cause)
     if undo is Undo.NOTHING:
         return result
-    chunks = all_chunks(context, run.migration_id)
+    chunks = all_chunks(context, command)
     wait = context.limits.seconds(context.limits.call_timeout)
     return replace(result, manifest=chunks.manifest, listing=chunks.listing, wait_seconds=wait)
 
@@ -101,8 +101,8 @@ def noting(undo: Undo, act: Step) -> Step:
 
     def begin_undo(context: StepContext, command: Command) -> StepResult:
         context.check_client()
-        context.ledger.change(
-            command.migration_id,
+        context.change_run(
+            command,
             lambda run: replace(
                 run, status=MigrationStatus.ROLLING_BACK, step=undo.value, pause=None
             ),
@@ -128,15 +128,14 @@ def finish(context: StepContext, command: Command) -> StepResult:
             return run
         return run.ended(MigrationStatus.ROLLED_BACK, context.now())
 
-    run = context.ledger.change(command.migration_id, rolled_back)
+    run = context.change_run(command, rolled_back)
     return StepResult("done" if run.on_demand else "failed", cause=run.error or "")
 
 
 def nothing_to_undo(context: StepContext, command: Command) -> StepResult:
     """Record that the run failed before it changed anything."""
-    run = context.ledger.change(
-        command.migration_id,
-        lambda run: run.ended(MigrationStatus.FAILED, context.now(), run.error),
+    run = context.change_run(
+        command, lambda run: run.ended(MigrationStatus.FAILED, context.now(), run.error)
     )
     return StepResult(cause=run.error or "")
 
@@ -155,7 +154,7 @@ def incomplete(context: StepContext, command: Command) -> StepResult:
             error=f"{first_cause}{_THEN}{why}",
         )
 
-    context.ledger.change(command.migration_id, stuck)
+    context.change_run(command, stuck)
     logger.error("migration rollback incomplete", migration_id=command.migration_id, cause=why)
     return StepResult()
 

@@ -31,7 +31,7 @@ def wait_for_person(context: StepContext, command: Command) -> StepResult:
     if command.token is None or command.waiting_for is None:
         raise StepFailed("a wait needs a task token and its reason")
     reason = WaitingFor(command.waiting_for)
-    instructions = tuple(_instructions(context, command.migration_id, reason))
+    instructions = tuple(_instructions(context, command, reason))
     pause = Pause(reason, context.now(), command.token, instructions)
 
     def begin(run: MigrationRun) -> MigrationRun:
@@ -39,42 +39,43 @@ def wait_for_person(context: StepContext, command: Command) -> StepResult:
             return replace(run, pause=pause)
         return replace(run.forward(run.step), pause=pause, status=MigrationStatus.WAITING)
 
-    context.ledger.change(command.migration_id, begin)
+    context.change_run(command, begin)
     logger.info("migration waits", migration_id=command.migration_id, waiting_for=reason.value)
     return StepResult()
 
 
-def _instructions(context: StepContext, migration_id: str, reason: WaitingFor) -> Iterable[str]:
+def _instructions(context: StepContext, command: Command, reason: WaitingFor) -> Iterable[str]:
     """Yield the lines that the person reads. A line with a URL begins with the consumer's id."""
     match reason:
         case WaitingFor.APPROVAL:
-            yield from _to_approve(context.run(migration_id))
+            yield from _to_approve(context.run(command))
         case WaitingFor.WEBHOOKS_DISABLED:
             yield f"{_WEBHOOKS} disable:"
-            yield from map(_line, activity_3_old_webhooks.still_on(context.ledger, migration_id))
-            yield f"Then run: tools/hub migrations confirm-webhooks-disabled {migration_id}"
+            yield from map(
+                _line, activity_3_old_webhooks.still_on(context.ledger, command.migration_id)
+            )
+            yield "Then confirm it with tools/hub migrations confirm-webhooks-disabled."
         case WaitingFor.SIGNING_SECRET:
             yield f"{_WEBHOOKS} reveal the signing secret of:"
-            missing = activity_4_new_webhooks.without_secret(context.ledger, migration_id)
+            missing = activity_4_new_webhooks.without_secret(context.ledger, command.migration_id)
             yield from (f"{created['consumer_id']}  {shown(created['url'])}" for created in missing)
-            yield f"Then run for each: tools/hub migrations confirm-secret {migration_id} CONSUMER"
+            yield "Then confirm each with tools/hub migrations confirm-secret."
             yield "Only a delivery proves a secret: send an example from the Portal's testing tab."
         case WaitingFor.WEBHOOKS_RESTORED:
             yield f"{_WEBHOOKS} enable:"
-            yield from map(_line, activity_3_old_webhooks.to_restore(context.ledger, migration_id))
-            yield f"Then run: tools/hub migrations confirm-webhooks-restored {migration_id}"
+            yield from map(
+                _line, activity_3_old_webhooks.to_restore(context.ledger, command.migration_id)
+            )
+            yield "Then confirm it with tools/hub migrations confirm-webhooks-restored."
 
 
 def _to_approve(run: MigrationRun) -> Iterable[str]:
-    decide = (
-        f"tools/hub migrations approve {run.migration_id}, "
-        f"or tools/hub migrations rollback {run.migration_id}"
-    )
     if run.reached is Activity.WAIT_FOR_QUIET:
         yield from (note for note in run.notes if note.startswith(activity_2_quiet.NOT_QUIET))
-        yield f"To go on without waiting for these reads, approve: {decide}"
+        yield "To go on without waiting for these reads, run tools/hub migrations approve."
     else:
-        yield f"Read the plan, then run: {decide}"
+        yield "Read the plan, then run tools/hub migrations approve."
+    yield "To stop instead, run tools/hub migrations rollback."
 
 
 def _line(consumer: Consumer) -> str:
