@@ -41,7 +41,7 @@ _AWS = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 
 # Chunks of a Map that the state machine runs at once: MaxConcurrency in its definition.
 _AT_ONCE = 4
 _UNTIL_THE_NEXT = timedelta(minutes=1)  # from one step to the next
-_LAST_CALL = 40_000  # milliseconds: enough for one more company
+_LAST_CALL = 40_000  # milliseconds: enough for a call to Codat and the writes after it
 
 settings = RunMigrationStepSettings.from_env()
 _dynamodb = boto3.client("dynamodb", config=_AWS)

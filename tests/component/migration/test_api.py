@@ -178,7 +178,7 @@ def test_a_confirmation_that_the_run_does_not_wait_for_is_refused(world, call, v
     path = started(world, call)
     status, problem = call("POST", f"{path}/{verb}")
     assert status == 409
-    assert "waits for nobody" in problem["detail"]
+    assert "waits for no person" in problem["detail"]
 
 
 def test_a_secret_is_not_quoted_when_it_is_refused(world, call):

@@ -51,7 +51,7 @@ class TestApproval:
             lambda: world.migrations.confirm_webhooks_restored(world.migration_id),
             lambda: world.migrations.confirm_secret(world.migration_id, "x", "y"),
         ):
-            with pytest.raises(Conflict, match="waits for nobody"):
+            with pytest.raises(Conflict, match="waits for no person"):
                 act()
 
     def test_an_approval_of_an_older_plan_is_refused(self, world):

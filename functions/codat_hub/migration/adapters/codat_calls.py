@@ -123,7 +123,7 @@ class MigrationCalls:
         self._codat.add_product(company_id, product)
 
     def remove_product(self, company_id: str, product: str) -> bool:
-        """Remove a product. Tells whether Codat had it: false after any 404 (docs/codat.md, C57)."""
+        """Remove a product. Tells whether Codat had it; a 404 is false (docs/codat.md, C57)."""
         self._pace()
         try:
             self._codat.remove_product(company_id, product)

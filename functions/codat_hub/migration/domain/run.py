@@ -123,7 +123,7 @@ class MigrationRequest:
 
     company_ids: only these companies; tags: only companies with all of these; neither: all
     off_value: the `syncSchedule` that means off, if the client's settings do not show it
-    tolerated_failures: how many companies may fail in one step before the run is rolled back
+    tolerated_failures: how many companies may fail in one step without a rollback
     """
 
     products: tuple[str, ...]

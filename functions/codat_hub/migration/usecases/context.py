@@ -102,7 +102,7 @@ class Command:
     chunk: the companies to work on, for a step of a Map
     token, waiting_for: the state machine's task token and its reason, for a wait for a person
     state: the state of the execution, for a step that needs more of it
-    more_time: tells whether the invocation has time for one more company
+    more_time: tells whether the invocation has time to go on
     """
 
     migration_id: str

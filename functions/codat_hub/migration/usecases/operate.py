@@ -131,9 +131,11 @@ class OperateMigrations:
         """Return the run if it waits for this. Raises Conflict."""
         run = self.get(migration_id)
         if run.pause is None or run.pause.waiting_for is not what:
-            waits = f"waits for {run.pause.waiting_for.value}" if run.pause else "waits for nobody"
+            reason = (
+                f"waits for {run.pause.waiting_for.value}" if run.pause else "waits for no person"
+            )
             raise Conflict(
-                f"migration {migration_id} is {run.status.value} and {waits}, not for {what.value}"
+                f"migration {migration_id} is {run.status.value} and {reason}, not for {what.value}"
             )
         return run
 

@@ -108,7 +108,7 @@ class StartMigration:
         if other := self.lock.still_active(latest):
             raise Conflict(
                 f"migration {other.migration_id} is {other.status.value}, and only one runs at a "
-                f"time: run tools/hub migrations watch {other.migration_id}, or rollback"
+                f"time: run tools/hub migrations watch {other.migration_id}"
             )
         self.ledger.create(run)  # first: the latest run can always be read
         if self.ledger.take(run.migration_id, version):
