@@ -1,6 +1,6 @@
 import pytest
 
-from codat_hub.codat.errors import Permanent, WrongClient
+from codat_hub.codat.errors import OutcomeUnknown, Permanent, WrongClient
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.run import Activity
 from codat_hub.migration.steps import activity_1_client_sync as activity_1
@@ -180,6 +180,24 @@ class TestCompanies:
         restore(world, company)
         assert world.tally(activity_1.UNDO_PHASE, "undo").reasons == ()
         assert world.entry(company_entry(company)).undone == "restored"
+
+    def test_a_restore_that_codat_does_not_carry_out_is_a_failure(self, world):
+        company = world.company("a", 6)
+        switch_off(world, company)
+        world.codat.deaf.add("set_company_settings")
+        restore(world, company)
+        assert world.tally(activity_1.UNDO_PHASE, "undo").failed == 1
+        assert world.entry(company_entry(company)).ours
+
+    def test_a_repeat_after_a_lost_answer_does_not_compare_with_the_snapshot(self, world):
+        company = world.company("a", 6)
+        world.codat.failing["set_company_settings"] = OutcomeUnknown("no answer")
+        with pytest.raises(OutcomeUnknown):
+            switch_off(world, company)
+        world.codat.failing.clear()
+        world.codat.levels[company] = {**settings(0), "companyId": company}  # the call arrived
+        switch_off(world, company)
+        assert world.tally(activity_1.PHASE).done == 1
 
     def test_a_company_that_is_gone_counts_as_restored(self, world):
         company = world.company("a", 6)

@@ -171,6 +171,25 @@ class TestApi:
         details = {world.entry(f"OLD_CONSUMER#{number}").detail for number in ("1", "twin")}
         assert details == set(ids(world.codat.hooks))
 
+    def test_the_successor_of_a_twin_is_not_taken_for_the_others(self):
+        world = StepWorld(mode=Mode.API)
+        world.save_client(OLD, replace(OLD, consumer_id="twin"))
+        apply(world)
+        inner, made = world.codat.create_consumer, []
+
+        def create_once(*args):
+            if made:
+                raise Permanent("refused")
+            made.append(inner(*args))
+            return made[0]
+
+        world.codat.create_consumer = create_once
+        with pytest.raises(Permanent):
+            undo(world)
+        world.codat.create_consumer = inner
+        undo(world)
+        assert [hook.url for hook in world.codat.hooks] == [OLD.url] * 2
+
     def test_one_that_posts_to_the_hub_needs_its_new_secret_there(self):
         world = StepWorld(mode=Mode.API)
         world.save_client(replace(OLD, url=f"{HUB_URL}/platform"))
