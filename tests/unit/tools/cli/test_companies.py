@@ -28,7 +28,7 @@ def test_without_companies_it_says_how_to_learn_them(hub):
 
 def test_when_nothing_matches_it_says_so_and_not_that_there_is_nothing(hub, api, company):
     answer = hub("companies", "list", "--product", "nobody-has-it")
-    assert "Leave a filter out" in answer.stderr
+    assert "No company in local matches. List all: tools/hub companies list" in answer.stderr
 
 
 def test_thousands_of_companies_are_listed_whole_in_a_table_and_in_json(hub, api):
@@ -107,7 +107,7 @@ def test_a_name_that_codat_changes_is_told(hub, api):
             "products": []}  # fmt: skip
     api.before = lambda *_: httpx.Response(201, json=made)
     answer = hub("companies", "create", "Smith (UK) Ltd")
-    assert (answer.exit_code, "Codat calls it 'Smith UK Ltd'" in answer.stderr) == (0, True)
+    assert (answer.exit_code, "Codat stored the name 'Smith UK Ltd'" in answer.stderr) == (0, True)
 
 
 def test_a_product_that_is_refused_is_told_and_the_company_is_not_lost(hub, api, company):
@@ -115,7 +115,7 @@ def test_a_product_that_is_refused_is_told_and_the_company_is_not_lost(hub, api,
     answer = hub("companies", "create", "Bakery", "--product", "a", "--consent-by", "o@x.example")
     (created,) = set(api.companies) - {company}
     assert answer.exit_code == 1
-    assert f"Bakery is {created}." in answer.stdout
+    assert f"Bakery has the id {created}." in answer.stdout
     assert "a: refused: Product a is not on company" in answer.stderr
     assert f"companies add-product {created} PRODUCT" in answer.stderr
 
@@ -155,7 +155,7 @@ def test_from_refused_to_consent_to_added_to_revoked(hub, api, company):
     refusal = hub("companies", "add-product", company, "a")
     assert refusal.exit_code == 1
     assert 'data_types = "invoices": not covered by a consent' in refusal.stderr
-    assert f"tools/hub consents grant {company} a --by WHO --env local" in refusal.stderr
+    assert f"tools/hub consents grant {company} a --by EMAIL --env local" in refusal.stderr
 
     granted = hub("consents", "grant", company, "a", "--by", "o@x.example")
     assert granted.stdout.strip() == "o@x.example agreed to a, text 7: invoices, payments."
@@ -220,7 +220,7 @@ def test_a_removal_that_codat_refuses_says_what_holds_and_what_to_do(hub, api, w
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert answer.stderr.splitlines() == [
         f"✗ {detail} (Codat's correlation id: c-1)",
-        "Give the same command again in a while: it finishes what was begun.",
+        "Wait a moment, then give the same command again: repeating it is safe.",
     ]
 
 

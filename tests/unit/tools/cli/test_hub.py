@@ -139,7 +139,7 @@ def test_a_stack_from_before_the_control_api_says_to_deploy_it(monkeypatch):
 def test_what_is_no_identifier_reaches_no_other_path(hub, api, words, name):
     answer = hub(*(word.format(name) for word in words))
     assert (answer.exit_code, api.calls) == (2, [])
-    assert f"{name!r} is no identifier" in answer.stderr
+    assert f"{name!r} is not an identifier" in answer.stderr
 
 
 def test_ctrl_c_in_the_middle_of_a_call_is_130_and_says_what_to_do(hub, api):

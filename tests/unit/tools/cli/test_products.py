@@ -84,9 +84,9 @@ def test_who_may_only_read_can_still_see_the_difference(hub, api, file):
     api.before = denied
     answer = hub("products", "diff", file)
     assert (answer.exit_code, "+ a" in answer.stdout) == (0, True)
-    assert "Not checked by the hub" in answer.stderr
+    assert "The hub did not check the file" in answer.stderr
     applied = hub("products", "apply", "--yes", file)
-    assert (applied.exit_code, "may not call PUT" in applied.stderr) == (1, True)
+    assert (applied.exit_code, "may not do this" in applied.stderr) == (1, True)
 
 
 def refused_by_gateway():
@@ -122,7 +122,7 @@ def test_one_product_is_shown_and_removed(hub, api, file):
     assert hub("products", "remove", "a", stdin="n\n").exit_code == 1
     assert "a" in api.products
     removed = hub("products", "remove", "a", "--yes")
-    assert (removed.exit_code, "Take it out of products.yaml" in removed.stderr) == (0, True)
+    assert (removed.exit_code, "Remove it from products.yaml" in removed.stderr) == (0, True)
     assert "a" not in api.products
 
 

@@ -1,4 +1,4 @@
-"""`hub reconcile`, `freshness`, `replay`, `status`: progress, reports, what a person must do."""
+"""`hub reconcile`, `freshness`, `replay`, `status`: progress, reports, work for a person."""
 
 import json
 
@@ -237,7 +237,7 @@ def test_status_shows_client_integrations_consumers_and_what_needs_a_person(hub,
     )
     shown = hub("status").stdout
     for text in ("me, confirmed", "a (custom, rate(1 hour))", "used up until", "gbol", "Xero",
-                 "missing", "7 differences, 0 mended, 2 for a person"):  # fmt: skip
+                 "missing", "7 differences, 0 repaired, 2 for a person"):  # fmt: skip
         assert text in shown
     assert json.loads(hub("status", "--json").stdout) == api.status
 
