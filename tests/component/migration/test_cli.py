@@ -152,7 +152,7 @@ def test_a_run_that_is_cancelled_before_it_has_changed_anything_is_no_failure(hu
     assert "it had changed nothing" in shown.stdout
 
 
-def test_whoever_watches_is_told_what_to_do_with_which_command(hub, world):
+def test_a_watched_run_that_no_person_approves_fails_the_command(hub, world):
     world.operator = lambda what: None if what == "approval" else world.willing(what)
     shown = hub("start", *PRODUCT)
     assert shown.exit_code == 1
@@ -213,7 +213,7 @@ def test_a_watch_opened_in_mid_step_says_how_far_that_is(hub, world, looks_once)
         (("--webhooks", "both"), "webhooks"),
     ],
 )
-def test_wrong_usage_is_told(hub, words, said):
+def test_wrong_usage_is_reported(hub, words, said):
     shown = hub("plan", *PRODUCT, *words)
     assert shown.exit_code in {1, 2}
     assert said in shown.stderr

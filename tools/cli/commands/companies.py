@@ -135,7 +135,11 @@ def create(
     ] = None,
     product: Annotated[
         list[str] | None,
-        typer.Option("--product", help="A product to add; repeat for more. Needs --consent-by."),
+        typer.Option(
+            "--product",
+            metavar="PRODUCT",
+            help="A product to add; repeat for more. Needs --consent-by.",
+        ),
     ] = None,
     consent_by: Annotated[
         str | None,

@@ -64,7 +64,7 @@ def list_(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List a company's newest consent to each product, also revoked ones."""
+    """List a company's newest consent to each product, even if it is revoked."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         found = api.get(f"companies/{segment(company)}/consents", history=history or None)
@@ -93,7 +93,9 @@ def grant(
     data_type: Annotated[
         list[str] | None,
         typer.Option(
-            "--data-type", help="A data type; repeat for more. All of the product's if left out."
+            "--data-type",
+            metavar="TYPE",
+            help="A data type; repeat for more. All of the product's if left out.",
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -29,18 +29,23 @@ MigrationArgument = Annotated[
     str, typer.Argument(metavar="MIGRATION", help="The id, as `migrations list` shows it.")
 ]
 ProductsOption = Annotated[
-    list[str], typer.Option("--product", help="A product to add to each company; repeat for more.")
+    list[str],
+    typer.Option(
+        "--product", metavar="PRODUCT", help="A product to add to each company; repeat for more."
+    ),
 ]
 CompaniesOption = Annotated[
     list[str] | None,
-    typer.Option("--company", help="Only this company; repeat for more. All if left out."),
+    typer.Option(
+        "--company", metavar="COMPANY", help="Only this company; repeat for more. All if left out."
+    ),
 ]
 TagsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--tag",
         metavar="NAME=VALUE",
-        help="Only companies with this tag; repeat to ask for several tags at once.",
+        help="Only companies with this tag; with several, all of them.",
     ),
 ]
 WebhooksOption = Annotated[

@@ -27,11 +27,11 @@ app = typer.Typer(help="Refresh a custom product's data now.", no_args_is_help=T
 
 DataTypeOption = Annotated[
     list[str] | None,
-    typer.Option("--data-type", help="Only this data type of the product; repeat for more."),
+    typer.Option("--data-type", metavar="TYPE", help="Only this data type; repeat for more."),
 ]
 OptionalProduct = Annotated[
     str | None,
-    typer.Argument(metavar="[PRODUCT]", help="The identifier, as `products list` shows it."),
+    typer.Argument(metavar="PRODUCT", help="The identifier, as `products list` shows it."),
 ]
 
 # A ticket with one of these statuses has ended without new data.

@@ -27,13 +27,13 @@ _OVER: Final = frozenset({"complete", "failed"})
 def start(
     env: EnvOption,
     webhook: Annotated[
-        list[str] | None, typer.Argument(metavar="[WEBHOOK_ID]...", help="The ids of the webhooks.")
+        list[str] | None, typer.Argument(metavar="WEBHOOK_ID", help="The ids of the webhooks.")
     ] = None,
     parked: Annotated[bool, typer.Option("--parked", help="All parked webhooks.")] = False,
     since: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="TIME", help="Received since then: 2026-11-22T10:00, or 6h ago."
+            "--from", metavar="TIME", help="Received since then: 2026-11-22T10:00, or an age: 6h."
         ),
     ] = None,
     until: Annotated[

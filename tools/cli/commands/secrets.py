@@ -22,7 +22,9 @@ app = typer.Typer(
 
 ConsumerArgument = Annotated[
     str,
-    typer.Argument(help="The consumer's name: the last part of its URL in the Portal."),
+    typer.Argument(
+        metavar="CONSUMER", help="The consumer's name: the last part of its URL in the Portal."
+    ),
 ]
 # Printable and without spaces, because the key goes into an HTTP header.
 _API_KEY: Final = re.compile(r"[!-~]{8,512}")

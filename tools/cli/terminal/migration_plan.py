@@ -34,7 +34,10 @@ def draw_plan(output: Output, plan: Json) -> None:
                 if plan["everyone"]
                 else "on: other companies stay on it",
             ),
-            ("Codat calls", f"{plan['calls']}, in {lasting(plan['calls_seconds'])} at least"),
+            (
+                "Codat calls",
+                f"{plan['calls']}, which take at least {lasting(plan['calls_seconds'])}",
+            ),
             ("first wait for quiet", lasting(plan["wait_seconds"])),
             ("plan", plan["hash"]),
         ]

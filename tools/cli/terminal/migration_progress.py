@@ -43,7 +43,7 @@ class Progress:
     def line(self, found: Json) -> str:
         """Return one line about the migration as it is now."""
         step: str = found["step"]
-        text = f"{found['status']}, {words(step)}"
+        text = f"{words(found['status'])}, {words(step)}"
         if waiting := found.get("waiting_for"):
             return f"{text}: waits for {words(waiting)} since {readable(found['waiting_since'])}"
         plan = found.get("plan") or {}
