@@ -29,10 +29,10 @@ def test_watching_ends_when_the_data_has_arrived_not_when_codat_has_accepted(hub
     ]
     answer = hub("refresh", "company", "c", "a", "--watch")
     assert answer.exit_code == 0
-    said = answer.stderr.splitlines()
-    assert [line.partition(",")[0] for line in said] == ["sent", "busy", "accepted"]
-    assert "1 call so far, waits for lease" in said[1]
-    assert "next" not in said[0]  # a worker has it; the time of the next attempt would mislead
+    lines = answer.stderr.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["sent", "busy", "accepted"]
+    assert "1 call so far, waits for lease" in lines[1]
+    assert "next" not in lines[0]  # a worker has it; the time of the next attempt would mislead
     assert "completed" in answer.stdout
 
 
