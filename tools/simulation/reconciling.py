@@ -153,7 +153,7 @@ class Hub:
         self.binding = ClientBinding(
             codat.client, ClientCheckStore(self.table), self.client_id, now=self.clock
         )
-        pairs = AssignmentContext(
+        context = AssignmentContext(
             CodatCompanies(codat.client),
             self.assignments,
             self.ledger,
@@ -163,7 +163,7 @@ class Hub:
             CancelRefresh(TicketStore(self.table)),
             self.clock,
         )
-        self.remove = RemoveProduct(pairs)
+        self.remove = RemoveProduct(context)
         self.begin = BeginReconcile(self.runs, now=self.clock)
         self.done = []
         self.reconcile = Reconcile(self.runs, self._steps(), done=self.done.append, now=self.clock)

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from codat_hub.api.queries.companies import CompanyQueries
     from codat_hub.api.queries.status import ShowStatus
     from codat_hub.companies.usecases.assign_product import AssignProduct
-    from codat_hub.companies.usecases.consents import Consents
+    from codat_hub.companies.usecases.consents import RecordConsents
     from codat_hub.companies.usecases.create_company import CreateCompany
     from codat_hub.companies.usecases.remove_product import RemoveProduct
     from codat_hub.migration.usecases.operate import OperateMigrations
+    from codat_hub.product_events.ports import Replays
     from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
-    from codat_hub.product_events.usecases.replay_webhooks import Replays, StartReplay
+    from codat_hub.product_events.usecases.replay_webhooks import StartReplay
     from codat_hub.products.usecases.registry import Registry
     from codat_hub.reconcile.usecases.reconcile import ShowReconciles, StartReconcile
     from codat_hub.refresh.usecases.refresh_now import RefreshNow
@@ -31,7 +32,7 @@ class Hub:
     create_company: CreateCompany
     assign_product: AssignProduct
     remove_product: RemoveProduct
-    consents: Consents
+    consents: RecordConsents
     migrations: OperateMigrations
     freshness: MeasureFreshness
     start_reconcile: StartReconcile

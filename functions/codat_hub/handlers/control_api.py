@@ -24,7 +24,7 @@ from codat_hub.companies.adapters.consent_ledger import ConsentLedger
 from codat_hub.companies.adapters.creation_store import CreationStore
 from codat_hub.companies.usecases.assign_product import AssignProduct
 from codat_hub.companies.usecases.assignment_context import AssignmentContext
-from codat_hub.companies.usecases.consents import Consents
+from codat_hub.companies.usecases.consents import RecordConsents
 from codat_hub.companies.usecases.create_company import CreateCompany
 from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.migration.adapters.executions import MigrationExecutions
@@ -110,7 +110,7 @@ def _hub(settings: ControlApiSettings) -> Hub:
         plan_now=PlannerFunction(boto3.client("lambda", config=_AWS), settings.planner_arn),
         now=lambda: datetime.now(UTC),
     )
-    pairs = AssignmentContext(
+    context = AssignmentContext(
         codat,
         assignments,
         ledger,
@@ -119,25 +119,23 @@ def _hub(settings: ControlApiSettings) -> Hub:
         MigrationLock(migration_ledger, executions),
         CancelRefresh(tickets),
     )
-    assign, remove = AssignProduct(pairs), RemoveProduct(pairs)
-    consents = Consents(ledger, directory, pairs, remove)
+    assign = AssignProduct(context)
+    consents = RecordConsents(context, directory)
     create = CreateCompany(
-        codat=codat,
+        context,
         creations=CreationStore(table),
         directory=directory,
         consents=consents,
         assign=assign,
-        registered=lambda: products.read()[0],
-        check_client=check_client,
         send_products=settings.send_products_on_create,
     )
     runs, replays = ReconcileRunStore(table), ReplayStore(table)
     return Hub(
-        registry=Registry(products, schedules, assignments),
+        registry=Registry(products, schedules, assignments.count),
         companies=CompanyQueries(directory, assignments, ReadStateStore(table), SHARDS),
         create_company=create,
         assign_product=assign,
-        remove_product=remove,
+        remove_product=RemoveProduct(context),
         consents=consents,
         migrations=migrations,
         freshness=MeasureFreshness(directory, assignments, ReadStateStore(table), products, SHARDS),

@@ -99,7 +99,7 @@ _client = CodatClient(
 )
 _codat = Observer(_client, a_second=ReserveForReconcile(RateLimiterStore(_table)))
 _binding = ClientBinding(_client, ClientCheckStore(_table), settings.codat_client_id)
-_pairs = AssignmentContext(
+_context = AssignmentContext(
     CodatCompanies(_client),
     _assignments,
     _ledger,
@@ -126,7 +126,7 @@ reconcile = Reconcile(
             HubAddress(settings.webhooks_api_id, settings.webhook_domain),
         ),
         Phase.COMPANIES: CheckCompanies(
-            _codat, _companies, _assignments, _ledger, _registry, RemoveProduct(_pairs)
+            _codat, _companies, _assignments, _ledger, _registry, RemoveProduct(_context)
         ),
         Phase.DIRECTORY: CheckDirectory(
             _codat, _companies, _assignments, ReadStateStore(_table), _registry, _runs, SHARDS

@@ -175,7 +175,7 @@ class TestConsent:
         ours, _, theirs = body["detail"].partition(" Codat said: ")
         assert ours.endswith(
             "The revocation is recorded, and no refresh is asked for from now on. Codat may still "
-            "have the product: repeat the request when the cause is mended, or leave it to the "
+            "have the product: repeat the request when the cause is repaired, or leave it to the "
             "nightly reconcile."
         )
         assert bool(theirs) is (status == 502)

@@ -1,4 +1,4 @@
-"""Overdue is measured by the product's own cadence; silence is told from news that never came."""
+"""A product is overdue by its own cadence, and only if it can be read at all."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def a_key(status="Complete", latest=NOON, watermark=NOON):
 
 
 def read_at(moment, **keys):
-    keys = {ReadKey(name, "k"): one for name, one in (keys or {"invoices": a_key()}).items()}
+    keys = {ReadKey(name, "k"): key for name, key in (keys or {"invoices": a_key()}).items()}
     return ReadState(keys, last_read_at=moment)
 
 
@@ -58,7 +58,7 @@ def test_a_nightly_product_is_due_at_its_next_slot_and_overdue_half_a_day_after(
     assert late.cadence == timedelta(days=1)
 
 
-def test_one_that_was_never_read_is_due_after_its_assignment():
+def test_a_product_never_read_is_due_after_its_assignment():
     never = measured(ReadState(), NOON)
     assert never.overdue
     assert never.due_at == ASSIGNED.changed_at.replace(hour=23)
@@ -94,7 +94,7 @@ def test_the_grace_is_half_the_cadence_from_one_hour_to_fourteen(cadence, late):
         {"product": replace(NIGHTLY, schedule=Schedule("nonsense"))},
     ],
 )
-def test_what_cannot_be_read_is_never_overdue(changed):
+def test_a_product_that_cannot_be_read_is_never_overdue(changed):
     assert measured(ReadState(), NOON).overdue
     assert not measured(ReadState(), NOON, **changed).overdue
 
@@ -106,10 +106,10 @@ def test_outcomes_are_counted_and_failures_named():
         payments=a_key("FetchError", watermark=None),
         customers=a_key("NotSupported"),
     )
-    found = measured(state, NOON)
-    assert found.outcomes == {"Complete": 1, "FetchError": 1, "NotSupported": 1}
-    assert found.unsuccessful == ("payments",)
-    assert found.watermark_at is None, "one was never complete"
+    row = measured(state, NOON)
+    assert row.outcomes == {"Complete": 1, "FetchError": 1, "NotSupported": 1}
+    assert row.unsuccessful == ("payments",)
+    assert row.watermark_at is None, "payments was never complete"
 
 
 def test_the_watermark_is_as_old_as_the_oldest_of_its_data_types():
@@ -118,7 +118,7 @@ def test_the_watermark_is_as_old_as_the_oldest_of_its_data_types():
     assert measured(state, NOON).watermark_at == older
 
 
-def test_a_connection_that_is_gone_does_not_make_old():
+def test_a_removed_connection_is_not_counted():
     state = ReadState({ReadKey("invoices", "old"): a_key(latest=NOON - timedelta(days=90))})
     gone = replace(LINKED, removed_connections={"old": NOON - timedelta(days=80)})
     assert measured(state, NOON, company=gone).outcomes == {}
