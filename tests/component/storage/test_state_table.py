@@ -380,7 +380,7 @@ class TestReconcileRuns:
         )
         drift = (Drift(DriftKind.WEBHOOK_MISSING, "d", "c", "p", "s"),)
         run = self.RUN.taken(NOW, timedelta(minutes=5)).after(stepped, drift, NOW)
-        run = run.waiting(NOW).troubled("HTTP 503", NOW)
+        run = run.waiting(NOW).interrupted("HTTP 503", NOW)
         assert runs.get(run.reconcile_id) == (None, 0)
         assert runs.put(run, 0)
         assert runs.get(run.reconcile_id) == (run, 1)

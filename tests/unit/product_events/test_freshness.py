@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_hub.codat.domain.data_types import IN_PROGRESS
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
@@ -14,8 +13,6 @@ from codat_hub.product_events.domain.freshness import freshness, grace
 from codat_hub.product_events.domain.read_event import ReadId, ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, ReadState
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
-from codat_hub.reconcile.domain.observed import ObservedStatus
-from codat_hub.reconcile.domain.untold import untold
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NIGHTLY = Product(
@@ -122,38 +119,3 @@ def test_a_removed_connection_is_not_counted():
     state = ReadState({ReadKey("invoices", "old"): a_key(latest=NOON - timedelta(days=90))})
     gone = replace(LINKED, removed_connections={"old": NOON - timedelta(days=80)})
     assert measured(state, NOON, company=gone).outcomes == {}
-
-
-class TestUntold:
-    EARLIER = NOON - timedelta(hours=5)
-
-    def codat(self, at, status="Complete"):
-        return {"invoices": ObservedStatus(status, at)}
-
-    def test_what_codat_read_and_no_webhook_told_is_named(self):
-        told = read_at(LAST_NIGHT, invoices=a_key(watermark=LAST_NIGHT))
-        assert untold(self.codat(self.EARLIER), [told], NOON) == {"invoices": self.EARLIER}
-        assert untold(self.codat(self.EARLIER), [], NOON) == {"invoices": self.EARLIER}
-
-    def test_another_products_webhook_tells_it_too(self):
-        told = read_at(LAST_NIGHT, invoices=a_key(watermark=LAST_NIGHT))
-        other = read_at(self.EARLIER, invoices=a_key(watermark=self.EARLIER))
-        assert untold(self.codat(self.EARLIER), [told, other], NOON) == {}
-
-    def test_a_failure_told_later_does_not_hide_the_success_before(self):
-        failed = read_at(NOON, invoices=a_key("FetchError", NOON, LAST_NIGHT))
-        assert untold(self.codat(self.EARLIER), [failed], NOON) == {"invoices": self.EARLIER}
-
-    def test_a_webhook_that_may_be_on_its_way_is_waited_for(self):
-        assert untold(self.codat(NOON - timedelta(minutes=59)), [], NOON) == {}
-
-    @pytest.mark.parametrize("status", IN_PROGRESS)
-    def test_while_something_is_read_only_what_is_older_than_any_read_counts(self, status):
-        statuses = self.codat(self.EARLIER) | {"payments": ObservedStatus(status, None)}
-        assert untold(statuses, [], NOON) == {}
-        old = NOON - timedelta(hours=14)
-        statuses = self.codat(old) | {"payments": ObservedStatus(status, None)}
-        assert untold(statuses, [], NOON) == {"invoices": old}
-
-    def test_a_data_type_that_was_never_synced_is_not_missing(self):
-        assert untold({"items": ObservedStatus(None, None)}, [], NOON) == {}
