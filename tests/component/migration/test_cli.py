@@ -188,7 +188,7 @@ def test_the_instructions_name_the_command(hub, world, looks_once):
     world.go()
     first = seen[0]
     assert f"tools/hub migrations approve {world.migration_id} --env local" in first.stderr
-    assert "Come back to it: tools/hub migrations watch" in first.stderr
+    assert "To come back: tools/hub migrations watch" in first.stderr
 
 
 @pytest.mark.parametrize("world", [{"companies": 60}], indirect=True)
