@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 .PHONY: help
 help: ## list everything that can be made
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-15s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ See it work
 
@@ -51,6 +51,10 @@ validate: $(INSTALLED) ## check template.yaml (sam validate --lint, cfn-lint wit
 bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
 	@python -m tools.build local
 	@python -m tools.bench.cold_start
+
+.PHONY: drill-migration
+drill-migration: $(INSTALLED) ## fail every call of a migration, there and back (ROWS=1000 SEED=1)
+	@python -m tools.drills.migration --rows $(or $(ROWS),1000) --seed $(or $(SEED),1)
 
 .PHONY: measure
 measure: $(INSTALLED) ## figures of this checkout's code; AGAINST=DIR: beside an earlier checkout's

@@ -16,7 +16,7 @@ from unittest import mock
 
 import httpx
 
-from codat_hub.codat.adapters.api_key import SecretKey
+from codat_hub.codat.adapters.api_key import ApiKey, SecretKey
 from codat_hub.codat.adapters.client import CodatClient
 from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Timeouts, Transport
@@ -66,7 +66,6 @@ OPERATOR, OTHER = "arn:aws:iam::1:user/olive", "arn:aws:iam::1:user/otto"
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # noqa: S105  # made up
 START = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
 FUNCTION_SECONDS = 240  # the step function's timeout in template.yaml
-LONGEST_RUN = timedelta(days=60)  # the definition's TimeoutSeconds
 _TICK = 0.2  # seconds from one call of Codat to the next: the pace of the step function
 
 
@@ -261,6 +260,12 @@ class MigrationWorld:
     def _remaining(self):
         return FUNCTION_SECONDS * 1000 - (self.now() - self.invoked_at) // timedelta(milliseconds=1)
 
+    def rotate_key(self):
+        """Replace the API key, at Codat and in Secrets Manager; the hub may have a copy."""
+        key = f"key-{self.secrets.version}"
+        self.secrets.key, self.secrets.version = key, key
+        self.sandbox.options = replace(self.sandbox.options, api_key=key)
+
     # the client at Codat
 
     @property
@@ -272,7 +277,7 @@ class MigrationWorld:
         return list(self.state.companies)
 
     def codat_now(self):
-        """Return all that a rollback restores, by what it is: `client`, `settings ID`, …"""
+        """Return all that a rollback restores, by what it is, such as `settings ID`."""
         world = self.sandbox.world
         found = {"client settings": client_view(world)}
         for company in self.state.companies.values():
@@ -304,7 +309,7 @@ class MigrationWorld:
 
     @property
     def _authorization(self):
-        return {"Authorization": self.key.current().authorization()}
+        return {"Authorization": ApiKey(self.sandbox.options.api_key).authorization()}
 
     def _portal(self, path, body, headers):
         request = httpx.Request("POST", f"http://localhost{path}", json=body, headers=headers)
@@ -382,12 +387,12 @@ class MigrationWorld:
     def _execute(self, name, state):
         execution = Execution(
             DEFINITION,
-            self._invoke,
-            self.manifests.get,
-            self.pass_time,
-            self._on_token,
-            self.chance,
-            lambda: not self.executions.runs(name),
+            invoke=self._invoke,
+            read=self.manifests.get,
+            wait=self.pass_time,
+            on_token=self._on_token,
+            chance=self.chance,
+            stopped=lambda: not self.executions.runs(name),
         )
         try:
             execution.run(state)

@@ -46,7 +46,7 @@ class Execution:
     on_token(waiting_for, token): tells whether the wait was ended; stopped(): whether to abort
     """
 
-    def __init__(self, definition, invoke, read, wait, on_token, chance, stopped=lambda: False):
+    def __init__(self, definition, *, invoke, read, wait, on_token, chance, stopped=lambda: False):
         self.states, self.start = definition["States"], definition["StartAt"]
         self.invoke, self.read, self.wait = invoke, read, wait
         self.on_token, self.chance, self.stopped = on_token, chance, stopped
@@ -167,7 +167,7 @@ class Execution:
 
 
 def look(path, data, context):
-    """Return `$.a.b` of the data, `$$.a.b` of the context; a missing path is an error, as on AWS."""
+    """Return `$.a.b` of the data or `$$.a.b` of the context. A missing path is an error."""
     if path.startswith("$$"):
         data, path = context, path[1:]
     assert re.fullmatch(r"\$(\.\w+)*", path), path

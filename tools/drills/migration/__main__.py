@@ -46,6 +46,7 @@ def main() -> None:
     broken = [one for one in outcomes if one.breaches]
     if broken:
         console.print(_kinds(broken))
+        console.print(_rules(broken))
     console.print(
         f"{len(rows)} rows in {seconds:.0f} s ({seconds / len(rows):.2f} s a row), seed "
         f"{given.seed}: {len(broken)} break a rule, {len(rows) - len(broken)} do not"
@@ -93,7 +94,7 @@ def _ends(outcomes: Iterable[Outcome]) -> Table:
     counts: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for one in outcomes:
         row = one.row
-        key = (row.call.direction.name.lower(), row.kind.nature, row.lasting)
+        key = (row.call.direction.name.lower(), str(row.kind.nature), str(row.lasting))
         counts[key][one.ends[0] if one.ends else "none"] += 1
     statuses = sorted({status for found in counts.values() for status in found})
     table = Table("direction", "fault", "lasts", *statuses)
@@ -110,17 +111,28 @@ def _kinds(broken: Iterable[Outcome]) -> Table:
             call = one.row.call
             where = f"{call.direction.name.lower()} {call.step} {call}"
             groups[breach.rule, where].append((one, breach.said))
-    table = Table("rule", "where", "rows", "faults", "for example", show_lines=True)
+    table = Table("rule", "where", "rows", "faults", "for example")
+    table.columns[-1].max_width = table.columns[-2].max_width = 60
     order = list(Rule)
     for (rule, where), found in sorted(groups.items(), key=lambda it: (order.index(it[0][0]), it)):
-        faults = Counter(f"{one.row.kind.name} {one.row.lasting}" for one, _ in found)
+        faults = sorted({one.row.kind.name for one, _ in found})
+        rows = len({one.row.name for one, _ in found})
         table.add_row(
-            rule,
+            rule.name,
             where,
-            str(len({one.row.name for one, _ in found})),
-            ", ".join(sorted(faults)),
-            f"{found[0][0].row.name}: {found[0][1][:300]}",
+            str(rows),
+            ", ".join(faults),
+            f"{found[0][0].row.way}: {found[0][1][:120]}",
         )
+    return table
+
+
+def _rules(broken: Iterable[Outcome]) -> Table:
+    """How many rows break each rule."""
+    counts = Counter(rule for one in broken for rule in {breach.rule for breach in one.breaches})
+    table = Table("rule", "what must hold", "rows that break it")
+    for rule in Rule:
+        table.add_row(rule.name, rule, str(counts[rule] or ""))
     return table
 
 

@@ -139,7 +139,11 @@ class Drill:
                 return
         if self.ends[-1] not in {"rolled_back", "failed"}:
             return
-        if left := self._left():
+        told = self._told()
+        # what Codat said is gone and is there all the same, a person has to be told of
+        if left := [
+            one for one in self._left() if self.row.kind.status != 404 or not told.names(one)
+        ]:
             yield Breach(Rule.RESTORED, ", ".join(left))
         if active := world.lock.active():
             yield Breach(Rule.FREE, f"{active.migration_id} is {active.status}")
@@ -184,4 +188,3 @@ def run_row(row: Row) -> Outcome:
         return Drill(row, world, injector, before, had).run()
     finally:
         world.close()
-

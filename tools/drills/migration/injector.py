@@ -68,8 +68,11 @@ class Injector:
         return self._struck(request, send, self._row.kind)
 
     def _struck(self, request: httpx.Request, send: Any, kind: Kind) -> httpx.Response:
+        if kind.rotated:
+            self._world.rotate_key()
         if kind.bad_key:
             request.headers["Authorization"] = "Basic bm90LXRoZS1rZXk="
+        if kind.rotated or kind.bad_key:
             refused: httpx.Response = send(request)
             return refused
         waiting = self._world.sandbox.faults.waiting
@@ -134,4 +137,3 @@ def _fault(kind: Kind) -> Fault:
         headers=dict(kind.headers),
         reset={None: None, Cut.BEFORE: Reset.BEFORE, Cut.AFTER: Reset.AFTER}[kind.cut],
     )
-

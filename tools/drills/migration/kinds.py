@@ -27,7 +27,8 @@ class Kind:
     """One kind of fault.
 
     body: text instead of Codat's error body; late: the client waits for its whole timeout;
-    bad_key: the sandbox itself refuses the key; in_flight: the next try gets a 409
+    bad_key: the sandbox itself refuses the key; rotated: the key is replaced, and stays so;
+    in_flight: a second try meets the first one
     """
 
     name: str
@@ -38,6 +39,7 @@ class Kind:
     cut: Cut | None = None
     late: bool = False
     bad_key: bool = False
+    rotated: bool = False
     in_flight: bool = False
 
 
@@ -48,6 +50,7 @@ KINDS: Final = {
     for kind in (
         Kind("400", Nature.REFUSAL, 400),
         Kind("401", Nature.KEY, bad_key=True),
+        Kind("401-rotated", Nature.KEY, rotated=True),
         Kind("402", Nature.REFUSAL, 402),
         Kind("403", Nature.REFUSAL, 403),
         Kind("403-html", Nature.REFUSAL, 403, _HTML, {"Content-Type": "text/html"}),

@@ -2,14 +2,15 @@
 
 import random
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from tools.drills.migration.kinds import KINDS, Kind, Nature
 
 EVERY: Final = "*"  # every call, from a step on: Codat is away
+_SHARE_AGAIN: Final = 0.25  # of the rows: another migration follows
 
 
 class Direction(StrEnum):
@@ -48,7 +49,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case. `company`: the one that the fault is for; `tolerated`: failures of companies."""
+    """One case of the table.
+
+    company: the only one that the fault is for; tolerated: how many failures the run accepts;
+    again: another migration follows; seed: of the jitter of retries
+    """
 
     call: Call
     kind: Kind
@@ -63,7 +68,11 @@ class Row:
     @property
     def name(self) -> str:
         where = f"{self.call.direction.name.lower()} {self.call.step} {self.call}"
-        return f"{where} {self.kind.name} {self.lasting} {self.scope} {self.mode}"
+        return f"{where} {self.way}"
+
+    @property
+    def way(self) -> str:
+        return f"{self.kind.name} {self.lasting} {self.scope} {self.mode}"
 
     @property
     def borne(self) -> bool:
@@ -116,21 +125,20 @@ def _rows_of(run: Seen, seed: int) -> Iterator[Row]:
             continue  # the same call as in the other mode
         for kind in KINDS.values():
             for lasting, scope in _ways(call, kind):
-                yield _row(call, kind, lasting, scope, run.mode, companies, seed)
+                yield _with_choices(Row(call, kind, lasting, scope, run.mode), companies, seed)
     for direction, step in steps if run.mode == "api" else ():
+        every = Call(direction, step, EVERY, EVERY)
         for kind in KINDS.values():
             if kind.nature is not Nature.REFUSAL and not kind.in_flight:
-                call = Call(direction, step, EVERY, EVERY)
-                for lasting in (Lasting.OUTAGE, Lasting.EVER):
-                    yield _row(call, kind, lasting, Scope.CLIENT, run.mode, (), seed)
+                ways = (Lasting.ONCE,) if kind.rotated else (Lasting.OUTAGE, Lasting.EVER)
+                for lasting in ways:
+                    yield _with_choices(Row(every, kind, lasting, Scope.CLIENT, run.mode), (), seed)
 
 
 def _ways(call: Call, kind: Kind) -> Iterator[tuple[Lasting, Scope]]:
-    if kind.in_flight and call.method != "POST":
+    if kind.rotated or (kind.in_flight and call.method != "POST"):
         return
-    for lasting in Lasting:
-        if kind.in_flight and lasting is not Lasting.ONCE:
-            continue
+    for lasting in (Lasting.ONCE,) if kind.in_flight else Lasting:
         if not call.of_company:
             yield lasting, Scope.CLIENT
             continue
@@ -140,21 +148,14 @@ def _ways(call: Call, kind: Kind) -> Iterator[tuple[Lasting, Scope]]:
             yield lasting, Scope.ONE
 
 
-def _row(
-    call: Call,
-    kind: Kind,
-    lasting: Lasting,
-    scope: Scope,
-    mode: str,
-    companies: tuple[str, ...],
-    seed: int,
-) -> Row:
-    row = Row(call, kind, lasting, scope, mode)
+def _with_choices(row: Row, companies: Sequence[str], seed: int) -> Row:
+    """Return the row with what is drawn for it: by the seed and its name only."""
     chance = random.Random(f"{seed} {row.name}")
-    drawn: dict[str, Any] = {
-        "company": chance.choice(companies) if scope is Scope.ONE else None,
-        "tolerated": chance.choice((0, 1)) if scope is Scope.ONE else 0,
-        "again": chance.random() < 0.25,
-        "seed": chance.randrange(2**32),
-    }
-    return Row(call, kind, lasting, scope, mode, **drawn)
+    one = row.scope is Scope.ONE
+    return replace(
+        row,
+        company=chance.choice(companies) if one else None,
+        tolerated=chance.choice((0, 1)) if one else 0,
+        again=chance.random() < _SHARE_AGAIN,
+        seed=chance.randrange(2**32),
+    )

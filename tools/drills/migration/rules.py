@@ -87,12 +87,22 @@ def of_the_end(
     if refused and forward and row.tolerated and status != "complete":
         yield Breach(Rule.TOLERATED, f"{status}: {told.text}")
     if status == "rollback_incomplete":
+        yield from _too_much(told, left)
         unnamed = [thing for thing in left if not told.names(thing)]
         if unnamed:
             yield Breach(Rule.NAMED, f"{', '.join(unnamed)} not in {told.text}")
         others = [thing for thing in left if row.company and row.company not in thing]
         if refused and others:
             yield Breach(Rule.NEIGHBOURS, f"also left: {', '.join(others)}; {told.text}")
+
+
+def _too_much(told: Told, left: list[str]) -> Iterator[Breach]:
+    """Yield what is named as left and is as in the snapshot."""
+    for item in told.left or ():
+        company, product = item.get("company_id"), item.get("product")
+        things = [f"products {company}"] if product else [f"settings {company}"]
+        if company and not set(things) & set(left):
+            yield Breach(Rule.NAMED, f"named, but as in the snapshot: {dict(item)}")
 
 
 def of_completion(world: Any, told: Told, had: Mapping[str, set[str]]) -> Iterator[Breach]:
