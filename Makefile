@@ -94,3 +94,5 @@ lock: $(INSTALLED) ## pin the packages that pyproject.toml asks for
 		pyproject.toml --group dev -o tools/requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
 		pyproject.toml -c tools/requirements.txt -o layers/dependencies/requirements.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
+		tools/faults/requirements.in -o tools/faults/requirements.txt

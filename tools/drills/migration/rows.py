@@ -113,8 +113,8 @@ def drawn(rows: list[Row], wanted: int, seed: int) -> list[Row]:
         return rows
     mixed = random.Random(seed).sample(rows, len(rows))
     firsts = {(row.call, row.kind.name): row for row in mixed}
-    order = [*firsts.values(), *(row for row in mixed if row not in firsts.values())]
-    chosen = {row.name for row in order[:wanted]}
+    names = dict.fromkeys(row.name for row in (*firsts.values(), *mixed))
+    chosen = set(list(names)[:wanted])
     return [row for row in rows if row.name in chosen]
 
 
