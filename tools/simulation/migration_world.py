@@ -108,6 +108,32 @@ class Wire(httpx.BaseTransport):
         self._loop.close()
 
 
+class Table(FakeStateTable):
+    """The State table; `called` is asked before each call, and may refuse it."""
+
+    called = staticmethod(lambda: None)
+
+    def get(self, *args):
+        self.called()
+        return super().get(*args)
+
+    def get_many(self, *args):
+        self.called()
+        return super().get_many(*args)
+
+    def under(self, *args):
+        self.called()
+        return super().under(*args)
+
+    def put(self, *args):
+        self.called()
+        return super().put(*args)
+
+    def put_while(self, *args):
+        self.called()
+        return super().put_while(*args)
+
+
 class Secrets:
     """Secrets Manager with one API key."""
 
@@ -176,7 +202,11 @@ class Executions:
 
 
 class MigrationWorld:
-    """`direction` and `step` say where the run is; `steps` counts the function's invocations."""
+    """`direction` and `step` say where the run is; `steps` counts the function's invocations.
+
+    `aws` is called where AWS may fail: `table` (in the function), `invoke`, `return` (behind what
+    the function has done) and `reader` (of a Map). What it raises is the failure.
+    """
 
     def __init__(self, companies=8, seed=0):
         options = Options(companies=companies, old_consumers_url=OLD_URL, minute_limit=0)
@@ -188,7 +218,7 @@ class MigrationWorld:
         self.key = SecretKey(self.secrets, "arn:key", now=self.now)
         transport = Transport(self.http, self.key, base_url="http://localhost", now=self.now)
         self.client = CodatClient(transport)
-        self.table = FakeStateTable()
+        self.table = Table()
         self.ledger, self.assignments = MigrationLedger(self.table), AssignmentStore(self.table)
         self.manifests, self.executions = Manifests(), Executions()
         self.signing_secrets = SigningSecrets()
@@ -209,6 +239,8 @@ class MigrationWorld:
         self.context = self._context(options.client_id)
         self.chance = random.Random(seed)
         self.direction, self.step, self.steps, self.invoked_at = "", "", 0, START
+        self.aws, self.in_function = lambda point: None, False
+        self.table.called = lambda: self.in_function and self.aws("table")
         self.pauses, self.ends, self.before_step = [], {}, lambda: None
         for company in self.companies:
             for product in PRODUCTS:
@@ -388,7 +420,7 @@ class MigrationWorld:
         execution = Execution(
             DEFINITION,
             invoke=self._invoke,
-            read=self.manifests.get,
+            read=self._read,
             wait=self.pass_time,
             on_token=self._on_token,
             chance=self.chance,
@@ -406,6 +438,15 @@ class MigrationWorld:
         if end != "SUCCEEDED":
             self.watch.ended(name)  # as the rule on the execution's status does
 
+    @staticmethod
+    def failure(error, cause):
+        """Return what ends a task of the state machine."""
+        return Failed(error, cause)
+
+    def _read(self, key):
+        self.aws("reader")
+        return self.manifests.get(key)
+
     def _on_token(self, waiting_for, token):
         self.pauses.append(waiting_for)
         self.operator(waiting_for)
@@ -417,6 +458,7 @@ class MigrationWorld:
         self.steps += 1
         self.invoked_at = self.now()
         self.before_step()
+        self.aws("invoke")
         context = types.SimpleNamespace(
             get_remaining_time_in_millis=self._remaining,
             function_name="f",
@@ -424,6 +466,7 @@ class MigrationWorld:
             invoked_function_arn="a",
             aws_request_id="r",
         )
+        self.in_function = True
         ours = {"parts": self.context, "reserve": _nothing, "_count": _nothing}
         try:
             with mock.patch.multiple(run_migration_step, **ours):
@@ -433,6 +476,9 @@ class MigrationWorld:
         except Exception as fault:
             cause = {"errorType": type(fault).__name__, "errorMessage": str(fault)}
             raise Failed(type(fault).__name__, json.dumps(cause)) from fault
+        finally:
+            self.in_function = False
+        self.aws("return")
         return json.loads(json.dumps(answer))
 
     def close(self):

@@ -11,7 +11,7 @@ from typing import Any, Final
 from codat_hub.api.migrations import MigrationAnswer
 from tools.drills.migration import rules
 from tools.drills.migration.injector import Injector
-from tools.drills.migration.rows import Call, Direction, Row, Seen, company_of
+from tools.drills.migration.rows import AWS, Call, Direction, Row, Seen, company_of
 from tools.drills.migration.rows import template as template_of
 from tools.drills.migration.rules import Breach, Rule, Told
 
@@ -58,6 +58,11 @@ def _seen(mode: str) -> Seen:
         call = Call(direction, world.step, request.method, template_of(path))
         calls[call][company_of(path) or ""] = None
         return send(request)
+
+    def aws(point: str) -> None:
+        calls[Call(Direction(world.direction), world.step, AWS, point)][""] = None
+
+    world.aws = aws
 
     def before_step() -> None:
         if world.step == "begin_products":
@@ -134,7 +139,7 @@ class Drill:
         if self.ends[-1] in {"complete", "rollback_incomplete"}:
             # what the fault has changed at Codat is not as a complete run left it
             self._ended(world.roll_back(forced=self.ends[-1] == "complete"))
-            if self.ends[-1] != "rolled_back":
+            if self.ends[-1] not in {"rolled_back", "failed"}:  # failed: there was nothing to undo
                 yield Breach(Rule.RERUN, f"{self.ends[-1]}: {world.run.error}")
                 return
         if self.ends[-1] not in {"rolled_back", "failed"}:

@@ -7,8 +7,18 @@ from typing import Any, Final
 
 import httpx
 
+from codat_hub.errors import Unavailable
 from tools.drills.migration.kinds import ABSENT, Cut, Kind
-from tools.drills.migration.rows import EVERY, Direction, Lasting, Row, Scope, company_of, template
+from tools.drills.migration.rows import (
+    AWS,
+    EVERY,
+    Direction,
+    Lasting,
+    Row,
+    Scope,
+    company_of,
+    template,
+)
 from tools.sandbox.requests.errors import CodatError
 from tools.sandbox.requests.faults import Fault, Reset
 
@@ -42,6 +52,14 @@ class Injector:
     def attach(self) -> None:
         self._world.wire.exchange = self._exchange
         self._world.before_step = self._before_step
+        self._world.aws = self._aws
+
+    def _aws(self, point: str) -> None:
+        if self._strikes(AWS, point):
+            kind = self._row.kind
+            if kind.error:
+                raise self._world.failure(kind.error, f"{point}: a fault of the drill")
+            raise Unavailable("throttled: a fault of the drill")
 
     def _before_step(self) -> None:
         if self._world.steps > 20_000:
@@ -114,7 +132,7 @@ class Injector:
     def _matches(self, method: str, path: str) -> bool:
         call = self._row.call
         if call.method == EVERY:
-            return True
+            return method != AWS
         if (method, template(path)) != (call.method, call.path):
             return False
         return self._row.company in {None, company_of(path)}

@@ -1,4 +1,4 @@
-"""The kinds of faults that Codat, or the way to it, can answer a call with."""
+"""The kinds of faults: what Codat, or the way to it, can answer, and where AWS can fail."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,7 +28,7 @@ class Kind:
 
     body: text instead of Codat's error body; late: the client waits for its whole timeout;
     bad_key: the sandbox itself refuses the key; rotated: the key is replaced, and stays so;
-    in_flight: a second try meets the first one
+    in_flight: a second try meets the first one; aws: where AWS fails instead, with `error`
     """
 
     name: str
@@ -41,6 +41,8 @@ class Kind:
     bad_key: bool = False
     rotated: bool = False
     in_flight: bool = False
+    aws: str = ""
+    error: str = ""
 
 
 _HTML: Final = "<html><head><title>403 Forbidden</title></head><body>Blocked.</body></html>"
@@ -67,5 +69,9 @@ KINDS: Final = {
         Kind("cut-after", Nature.OUTAGE, cut=Cut.AFTER),
         Kind("timeout-before", Nature.OUTAGE, cut=Cut.BEFORE, late=True),
         Kind("timeout-after", Nature.OUTAGE, cut=Cut.AFTER, late=True),
+        Kind("table-away", Nature.OUTAGE, aws="table"),
+        Kind("lambda-away", Nature.OUTAGE, aws="invoke", error="Lambda.TooManyRequestsException"),
+        Kind("lambda-dies", Nature.OUTAGE, aws="return", error="Runtime.ExitError"),
+        Kind("reader-fails", Nature.OUTAGE, aws="reader", error="States.ItemReaderFailed"),
     )
 }

@@ -9,6 +9,7 @@ from typing import Final
 
 from tools.drills.migration.kinds import KINDS, Kind, Nature
 
+AWS: Final = "AWS"  # the method of a "call" of AWS; its path is the point of failure
 EVERY: Final = "*"  # every call, from a step on: Codat is away
 _SHARE_AGAIN: Final = 0.25  # of the rows: another migration follows
 
@@ -119,17 +120,21 @@ def drawn(rows: list[Row], wanted: int, seed: int) -> list[Row]:
 
 
 def _rows_of(run: Seen, seed: int) -> Iterator[Row]:
-    steps = dict.fromkeys((call.direction, call.step) for call in run.calls)
     for call, companies in run.calls.items():
         if run.mode != "api" and not call.path.startswith("/webhooks"):
             continue  # the same call as in the other mode
         for kind in KINDS.values():
+            if kind.aws != (call.path if call.method == AWS else ""):
+                continue
             for lasting, scope in _ways(call, kind):
                 yield _with_choices(Row(call, kind, lasting, scope, run.mode), companies, seed)
-    for direction, step in steps if run.mode == "api" else ():
+    calls_codat = dict.fromkeys(
+        (call.direction, call.step) for call in run.calls if call.method != AWS
+    )
+    for direction, step in calls_codat if run.mode == "api" else ():
         every = Call(direction, step, EVERY, EVERY)
         for kind in KINDS.values():
-            if kind.nature is not Nature.REFUSAL and not kind.in_flight:
+            if not (kind.nature is Nature.REFUSAL or kind.in_flight or kind.aws):
                 ways = (Lasting.ONCE,) if kind.rotated else (Lasting.OUTAGE, Lasting.EVER)
                 for lasting in ways:
                     yield _with_choices(Row(every, kind, lasting, Scope.CLIENT, run.mode), (), seed)

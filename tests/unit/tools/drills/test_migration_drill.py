@@ -10,6 +10,7 @@ from codat_hub.migration.usecases.lock import MigrationLock
 from tools.drills.migration import drill, rules
 from tools.drills.migration.kinds import KINDS
 from tools.drills.migration.rows import (
+    AWS,
     Call,
     Direction,
     Lasting,
@@ -46,6 +47,27 @@ def test_the_same_row_ends_the_same_way():
     one = row(kind="cut-before", lasting=Lasting.OUTAGE, seed=7)
     first, second = drill.run_row(one), drill.run_row(one)
     assert (first.ends, first.struck, first.hours) == (second.ends, second.struck, second.hours)
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "direction"),
+    [
+        ("table-away", "snapshot", Direction.FORWARD),
+        ("lambda-away", "judge_products", Direction.FORWARD),
+        ("lambda-dies", "add_products", Direction.FORWARD),
+        ("lambda-dies", "add_products", Direction.BACK),
+    ],
+)
+def test_a_failure_of_aws_is_borne_too(kind, step, direction):
+    call = Call(direction, step, AWS, KINDS[kind].aws)
+    outcome = drill.run_row(row(call, kind, scope=Scope.CLIENT))
+    assert outcome.struck == 1
+    assert outcome.breaches == ()
+
+
+def test_a_map_reads_its_manifest_through_aws():
+    call = Call(Direction.FORWARD, "plan", AWS, "reader")
+    assert drill.run_row(row(call, "reader-fails", scope=Scope.CLIENT)).struck == 1
 
 
 class TestABreakIsNoticed:
