@@ -17,10 +17,8 @@ from rich.console import Console
 
 from tools.bench.migration_world import Inbox, codat_of
 from tools.bench.own_stack import own_stack
-from tools.faults.codat import CodatFaults
-from tools.faults.draw import rules
-from tools.faults.killer import Killer
 from tools.faults.stack import FaultyStack
+from tools.faults.storm import storm
 from tools.local.stack import Options
 
 _SETTLE_SECONDS: Final = 120.0
@@ -53,24 +51,16 @@ def _arguments() -> argparse.ArgumentParser:
 def _play(
     console: Console, local: FaultyStack, given: argparse.Namespace, seed: int
 ) -> Sequence[str]:
-    emulator = local.emulator.process.pid() or 0
-    before = local.proxy.calls()
-    local.proxy.set_rules(rules(seed, given.share))
-    killer = Killer(emulator, seed, seconds=given.kill)
-    codat = CodatFaults(local.described["sandbox_url"], seed, given.share)
-    with codat_of(local) as client, killer.at_work(), codat.at_work():
+    with codat_of(local) as client, storm(local, seed, given.share, kill=given.kill) as found:
         sent = _send(client, given.events)
         refused = Counter(_status(client, "/companies") for _ in range(3 * round(1 / given.share)))
         missing = _awaited(local, sent)
-    local.proxy.set_rules([])
-    fired = Counter(one.action for one in local.proxy.fired())
-    by_call = Counter(f"{one.service}.{one.operation}" for one in local.proxy.fired())
-    console.print(f"{local.proxy.calls() - before} calls of AWS, faults: {dict(fired)}")
-    console.print(f"by operation: {dict(by_call.most_common())}")
-    console.print(f"killed: {dict(killer.killed)}; Codat: {dict(refused)}")
+    console.print(f"{found.calls} calls of AWS, faults: {dict(found.aws)}")
+    console.print(f"by operation: {dict(found.operations.most_common())}")
+    console.print(f"killed: {dict(found.killed)}; {found.codat} faults of Codat: {dict(refused)}")
     problems = [f"{len(missing)} of {len(sent)} events are not in the Inbox"] if missing else []
-    problems += [] if sum(fired.values()) else ["no call of AWS failed"]
-    problems += [] if killer.killed else ["no process was killed"]
+    problems += [] if found.aws else ["no call of AWS failed"]
+    problems += [] if found.killed else ["no process was killed"]
     problems += [] if len(refused) > 1 else ["no call of Codat failed"]
     return problems
 

@@ -27,7 +27,8 @@ _THROTTLES: Final = {
     "sqs": "ThrottlingException",
     "s3": "SlowDown",
 }
-_KINDS: Final = ("throttled", "error", "unavailable", "reset", "answer lost")
+_SLOW: Final = 6000  # milliseconds: longer than a function waits for an answer of AWS
+_KINDS: Final = ("throttled", "error", "unavailable", "reset", "answer lost", "too slow")
 
 
 def rules(
@@ -58,6 +59,8 @@ def _fault(service: str, kind: str) -> dict[str, Any]:
             return {"error": {"code": "ServiceUnavailable", "status": 503}}
         case "reset":
             return {"reset": True}
+        case "too slow":
+            return {"timeout_ms": _SLOW}
         case _:
             return {"response": {"abort_bytes": 0}}
 

@@ -25,10 +25,13 @@ def test_each_operation_fails_about_as_often_as_asked_for(share):
 
 def test_each_operation_meets_every_kind():
     kinds = {
-        (rule["operation"], next(name for name in ("error", "reset", "response") if name in rule))
+        (
+            rule["operation"],
+            next(name for name in ("error", "reset", "response", "timeout_ms") if name in rule),
+        )
         for rule in rules(3, 0.1)
     }
-    assert len(kinds) == 3 * len({operation for _, operation in OPERATIONS})
+    assert len(kinds) == 4 * len({operation for _, operation in OPERATIONS})
 
 
 def test_codat_fails_in_turn_in_the_order_of_the_seed():
