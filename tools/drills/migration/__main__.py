@@ -24,6 +24,7 @@ from tools.drills.migration.rows import Row, all_rows, drawn
 from tools.drills.migration.rules import Rule
 
 _ROWS: Final = 1000
+_LINE_EVERY: Final = 100  # rows
 _AT_ONCE: Final = 8  # rows that a process takes from the list at a time
 
 
@@ -36,7 +37,7 @@ def main() -> None:
         sys.exit("No row has all these words in its name.")
     console.print(f"{len(rows)} rows, seed {given.seed}")
     began = time.monotonic()
-    outcomes = list(track(_run(rows, given.jobs), "rows", len(rows), console=console))
+    outcomes = list(_shown(console, _run(rows, given.jobs), len(rows)))
     seconds = time.monotonic() - began
     if given.list:
         console.print(_listed(outcomes))
@@ -73,6 +74,19 @@ def _run(rows: Sequence[Row], jobs: int) -> Iterator[Outcome]:
         return
     with ProcessPoolExecutor(jobs) as pool:
         yield from pool.map(run_row, rows, chunksize=_AT_ONCE)
+
+
+def _shown(console: Console, outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+    """Show how far the rows are: a bar, or in a log a line now and then."""
+    if console.is_terminal:
+        yield from track(outcomes, "rows", total, console=console)
+        return
+    broken = 0
+    for number, one in enumerate(outcomes, 1):
+        broken += bool(one.breaches)
+        if number % _LINE_EVERY == 0:
+            console.print(f"{number} of {total} rows, {broken} break a rule")
+        yield one
 
 
 def _listed(outcomes: Iterable[Outcome]) -> Table:
