@@ -32,8 +32,11 @@ from codat_hub.refresh.adapters.refresh_run_store import RefreshRunStore
 from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.usecases.dispatch_refreshes import DispatchRefreshes
+from codat_hub.refresh.usecases.make_call import MakeCall
 from codat_hub.refresh.usecases.plan_refreshes import PlanRefreshes
+from codat_hub.refresh.usecases.record_outcome import RecordOutcome
 from codat_hub.refresh.usecases.refresh_product import RefreshProduct
+from codat_hub.refresh.usecases.take_turn import TakeTurn
 from codat_hub.refresh.usecases.wake_company import WakeCompany
 from codat_hub.storage.items import SHARDS
 from tools.simulation.fakes import FakeStateTable
@@ -211,7 +214,7 @@ class World:
         self.tickets = ObservedTickets(self.table, self)
         self.leases = LeaseStore(self.table)
         self.limiters = RateLimiterStore(self.table)
-        self.rate_limits = RateLimitNoticeStore(self.table)
+        self.notices = RateLimitNoticeStore(self.table)
         self.registry = ProductStore(self.table, max_age=0)
         self.assignments = AssignmentStore(self.table)
         self.companies = CompanyStore(self.table)
@@ -229,26 +232,40 @@ class World:
         self.check_client = lambda: None
         self.worker = self.a_worker()
 
-    def a_worker(self, **ports):
+    def a_worker(self, *, tickets=None, leases=None, queue=None):
+        """The worker with the world's ports, but for the given ones."""
+        tickets = tickets or self.tickets
+        leases = leases or self.leases
+        wake = WakeCompany(tickets, leases, queue or self.queue, self.now)
+        take_turn = TakeTurn(self.limiters, self.notices, leases, self.now)
+        make_call = MakeCall(
+            tickets,
+            self,
+            self.codat,
+            check_client=self._check_client,
+            now=self.now,
+            new_id=lambda: f"key-{next(self.numbers)}",
+        )
+        record_outcome = RecordOutcome(
+            tickets,
+            self.limiters,
+            self.assignments,
+            take_turn,
+            wake,
+            was_read=make_call.was_read,
+            now=self.now,
+            chance=self.random.random,
+            announced=self.wakes,
+        )
         return RefreshProduct(
-            **{
-                "tickets": self.tickets,
-                "leases": self.leases,
-                "limiters": self.limiters,
-                "rate_limits": self.rate_limits,
-                "registry": self.registry,
-                "assignments": self.assignments,
-                "read_states": self,
-                "queue": self.queue,
-                "codat": self.codat,
-                "check_client": self._check_client,
-                "wake": self.wake,
-                "now": self.now,
-                "new_id": lambda: f"key-{next(self.numbers)}",
-                "chance": self.random.random,
-                "announced": self.wakes,
-                **ports,
-            }
+            tickets,
+            self.registry,
+            self.assignments,
+            take_turn,
+            make_call,
+            record_outcome,
+            wake,
+            self.now,
         )
 
     def _check_client(self):
@@ -263,7 +280,7 @@ class World:
             self.companies,
             self.registry,
             self.limiters,
-            self.rate_limits,
+            self.notices,
             next_after,
             SHARDS,
             self.window,
@@ -275,7 +292,7 @@ class World:
         return DispatchRefreshes(
             self.tickets,
             self.limiters,
-            self.rate_limits,
+            self.notices,
             self.registry,
             DispatchStore(self.table),
             self.queue,

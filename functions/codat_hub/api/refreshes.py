@@ -60,7 +60,7 @@ class RefreshAnswer(BaseModel):
 
     @classmethod
     def of(cls, ticket: Ticket) -> RefreshAnswer:
-        trouble = ticket.trouble
+        failure = ticket.failure
         return cls(
             company_id=ticket.company_id,
             product=ticket.product,
@@ -74,13 +74,13 @@ class RefreshAnswer(BaseModel):
             requested_by=ticket.requested_by,
             data_types=None if ticket.data_types is None else list(ticket.data_types),
             waits_for=ticket.waits_for,
-            error=None if trouble is None else _error(trouble),
+            error=None if failure is None else _error(failure),
         )
 
 
-def _error(trouble: Failure) -> RefreshError:
+def _error(failure: Failure) -> RefreshError:
     return RefreshError(
-        kind=trouble.kind, message=trouble.text, correlation_id=trouble.correlation_id
+        kind=failure.kind, message=failure.text, correlation_id=failure.correlation_id
     )
 
 

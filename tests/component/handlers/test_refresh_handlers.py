@@ -55,7 +55,8 @@ def worker(stack, codat, monkeypatch):
         CODAT_BASE_URL="http://127.0.0.1:1",
         CODAT_CLIENT_ID="",
     )
-    module.refresh = replace(module.refresh, codat=codat, check_client=lambda: None)
+    make_call = replace(module.refresh.make_call, codat=codat, check_client=lambda: None)
+    module.refresh = replace(module.refresh, make_call=make_call)
     return module
 
 

@@ -169,7 +169,7 @@ def test_while_the_breaker_is_open_nothing_is_sent_but_a_probe_and_deadlines_sti
     world.limiters.put(RateLimiter(breaker), 0)
     world.clock += 2 * MINUTE
     done = world.dispatcher()
-    assert (done.sent, done.barred, done.closed) == (0, True, {"failed": 1})
+    assert (done.sent, done.blocked, done.closed) == (0, True, {"failed": 1})
     world.clock += 3 * MINUTE
     assert world.dispatcher().sent == 1
 

@@ -43,8 +43,7 @@ def a_worker(world, sent):
     generation = world.ticket().generation
 
     def run(tickets, leases, queue):
-        wake = WakeCompany(tickets, leases, queue, world.now)
-        worker = world.a_worker(tickets=tickets, leases=leases, queue=queue, wake=wake)
+        worker = world.a_worker(tickets=tickets, leases=leases, queue=queue)
         worker(RefreshMessage("c1", "a", generation))
 
     return Stepped({"tickets": world.tickets, "leases": world.leases, "queue": sent}, run)

@@ -72,14 +72,14 @@ def test_one_that_waits_is_hurried(world, now):
 @pytest.mark.parametrize(
     ("company_id", "product", "data_types", "error", "says"),
     [
-        ("c1", "nobodys", None, Absent, "GET /products"),
+        ("c1", "nobodys", None, Absent, "tools/hub products list"),
         ("c1", "lending", None, Conflict, "standard"),
         ("c1", "a", ("bills",), Invalid, "data_types"),
         ("c1", "a", (), Invalid, "leave it out"),
         ("nobody", "a", None, Absent, "nobody"),
         ("unlinked", "a", None, Conflict, "linked"),
-        ("no-consent", "a", None, Conflict, "PUT /companies/no-consent/consents/a first"),
-        ("plain", "a", None, Conflict, "PUT /companies/plain/products/a"),
+        ("no-consent", "a", None, Conflict, "tools/hub consents grant no-consent a"),
+        ("plain", "a", None, Conflict, "tools/hub companies add-product plain a"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_to_do(
@@ -155,7 +155,7 @@ def test_asked_while_the_schedules_call_is_under_way_it_is_read_once(world, now)
 @pytest.mark.parametrize("left", [timedelta(0), MINUTE], ids=["over", "near"])
 def test_a_persons_wish_does_not_end_with_the_deadline_of_what_was_open(world, now, left):
     world.codat.read("c1", None, 10 * MINUTE)
-    world.opened(status=TicketStatus.BUSY, trouble=Failure("busy"), deadline=START + left)
+    world.opened(status=TicketStatus.BUSY, failure=Failure("busy"), deadline=START + left)
     now.company("c1", "a", None, BY)
     world.dispatching().run_until(START + 12 * MINUTE)
     assert now.show("c1", "a").status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}

@@ -89,7 +89,7 @@ def test_each_row_of_the_taxonomy(world, failure, kind, status):
     result = work(world)
     ticket = world.ticket()
     assert (result.outcome, ticket.status, len(world.codat.calls)) == (kind, status, 1)
-    assert (ticket.trouble.kind, ticket.trouble.text) == (kind, failure.error)
+    assert (ticket.failure.kind, ticket.failure.text) == (kind, failure.error)
     counts_as_a_step = kind in {"busy", "unavailable", "outcome_unknown", "not_understood"}
     assert ticket.backoffs == counts_as_a_step
 
@@ -164,7 +164,7 @@ def test_a_stale_generation_makes_no_call(world):
 
 
 def test_a_message_that_comes_after_its_deadline_makes_no_call(world):
-    world.opened(trouble=Failure("busy", "a read is in progress"), deadline=START + MINUTE)
+    world.opened(failure=Failure("busy", "a read is in progress"), deadline=START + MINUTE)
     world.dispatcher()
     message = RefreshMessage("c1", "a", world.ticket().generation)
     world.clock = START + MINUTE
@@ -198,7 +198,7 @@ def test_disabled_removed_or_without_consent_not_one_more_call(world, change):
     change(world)
     result = world.worker(RefreshMessage("c1", "a", world.ticket().generation))
     assert (result.outcome, world.ticket().status) == ("cancelled", TicketStatus.CANCELLED)
-    assert world.ticket().trouble.text
+    assert world.ticket().failure.text
     assert not world.codat.calls
 
 
@@ -278,7 +278,7 @@ def test_a_reset_event_frees_the_fleet_before_its_time(world):
     failing(world, errors.RateLimited("quota", status=429, retry_at=START + 10 * HOUR))
     world.dispatching().run_until(START + 2 * MINUTE)
     world.codat.fault = lambda *_: None
-    world.rate_limits.put(reset(Stamp(world.now(), "e")), 0)
+    world.notices.put(reset(Stamp(world.now(), "e")), 0)
     world.opened("c3")
     world.run_until(START + 5 * MINUTE)
     assert "c3" in {company for company, _, _ in world.codat.accepted}
@@ -290,7 +290,7 @@ def test_what_waited_for_the_quota_goes_once_a_reset_event_says_so(world):
     failing(world, errors.RateLimited("quota", status=429, retry_at=START + 10 * HOUR))
     world.dispatching().run_until(START + 2 * MINUTE)
     world.codat.fault = lambda *_: None
-    world.rate_limits.put(reset(Stamp(world.now(), "e")), 0)
+    world.notices.put(reset(Stamp(world.now(), "e")), 0)
     world.run_until(START + 30 * MINUTE)
     assert {company for company, _, _ in world.codat.accepted} == {"c1"}
 

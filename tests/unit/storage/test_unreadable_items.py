@@ -213,9 +213,9 @@ class TestTheHubsOwn:
         world.dispatching().run_until(START + 2 * MINUTE)
         assert accepted(world) == ["c1"]
         assert DispatchStore(world.table).get()[0].busy_until is not None
-        _, version = world.rate_limits.get()
-        assert world.rate_limits.put(RateLimitNotice(stamp, None), version)
-        assert world.rate_limits.get()[0] == RateLimitNotice(stamp, None)
+        _, version = world.notices.get()
+        assert world.notices.put(RateLimitNotice(stamp, None), version)
+        assert world.notices.get()[0] == RateLimitNotice(stamp, None)
 
     def test_which_client_the_key_is_of_is_asked_anew(self, world, told):
         checks = ClientCheckStore(world.table)

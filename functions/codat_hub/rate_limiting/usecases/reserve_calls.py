@@ -61,16 +61,16 @@ class ReserveForReconcile:
     def __call__(self) -> int:
         """Return how many calls a second the reconcile may make.
 
-        Raises RateLimited while the refreshes' last calls leave no room, Unavailable and Unreadable.
+        Raises RateLimited when the last refreshes leave no room, Unavailable, Unreadable.
         """
         now = self.now()
-        before, after = update(
+        reserved = update(
             self.limiters.get,
             lambda limiter: _with_reconcile(limiter, now),
             self.limiters.put,
             "the rate limiter",
         )
-        limiter = after or before
+        limiter = reserved.after or reserved.before
         if (until := limiter.pace.full_until(now, limiter.ceiling(now) + 1)) is not None:
             raise RateLimited("refreshes have just used up the pace", retry_at=until)
         return limiter.reconcile_per_second(now)
