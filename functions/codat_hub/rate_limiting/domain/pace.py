@@ -1,8 +1,8 @@
 """How fast the hub calls Codat, which allows one address 1000 requests a minute.
 
-The hub makes at most 900 calls in any 60 seconds (docs/codat.md, C11): 870 of refreshes, migration
-and reconcile together, and 30 that are left for people's commands. Beside a fast migration it
-makes more, up to 960: at least 60 refreshes and a slow reconcile always go on.
+Refreshes, reconcile and migration make at most 870 calls in any 60 seconds, and 30 are left for
+people's commands: 900 in all (docs/codat.md, C11). Beside a migration at over 12 calls a second the
+three reach up to 960, because at least 60 refreshes and a slow reconcile always go on.
 
 `Pace` counts the calls of refreshes only. Reservations (rate_limiter.py) lower their limit.
 """
