@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.codat.errors import RateLimited
@@ -65,10 +66,7 @@ class ReserveForReconcile:
         """
         now = self.now()
         reserved = update(
-            self.limiters.get,
-            lambda limiter: _with_reconcile(limiter, now),
-            self.limiters.put,
-            "the rate limiter",
+            self.limiters.get, partial(_with_reconcile, now), self.limiters.put, "the rate limiter"
         )
         limiter = reserved.after or reserved.before
         if (until := limiter.pace.full_until(now, limiter.ceiling(now) + 1)) is not None:
@@ -76,7 +74,7 @@ class ReserveForReconcile:
         return limiter.reconcile_per_second(now)
 
 
-def _with_reconcile(limiter: RateLimiter, now: datetime) -> RateLimiter | None:
+def _with_reconcile(now: datetime, limiter: RateLimiter) -> RateLimiter | None:
     """Return the limiter with a reconcile's reservation; None: it has one that lasts."""
     calls = 60 * limiter.reconcile_per_second(now)
     known = limiter.reservations.get(RECONCILE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from codat_hub.refresh.domain import ticket as ticket_rules
@@ -34,11 +35,7 @@ class CancelRefresh:
             failure = Failure("cancelled", reason)
             return ticket_rules.closed(ticket, TicketStatus.CANCELLED, failure, self.now())
 
-        after = update(
-            lambda: self.tickets.get(company_id, product),
-            cancelled,
-            self.tickets.put,
-            f"the refresh of company {company_id}",
-        ).after
-        if after is not None:
+        read = partial(self.tickets.get, company_id, product)
+        what = f"the refresh of company {company_id}"
+        if update(read, cancelled, self.tickets.put, what).after is not None:
             logger.info("refresh cancelled", company_id=company_id, product=product)

@@ -7,10 +7,11 @@ that no wake-up is lost (wake_company.py).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from codat_hub.codat.domain.idempotency import key_after
-from codat_hub.codat.errors import CallFailed, NotFound, WrongClient
+from codat_hub.codat.errors import NotFound, WrongClient
 from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import call_outcome
@@ -76,7 +77,7 @@ class RecordOutcome:
         ticket, failure = call.ticket, call.failure
         if isinstance(failure, WrongClient):
             return self._not_called(call, turn)
-        learned = self._learned(turn.limiter, call) is not None
+        learned = self._learned(call, turn.limiter) is not None
         opened = self._tell_limiter(call) if learned else None
         if isinstance(failure, NotFound):
             self._mark_stale(ticket)
@@ -88,7 +89,13 @@ class RecordOutcome:
             outcome=row.kind,
             attempt=ticket.attempts,
         )
-        after = self._write_outcome(call, failure)
+        key, now = key_after(call.plan, failure), self.now()
+        after = self._write(
+            ticket,
+            lambda current: call_outcome.after_call(
+                current, failure, key, now, self.chance(), announced=self.announced
+            ),
+        )
         woken = self._end_turn(call, turn, row, after)
         return RefreshReport(row.kind, after, called=True, opened=opened, woken=woken)
 
@@ -103,7 +110,7 @@ class RecordOutcome:
         self.take_turn.give_back(uncalled, turn.lease)
         return RefreshReport("wrong_client", after, opened=opened)
 
-    def _learned(self, limiter: RateLimiter, call: RefreshCall) -> RateLimiter | None:
+    def _learned(self, call: RefreshCall, limiter: RateLimiter) -> RateLimiter | None:
         """Return the limiter with what other calls learn from this one; None: nothing."""
         now, ticket = self.now(), call.ticket
         breaker = limiter.breaker.after(call.failure, ticket.company_id, _left_at(ticket), now)
@@ -112,12 +119,8 @@ class RecordOutcome:
 
     def _tell_limiter(self, call: RefreshCall) -> Cause | None:
         """Write what other calls learn; return why the breaker opened, if it did just now."""
-        written = update(
-            self.limiters.get,
-            lambda limiter: self._learned(limiter, call),
-            self.limiters.put,
-            "the rate limiter",
-        )
+        learned = partial(self._learned, call)
+        written = update(self.limiters.get, learned, self.limiters.put, "the rate limiter")
         breaker = (written.after or written.before).breaker
         if breaker.cause in {None, written.before.breaker.cause}:
             return None
@@ -140,21 +143,8 @@ class RecordOutcome:
                 changed_by="refresh_product",
             )
 
-        update(
-            lambda: self.assignments.get(company_id, product),
-            stale,
-            self.assignments.put,
-            f"{product} of company {company_id}",
-        )
-
-    def _write_outcome(self, call: RefreshCall, failure: CallFailed | None) -> Ticket | None:
-        key, now = key_after(call.plan, failure), self.now()
-        return self._write(
-            call.ticket,
-            lambda ticket: call_outcome.after_call(
-                ticket, failure, key, now, self.chance(), announced=self.announced
-            ),
-        )
+        read = partial(self.assignments.get, company_id, product)
+        update(read, stale, self.assignments.put, f"{product} of company {company_id}")
 
     def _write(self, called: Ticket, change: Callable[[Ticket], Ticket]) -> Ticket | None:
         """Change the ticket, whatever its version, while it is still of this call.
@@ -167,12 +157,9 @@ class RecordOutcome:
                 return None
             return change(replace(current, key=called.key, attempts=called.attempts))
 
-        return update(
-            lambda: self.tickets.get(called.company_id, called.product),
-            changed,
-            self.tickets.put,
-            f"the refresh of company {called.company_id}",
-        ).after
+        read = partial(self.tickets.get, called.company_id, called.product)
+        what = f"the refresh of company {called.company_id}"
+        return update(read, changed, self.tickets.put, what).after
 
     def _end_turn(
         self, call: RefreshCall, turn: Turn, row: call_outcome.Row, after: Ticket | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from codat_hub.codat.domain.data_types import DATA_TYPES
@@ -129,12 +130,8 @@ class RefreshNow:
             wish = self._asked(old, company_id, product, data_types, by)
             return ticket_rules.sent(wish, self.now())
 
-        asked = update(
-            lambda: self.tickets.get(company_id, product),
-            sent,
-            self.tickets.put,
-            f"the refresh of company {company_id}",
-        )
+        read = partial(self.tickets.get, company_id, product)
+        asked = update(read, sent, self.tickets.put, f"the refresh of company {company_id}")
         if (ticket := asked.after) is None:
             return cast("Ticket", asked.before)  # on its way already
         self.queue.send([RefreshMessage(company_id, product, ticket.generation)])

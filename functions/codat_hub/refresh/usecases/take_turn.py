@@ -7,6 +7,7 @@ is passed last, so that no call is counted for a refresh that has to wait for th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter, Wait
@@ -74,10 +75,19 @@ class TakeTurn:
 
         called: False leaves it to another call of the same product, if one was under way before
         """
+        write = partial(self.leases.put, ticket.company_id, ticket.product)
         back = lease_rules.released(lease.taken) if called else lease.without_call
-        if self.leases.put(ticket.company_id, ticket.product, back, lease.version):
+        if write(back, lease.version):
             return True
-        self._drop(ticket, lease.taken)
+
+        def released(current: Lease) -> Lease | None:
+            """Release a lease that was touched, if it is still the one that was taken."""
+            held = lease.taken
+            same = (current.holder, current.taken_at) == (held.holder, held.taken_at)
+            return lease_rules.released(current) if same else None
+
+        read = partial(self.leases.get, ticket.company_id, ticket.product)
+        update(read, released, write, f"the lease of company {ticket.company_id}")
         return False
 
     def _take_lease(self, ticket: Ticket) -> HeldLease | Wait:
@@ -111,19 +121,3 @@ class TakeTurn:
 
         decided = update(decide, passed, self.limiters.put, "the rate limiter")
         return decided.before
-
-    def _drop(self, ticket: Ticket, held: Lease) -> None:
-        """Release a lease that was touched, if it is still the one that was taken."""
-
-        def released(lease: Lease) -> Lease | None:
-            same = (lease.holder, lease.taken_at) == (held.holder, held.taken_at)
-            return lease_rules.released(lease) if same else None
-
-        update(
-            lambda: self.leases.get(ticket.company_id, ticket.product),
-            released,
-            lambda lease, version: self.leases.put(
-                ticket.company_id, ticket.product, lease, version
-            ),
-            f"the lease of company {ticket.company_id}",
-        )

@@ -8,6 +8,7 @@ no wake-up is lost.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from codat_hub.product_events.domain.woken import Woken
@@ -51,26 +52,22 @@ class WakeCompany:
     def wake_next(self, company_id: str) -> Ticket | None:
         """Send the company's most overdue waiting ticket; return it, or None if none waits."""
 
-        def read() -> tuple[list[Ticket], dict[str | None, int]]:
-            found = self.tickets.of_company(company_id)
-            return [ticket for ticket, _ in found], {
-                ticket.product: version for ticket, version in found
-            }
+        def read() -> tuple[dict[Ticket, int], None]:
+            return dict(self.tickets.of_company(company_id)), None
 
-        def next_sent(tickets: list[Ticket]) -> Ticket | None:
-            ticket = ticket_rules.most_overdue(tickets)
-            return None if ticket is None else ticket_rules.sent(ticket, self.now())
+        def next_sent(versions: dict[Ticket, int]) -> tuple[Ticket, int] | None:
+            ticket = ticket_rules.most_overdue(list(versions))
+            if ticket is None:
+                return None
+            return ticket_rules.sent(ticket, self.now()), versions[ticket]
 
-        sent = update(
-            read,
-            next_sent,
-            lambda ticket, versions: self.tickets.put(ticket, versions[ticket.product]),
-            f"the refreshes of company {company_id}",
-        ).after
-        if sent is not None:
-            self._send(sent)
-            logger.info("refresh woken", company_id=company_id, product=sent.product)
-        return sent
+        what = f"the refreshes of company {company_id}"
+        chosen = update(read, next_sent, lambda sent, _: self.tickets.put(*sent), what).after
+        if chosen is None:
+            return None
+        self._send(chosen[0])
+        logger.info("refresh woken", company_id=company_id, product=chosen[0].product)
+        return chosen[0]
 
     def wake(self, company_id: str, product: str | None) -> bool:
         """Send this ticket if it waits for a read that has ended; tell whether it was sent here."""
@@ -97,12 +94,8 @@ class WakeCompany:
             after = lease and lease_rules.after_read(lease, product, at)
             return None if after == lease else after
 
-        ended = update(
-            read,
-            touched,
-            lambda lease, version: self.leases.put(company_id, product, lease, version),
-            f"the lease of company {company_id}",
-        )
+        write = partial(self.leases.put, company_id, product)
+        ended = update(read, touched, write, f"the lease of company {company_id}")
         return ended.after or ended.before
 
     def _complete(self, company_id: str, product: str | None, at: datetime) -> bool:
@@ -112,10 +105,6 @@ class WakeCompany:
             after = ticket and ticket_rules.completed(ticket, product, at)
             return None if after == ticket else after
 
-        after = update(
-            lambda: self.tickets.get(company_id, product),
-            completed,
-            self.tickets.put,
-            f"the refresh of company {company_id}",
-        ).after
-        return after is not None
+        read = partial(self.tickets.get, company_id, product)
+        what = f"the refresh of company {company_id}"
+        return update(read, completed, self.tickets.put, what).after is not None
