@@ -62,12 +62,13 @@ class WakeCompany:
             return ticket_rules.sent(ticket, self.now()), versions[ticket]
 
         what = f"the refreshes of company {company_id}"
-        chosen = update(read, next_sent, lambda sent, _: self.tickets.put(*sent), what).after
+        chosen = update(read, next_sent, lambda write, _: self.tickets.put(*write), what).after
         if chosen is None:
             return None
-        self._send(chosen[0])
-        logger.info("refresh woken", company_id=company_id, product=chosen[0].product)
-        return chosen[0]
+        sent, _ = chosen
+        self._send(sent)
+        logger.info("refresh woken", company_id=company_id, product=sent.product)
+        return sent
 
     def wake(self, company_id: str, product: str | None) -> bool:
         """Send this ticket if it waits for a read that has ended; tell whether it was sent here."""
