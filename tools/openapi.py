@@ -1,4 +1,4 @@
-"""`python -m tools.openapi`: write the control API's OpenAPI document anew from the code."""
+"""`python -m tools.openapi` writes the control API's OpenAPI document from the code."""
 
 import json
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""The exceptions that are contracts: each is named for what the caller should do.
+"""Exceptions, each named for what its catcher should do.
 
-The class names are wire format: Step Functions matches them in `ErrorEquals`, by exact name and
-not by base class, so renaming one is a breaking change and a list must spell out subclasses too.
-Only the standard library is imported here: the webhook path reads this module.
+The class names are wire format: Step Functions matches them in `ErrorEquals` by exact name, not by
+base class. So a new name is a breaking change, and a state machine lists subclasses too.
+This module imports the standard library only, because the webhook function imports it.
 """
 
 from __future__ import annotations
@@ -11,48 +11,51 @@ from dataclasses import dataclass
 
 
 class Refused(Exception):
-    """Not authentic: answer 401 with the one fixed body, store nothing."""
+    """The delivery is not authentic: answer 401 with the one fixed body and store nothing."""
 
 
 class TooLarge(Exception):
-    """Over the size limit: answer 413, store nothing."""
+    """The delivery is over the size limit: answer 413 and store nothing."""
 
 
 class Unavailable(Exception):
-    """A store of ours (DynamoDB, Secrets Manager) did not do what was asked, or did not answer.
+    """An AWS service failed or gave no answer, or other writers kept coming first: repeat the work.
 
-    A write may have happened: repeat it, every write of ours can be repeated.
+    A write may have happened all the same. Every write of the hub can be repeated.
     """
 
 
 class NotStarted(Exception):
-    """A migration's execution could not be started: the run is failed, start it again."""
+    """Step Functions did not start a migration: the run has failed, start it again."""
 
 
 class Unreadable(Exception):
-    """An item of the State table is not as this version of the hub writes it; the text names it.
+    """An item of the State table is not as this version of the hub writes it: go on without it.
 
-    It has been logged and counted. It holds up what is about this item, and nothing else.
+    The text names the item. The fault has been logged and counted already.
     """
 
 
 class NeverProjected(Exception):
-    """A stored webhook that no retry can make sense of: park it, go on. The text is the reason."""
+    """No retry can project this stored webhook: park it and go on. The text is the reason."""
 
 
 class Superseded(Exception):
-    """A rollback has begun since: what this step was about to do must not be done any more."""
+    """A rollback started meanwhile: this step of the migration must not do its work."""
 
 
 class StepFailed(Exception):
-    """A step of a migration cannot end well; the text says why. The run is to be rolled back."""
+    """A step of a migration cannot succeed: roll the run back. The text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault of a request. `field` is its path, such as `schedule.timezone`; `allowed` says what
+    """One fault of a request.
 
-    would do; `value` is what came, cut short.
+    field: the path of the field, such as `schedule.timezone`
+    message: what is wrong with it
+    value: what the request has there, cut short
+    allowed: what would be valid
     """
 
     field: str
@@ -62,21 +65,21 @@ class Problem:
 
 
 class Invalid(Exception):
-    """The request is not valid; `problems` are all of them. Mend it: nothing was changed."""
+    """The request is not valid: correct it. Nothing was changed; `problems` has every fault."""
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems
-        super().__init__("; ".join(f"{one.field}: {one.message}" for one in problems))
+        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in problems))
 
 
 class Absent(Exception):
-    """What the request names is not there: no such product, company, or the like."""
+    """The request names a product, company or the like that does not exist."""
 
 
 class Conflict(Exception):
-    """The request is valid, but the state of things forbids it; the text says what to do.
+    """The request is valid, but the present state forbids it; the text says what to do.
 
-    `problems` names the fields at fault, where there are such.
+    problems: the fields at fault, if there are any
     """
 
     def __init__(self, detail: str, *problems: Problem) -> None:
@@ -85,4 +88,4 @@ class Conflict(Exception):
 
 
 class RequestReused(Exception):
-    """An `Idempotency-Key` came with another body than the first time: take a new key."""
+    """An `Idempotency-Key` came with another body than before: take a new key."""

@@ -1,12 +1,12 @@
-"""The one Logger and the one Metrics. Never log a header, a secret, a signature or a body."""
+"""The package's one Logger and one Metrics: log no header, secret, signature or body."""
 
 import warnings
 from typing import Final
 
 from aws_lambda_powertools import Logger, Metrics
 
-# An invocation that had nothing to count is an ordinary one: not a line of warning in its log.
+# Many invocations have nothing to count: they need no warning in the log.
 warnings.filterwarnings("ignore", message="No application metrics to publish")
 
-logger: Final = Logger(use_rfc3339=True)  # Lambda reads the time of a JSON line in this form only
+logger: Final = Logger(use_rfc3339=True)  # Lambda reads no other form of time in a JSON line
 metrics: Final = Metrics(namespace="CodatHub")

@@ -1,4 +1,4 @@
-"""One company, three products and who may have them, in memory."""
+"""A company, three products and the consents to them, in memory."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ class World:
     client_fault: Exception | None = None
 
     def __post_init__(self):
-        self.pairs = AssignmentContext(
+        self.context = AssignmentContext(
             codat=self.codat,
             assignments=self.assignments,
             ledger=self.ledger,
@@ -61,10 +61,10 @@ class World:
         self.ledger.append(COMPANY, ConsentEntry(known.number + 1 if known else 1, consent, BY))
 
     def add(self, product=PRODUCT, company=COMPANY):
-        return AssignProduct(self.pairs)(company, product.identifier, BY)
+        return AssignProduct(self.context)(company, product.identifier, BY)
 
     def remove(self, product=PRODUCT):
-        return RemoveProduct(self.pairs)(COMPANY, product.identifier, BY, "no longer wanted")
+        return RemoveProduct(self.context)(COMPANY, product.identifier, BY, "no longer wanted")
 
     @property
     def status(self):

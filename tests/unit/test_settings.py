@@ -1,3 +1,5 @@
+"""The classes of settings read the variables that the template gives, and report all problems."""
+
 import ast
 import importlib
 import re

@@ -34,7 +34,7 @@ class _Watched(httpx.HTTPTransport):
 
 def tell(story: Story, hub: Hub) -> None:
     with (
-        story.scene("consent limiters a product; revoked, only it goes") as scene,
+        story.scene("a consent gates a product; revoked, only it goes") as scene,
         _control_api(hub, scene) as api,
     ):
         _play(scene, hub, api)

@@ -1,1 +1,1 @@
-"""A consumer of product events that a team can copy; README.md says how."""
+"""An example consumer of product events for teams to copy; README.md says how."""

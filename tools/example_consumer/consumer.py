@@ -1,4 +1,4 @@
-"""One product's data, kept complete: read exactly the window of each event, upsert by record id."""
+"""Keeps one product's data complete: reads the window of each event, upserts by record id."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,36 +8,43 @@ import httpx
 from tools.example_consumer.product_events import DataTypeRead, ProductReadCompleted
 
 Records = dict[str, dict[str, Any]]
-# Where Codat's list path is not the data type's name (docs/codat.md, C52).
+# Data types whose lists have another path at Codat (docs/codat.md, C52).
 _NAMES = {"chartOfAccounts": "accounts"}
 _PER_CONNECTION = ("banking-", "commerce-")
 
 
 class Consumer:
-    """`records`: (company, data type, connection) -> record id -> record. Yours is a database."""
+    """Holds a product's records in memory, where a team would use its database.
+
+    records: (company, data type, connection) -> record id -> record
+    done: the keys of handled events; keep them as long as the queue may deliver an event again
+    """
 
     def __init__(self, codat: httpx.Client) -> None:
         self.records: dict[tuple[str, str, str], Records] = {}
-        self.done: set[str] = set()  # event keys; keep them as long as your queue may repeat
+        self.done: set[str] = set()
         self.codat = codat
 
     def handle(self, event: ProductReadCompleted) -> None:
-        """Raise httpx.HTTPError to have the message again: nothing is noted as done then."""
+        """Store the records of an event, unless that was done before.
+
+        Raises httpx.HTTPError: let the queue deliver the message again.
+        """
         if event["event_key"] in self.done:
             return
         for entry in event["data_types"]:
             if entry["status"] == "Complete":
-                self._take(event["company_id"], entry)
+                self._store(event["company_id"], entry)
         self.done.add(event["event_key"])
 
-    def _take(self, company: str, entry: DataTypeRead) -> None:
+    def _store(self, company: str, entry: DataTypeRead) -> None:
         key = (company, entry["data_type"], entry["connection_id"])
         read = {record["id"]: record for record in self._read(company, entry)}
         known = {} if entry["full_load"] else self.records.get(key, {})
         for record_id, record in read.items():
-            mine = known.get(record_id)
-            # events come in any order, so an older read may come last
-            if mine is None or mine["modifiedDate"] <= record["modifiedDate"]:
+            stored = known.get(record_id)
+            # Events come in any order, so an older read may come last.
+            if stored is None or stored["modifiedDate"] <= record["modifiedDate"]:
                 known[record_id] = record
         self.records[key] = known
 

@@ -1,10 +1,10 @@
-"""ProductReadCompleted, version 1, as types: the JSON Schema in events/schemas says the same."""
+"""The types of ProductReadCompleted, version 1, as in its JSON Schema in events/schemas."""
 
 from typing import Literal, TypedDict
 
 
 class DataTypeRead(TypedDict):
-    """One data type of one connection. Only status `Complete` has something to read."""
+    """One data type of one connection. Only an entry with status `Complete` has data to read."""
 
     data_type: str
     connection_id: str
@@ -15,7 +15,7 @@ class DataTypeRead(TypedDict):
 
 
 class ProductReadCompleted(TypedDict):
-    """The event's `detail`. Delivered at least once, in no order: dedupe by `event_key`."""
+    """The event's `detail`. It comes at least once, in any order: dedupe by `event_key`."""
 
     version: Literal[1]
     event_key: str

@@ -1,4 +1,4 @@
-"""A hub that reconciles with a sandbox of this process: real adapters, whichever State table."""
+"""A hub that reconciles with a sandbox in this process, through the real adapters."""
 
 import warnings
 from collections import Counter
@@ -24,10 +24,11 @@ from codat_hub.reconcile.adapters.codat_observer import Observer
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.domain.consumers import HubAddress
 from codat_hub.reconcile.domain.reconcile_run import Phase
-from codat_hub.reconcile.usecases.reconcile import BeginReconcile, Reconcile
+from codat_hub.reconcile.usecases.reconcile import Reconcile
 from codat_hub.reconcile.usecases.reconcile_account import CheckAccount
 from codat_hub.reconcile.usecases.reconcile_companies import CheckCompanies
 from codat_hub.reconcile.usecases.reconcile_directory import CheckDirectory
+from codat_hub.reconcile.usecases.start_reconcile import BeginReconcile
 from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.storage.items import SHARDS
@@ -38,7 +39,7 @@ from tools.sandbox.runtime import Sandbox
 from tools.simulation.fakes import FakeConsentLedger, FakeMigrations, FakeStateTable
 
 with warnings.catch_warnings():
-    # It asks for a successor of httpx that this project does not use.
+    # It recommends a successor of httpx that this project does not use.
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
@@ -62,7 +63,7 @@ API = "abc123"
 
 
 class Codats:
-    """The sandbox behind ASGI: every request counted, by method and kind of path."""
+    """The sandbox behind ASGI. It counts every request by method and kind of path."""
 
     def __init__(self, companies, seed=7):
         options = Options(companies=companies, seed=seed, failing_share=0, minute_limit=0)
@@ -72,7 +73,7 @@ class Codats:
         )
         self.client = CodatClient(Transport(self.http, GivenKey(KEY), base_url="http://127.0.0.1"))
         self.portal("quota", dailyQuota=10**7)
-        self.portal("clock", speed=0.000001)  # no read ends, nothing falls due by itself
+        self.portal("clock", speed=0.000001)  # no read ends, and nothing falls due by itself
 
     def portal(self, path, /, **body):
         answer = self.http.post(f"/_sandbox/{path}", json=body)
@@ -89,7 +90,7 @@ class Codats:
 
     def requests(self):
         found = self.http.get("/_sandbox/requests").json()
-        return Counter((one["method"], _kind(one["path"])) for one in found)
+        return Counter((request["method"], _kind(request["path"])) for request in found)
 
     def forget_requests(self):
         self.http.delete("/_sandbox/requests")
@@ -112,16 +113,16 @@ class Counting:
 
 
 class InMemory(Counting, FakeStateTable):
-    """Fifty times as fast as moto's."""
+    """The State table in memory, fifty times as fast as moto's."""
 
 
 class OnDynamoDB(Counting, StateTable):
-    """moto's, where this is about DynamoDB itself."""
+    """The State table on moto, for tests about DynamoDB itself."""
 
 
 @dataclass
 class Clock:
-    """Real time, moved ahead by hand."""
+    """Real time, which a test can move ahead."""
 
     ahead: timedelta = field(default_factory=timedelta)
 
@@ -131,14 +132,14 @@ class Clock:
 
 class Secrets:
     def __init__(self):
-        self.kept = ["platform"]
+        self.stored = ["platform"]
 
     def names(self):
-        return self.kept
+        return self.stored
 
 
 class Hub:
-    """`restarted()` is the same hub in another process."""
+    """A hub of its own tables. `restarted()`: the same hub in another process."""
 
     def __init__(self, codat, table=None, ledger=None, clock=None, client_id=None):
         self.codat, self.clock = codat, clock or Clock()
@@ -153,7 +154,7 @@ class Hub:
         self.binding = ClientBinding(
             codat.client, ClientCheckStore(self.table), self.client_id, now=self.clock
         )
-        pairs = AssignmentContext(
+        context = AssignmentContext(
             CodatCompanies(codat.client),
             self.assignments,
             self.ledger,
@@ -163,7 +164,7 @@ class Hub:
             CancelRefresh(TicketStore(self.table)),
             self.clock,
         )
-        self.remove = RemoveProduct(pairs)
+        self.remove = RemoveProduct(context)
         self.begin = BeginReconcile(self.runs, now=self.clock)
         self.done = []
         self.reconcile = Reconcile(self.runs, self._steps(), done=self.done.append, now=self.clock)
@@ -174,7 +175,7 @@ class Hub:
                 self.observer,
                 self.binding.confirm,
                 self.registry,
-                self.secrets,
+                self.secrets.names,
                 self.runs,
                 HubAddress(API),
             ),
@@ -207,7 +208,7 @@ class Hub:
         assert self.registry.replace(products or PRODUCTS, version)
 
     def run(self, by="test"):
-        """One reconcile from beginning to end; returns it as it was kept."""
+        """Run one reconcile from start to end, and return it as it is stored."""
         run = self.begin(by)
         assert self.go_on(run)
         return self.runs.get(run.reconcile_id)[0]
@@ -216,12 +217,12 @@ class Hub:
         return self.reconcile(run.reconcile_id, has_time, timedelta(minutes=5))
 
     def drift(self, run):
-        return [one for _, drift in self.runs.drift(run, 0, run.step + 1) for one in drift]
+        return [drift for _, rows in self.runs.drift(run, 0, run.step + 1) for drift in rows]
 
     def consent(
         self, company_id, product, status=AssignmentStatus.ASSIGNED, data_types=None, at=None
     ):
-        """Assign a product with a consent that covers it, some time ago; the ledger has it too."""
+        """Assign a product and record its consent, in the ledger too; a day ago if not given."""
         kept = self._assignment(company_id, product, status, data_types, at)
         newest = self.ledger.newest(company_id, product)
         entry = ConsentEntry(newest.number + 1 if newest else 1, kept.consent, "test")
@@ -230,7 +231,7 @@ class Hub:
         assert self.assignments.put(kept, version)
 
     def assign_everything(self):
-        """Assign what Codat has, for the first time; the ledger, which mends only ask, is left."""
+        """Assign every product that Codat has; the ledger stays empty: only repairs read it."""
         for company in self.codat.companies.values():
             for product in company.products:
                 assert self.assignments.put(self._assignment(company.id, product), 0)
@@ -239,6 +240,6 @@ class Hub:
         self, company_id, product, status=AssignmentStatus.ASSIGNED, data_types=None, at=None
     ):
         at = at or self.clock() - timedelta(days=1)
-        types = {one.identifier: one.data_types for one in PRODUCTS}[product]
+        types = {known.identifier: known.data_types for known in PRODUCTS}[product]
         consent = Consent(product, at, "owner", "v1", types if data_types is None else data_types)
         return Assignment(company_id, product, status, at, "test", consent)

@@ -1,1 +1,1 @@
-"""The control API: HTTP in and out, one router module per resource. Rules live in use cases."""
+"""The control API: HTTP in and out, one router per resource. The use cases hold the rules."""

@@ -1,4 +1,4 @@
-"""The control API put together: `answer` takes API Gateway's event and the use cases."""
+"""The control API as a whole: all routers, all problem handlers, the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ ROUTERS: Final = (
 )
 _SIGNATURE: Final = "sigv4"
 _DESCRIPTION: Final = (
-    "Products, companies, consents and what is done with them. Every request is signed with AWS "
-    "Signature Version 4 for the service execute-api. Whatever is no success is a problem document "
+    "Products, companies, consents and all work on them. Sign every request with AWS Signature "
+    "Version 4 for the service execute-api. Every response but a success is a problem document "
     "(RFC 9457)."
 )
 
 
 def _build() -> APIGatewayRestResolver:
-    # an answer that is not as documented is a fault of ours, not of the request
+    # a response that breaks the document is a fault of the hub, not of the request
     app = APIGatewayRestResolver(
         enable_validation=True,
         response_validation_error_http_code=500,
@@ -77,7 +77,7 @@ app: Final = _build()
 
 
 def answer(hub: Hub, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """API Gateway proxy event in, proxy answer out."""
+    """Take an API Gateway proxy event and the use cases; return the proxy response."""
     app.append_context(hub=hub)  # type: ignore[no-untyped-call]
     return app.resolve(event, context)
 
@@ -104,11 +104,14 @@ def openapi() -> dict[str, Any]:
 
 
 def _with_all_answers(document: dict[str, Any]) -> dict[str, Any]:
-    """Add what the gateway answers; Powertools' own error bodies are replaced by `problems`."""
+    """Add the responses of API Gateway, and drop Powertools' error bodies: `problems` has ours."""
     own = {"HTTPValidationError", "ValidationError", "ResponseValidationError"}
-    for operation in (one for path in document["paths"].values() for one in path.values()):
+    operations = [
+        operation for methods in document["paths"].values() for operation in methods.values()
+    ]
+    for operation in operations:
         answers = operation["responses"]
-        for status in [status for status, one in answers.items() if _refers(one, own)]:
+        for status in [status for status, answer in answers.items() if _refers(answer, own)]:
             del answers[status]
         answers["500"] = {**problems.answers()[500], "content": answers["400"]["content"]}
         for status, description in problems.BY_THE_GATEWAY.items():
@@ -123,5 +126,6 @@ def _with_all_answers(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refers(answer: Mapping[str, Any], schemas: set[str]) -> bool:
-    contents = answer.get("content", {}).values()
-    return any(one["schema"].get("$ref", "").rpartition("/")[2] in schemas for one in contents)
+    """Tell whether a response has one of these schemas as its body."""
+    bodies = [content["schema"].get("$ref", "") for content in answer.get("content", {}).values()]
+    return any(body.rpartition("/")[2] in schemas for body in bodies)

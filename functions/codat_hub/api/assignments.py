@@ -1,4 +1,4 @@
-"""/companies/{id}/products: add and remove."""
+"""The routes below /companies/{id}/products: add a product to a company, or remove it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ _JSON: Final = "application/json"
 
 
 class AssignmentAnswer(BaseModel):
-    """`status`: absent, adding, assigned, removing or stale. `changed_by`: an ARN."""
+    """A product on a company.
+
+    `status`: `stale` means that Codat answered with 404; the next reconcile settles it.
+    `changed_by`: the ARN of the caller, or the part of the hub that made the change.
+    """
 
     product: str
     status: AssignmentStatus
@@ -45,7 +49,7 @@ class AssignmentAnswer(BaseModel):
 
 
 def assignment_answer(assignment: Assignment) -> Response[AssignmentAnswer]:
-    """Return 200, or 202 with `Retry-After` for a removal that is not sure to be over yet."""
+    """Return 200, or 202 with `Retry-After` while an earlier call may still add the product."""
     body, until = AssignmentAnswer.of(assignment), assignment.unsettled_until
     if assignment.status is not AssignmentStatus.REMOVING or until is None:
         return Response(200, _JSON, body)
@@ -55,7 +59,7 @@ def assignment_answer(assignment: Assignment) -> Response[AssignmentAnswer]:
 
 @router.put(
     "/companies/<company_id>/products/<product>",
-    summary="Add a product, if a consent covers it",
+    summary="Add a product to a company, if a consent covers it",
     tags=_TAGS,
     responses=answers(*CALLS_CODAT),
     operation_id="add_product",
@@ -67,13 +71,13 @@ def add_product(company_id: CompanyId, product: ProductId) -> AssignmentAnswer:
 
 @router.delete(
     "/companies/<company_id>/products/<product>",
-    summary="Remove a product; its consent stays",
+    summary="Remove a product from a company; its consent stays",
     tags=_TAGS,
     responses=answers(
         *CALLS_CODAT,
         success={
-            200: "The product is gone.",
-            202: "Repeat the request after `Retry-After` to be sure that it is gone.",
+            200: "The product is removed.",
+            202: "An earlier call may still add the product: repeat after `Retry-After`.",
         },
     ),
     operation_id="remove_product",

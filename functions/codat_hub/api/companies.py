@@ -1,7 +1,8 @@
-"""/companies: create, list, show; add and remove products."""
+"""The routes of /companies: create a company, list companies, show one."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,8 +16,8 @@ from codat_hub.api.fields import (
     GrantFields,
     IdempotencyKey,
     RequestModel,
-    seal,
-    unseal,
+    seal_place,
+    unseal_place,
 )
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import CALLS_CODAT, answers
@@ -24,7 +25,6 @@ from codat_hub.api.queries.companies import CompanyFilter
 from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.new_company import CreatedCompany, NewCompany
 from codat_hub.errors import Invalid, Problem
-from codat_hub.storage.cursor import Cursor
 
 if TYPE_CHECKING:
     from codat_hub.api.queries.companies import CompanyView
@@ -36,7 +36,11 @@ _JSON: Final = "application/json"
 
 
 class NewCompanyFields(RequestModel):
-    """`consents`: per product what the customer agreed to already, recorded before it is added."""
+    """A company to create.
+
+    `products`: the products to add to it. `consents`: by product, the consents that the customer
+    has given already; the hub records them before it adds the products.
+    """
 
     name: str
     description: str | None = None
@@ -50,12 +54,15 @@ class NewCompanyFields(RequestModel):
             description=self.description,
             tags=self.tags,
             products=tuple(self.products),
-            consents={product: one.grant() for product, one in self.consents.items()},
+            consents={product: consent.grant() for product, consent in self.consents.items()},
         )
 
 
 class ProductOutcomeAnswer(BaseModel):
-    """`status`: assigned; refused (`detail` says why); failed (repeat the request)."""
+    """The result for one product.
+
+    `status`: assigned; refused, and `detail` says why; failed, so repeat the request.
+    """
 
     product: str
     status: str
@@ -63,10 +70,11 @@ class ProductOutcomeAnswer(BaseModel):
 
 
 class CreatedCompanyAnswer(BaseModel):
-    """`complete` is false while a product that was asked for is not assigned: mend what `detail`
+    """A created company.
 
-    says and repeat the request with the same `Idempotency-Key`. `link_url` is Codat's link for
-    the customer to authorise a connection.
+    `complete`: false while a requested product is not assigned. Correct what its `detail` says,
+    then repeat the request with the same `Idempotency-Key`. `link_url`: Codat's link with which
+    the customer authorises a connection.
     """
 
     company_id: str
@@ -82,14 +90,13 @@ class CreatedCompanyAnswer(BaseModel):
             name=created.company.name,
             link_url=created.company.link_url,
             complete=created.complete,
-            products=[
-                ProductOutcomeAnswer(product=one.product, status=one.status, detail=one.detail)
-                for one in created.products
-            ],
+            products=[ProductOutcomeAnswer(**asdict(outcome)) for outcome in created.products],
         )
 
 
 class ConnectionAnswer(BaseModel):
+    """A connection of a company to an accounting platform, as Codat last reported it."""
+
     connection_id: str
     status: str
     integration: str | None = None
@@ -97,7 +104,7 @@ class ConnectionAnswer(BaseModel):
 
 
 class CompanyAnswer(BaseModel):
-    """`linked`: a connection can sync. `products`: as Codat last told."""
+    """A company. `linked`: a connection can sync. `products`: as Codat last reported them."""
 
     company_id: str
     name: str | None
@@ -112,14 +119,20 @@ class CompanyAnswer(BaseModel):
 
 
 class CompanyPage(BaseModel):
-    """`next_cursor` is null on the last page; a page before it may hold fewer than `limit`."""
+    """A page of companies.
+
+    `next_cursor`: null on the last page. An earlier page may hold fewer than `limit` companies.
+    """
 
     companies: list[CompanyAnswer]
     next_cursor: str | None
 
 
 class CompanyDetails(CompanyAnswer):
-    """`last_read_at`: what Codat reads by itself, not for one custom product."""
+    """A company with its assignments.
+
+    `last_read_at`: the last read that was not for a custom product.
+    """
 
     assignments: list[AssignmentAnswer]
     last_read_at: datetime | None = None
@@ -127,7 +140,8 @@ class CompanyDetails(CompanyAnswer):
     @classmethod
     def of_view(cls, view: CompanyView) -> CompanyDetails:
         assignments = [
-            AssignmentAnswer.of(one, view.reads.get(one.product)) for one in view.assignments
+            AssignmentAnswer.of(assignment, view.reads.get(assignment.product))
+            for assignment in view.assignments
         ]
         return cls(
             **_company(view.company), assignments=assignments, last_read_at=view.reads.get(None)
@@ -140,7 +154,9 @@ class CompanyDetails(CompanyAnswer):
     tags=_TAGS,
     status_code=201,
     responses=answers(
-        422, *CALLS_CODAT, success={201: "Created; `complete` says whether all is done."}
+        422,
+        *CALLS_CODAT,
+        success={201: "Created; `complete` says whether every product is assigned."},
     ),
     operation_id="create_company",
 )
@@ -162,22 +178,23 @@ def create_company(
 def list_companies(  # noqa: PLR0917  # one argument is one query parameter
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
-    product: Annotated[str | None, Query(description="only those that have this product")] = None,
+    product: Annotated[str | None, Query(description="only companies with this product")] = None,
     status: Annotated[
-        AssignmentStatus | None, Query(description="of the product's assignment")
+        AssignmentStatus | None, Query(description="the status of the product's assignment")
     ] = None,
-    linked: Annotated[bool | None, Query(description="whether a connection can sync")] = None,
-    name: Annotated[str | None, Query(description="a part of the name")] = None,
-    deleted: Annotated[bool, Query(description="those deleted at Codat too")] = False,
+    linked: Annotated[
+        bool | None,
+        Query(description="only companies with, or without, a connection that can sync"),
+    ] = None,
+    name: Annotated[str | None, Query(description="a part of the company's name")] = None,
+    deleted: Annotated[bool, Query(description="also companies that are deleted at Codat")] = False,
 ) -> CompanyPage:
     if status is not None and product is None:
-        raise Invalid(Problem("status", "is of a product: name the product too", status))
+        raise Invalid(Problem("status", "needs a product: name the product too", status))
     wanted = CompanyFilter(product or None, status, linked, name, deleted)
-    page = hub_of(router).companies.page(wanted, _place(cursor), limit)
-    place = page.following
-    following = None if place is None else seal(place.shard, place.after)
-    companies = [CompanyAnswer.of(one) for one in page.companies]
-    return CompanyPage(companies=companies, next_cursor=following)
+    page = hub_of(router).companies.page(wanted, unseal_place(cursor), limit)
+    companies = [CompanyAnswer.of(company) for company in page.companies]
+    return CompanyPage(companies=companies, next_cursor=seal_place(page.following))
 
 
 @router.get(
@@ -188,7 +205,7 @@ def list_companies(  # noqa: PLR0917  # one argument is one query parameter
     operation_id="show_company",
 )
 def show_company(company_id: CompanyId) -> CompanyDetails:
-    return CompanyDetails.of_view(hub_of(router).companies.one(company_id))
+    return CompanyDetails.of_view(hub_of(router).companies.show(company_id))
 
 
 def _company(company: Company) -> dict[str, Any]:
@@ -201,20 +218,10 @@ def _company(company: Company) -> dict[str, Any]:
         "connections": [
             ConnectionAnswer(
                 connection_id=connection_id,
-                status=one.status,
-                integration=one.integration,
-                source_type=one.source_type,
+                status=connection.status,
+                integration=connection.integration,
+                source_type=connection.source_type,
             )
-            for connection_id, one in company.connections.items()
+            for connection_id, connection in company.connections.items()
         ],
     }
-
-
-def _place(cursor: str | None) -> Cursor:
-    if cursor is None:
-        return Cursor()
-    match unseal(cursor):
-        case [int() as shard, str() | None as after] if shard >= 0:
-            return Cursor(shard, after)
-        case _:
-            raise Invalid(Problem("cursor", "not a cursor of this list"))

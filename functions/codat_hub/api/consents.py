@@ -1,7 +1,8 @@
-"""/companies/{id}/consents: what a customer agrees to, product by product."""
+"""The routes of /companies/{id}/consents: a customer's consents, product by product."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -22,6 +23,8 @@ _TAGS: Final = ["consents"]
 
 
 class ConsentAnswer(BaseModel):
+    """A customer's consent to a product. `warnings`: why it may not be enough for the product."""
+
     product: str
     granted_at: datetime
     granted_by: str
@@ -32,19 +35,11 @@ class ConsentAnswer(BaseModel):
 
     @classmethod
     def of(cls, consent: Consent, warnings: tuple[str, ...] = ()) -> ConsentAnswer:
-        return cls(
-            product=consent.product,
-            granted_at=consent.granted_at,
-            granted_by=consent.granted_by,
-            text_version=consent.text_version,
-            data_types=list(consent.data_types),
-            revoked_at=consent.revoked_at,
-            warnings=list(warnings),
-        )
+        return cls(**asdict(consent), warnings=list(warnings))
 
 
 class ConsentEvent(BaseModel):
-    """One entry of the ledger. `by`: the ARN of who recorded it; `reason`: of a revocation."""
+    """An entry of the consent ledger. `by`: the caller's ARN. `reason`: of a revocation."""
 
     number: int
     by: str
@@ -58,7 +53,10 @@ class ConsentEvent(BaseModel):
 
 
 class ConsentList(BaseModel):
-    """`consents`: the newest of each product; `history`: every entry, when asked for."""
+    """The consents of a company.
+
+    `consents`: the newest of each product. `history`: every entry, with `history=true` only.
+    """
 
     consents: list[ConsentAnswer]
     history: list[ConsentEvent] | None = None
@@ -66,7 +64,7 @@ class ConsentList(BaseModel):
 
 @router.get(
     "/companies/<company_id>/consents",
-    summary="Show what a customer agrees to",
+    summary="List the consents of a company's customer",
     tags=_TAGS,
     responses=answers(),
     operation_id="list_consents",
@@ -75,8 +73,8 @@ def list_consents(company_id: CompanyId, history: Annotated[bool, Query()] = Fal
     consents = hub_of(router).consents
     entries = consents.history(company_id) if history else None
     return ConsentList(
-        consents=[ConsentAnswer.of(one) for one in consents.of(company_id)],
-        history=None if entries is None else [ConsentEvent.of(one) for one in entries],
+        consents=[ConsentAnswer.of(consent) for consent in consents.of(company_id)],
+        history=None if entries is None else [ConsentEvent.of(entry) for entry in entries],
     )
 
 
@@ -97,13 +95,13 @@ def grant_consent(
 
 @router.delete(
     "/companies/<company_id>/consents/<product>",
-    summary="Revoke a consent: this product is taken away at Codat, and no other",
+    summary="Revoke a consent and remove its product at Codat; other products stay",
     tags=_TAGS,
     responses=answers(
         *CALLS_CODAT,
         success={
-            200: "Revoked, and the product is gone.",
-            202: "Revoked; repeat the request after `Retry-After` to be sure the product is gone.",
+            200: "Revoked, and the product is removed.",
+            202: "Revoked. An earlier call may still add the product: repeat after `Retry-After`.",
         },
     ),
     operation_id="revoke_consent",
@@ -111,7 +109,9 @@ def grant_consent(
 def revoke_consent(
     company_id: CompanyId,
     product: ProductId,
-    reason: Annotated[str, Query(min_length=1, max_length=LONGEST, description="why")],
+    reason: Annotated[
+        str, Query(min_length=1, max_length=LONGEST, description="why the consent is revoked")
+    ],
 ) -> Response[AssignmentAnswer]:
     consents = hub_of(router).consents
     return assignment_answer(

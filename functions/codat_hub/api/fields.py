@@ -1,4 +1,4 @@
-"""Kinds of fields that several resources share."""
+"""Fields and cursors that several resources share."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from codat_hub.codat.domain.data_types import DATA_TYPES
 from codat_hub.companies.domain.new_company import Grant
 from codat_hub.errors import Invalid, Problem
+from codat_hub.storage.cursor import Cursor
 
 COMPANY_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
 LONGEST: Final = 500
@@ -25,34 +26,51 @@ ProductId = Annotated[
 
 
 class RequestModel(BaseModel):
-    """A body: nothing but its fields, no text taken for a number."""
+    """A request body. It refuses unknown fields, and a text in place of a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+def seal(*parts: str | int | None) -> str:
+    """Return an opaque cursor for a place in a list."""
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
 def unseal(cursor: str) -> list[Any]:
-    """Return what `seal` hid. Raises Invalid for anything else."""
+    """Return the parts that `seal` made a cursor of. Raises Invalid for any other text."""
     try:
         parts = json.loads(base64.urlsafe_b64decode(cursor.encode()))
     except ValueError:
         parts = None
     if not isinstance(parts, list):
-        raise _not_a_cursor(cursor)
+        raise not_a_cursor(cursor)
     return parts
 
 
-def seal(*parts: str | int | None) -> str:
-    """Return an opaque cursor."""
-    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-
-
-def _not_a_cursor(cursor: str) -> Invalid:
-    allowed = "what `next_cursor` of the page before said"
+def not_a_cursor(cursor: str) -> Invalid:
+    """Return the error for a cursor that does not belong to the list."""
+    allowed = "the `next_cursor` of the page before"
     return Invalid(Problem("cursor", "not a cursor of this list", cursor[:100], allowed))
 
 
+def seal_place(place: Cursor | None) -> str | None:
+    """Return the cursor for a place in a list over shards; None at the end of the list."""
+    return None if place is None else seal(place.shard, place.after)
+
+
+def unseal_place(cursor: str | None) -> Cursor:
+    """Return the place of a cursor; the first place for None. Raises Invalid."""
+    if cursor is None:
+        return Cursor()
+    match unseal(cursor):
+        case [int() as shard, str() | None as after] if shard >= 0:
+            return Cursor(shard, after)
+        case _:
+            raise not_a_cursor(cursor)
+
+
 class GrantFields(RequestModel):
-    """A consent: who at the customer gave it, to which text, for which data types."""
+    """A customer's consent: the person who gave it, the text version and the data types."""
 
     granted_by: Text
     text_version: Text

@@ -1,4 +1,4 @@
-"""What the routes work with: the use cases, given anew with every request."""
+"""The use cases that the routes call; the handler passes them in with every request."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ if TYPE_CHECKING:
     from codat_hub.api.queries.companies import CompanyQueries
     from codat_hub.api.queries.status import ShowStatus
     from codat_hub.companies.usecases.assign_product import AssignProduct
-    from codat_hub.companies.usecases.consents import Consents
+    from codat_hub.companies.usecases.consents import RecordConsents
     from codat_hub.companies.usecases.create_company import CreateCompany
     from codat_hub.companies.usecases.remove_product import RemoveProduct
     from codat_hub.migration.usecases.operate import OperateMigrations
+    from codat_hub.product_events.ports import Replays
     from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
-    from codat_hub.product_events.usecases.replay_webhooks import Replays, StartReplay
+    from codat_hub.product_events.usecases.replay_webhooks import StartReplay
     from codat_hub.products.usecases.registry import Registry
-    from codat_hub.reconcile.usecases.reconcile import ShowReconciles, StartReconcile
+    from codat_hub.reconcile.usecases.show_reconciles import ShowReconciles
+    from codat_hub.reconcile.usecases.start_reconcile import StartReconcile
     from codat_hub.refresh.usecases.refresh_now import RefreshNow
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hub:
-    """A resource's use cases; a new resource adds a field here and a router to `app.ROUTERS`."""
+    """Every use case of the API. A new one needs a field here and a router in `app.ROUTERS`."""
 
     registry: Registry
     companies: CompanyQueries
     create_company: CreateCompany
     assign_product: AssignProduct
     remove_product: RemoveProduct
-    consents: Consents
+    consents: RecordConsents
     migrations: OperateMigrations
     freshness: MeasureFreshness
     start_reconcile: StartReconcile
@@ -43,16 +45,16 @@ class Hub:
 
 
 def new_router() -> Router:
-    """Return a router for one resource, to be named in `app.ROUTERS`."""
+    """Return a router for one resource; `app.ROUTERS` has to name it."""
     return Router()  # type: ignore[no-untyped-call]
 
 
 def hub_of(router: Router) -> Hub:
-    """Return the use cases that this request works with."""
+    """Return the use cases for the present request."""
     return cast("Hub", router.context["hub"])
 
 
 def caller_of(router: Router) -> str:
-    """Return the ARN of who signed the request; API Gateway has checked the signature."""
+    """Return the ARN of the caller; API Gateway has checked the request's signature."""
     identity = (router.current_event.get("requestContext") or {}).get("identity") or {}
     return identity.get("userArn") or "unknown"

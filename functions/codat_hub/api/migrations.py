@@ -1,4 +1,4 @@
-"""/migrations: from client-level to product-level settings; plan, watch, approve, go back."""
+"""The routes of /migrations: plan, start, watch, approve, confirm, roll back."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ MigrationId = Annotated[str, Path(pattern=r"^m-[0-9a-z-]{1,60}$")]
 
 
 def _one_of(kind: type[Mode | FirstLink | Stragglers | MigrationStatus | WaitingFor]) -> Any:
-    return Field(json_schema_extra={"enum": [one.value for one in kind]})
+    return Field(json_schema_extra={"enum": [member.value for member in kind]})
 
 
 class CompanyChoice(RequestModel):
-    """Either `ids`, or `tags` that a company must all have, as Codat shows them."""
+    """The companies to migrate: either `ids`, or `tags`. A company must have all of the tags."""
 
     ids: Annotated[
         list[Annotated[str, Field(pattern=COMPANY_ID)]] | None,
@@ -45,16 +45,18 @@ class CompanyChoice(RequestModel):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.ids is None) == (self.tags is None):
-            raise ValueError("give ids or tags, one of the two")
+            raise ValueError("give either ids or tags")
         return self
 
 
 class MigrationFields(RequestModel):
-    """`companies`: every one when absent. `webhooks`: who switches old consumers off.
+    """A migration from client-level to product-level settings.
 
-    `off_value`: the `syncSchedule` that means off, where the client's settings do not show it.
-    `fetch_on_first_link`: kept, or off as well. `stragglers`: what happens when reads from before
-    are still running at the limit. `tolerated_failures`: companies that may fail in one step.
+    `companies`: left out for all companies. `webhooks`: `portal` if a person disables the old
+    consumers in the Codat Portal, `api` if the hub deletes them. `off_value`: the `syncSchedule`
+    that means off, if the client's settings do not show it. `fetch_on_first_link`: keep it, or
+    switch it off as well. `stragglers`: go on or ask a person when old reads are still running at
+    the time limit. `tolerated_failures`: how many companies may fail in one step.
     """
 
     products: Annotated[list[Text], Field(min_length=1, max_length=20)]
@@ -82,33 +84,36 @@ class MigrationFields(RequestModel):
 
 
 class ApprovalFields(RequestModel):
-    """`plan`: hash of the plan that was read, so that no newer one is approved unseen."""
+    """An approval. `plan`: the hash of the plan that you read; a newer plan is then refused."""
 
     plan: Text | None = None
 
 
 class SecretFields(RequestModel):
-    """A new consumer's signing secret, as the Portal shows it. It is stored, and nowhere shown."""
+    """A new consumer's signing secret from the Codat Portal. The hub never shows it again."""
 
     consumer_id: Text
     secret: Text
 
 
 class RollbackFields(RequestModel):
-    """`forced`: also where Codat was changed by others since a migration was complete."""
+    """A rollback. `forced`: also if the settings at Codat were changed after the migration."""
 
     forced: bool = False
 
 
 class StartedMigration(BaseModel):
+    """A migration or a dry run that has started."""
+
     migration_id: str
 
 
 class MigrationAnswer(BaseModel):
-    """How far a migration is. `instructions`: what who is awaited has to do, line by line.
+    """How far a migration is.
 
-    `counts`: per phase `done`, `skipped`, `failed`, `open` companies or pairs, and `chunks` of
-    `of_chunks`. `wait_seconds` of the plan are real ones.
+    `waiting_for`: the person's action that the migration waits for. `instructions`: how to do it,
+    line by line. `counts`: for each phase, how many companies or products on companies are `done`,
+    `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are done.
     """
 
     migration_id: str
@@ -157,13 +162,16 @@ class MigrationAnswer(BaseModel):
 
 
 class MigrationList(BaseModel):
-    """The newest first; without plans and counts."""
+    """The migrations, the newest first, without their plans and counts."""
 
     migrations: list[MigrationAnswer]
 
 
 class ReportAnswer(BaseModel):
-    """What was changed, and what was taken back. `replay_missed`: in the Portal, replay these."""
+    """What a migration changed, and what it took back.
+
+    `replay_missed`: the time to replay in the Codat Portal, if events may be missing.
+    """
 
     migration_id: str
     status: str
@@ -190,13 +198,13 @@ class ReportAnswer(BaseModel):
 def list_migrations() -> MigrationList:
     runs = hub_of(router).migrations.newest()
     return MigrationList(
-        migrations=[MigrationAnswer.of(one).model_copy(update={"plan": None}) for one in runs]
+        migrations=[MigrationAnswer.of(run).model_copy(update={"plan": None}) for run in runs]
     )
 
 
 @router.post(
     "/migrations",
-    summary="Start a migration; with dry_run it ends with its plan",
+    summary="Start a migration; with dry_run it only makes the plan",
     tags=_TAGS,
     responses=answers(409, 422, success={202: "Started."}),
     operation_id="start_migration",
@@ -211,7 +219,7 @@ def start_migration(
 
 @router.get(
     "/migrations/<migration_id>",
-    summary="Show how far a migration is, and who has to do what now",
+    summary="Show how far a migration is, and what a person has to do now",
     tags=_TAGS,
     responses=answers(404),
     operation_id="show_migration",
@@ -235,7 +243,7 @@ def report_migration(migration_id: MigrationId) -> ReportAnswer:
 
 @router.post(
     "/migrations/<migration_id>/approve",
-    summary="Approve the plan as it is shown now",
+    summary="Approve the plan of a migration",
     tags=_TAGS,
     responses=answers(404, 409),
     operation_id="approve_migration",
@@ -250,7 +258,7 @@ def approve_migration(
 
 @router.post(
     "/migrations/<migration_id>/confirm-webhooks-disabled",
-    summary="Say that the old consumers are disabled; it is looked up",
+    summary="Confirm that the old consumers are disabled; the hub checks it at Codat",
     tags=_TAGS,
     responses=answers(404, 409),
     operation_id="confirm_webhooks_disabled",
@@ -261,7 +269,7 @@ def confirm_webhooks_disabled(migration_id: MigrationId) -> MigrationAnswer:
 
 @router.post(
     "/migrations/<migration_id>/confirm-secret",
-    summary="Give the signing secret of a new consumer; with the last one the migration goes on",
+    summary="Store the signing secret of a new consumer; after the last one the migration goes on",
     tags=_TAGS,
     responses=answers(404, 409),
     operation_id="confirm_secret",
@@ -277,7 +285,7 @@ def confirm_secret(
 
 @router.post(
     "/migrations/<migration_id>/confirm-webhooks-restored",
-    summary="Say that the old consumers are enabled again; it is looked up",
+    summary="Confirm that the old consumers are enabled again; the hub checks it at Codat",
     tags=_TAGS,
     responses=answers(404, 409),
     operation_id="confirm_webhooks_restored",
@@ -288,7 +296,7 @@ def confirm_webhooks_restored(migration_id: MigrationId) -> MigrationAnswer:
 
 @router.post(
     "/migrations/<migration_id>/rollback",
-    summary="Go back, from wherever the migration is; also to finish a rollback that could not",
+    summary="Roll a migration back from any step, or finish an incomplete rollback",
     tags=_TAGS,
     responses=answers(404, 409, success={202: "The rollback has started."}),
     operation_id="roll_back_migration",

@@ -1,7 +1,7 @@
-"""Every answer that is no success: a problem document. (RFC 9457)
+"""Turns every exception into a problem document (RFC 9457, Problem Details for HTTP APIs).
 
-`type` is `urn:codat-hub:problem:` and a name that programs may rely on; `errors` names each field
-at fault, with the value that came and what is allowed.
+`type` is `urn:codat-hub:problem:` and a name that programs may rely on. `errors` names each wrong
+field, with the value that came and the allowed values.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:codat-hub:problem:"
 _LONGEST_VALUE: Final = 100
-_SOON: Final = 5  # seconds to wait for a store of ours
+_SOON: Final = 5  # seconds until a request can be repeated
 
 
 class FieldProblem(BaseModel):
-    """One fault of the request."""
+    """A fault of the request. `value`: what came. `allowed`: what is allowed."""
 
     field: str
     message: str
@@ -40,9 +40,10 @@ class FieldProblem(BaseModel):
 
 
 class ProblemDocument(BaseModel):
-    """What went wrong, for people (`title`, `detail`) and for programs (`type`, `errors`).
+    """Why a request failed.
 
-    `correlation_id` is Codat's, for their support.
+    `title` and `detail` are for people, `type` and `errors` for programs. `correlation_id`:
+    Codat's, for Codat's support.
     """
 
     type: str
@@ -55,30 +56,31 @@ class ProblemDocument(BaseModel):
 
 _WHEN: Final[Mapping[int, str]] = {
     400: "The request is not valid; `errors` names every fault. Nothing was changed.",
-    404: "What the path names is not there.",
-    409: "The state of things forbids it; `detail` says what to do.",
+    404: "The resource does not exist; `detail` says which.",
+    409: "The present state forbids the request; `detail` says what to do.",
     415: "The body is not JSON.",
-    422: "The Idempotency-Key came with another body before.",
-    429: "Codat's quota is used up; `Retry-After` says when it is not.",
+    422: "The same Idempotency-Key came with another body before.",
+    429: "Codat's quota is used up; repeat the request after `Retry-After`.",
     500: "A fault of the hub; its log has the cause.",
-    502: "Codat refused or did not answer as documented; `detail` has its words.",
-    503: "Codat or a store of the hub is unavailable or has not answered: repeat the request.",
+    502: "Codat refused the request, or did not answer as documented; `detail` has Codat's text.",
+    503: "Codat or a store of the hub did not answer: repeat the request after `Retry-After`.",
 }
-# What API Gateway answers by itself, as application/json (template.yaml: GatewayResponses).
+# API Gateway's own responses, as application/json (template.yaml: GatewayResponses).
 BY_THE_GATEWAY: Final = {
-    "403": "Not signed, signed wrongly, or by a role that may not do this.",
-    "429": "Too many requests at once, or Codat's quota is used up: `Retry-After` says until when.",
-    "504": "The hub did not answer in time. Repeat the request: what was done is kept.",
+    "403": "The signature is missing or wrong, or the role may not do this.",
+    "429": "Too many requests, or Codat's quota is used up: repeat after `Retry-After`.",
+    "504": "The hub did not answer in time. Repeat the request: finished work is kept.",
 }
 _ALWAYS: Final = (400, 404, 415, 500, 503)
-# of routes that call Codat
+# The further problems of a route that calls Codat.
 CALLS_CODAT: Final = (409, 429, 502)
 
 
 def answers(*problems: int, success: Mapping[int, str] | None = None) -> dict[int, OpenAPIResponse]:
-    """Return the OpenAPI responses of a route: its successes, with what the route returns,
+    """Return the OpenAPI responses of a route.
 
-    these problems, and those that any route may answer.
+    problems: status codes, besides those that every route may answer with
+    success: descriptions by status code; None: `200`
     """
     documented: dict[int, OpenAPIResponse] = {
         status: {"description": description}
@@ -91,7 +93,7 @@ def answers(*problems: int, success: Mapping[int, str] | None = None) -> dict[in
 
 
 def handle_problems(app: ApiGatewayResolver) -> None:
-    """Make a problem document of every exception."""
+    """Register a handler for each exception that the use cases raise."""
     for kind, handler in _HANDLERS.items():
         app.exception_handler(kind)(handler)
 
@@ -105,7 +107,7 @@ def problem(
     retry_after: int | None = None,
     correlation_id: str | None = None,
 ) -> Response[str]:
-    """Return the answer; `retry_after` is in seconds."""
+    """Return a problem document. `name`: the end of `type`; `retry_after`: seconds."""
     document = ProblemDocument(
         type=f"{_TYPE}{name}",
         title=HTTPStatus(status).phrase,
@@ -122,27 +124,29 @@ def problem(
 
 
 def invalid_shape(error: Any) -> Response[str]:
-    """For Powertools' RequestValidationError: what pydantic found, in our words and fields."""
+    """Answer Powertools' RequestValidationError with every fault that pydantic found."""
     fields = []
-    for one in error.errors():
-        if one["type"] == "json_invalid":
+    for fault in error.errors():
+        if fault["type"] == "json_invalid":
             fields.append(FieldProblem(field="body", message="not valid JSON"))
             continue
-        field, message = _path(one["loc"]), str(one["msg"])
-        fields.append(FieldProblem(field=field, message=message, value=_shown(one)))
+        field, message = _path(fault["loc"]), str(fault["msg"])
+        fields.append(FieldProblem(field=field, message=message, value=_shown(fault)))
     return problem(400, "invalid", "The request is not valid. Nothing was changed.", fields=fields)
 
 
 def unsupported_content(_error: Exception) -> Response[str]:
+    """Answer a body that is not JSON."""
     return problem(415, "unsupported-media-type", "Send the body as application/json.")
 
 
 def no_such_path(_error: Exception) -> Response[str]:
+    """Answer a path or method that the API does not have."""
     return problem(404, "no-such-path", "The API has no such path with this method.")
 
 
 def unexpected(error: Exception) -> Response[str]:
-    """For a fault of our own: the log has the stack, the caller learns nothing of it."""
+    """Answer a fault of the hub: only the log has the cause."""
     logger.error("request failed", exc_info=error)
     return problem(500, "unexpected", "The hub failed; its log has the cause.")
 
@@ -152,16 +156,8 @@ def _invalid(error: errors.Invalid) -> Response[str]:
     return problem(400, "invalid", detail, fields=_fields(error.problems))
 
 
-def _absent(error: errors.Absent) -> Response[str]:
-    return problem(404, "not-found", str(error))
-
-
 def _conflict(error: errors.Conflict) -> Response[str]:
     return problem(409, "conflict", str(error), fields=_fields(error.problems))
-
-
-def _request_reused(error: errors.RequestReused) -> Response[str]:
-    return problem(422, "idempotency-key-reused", str(error))
 
 
 def _wrong_client(error: codat_errors.WrongClient) -> Response[str]:
@@ -171,64 +167,45 @@ def _wrong_client(error: codat_errors.WrongClient) -> Response[str]:
 
 def _unavailable(error: errors.Unavailable) -> Response[str]:
     logger.error("store unavailable", cause=str(error))
-    detail = "A store of the hub did not answer. Repeat the request: what was done is kept."
+    detail = "A store of the hub did not answer. Repeat the request: finished work is kept."
     return problem(503, "unavailable", detail, retry_after=_SOON)
 
 
 def _unreadable(error: errors.Unreadable) -> Response[str]:
     detail = (
-        f"{error}: this version of the hub did not write it so. Correct the item or delete it:"
-        " docs/operate/refreshes.md#an-item-that-cannot-be-read says how."
+        f"{error}: it does not have the form that this version of the hub writes. Correct or"
+        " delete it, as docs/operate/refreshes.md#an-item-that-cannot-be-read says."
     )
     return problem(500, "item-unreadable", detail)
 
 
 def _not_started(error: errors.NotStarted) -> Response[str]:
     logger.error("migration not started", cause=str(error))
-    detail = "Step Functions did not start the migration, so nothing was changed. Start it again."
+    detail = (
+        "Step Functions did not start the migration, so nothing was changed. Start it again:"
+        " tools/hub migrations start."
+    )
     return problem(503, "not-started", detail, retry_after=_SOON)
 
 
-def call_failed(error: codat_errors.CallFailed) -> Response[str]:
-    """For a failed call to Codat: its words, its correlation id, and whether to repeat."""
+def _call_failed(error: codat_errors.CallFailed) -> Response[str]:
+    """Answer a failed call to Codat with Codat's text and correlation id."""
     logger.warning("call to Codat failed", kind=type(error).__name__, cause=str(error))
-    match error:
-        case codat_errors.RateLimited():
-            status, name = 429, "codat-rate-limited"
-            detail = "Codat's quota is used up."
-        case codat_errors.OutcomeUnknown() | codat_errors.TryLater() | codat_errors.Busy():
-            status, name = 503, "codat-unavailable"
-            detail = (
-                "Codat is unavailable or did not answer. Repeat the request: what was done is kept."
-            )
-        case codat_errors.Unauthorized():
-            status, name = 502, "codat-key-refused"
-            detail = "Codat refuses the API key. Store a valid one in the secret CodatApiKey."
-        case codat_errors.Forbidden():
-            status, name = 502, "codat-forbids"
-            detail = "Codat's plan or permissions do not allow it."
-        case codat_errors.NotFound():
-            status, name = 404, "not-at-codat"
-            detail = "Codat does not know it."
-        case codat_errors.Permanent():
-            status, name = 400, "codat-refused"
-            detail = "Codat refused it."
-        case _:
-            status, name = 502, "codat-not-understood"
-            detail = "Codat did not answer as documented."
-    said = [f"Codat said: {error.error}"] if error.error and error.status else []
-    wait = _wait(error) if status in {429, 503} else None
+    status, name, detail = next(
+        answer for kinds, answer in _CALL_FAILED.items() if isinstance(error, kinds)
+    )
+    theirs = [f"Codat said: {error.error}"] if error.error and error.status else []
     return problem(
         status,
         name,
-        " ".join([detail, *_notes(error), *said]),
-        retry_after=wait,
+        " ".join([detail, *_notes(error), *theirs]),
+        retry_after=_wait(error) if status in {429, 503} else None,
         correlation_id=error.correlation_id,
     )
 
 
 def _notes(error: Exception) -> list[str]:
-    """Return what a use case added to a failure: what holds all the same, and what to do."""
+    """Return the notes of a use case: which changes are kept all the same, and what to do."""
     return getattr(error, "__notes__", [])
 
 
@@ -241,17 +218,21 @@ def _wait(error: codat_errors.CallFailed) -> int:
 def _fields(problems: Iterable[errors.Problem]) -> list[FieldProblem]:
     return [
         FieldProblem(
-            field=one.field,
-            message=one.message,
-            value=None if one.value is None or _is_secret(one.field, one.value) else one.value,
-            allowed=one.allowed,
+            field=fault.field,
+            message=fault.message,
+            value=_public(fault.field, fault.value),
+            allowed=fault.allowed,
         )
-        for one in problems
+        for fault in problems
     ]
 
 
+def _public(field: str, value: str | None) -> str | None:
+    return None if value is None or _is_secret(field, value) else value
+
+
 def _path(location: Iterable[str | int]) -> str:
-    """`("body", "products", 2, "kind")` -> `products[2].kind`."""
+    """Return a field's path: `products[2].kind` for `("body", "products", 2, "kind")`."""
     text = ""
     for number, part in enumerate(location):
         if isinstance(part, int):
@@ -261,29 +242,56 @@ def _path(location: Iterable[str | int]) -> str:
     return text or "body"
 
 
-def _shown(error: Mapping[str, Any]) -> str | None:
-    value = error.get("input")
-    if error["type"] == "missing" or not isinstance(value, str | int | float | bool):
+def _shown(fault: Mapping[str, Any]) -> str | None:
+    """Return the value that came, cut short; None if it is missing, nested or secret."""
+    value = fault.get("input")
+    if fault["type"] == "missing" or not isinstance(value, str | int | float | bool):
         return None
     text = str(value)
-    if _is_secret(_path(error["loc"]), text):
+    if _is_secret(_path(fault["loc"]), text):
         return None
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
 def _is_secret(field: str, text: str) -> bool:
-    """Tell whether a value must not be quoted: by its field, or given in the wrong one."""
+    """Tell whether a value must not be quoted: a secret, also in a wrong field."""
     return "secret" in field.lower() or text.startswith("whsec_")
 
 
+# The first entry that fits an error counts, so CallFailed comes last.
+_CALL_FAILED: Final[Mapping[tuple[type[Exception], ...], tuple[int, str, str]]] = {
+    (codat_errors.RateLimited,): (429, "codat-rate-limited", "Codat's quota is used up."),
+    (codat_errors.OutcomeUnknown, codat_errors.TryLater, codat_errors.Busy): (
+        503,
+        "codat-unavailable",
+        "Codat is unavailable or did not answer. Repeat the request: finished work is kept.",
+    ),
+    (codat_errors.Unauthorized,): (
+        502,
+        "codat-key-refused",
+        "Codat refuses the API key. Store a valid one: tools/hub secrets set-api-key.",
+    ),
+    (codat_errors.Forbidden,): (
+        502,
+        "codat-forbids",
+        "Codat's plan or permissions do not allow it.",
+    ),
+    (codat_errors.NotFound,): (404, "not-at-codat", "Codat does not have it."),
+    (codat_errors.Permanent,): (400, "codat-refused", "Codat refused the request."),
+    (codat_errors.CallFailed,): (
+        502,
+        "codat-not-understood",
+        "Codat did not answer as documented.",
+    ),
+}
 _HANDLERS: Final[Mapping[type[Exception], Any]] = {
     errors.Invalid: _invalid,
-    errors.Absent: _absent,
+    errors.Absent: lambda error: problem(404, "not-found", str(error)),
     errors.Conflict: _conflict,
-    errors.RequestReused: _request_reused,
+    errors.RequestReused: lambda error: problem(422, "idempotency-key-reused", str(error)),
     codat_errors.WrongClient: _wrong_client,
     errors.Unavailable: _unavailable,
     errors.Unreadable: _unreadable,
     errors.NotStarted: _not_started,
-    codat_errors.CallFailed: call_failed,
+    codat_errors.CallFailed: _call_failed,
 }

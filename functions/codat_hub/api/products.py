@@ -1,4 +1,4 @@
-"""/products: the registry."""
+"""The routes of /products: the registry of products."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _CHANGE: Final = answers(409)
 
 
 class ScheduleFields(RequestModel):
-    """`expression`: EventBridge Scheduler's `rate(…)` or `cron(…)`, in an IANA time zone."""
+    """When a product is refreshed.
+
+    `expression`: `rate(…)` or `cron(…)` of EventBridge Scheduler. `timezone`: an IANA time zone.
+    """
 
     expression: Annotated[str, Field(examples=["cron(0 23 * * ? *)", "rate(6 hours)"])]
     timezone: str = "UTC"
@@ -30,7 +33,7 @@ class ScheduleFields(RequestModel):
 
 
 class ProductFields(RequestModel):
-    """What a registered product is. `consent_text_version`: what customers agree to now."""
+    """A registered product. `consent_text_version`: the text that customers agree to now."""
 
     kind: Annotated[str, Field(json_schema_extra={"enum": [kind.value for kind in ProductKind]})]
     name: Text | None = None
@@ -43,7 +46,7 @@ class ProductFields(RequestModel):
     consent_text_version: Text | None = None
 
     def named(self, identifier: str) -> Product:
-        # what is no kind at all is refused with the other problems, all at once
+        # an unknown kind is refused later, together with all other problems
         schedule = self.schedule
         kind = (
             ProductKind(self.kind)
@@ -62,6 +65,8 @@ class ProductFields(RequestModel):
 
 
 class NamedProduct(ProductFields):
+    """A registered product with its identifier, which is Codat's."""
+
     product: str
 
     @classmethod
@@ -79,11 +84,16 @@ class NamedProduct(ProductFields):
 
 
 class ProductList(RequestModel):
+    """All products of the registry."""
+
     products: list[NamedProduct]
 
 
 class ProductChange(BaseModel):
-    """`change`: added, changed, removed or unchanged; `fields`: which of a changed one's."""
+    """What happens to a product.
+
+    `change`: added, changed, removed or unchanged. `fields`: the fields that change.
+    """
 
     product: str
     change: str
@@ -91,7 +101,10 @@ class ProductChange(BaseModel):
 
 
 class ProductChanges(BaseModel):
-    """`applied` is false for a dry run. `scheduled`: the products whose schedule changed."""
+    """What a request changes in the registry.
+
+    `applied`: false for a dry run. `scheduled`: the products whose schedule was changed.
+    """
 
     applied: bool
     changes: list[ProductChange]
@@ -102,10 +115,7 @@ class ProductChanges(BaseModel):
     def of(cls, applied: Applied, *, dry_run: bool = False) -> ProductChanges:
         return cls(
             applied=not dry_run,
-            changes=[
-                ProductChange(product=one.product, change=one.change, fields=list(one.fields))
-                for one in applied.changes
-            ],
+            changes=[ProductChange(**asdict(change)) for change in applied.changes],
             warnings=list(applied.warnings),
             scheduled=list(applied.scheduled),
         )
@@ -120,12 +130,12 @@ class ProductChanges(BaseModel):
 )
 def list_products() -> ProductList:
     products = hub_of(router).registry.products()
-    return ProductList(products=[NamedProduct.of(one) for one in products.values()])
+    return ProductList(products=[NamedProduct.of(product) for product in products.values()])
 
 
 @router.put(
     "/products",
-    summary="Make these the whole registry, or with dry_run tell what that would change",
+    summary="Replace the whole registry; with dry_run, only show what would change",
     tags=_TAGS,
     responses=_CHANGE,
     operation_id="apply_products",
@@ -133,7 +143,7 @@ def list_products() -> ProductList:
 def apply_products(
     body: Annotated[ProductList, Body()], dry_run: Annotated[bool, Query()] = False
 ) -> ProductChanges:
-    products = [one.named(one.product) for one in body.products]
+    products = [fields.named(fields.product) for fields in body.products]
     applied = hub_of(router).registry.apply(products, caller_of(router), dry_run=dry_run)
     return ProductChanges.of(applied, dry_run=dry_run)
 
@@ -151,7 +161,7 @@ def show_product(product: ProductId) -> NamedProduct:
 
 @router.put(
     "/products/<product>",
-    summary="Register or change one",
+    summary="Register a product, or change it",
     tags=_TAGS,
     responses=_CHANGE,
     operation_id="register_product",
@@ -162,7 +172,7 @@ def register_product(product: ProductId, body: Annotated[ProductFields, Body()])
 
 @router.delete(
     "/products/<product>",
-    summary="Unregister one that no company has",
+    summary="Unregister a product that no company has",
     tags=_TAGS,
     responses=_CHANGE,
     operation_id="unregister_product",

@@ -1,17 +1,17 @@
-"""/reconciles: hold Codat's truth against the hub's, and what that found."""
+"""The routes of /reconciles: compare Codat with the hub, and show the drift."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel
 
-from codat_hub.api.fields import LONGEST, seal, unseal
+from codat_hub.api.fields import LONGEST, not_a_cursor, seal, unseal
 from codat_hub.api.hub import caller_of, hub_of, new_router
 from codat_hub.api.problems import answers
-from codat_hub.errors import Invalid, Problem
 from codat_hub.reconcile.domain.drift import EXPLAINED, Drift, DriftKind, Severity
 from codat_hub.reconcile.domain.reconcile_run import ReconcileStatus
 
@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
 router: Final = new_router()
 _TAGS: Final = ["reconciles"]
-ReconcileId = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$", description="of a reconcile")]
+ReconcileId = Annotated[
+    str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$", description="the id of a reconcile")
+]
 
 
 class DriftAnswer(BaseModel):
-    """One disagreement. `mended`: the hub has put its own side right; else do what `to_do` says."""
+    """A difference between Codat and the hub.
+
+    `mended`: the hub has repaired its own side. `means`: what the kind of drift means. `to_do`:
+    what a person has to do.
+    """
 
     kind: DriftKind
     severity: Severity
@@ -38,26 +44,16 @@ class DriftAnswer(BaseModel):
 
     @classmethod
     def of(cls, drift: Drift) -> DriftAnswer:
-        explained = EXPLAINED[drift.kind]
-        return cls(
-            kind=drift.kind,
-            severity=explained.severity,
-            company_id=drift.company_id,
-            product=drift.product,
-            subject=drift.subject,
-            detail=drift.detail,
-            mended=drift.mended,
-            means=explained.means,
-            to_do=explained.to_do,
-        )
+        return cls(**asdict(drift), **asdict(EXPLAINED[drift.kind]))
 
 
 class ReconcileAnswer(BaseModel):
-    """`counts`: companies (at Codat), directory (ours), codat_calls and others, so far.
+    """A reconcile: how far it is, and how much drift it has found.
 
-    `drift`: how many of each kind, exactly; `mended`, `unsafe`: how many of them were put right,
-    and how many a person must act on. `waiting_until`: Codat's quota is used up until then.
-    `resumed`: how often it went on after it was killed.
+    `counts`: so far; `companies` at Codat, `directory` entries of the hub, `codat_calls` and more.
+    `drift`: the number of each kind. `mended`: how many the hub repaired. `unsafe`: how many a
+    person must act on. `waiting_until`: Codat's quota is used up until then. `resumed`: how often
+    the reconcile went on after its process was killed.
     """
 
     reconcile_id: str
@@ -78,35 +74,22 @@ class ReconcileAnswer(BaseModel):
 
     @classmethod
     def of(cls, run: ReconcileRun) -> ReconcileAnswer:
-        total = run.facts.get("companies_at_codat")
-        return cls(
-            reconcile_id=run.reconcile_id,
-            status=run.status,
-            phase=run.phase,
-            requested_by=run.requested_by,
-            requested_at=run.requested_at,
-            started_at=run.started_at,
-            finished_at=run.finished_at,
-            waiting_until=run.waiting_until,
-            counts=dict(run.counts),
-            companies_at_codat=None if total is None else int(total),
-            drift=dict(run.drift),
-            mended=run.mended,
-            unsafe=run.unsafe,
-            resumed=run.resumed,
-            error=run.error,
-        )
+        return cls.model_validate(run, from_attributes=True)
 
 
 class ReconcilePage(BaseModel):
-    """The newest first; `next_cursor` is null on the last page."""
+    """A page of reconciles, the newest first. `next_cursor`: null on the last page."""
 
     reconciles: list[ReconcileAnswer]
     next_cursor: str | None
 
 
 class ReconcileDetails(ReconcileAnswer):
-    """`items`: a page of the drift. Of one kind the first thousand are listed."""
+    """A reconcile with a page of its drift.
+
+    `items`: the listed drift; the first thousand of each kind. `next_cursor`: null on the last
+    page.
+    """
 
     items: list[DriftAnswer]
     next_cursor: str | None
@@ -118,7 +101,7 @@ class ReconcileDetails(ReconcileAnswer):
     tags=_TAGS,
     status_code=202,
     responses=answers(
-        success={202: "It goes on by itself; one that was not over yet is the one answered with."}
+        success={202: "Started. If a reconcile is under way, the answer is that reconcile."}
     ),
 )
 def start_reconcile() -> ReconcileAnswer:
@@ -133,13 +116,13 @@ def list_reconciles(
     runs = hub_of(router).reconciles.page(_before(cursor), limit)
     following = seal(runs[-1].reconcile_id) if len(runs) == limit else None
     return ReconcilePage(
-        reconciles=[ReconcileAnswer.of(one) for one in runs], next_cursor=following
+        reconciles=[ReconcileAnswer.of(run) for run in runs], next_cursor=following
     )
 
 
 @router.get(
     "/reconciles/<reconcile_id>",
-    summary="Show one reconcile: how far it is, and what it found",
+    summary="Show how far a reconcile is, and what it found",
     tags=_TAGS,
     responses=answers(404),
 )
@@ -150,11 +133,11 @@ def show_reconcile(
     cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
 ) -> ReconcileDetails:
     reconciles = hub_of(router).reconciles
-    run = reconciles.one(reconcile_id)
+    run = reconciles.show(reconcile_id)
     page = reconciles.drift(run, _start(cursor), limit, kind)
     return ReconcileDetails(
         **ReconcileAnswer.of(run).model_dump(),
-        items=[DriftAnswer.of(one) for one in page.drift],
+        items=[DriftAnswer.of(drift) for drift in page.drift],
         next_cursor=None if page.following is None else seal(*page.following),
     )
 
@@ -166,7 +149,7 @@ def _before(cursor: str | None) -> str | None:
         case [str() as reconcile_id] if reconcile_id:
             return reconcile_id
         case _:
-            raise Invalid(Problem("cursor", "not a cursor of this list"))
+            raise not_a_cursor(cursor)
 
 
 def _start(cursor: str | None) -> tuple[int, int]:
@@ -176,4 +159,4 @@ def _start(cursor: str | None) -> tuple[int, int]:
         case [int() as step, int() as row] if min(step, row) >= 0:
             return (step, row)
         case _:
-            raise Invalid(Problem("cursor", "not a cursor of this list"))
+            raise not_a_cursor(cursor)

@@ -1,4 +1,4 @@
-"""Refreshes now: of one company's product, of a whole product, by client-level settings."""
+"""The routes to refresh now: a company's product, a whole product, a client-level company."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 router: Final = new_router()
 _TAGS: Final = ["refreshes"]
-_ASKED: Final = answers(404, 409, success={202: "Asked for; GET on the same path shows it."})
+_ASKED: Final = answers(404, 409, success={202: "Requested; GET on the same path shows it."})
 _SHOWN: Final = answers(404)
 
 
 class WhatToRefresh(RequestModel):
-    """`data_types`: some of the product's; left out: all of it."""
+    """What to refresh. `data_types`: some of the product's; left out for all of them."""
 
     data_types: list[str] | None = None
 
 
 class RefreshError(BaseModel):
-    """`kind`: busy, rejected and so on (docs/operate/refreshes.md); `message`: Codat's text."""
+    """Why a refresh was not accepted. `kind`: such as busy or rejected. `message`: Codat's text."""
 
     kind: str
     message: str
@@ -38,10 +38,11 @@ class RefreshError(BaseModel):
 
 
 class RefreshAnswer(BaseModel):
-    """`attempts`: calls made to Codat. `waits_for`: lease (another refresh of the company), pace,
+    """A refresh of a company.
 
-    breaker, rate_limit or reserve, while one of them keeps it back. `slot`: the scheduled time it
-    stands for. `next_attempt_at` is null once it is closed.
+    `product`: null for a refresh by client-level settings. `attempts`: calls made to Codat.
+    `waits_for`: why the refresh has to wait; `lease` is another refresh of the company.
+    `next_attempt_at`: null once the refresh is over. `slot`: the scheduled time of the refresh.
     """
 
     company_id: str
@@ -85,7 +86,7 @@ def _error(failure: Failure) -> RefreshError:
 
 
 class ProductRefreshAnswer(BaseModel):
-    """`run`: the time that the companies' tickets carry as their slot."""
+    """A refresh of a product for all companies. `run`: the `slot` of each company's refresh."""
 
     product: str
     run: datetime
@@ -125,7 +126,7 @@ def show_refresh(company_id: CompanyId, product: ProductId) -> RefreshAnswer:
 
 @router.delete(
     "/companies/<company_id>/products/<product>/refresh",
-    summary="Cancel the refresh of a company's product, if it is open",
+    summary="Cancel the refresh of a company's product, unless it is over",
     tags=_TAGS,
     responses=_SHOWN,
     operation_id="cancel_refresh",
@@ -137,7 +138,7 @@ def cancel_refresh(company_id: CompanyId, product: ProductId) -> RefreshAnswer:
 
 @router.post(
     "/products/<product>/refresh",
-    summary="Refresh a product of every company that has it, now",
+    summary="Refresh a product now for every company that has it",
     tags=_TAGS,
     status_code=202,
     responses=_ASKED,
@@ -150,7 +151,7 @@ def refresh_product(product: ProductId) -> ProductRefreshAnswer:
 
 @router.post(
     "/companies/<company_id>/refresh",
-    summary="Refresh a company that is on client-level settings, now",
+    summary="Refresh a company on client-level settings now",
     tags=_TAGS,
     status_code=202,
     responses=_ASKED,
@@ -167,7 +168,7 @@ def refresh_company(
 
 @router.get(
     "/companies/<company_id>/refresh",
-    summary="Show the latest refresh by client-level settings",
+    summary="Show the latest refresh of a company by client-level settings",
     tags=_TAGS,
     responses=_SHOWN,
     operation_id="show_company_refresh",

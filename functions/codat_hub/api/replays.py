@@ -1,4 +1,4 @@
-"""/replays: project webhooks again that are in the inbox."""
+"""The routes of /replays: process stored webhooks again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 router: Final = new_router()
 _TAGS: Final = ["replays"]
-ReplayId = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$", description="of a replay")]
+ReplayId = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$", description="the id of a replay")]
 
 
 class SelectionFields(RequestModel):
-    """Exactly one of: `webhook_ids`; `parked` true; `received_from` with `received_to`, these with
+    """The webhooks to replay, in one of three ways.
 
-    `company_id` and `product` if wanted. Times are ISO 8601 with an offset.
+    Give `webhook_ids`; or `parked` as true; or `received_from` with `received_to`, and
+    `company_id` and `product` to narrow them down. Times are ISO 8601 with an offset.
     """
 
     webhook_ids: Annotated[list[Text], Field(min_length=1, max_length=MAX_WEBHOOK_IDS)] | None = (
@@ -39,7 +40,7 @@ class SelectionFields(RequestModel):
 
 
 class ReplayAnswer(BaseModel):
-    """`counts`: webhooks by what became of them, so far."""
+    """A replay of stored webhooks. `counts`: webhooks by result, so far."""
 
     replay_id: str
     status: ReplayStatus
@@ -51,23 +52,15 @@ class ReplayAnswer(BaseModel):
 
     @classmethod
     def of(cls, replay: Replay) -> ReplayAnswer:
-        return cls(
-            replay_id=replay.replay_id,
-            status=replay.status,
-            requested_by=replay.requested_by,
-            requested_at=replay.requested_at,
-            updated_at=replay.updated_at,
-            counts=dict(replay.counts),
-            error=replay.error,
-        )
+        return cls.model_validate(replay, from_attributes=True)
 
 
 @router.post(
     "/replays",
-    summary="Project stored webhooks again",
+    summary="Process stored webhooks again",
     tags=_TAGS,
     status_code=202,
-    responses=answers(422, success={202: "It goes on by itself; GET /replays/{id} shows how far."}),
+    responses=answers(422, success={202: "Queued; GET /replays/{id} shows how far it is."}),
 )
 def start_replay(
     body: Annotated[SelectionFields, Body()],
@@ -76,14 +69,19 @@ def start_replay(
     selection = body.model_dump(exclude_none=True)
     try:
         replay = hub_of(router).start_replay(selection, caller_of(router), idempotency_key)
-    except MalformedSelection as why:
-        raise Invalid(Problem("body", str(why))) from None
+    except MalformedSelection as error:
+        raise Invalid(Problem("body", str(error))) from None
     return ReplayAnswer.of(replay)
 
 
-@router.get("/replays/<replay_id>", summary="Show one replay", tags=_TAGS, responses=answers(404))
+@router.get(
+    "/replays/<replay_id>", summary="Show how far a replay is", tags=_TAGS, responses=answers(404)
+)
 def show_replay(replay_id: ReplayId) -> ReplayAnswer:
     replay, _ = hub_of(router).replays.get(replay_id)
     if replay is None:
-        raise Absent(f"There is no replay {replay_id!r}, or it is over 90 days old.")
+        raise Absent(
+            f"There is no replay {replay_id!r}, or it is over 90 days old."
+            " Start one: tools/hub replay start."
+        )
     return ReplayAnswer.of(replay)

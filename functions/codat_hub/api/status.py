@@ -1,9 +1,10 @@
-"""/status: the hub at a glance."""
+"""The route of /status: the hub at a glance."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel
 
@@ -11,13 +12,17 @@ from codat_hub.api.hub import hub_of, new_router
 from codat_hub.api.problems import answers
 from codat_hub.api.reconciles import ReconcileAnswer
 
+if TYPE_CHECKING:
+    from codat_hub.products.domain.product import Product
+
 router: Final = new_router()
 
 
 class ClientAnswer(BaseModel):
-    """`confirmed`: the API key is of the client that this stack is bound to, by Codat's own word.
+    """The Codat client that this stack is bound to.
 
-    Only then does the hub change anything at Codat. `reported`: the client that the key is of.
+    `confirmed`: Codat says that the API key belongs to this client; until then the hub changes
+    nothing at Codat. `reported`: the client that the key belongs to.
     """
 
     bound_to: str | None
@@ -27,7 +32,10 @@ class ClientAnswer(BaseModel):
 
 
 class ConsumerAnswer(BaseModel):
-    """A webhook consumer. `secret`: whether its signing secret is stored."""
+    """A webhook consumer of the hub.
+
+    `at_codat`: Codat has it. `enabled`: Codat sends to it. `secret`: its signing secret is stored.
+    """
 
     consumer: str
     at_codat: bool
@@ -36,7 +44,7 @@ class ConsumerAnswer(BaseModel):
 
 
 class IntegrationAnswer(BaseModel):
-    """A platform that companies are connected by. `linked`: connections that can sync."""
+    """A platform that companies connect. `linked`: how many connections can sync."""
 
     integration: str
     name: str | None
@@ -45,15 +53,25 @@ class IntegrationAnswer(BaseModel):
 
 
 class ProductAnswer(BaseModel):
+    """A registered product. `schedule`: null if it is not refreshed by schedule."""
+
     product: str
     kind: str
     schedule: str | None
 
+    @classmethod
+    def of(cls, product: Product) -> ProductAnswer:
+        schedule = product.schedule
+        expression = schedule.expression if schedule and schedule.enabled else None
+        return cls(product=product.identifier, kind=product.kind, schedule=expression)
+
 
 class StatusAnswer(BaseModel):
-    """`consumers` and `integrations` are as the reconcile of `as_of` found them; null: none yet.
+    """The hub at a glance.
 
-    `calls_barred_until`: Codat's daily quota is used up until then.
+    `as_of`: when the last complete reconcile found `consumers` and `integrations`; null before the
+    first. `last_reconcile`: the newest, whatever its status. `calls_barred_until`: Codat's daily
+    quota is used up until then.
     """
 
     environment: str
@@ -78,22 +96,13 @@ def show_status() -> StatusAnswer:
             reported=check.reported if check else None,
             checked_at=check.checked_at if check else None,
         ),
-        products=[
-            ProductAnswer(
-                product=one.identifier,
-                kind=one.kind,
-                schedule=one.schedule.expression if one.schedule and one.schedule.enabled else None,
-            )
-            for one in found.products
-        ],
+        products=[ProductAnswer.of(product) for product in found.products],
         consumers=[
             ConsumerAnswer(consumer=name, **facts) for name, facts in found.consumers.items()
         ],
         integrations=[
-            IntegrationAnswer(
-                integration=key, name=one.name, connections=one.connections, linked=one.linked
-            )
-            for key, one in sorted(found.integrations.items())
+            IntegrationAnswer(integration=key, **asdict(integration))
+            for key, integration in sorted(found.integrations.items())
         ],
         as_of=found.seen.finished_at if found.seen else None,
         last_reconcile=ReconcileAnswer.of(found.latest) if found.latest else None,

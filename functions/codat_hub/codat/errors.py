@@ -1,7 +1,7 @@
-"""What a call to Codat can end in when it did not do what was asked.
+"""The failures of a call to Codat, each named for what its catcher should do.
 
-Each class is named for what its catcher should do. The names are wire format: Step Functions
-matches them by exact name, so a list must spell out subclasses too.
+The class names are wire format: Step Functions matches them by exact name, so a state machine lists
+subclasses too.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ LONGEST_ID: Final = 100
 
 
 class WrongClient(Exception):
-    """The API key is not of the Codat client that this stack is bound to: change nothing there."""
+    """The API key belongs to another Codat client than the stack's: change nothing there."""
 
 
 class CallFailed(Exception):
-    """A call to Codat did not do what was asked; the subclass says what to do about it.
+    """A call to Codat failed; the subclass says what to do about it.
 
-    error: Codat's own text, else ours, cut to 500 characters
-    status: HTTP status, None when no answer was read (never taken from a body)
-    call: method and path, such as `POST /companies/{id}/data/all` with the id filled in
-    correlation_id: Codat's, for their support
-    retry_after, retry_at: when the answer asked to wait; both or neither
+    error: Codat's text, else the hub's, cut to 500 characters
+    status: the HTTP status (never one from a body); None when no answer was read
+    call: the method and path, such as `POST /companies/c1/data/all`
+    correlation_id: Codat's id of the request, for its support
+    retry_after, retry_at: set when the answer asks to wait, both or neither
     quota: the rate-limit headers of the answer
     """
 
@@ -63,27 +63,27 @@ class CallFailed(Exception):
 
 
 class TryLater(CallFailed):
-    """Codat is unavailable: the same call may succeed later. Any 5xx, 408.
+    """Codat is unavailable (5xx, 408): the same call may succeed later.
 
-    With a status an answer came, and Codat replays it for its idempotency key; without one
-    nothing was sent.
+    With a status, an answer came, and Codat replays it for the same idempotency key. Without a
+    status, nothing was sent.
     """
 
 
 class Busy(CallFailed):
-    """A read of this company is in progress at Codat: normal, ask again after it."""
+    """A read of this company is in progress at Codat, as often happens: ask again after it."""
 
 
 class StillSyncing(Busy):
-    """The data asked for is not requested yet or still syncing (409 on a GET): ask again later."""
+    """The data is not fetched yet (409 to a GET): ask again later."""
 
 
 class Permanent(CallFailed):
-    """Rejected for good, or not fit to be sent at all: mend the request, do not repeat it."""
+    """The request is rejected, or cannot be sent at all: correct it, do not repeat it."""
 
 
 class KeyReused(Permanent):
-    """An idempotency key came with another body (422): a fault of ours, never normal."""
+    """An idempotency key came with another body (422), which is a fault of the hub."""
 
 
 class Unauthorized(CallFailed):
@@ -91,28 +91,29 @@ class Unauthorized(CallFailed):
 
 
 class Forbidden(CallFailed):
-    """Plan or permission (402, 403): the same call will not succeed until a person acts."""
+    """Codat's plan or permissions forbid the call (402, 403) until a person acts."""
 
 
 class NotFound(CallFailed):
-    """Company, connection or product assignment is not there (404): reconcile it."""
+    """The company, connection or assigned product is not there (404): reconcile it."""
 
 
 class RateLimited(CallFailed):
-    """The client's quota is used up (429): no calls before `retry_at`, which is always set."""
+    """The client's quota is used up (429): make no call before `retry_at`, which is always set."""
 
 
 class OutcomeUnknown(CallFailed):
-    """No whole answer came (or the key is in flight, 409): it may have happened.
+    """No whole answer came, or another call with the key is running (409): it may have happened.
 
-    Ask again with the same idempotency key; `status` is set when the answer broke after its head.
+    Ask again with the same idempotency key. `status` is set when the answer broke off after its
+    head.
     """
 
 
 class NotUnderstood(CallFailed):
-    """An answer came that is not Codat's API as documented (HTML, another shape, a redirect).
+    """The answer is not as Codat documents it (HTML, another shape, a redirect).
 
-    Like `OutcomeUnknown` for what may have happened, but repeating it will hardly help: look at it.
+    The call may have happened, as with OutcomeUnknown, but a repeat will hardly help: look at it.
     """
 
 

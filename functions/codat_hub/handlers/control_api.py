@@ -24,7 +24,7 @@ from codat_hub.companies.adapters.consent_ledger import ConsentLedger
 from codat_hub.companies.adapters.creation_store import CreationStore
 from codat_hub.companies.usecases.assign_product import AssignProduct
 from codat_hub.companies.usecases.assignment_context import AssignmentContext
-from codat_hub.companies.usecases.consents import Consents
+from codat_hub.companies.usecases.consents import RecordConsents
 from codat_hub.companies.usecases.create_company import CreateCompany
 from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.migration.adapters.executions import MigrationExecutions
@@ -40,7 +40,8 @@ from codat_hub.products.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.products.usecases.registry import Registry
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
-from codat_hub.reconcile.usecases.reconcile import BeginReconcile, ShowReconciles, StartReconcile
+from codat_hub.reconcile.usecases.show_reconciles import ShowReconciles
+from codat_hub.reconcile.usecases.start_reconcile import BeginReconcile, StartReconcile
 from codat_hub.refresh.adapters.planner import PlannerFunction
 from codat_hub.refresh.adapters.refresh_queue import RefreshQueue
 from codat_hub.refresh.adapters.ticket_store import TicketStore
@@ -56,106 +57,139 @@ from codat_hub.webhooks.signing_secret_store import ConfirmedSecrets, SigningSec
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# A person waits, and API Gateway for 29 s at most: several calls must fit.
+# A person waits, and API Gateway waits 29 s at most: several calls must fit.
 _AWS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
 _CODAT = Timeouts(connect=2, read=6, total=7)
 
 
+class _Shared:
+    """The clients and stores that more than one feature uses."""
+
+    def __init__(self, settings: ControlApiSettings) -> None:
+        self.settings = settings
+        self.secrets = boto3.client("secretsmanager", config=_AWS)
+        self.sqs = boto3.client("sqs", config=_AWS)
+        dynamodb = boto3.client("dynamodb", config=_AWS)
+        self.table = StateTable(dynamodb, settings.state_table)
+        self.consents = ConsentLedger(dynamodb, settings.consents_table)
+        self.products = ProductStore(self.table)
+        self.companies = CompanyStore(self.table)
+        self.assignments = AssignmentStore(self.table)
+        self.read_states = ReadStateStore(self.table)
+        self.tickets = TicketStore(self.table)
+        self.reconciles = ReconcileRunStore(self.table)
+        self.migrations = MigrationLedger(self.table)
+        self.executions = MigrationExecutions(
+            boto3.client("stepfunctions", config=_AWS), settings.migration_state_machine_arn
+        )
+        self.client_checks = ClientCheckStore(self.table)
+        key = SecretKey(self.secrets, settings.codat_api_key_arn)
+        client = CodatClient(
+            Transport(new_http(), key, base_url=settings.codat_base_url, timeouts=_CODAT)
+        )
+        self.codat = CodatCompanies(client)
+        self.check_client = ClientBinding(client, self.client_checks, settings.codat_client_id)
+
+
 def _hub(settings: ControlApiSettings) -> Hub:
-    dynamodb = boto3.client("dynamodb", config=_AWS)
-    table = StateTable(dynamodb, settings.state_table)
-    key = SecretKey(
-        boto3.client("secretsmanager", config=_AWS),
-        settings.codat_api_key_arn,
+    """Compose the use cases, feature by feature."""
+    shared = _Shared(settings)
+    context = _assignment_context(shared)
+    assign = AssignProduct(context)
+    consents = RecordConsents(context, shared.companies)
+    replays = ReplayStore(shared.table)
+    return Hub(
+        registry=_registry(shared),
+        companies=CompanyQueries(shared.companies, shared.assignments, shared.read_states, SHARDS),
+        create_company=_create_company(shared, context, consents, assign),
+        assign_product=assign,
+        remove_product=RemoveProduct(context),
+        consents=consents,
+        freshness=MeasureFreshness(
+            shared.companies, shared.assignments, shared.read_states, shared.products, SHARDS
+        ),
+        start_replay=StartReplay(replays, IdQueue(shared.sqs, settings.replay_queue_url)),
+        replays=replays,
+        refresh_now=_refresh_now(shared),
+        start_reconcile=_start_reconcile(shared),
+        reconciles=ShowReconciles(shared.reconciles),
+        migrations=_migrations(shared),
+        status=_status(shared),
     )
-    transport = Transport(new_http(), key, base_url=settings.codat_base_url, timeouts=_CODAT)
-    client = CodatClient(transport)
-    codat = CodatCompanies(client)
-    check_client = ClientBinding(client, ClientCheckStore(table), settings.codat_client_id)
-    products, assignments, directory = (
-        ProductStore(table),
-        AssignmentStore(table),
-        CompanyStore(table),
-    )
-    ledger = ConsentLedger(dynamodb, settings.consents_table)
+
+
+def _registry(shared: _Shared) -> Registry:
+    settings = shared.settings
     planner = Planner(
         settings.planner_arn, settings.scheduler_role_arn, settings.schedule_failures_arn
     )
-    schedules = RefreshSchedules(
-        boto3.client("scheduler", config=_AWS), settings.schedule_group, planner
+    scheduler = boto3.client("scheduler", config=_AWS)
+    schedules = RefreshSchedules(scheduler, settings.schedule_group, planner)
+    return Registry(shared.products, schedules, shared.assignments.count)
+
+
+def _assignment_context(shared: _Shared) -> AssignmentContext:
+    return AssignmentContext(
+        shared.codat,
+        shared.assignments,
+        shared.consents,
+        shared.products,
+        shared.check_client,
+        MigrationLock(shared.migrations, shared.executions),
+        CancelRefresh(shared.tickets),
     )
-    migration_ledger = MigrationLedger(table)
-    executions = MigrationExecutions(
-        boto3.client("stepfunctions", config=_AWS), settings.migration_state_machine_arn
+
+
+def _create_company(
+    shared: _Shared, context: AssignmentContext, consents: RecordConsents, assign: AssignProduct
+) -> CreateCompany:
+    return CreateCompany(
+        context,
+        creations=CreationStore(shared.table),
+        directory=shared.companies,
+        consents=consents,
+        assign=assign,
+        send_products=shared.settings.send_products_on_create,
     )
-    migrations = OperateMigrations(
-        ledger=migration_ledger,
-        executions=executions,
-        signing_secrets=ConfirmedSecrets(
-            SigningSecretStore(
-                boto3.client("secretsmanager", config=_AWS), settings.signing_secrets_arn
-            )
-        ),
-        registry=products,
-        needs_another=settings.migration_approver == "another",
-    )
-    sqs = boto3.client("sqs", config=_AWS)
-    tickets = TicketStore(table)
-    refresh_now = RefreshNow(
-        tickets=tickets,
-        assignments=assignments,
-        companies=directory,
-        registry=ProductStore(table, max_age=1.0),
-        queue=RefreshQueue(sqs, settings.refresh_queue_url),
+
+
+def _refresh_now(shared: _Shared) -> RefreshNow:
+    settings = shared.settings
+    return RefreshNow(
+        tickets=shared.tickets,
+        assignments=shared.assignments,
+        companies=shared.companies,
+        registry=ProductStore(shared.table, max_age=1.0),
+        queue=RefreshQueue(shared.sqs, settings.refresh_queue_url),
         plan_now=PlannerFunction(boto3.client("lambda", config=_AWS), settings.planner_arn),
         now=lambda: datetime.now(UTC),
     )
-    pairs = AssignmentContext(
-        codat,
-        assignments,
-        ledger,
-        products,
-        check_client,
-        MigrationLock(migration_ledger, executions),
-        CancelRefresh(tickets),
+
+
+def _start_reconcile(shared: _Shared) -> StartReconcile:
+    queue = IdQueue(shared.sqs, shared.settings.reconcile_queue_url, "reconcile_id")
+    return StartReconcile(BeginReconcile(shared.reconciles), queue)
+
+
+def _migrations(shared: _Shared) -> OperateMigrations:
+    secrets = SigningSecretStore(shared.secrets, shared.settings.signing_secrets_arn)
+    return OperateMigrations(
+        ledger=shared.migrations,
+        executions=shared.executions,
+        signing_secrets=ConfirmedSecrets(secrets),
+        registry=shared.products,
+        needs_another=shared.settings.migration_approver == "another",
     )
-    assign, remove = AssignProduct(pairs), RemoveProduct(pairs)
-    consents = Consents(ledger, directory, pairs, remove)
-    create = CreateCompany(
-        codat=codat,
-        creations=CreationStore(table),
-        directory=directory,
-        consents=consents,
-        assign=assign,
-        registered=lambda: products.read()[0],
-        check_client=check_client,
-        send_products=settings.send_products_on_create,
-    )
-    runs, replays = ReconcileRunStore(table), ReplayStore(table)
-    return Hub(
-        registry=Registry(products, schedules, assignments),
-        companies=CompanyQueries(directory, assignments, ReadStateStore(table), SHARDS),
-        create_company=create,
-        assign_product=assign,
-        remove_product=remove,
-        consents=consents,
-        migrations=migrations,
-        freshness=MeasureFreshness(directory, assignments, ReadStateStore(table), products, SHARDS),
-        start_reconcile=StartReconcile(
-            BeginReconcile(runs), IdQueue(sqs, settings.reconcile_queue_url, "reconcile_id")
-        ),
-        reconciles=ShowReconciles(runs),
-        start_replay=StartReplay(replays, IdQueue(sqs, settings.replay_queue_url)),
-        replays=replays,
-        status=ShowStatus(
-            environment=settings.environment,
-            bound_to=settings.codat_client_id,
-            checks=ClientCheckStore(table),
-            runs=runs,
-            registry=products,
-            rate_limits=RateLimitNoticeStore(table),
-        ),
-        refresh_now=refresh_now,
+
+
+def _status(shared: _Shared) -> ShowStatus:
+    return ShowStatus(
+        environment=shared.settings.environment,
+        bound_to=shared.settings.codat_client_id,
+        last_check=shared.client_checks.last,
+        runs=shared.reconciles,
+        registry=shared.products,
+        rate_limits=RateLimitNoticeStore(shared.table),
     )
 
 
@@ -165,7 +199,7 @@ hub = _hub(ControlApiSettings.from_env())
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """API Gateway proxy event in, proxy answer out."""
+    """Take an API Gateway proxy event; return the proxy response."""
     request = event.get("requestContext") or {}
     caller = (request.get("identity") or {}).get("userArn")
     logger.append_keys(api_request_id=request.get("requestId"), caller=caller)

@@ -1,4 +1,4 @@
-"""Lambda: new inbox items from the stream -> product events on the bus, read state, directory."""
+"""Lambda: new items of the inbox stream -> product events, read state and directory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# The stream brings a record again: better to give up soon than to run into the timeout.
+# The stream delivers a record again, so it is better to give up soon than to time out.
 _AWS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
 
 settings = ProjectReadsSettings.from_env()
@@ -58,14 +58,14 @@ project = ProjectReads(
         now=lambda: datetime.now(UTC),
     ),
 )
-# Every failure is named by its record; an exception would bring the whole batch again.
+# Each failed record is reported by itself; an exception would repeat the whole batch.
 processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """DynamoDB stream batch in, the records to bring again out."""
+    """Take a batch of the DynamoDB stream and return the records to deliver again."""
     return process_partial_response(
         event=event, record_handler=_project_record, processor=processor, context=context
     )
@@ -75,8 +75,8 @@ def _project_record(record: DynamoDBRecord) -> None:
     webhook = stored_webhook((record.dynamodb and record.dynamodb.new_image) or {})
     try:
         report = project(webhook)
-    except Unavailable as fault:
-        logger.error("webhook not projected yet", webhook_id=webhook.webhook_id, cause=str(fault))
+    except Unavailable as error:
+        logger.error("webhook not projected yet", webhook_id=webhook.webhook_id, cause=str(error))
         _count("projected_later")
         raise
     _count(f"projected_{report.outcome}")
@@ -96,12 +96,12 @@ def _count(name: str) -> None:
 
 
 def _count_failed(failed: FailedType) -> None:
-    """Once for the alarm, once more by data type and integration for whoever looks into it."""
+    """Count a failure for the alarm, and again by data type and integration for diagnosis."""
     _count("read_failed")
     with single_metric(
         name="data_type_failed", unit=MetricUnit.Count, value=1, namespace=metrics.namespace
     ) as metric:
-        metric.add_dimension("service", logger.service)  # as every other metric: the stack
+        metric.add_dimension("service", logger.service)  # the stack, as in every other metric
         metric.add_dimension("data_type", failed.data_type)
         metric.add_dimension("integration", failed.integration)
         metric.add_metadata("status", failed.status)

@@ -1,4 +1,4 @@
-"""Lambda: POST /webhooks/codat/{consumer} -> verify the signature, store the event once."""
+"""Lambda: a webhook from API Gateway -> verify its signature, store it once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from codat_hub.webhooks.signing_secret_cache import SigningSecretCache
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# Codat waits 15 s and the function has 14: two calls of two tries are over in 12.
+# Codat waits 15 s and the function runs for 14 s: two calls with two tries each end within 12 s.
 _AWS = Config(connect_timeout=1, read_timeout=1.5, retries={"total_max_attempts": 2})
 _ANSWERS = {
     DeliveryOutcome.STORED: (200, "OK"),
@@ -48,20 +48,20 @@ receive = ReceiveWebhook(
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """API Gateway proxy event in, proxy answer out."""
+    """Take an API Gateway proxy event and return a proxy answer."""
     consumer = _consumer(event)
     logger.append_keys(api_request_id=(event.get("requestContext") or {}).get("requestId"))
     try:
         outcome = receive(consumer, event.get("headers") or {}, _raw_body(event))
     except Refused as refusal:
-        named = consumer if is_consumer(consumer) else None
-        logger.info("webhook refused", reason=str(refusal), consumer=named)
+        name = consumer if is_consumer(consumer) else None
+        logger.info("webhook refused", reason=str(refusal), consumer=name)
         return _answer("refused", 401, "Unauthorized")
     except TooLarge:
         logger.info("webhook too large")
         return _answer("too_large", 413, "Payload Too Large")
-    except Unavailable as fault:
-        logger.error("webhook not stored", cause=str(fault))
+    except Unavailable as error:
+        logger.error("webhook not stored", cause=str(error))
         return _answer("unavailable", 503, "Service Unavailable")
     return _answer(outcome, *_ANSWERS[outcome])
 
@@ -71,7 +71,10 @@ def _consumer(event: dict[str, Any]) -> str:
 
 
 def _raw_body(event: dict[str, Any]) -> bytes:
-    """Return the body's bytes as Codat sent them. Raises TooLarge before decoding the excess."""
+    """Return the body's bytes as Codat sent them.
+
+    Raises TooLarge before it decodes a body that is too long, and Refused for invalid base64.
+    """
     body: str = event.get("body") or ""
     if len(body) > MAX_BODY * 4 // 3 + 4:
         raise TooLarge

@@ -35,10 +35,11 @@ from codat_hub.reconcile.adapters.codat_observer import Observer
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.domain.consumers import HubAddress
 from codat_hub.reconcile.domain.reconcile_run import Phase, ReconcileRun, ReconcileStatus
-from codat_hub.reconcile.usecases.reconcile import BeginReconcile, Reconcile, a_new_id
+from codat_hub.reconcile.usecases.reconcile import Reconcile
 from codat_hub.reconcile.usecases.reconcile_account import CheckAccount
 from codat_hub.reconcile.usecases.reconcile_companies import CheckCompanies
 from codat_hub.reconcile.usecases.reconcile_directory import CheckDirectory
+from codat_hub.reconcile.usecases.start_reconcile import BeginReconcile, a_new_id
 from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.settings.reconcile import ReconcileSettings
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _AWS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
-# Milliseconds, more than a step takes: a page of 100 companies, each asked about once at one a
+# Milliseconds, more than a step takes: a page of 100 companies with a call for each at one call a
 # second, and one call that lasts as long as the client allows.
 _FOR_A_STEP: Final = 130_000
 _AFTER_THE_TIMEOUT: Final = timedelta(seconds=5)
@@ -59,7 +60,7 @@ SCHEDULE: Final = "schedule"
 
 
 def _count_done(run: ReconcileRun) -> None:
-    """Count a run that is over; each kind of drift once more under its own dimension."""
+    """Count a run that is over, and each kind of its drift under a dimension of its own."""
     metrics.add_metric(f"reconcile_{run.status}", MetricUnit.Count, 1)
     metrics.add_metric("reconcile_unsafe", MetricUnit.Count, run.unsafe)
     metrics.add_metric("reconcile_codat_calls", MetricUnit.Count, run.counts.get("codat_calls", 0))
@@ -70,26 +71,24 @@ def _count_done(run: ReconcileRun) -> None:
         with single_metric(
             name="drift", unit=MetricUnit.Count, value=count, namespace=metrics.namespace
         ) as metric:
-            metric.add_dimension("service", logger.service)  # as every other metric: the stack
+            # every other metric has it too: it names the stack
+            metric.add_dimension("service", logger.service)
             metric.add_dimension("kind", kind)
 
 
 def _blocked_until() -> datetime | None:
-    limit, _ = _rate_limits.get()
-    return None if limit is None else limit.reached_until
+    notice, _ = _rate_limits.get()
+    return None if notice is None else notice.reached_until
 
 
 settings = ReconcileSettings.from_env()
 _secrets = boto3.client("secretsmanager", config=_AWS)
 _dynamodb = boto3.client("dynamodb", config=_AWS)
 _table = StateTable(_dynamodb, settings.state_table)
-_ledger = ConsentLedger(_dynamodb, settings.consents_table)
+_consents = ConsentLedger(_dynamodb, settings.consents_table)
 _companies, _assignments = CompanyStore(_table), AssignmentStore(_table)
-_registry, _rate_limits, _runs = (
-    ProductStore(_table),
-    RateLimitNoticeStore(_table),
-    ReconcileRunStore(_table),
-)
+_registry, _runs = ProductStore(_table), ReconcileRunStore(_table)
+_rate_limits = RateLimitNoticeStore(_table)
 _client = CodatClient(
     Transport(
         new_http(),
@@ -97,12 +96,12 @@ _client = CodatClient(
         base_url=settings.codat_base_url,
     )
 )
-_codat = Observer(_client, a_second=ReserveForReconcile(RateLimiterStore(_table)))
+_codat = Observer(_client, per_second=ReserveForReconcile(RateLimiterStore(_table)))
 _binding = ClientBinding(_client, ClientCheckStore(_table), settings.codat_client_id)
-_pairs = AssignmentContext(
+_context = AssignmentContext(
     CodatCompanies(_client),
     _assignments,
-    _ledger,
+    _consents,
     _registry,
     _binding,
     MigrationLock(
@@ -121,12 +120,12 @@ reconcile = Reconcile(
             _codat,
             _binding.confirm,
             _registry,
-            ConsumerNames(_secrets, settings.signing_secrets_arn),
+            ConsumerNames(_secrets, settings.signing_secrets_arn).names,
             _runs,
             HubAddress(settings.webhooks_api_id, settings.webhook_domain),
         ),
         Phase.COMPANIES: CheckCompanies(
-            _codat, _companies, _assignments, _ledger, _registry, RemoveProduct(_pairs)
+            _codat, _companies, _assignments, _consents, _registry, RemoveProduct(_context)
         ),
         Phase.DIRECTORY: CheckDirectory(
             _codat, _companies, _assignments, ReadStateStore(_table), _registry, _runs, SHARDS
@@ -140,8 +139,8 @@ reconcile = Reconcile(
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """SQS batch in; out the messages that the queue is to bring again, for runs not over."""
-    unfinished = [one["messageId"] for one in event["Records"] if not _go_on(one, context)]
+    """Take an SQS batch; return the messages of the runs that are not over, to come again."""
+    unfinished = [record["messageId"] for record in event["Records"] if not _go_on(record, context)]
     return {"batchItemFailures": [{"itemIdentifier": message} for message in unfinished]}
 
 
@@ -157,9 +156,9 @@ def _go_on(record: dict[str, Any], context: LambdaContext) -> bool:
 
 
 def _reconcile_id(record: dict[str, Any]) -> str:
-    """Return the run that a message is for; the schedule's begins one, each time it comes the same.
+    """Return the id of the message's run. A message of the schedule begins a run if it is new.
 
-    Which one that is, is told by the message itself.
+    The run's id comes from the message, so the same message never begins a second run.
     """
     body = json.loads(record["body"])
     if "reconcile_id" in body:

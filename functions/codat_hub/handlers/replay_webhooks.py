@@ -1,4 +1,4 @@
-"""Lambda: a replay's id from the queue -> its webhooks projected again, page by page."""
+"""Lambda: a replay's id from the queue -> its webhooks are projected again, page by page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _AWS = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
-_FOR_A_PAGE: Final = 60_000  # milliseconds, far more than a page takes
+_FOR_A_PAGE: Final = 60_000  # milliseconds; a page takes far less
 
 settings = ReplayWebhooksSettings.from_env()
 _dynamodb = boto3.client("dynamodb", config=_AWS)
@@ -54,16 +54,22 @@ replay = ReplayWebhooks(
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """SQS batch in; out the messages that the queue is to bring again, for replays not over."""
-    unfinished = [one["messageId"] for one in event["Records"] if not _go_on(one["body"], context)]
-    return {"batchItemFailures": [{"itemIdentifier": message} for message in unfinished]}
+    """Take an SQS batch and return the messages of unfinished replays, to be delivered again."""
+    return {
+        "batchItemFailures": [
+            {"itemIdentifier": message["messageId"]}
+            for message in event["Records"]
+            if not _continue(message["body"], context)
+        ]
+    }
 
 
-def _go_on(replay_id: str, context: LambdaContext) -> bool:
+def _continue(replay_id: str, context: LambdaContext) -> bool:
+    """Continue a replay while there is time, and return whether it is over."""
     try:
         over = replay(replay_id, partial(_has_time, context))
-    except Unavailable as fault:
-        logger.error("replay interrupted", replay_id=replay_id, cause=str(fault))
+    except Unavailable as error:
+        logger.error("replay interrupted", replay_id=replay_id, cause=str(error))
         over = False
     metrics.add_metric("replay_over" if over else "replay_continued", MetricUnit.Count, 1)
     return over

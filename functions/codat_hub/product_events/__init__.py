@@ -1,1 +1,1 @@
-"""From stored webhooks to product events: reads, windows, freshness, replays, the bus."""
+"""Stored webhooks become product events: reads, windows, freshness, replays, the bus."""

@@ -1,4 +1,4 @@
-"""What use cases need of read states."""
+"""What use cases need of read states, stored webhooks, replays and the event bus."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
+    from codat_hub.product_events.domain.product_event import ProductEvent
     from codat_hub.product_events.domain.read_state import ReadState
+    from codat_hub.product_events.domain.replay import ReceivedBetween, Replay
+    from codat_hub.product_events.domain.stored_webhook import StoredWebhook
     from codat_hub.storage.found import Found
 
 
@@ -20,3 +24,33 @@ class ReadStates(Protocol):
     ) -> Found[tuple[str, str | None], ReadState]: ...
     def of_company(self, company_id: str) -> Sequence[ReadState]: ...
     def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool: ...
+
+
+class Archive(Protocol):
+    """All webhooks of the inbox. `page` also returns where the next page starts; None: nowhere."""
+
+    def get(self, webhook_id: str) -> StoredWebhook | None: ...
+    def page(
+        self, received: ReceivedBetween, after: str | None
+    ) -> tuple[list[StoredWebhook], str | None]: ...
+
+
+class Parking(Protocol):
+    """The ids of webhooks that cannot be projected, a page at a time as in `Archive`."""
+
+    def park(self, webhook_id: str, reason: str, now: datetime) -> None: ...
+    def page(self, after: str | None, limit: int) -> tuple[list[str], str | None]: ...
+    def unpark(self, webhook_id: str) -> None: ...
+
+
+class Replays(Protocol):
+    """Replays by id. `put` writes over the version that was read and tells whether it did."""
+
+    def get(self, replay_id: str) -> tuple[Replay | None, int]: ...
+    def put(self, replay: Replay, version: int) -> bool: ...
+
+
+class ProductBus(Protocol):
+    """The bus that carries product events to the teams."""
+
+    def publish(self, event: ProductEvent) -> None: ...

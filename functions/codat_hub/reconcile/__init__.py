@@ -1,1 +1,1 @@
-"""Compares what Codat says with what the hub knows, and repairs what it may."""
+"""Compares Codat with the hub, repairs the hub's side, and lists the rest for a person."""

@@ -1,6 +1,7 @@
-"""Environment variables: a module per Lambda with one frozen class, in its template's order.
+"""Reads environment variables: one module and one frozen class for each Lambda.
 
-Each Lambda imports its own only: to make these classes is a part of a cold start.
+The fields have the order of the function's variables in template.yaml. A Lambda imports only its
+own module, because making these classes takes a part of its cold start.
 """
 
 import os
@@ -9,13 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, fields
 from typing import Any, Final, Self
 
-# What one refresh at a time holds for (docs/codat.md, C20).
+# What a running read keeps busy at Codat: the whole company, or one product (docs/codat.md, C20).
 COMPANY_SCOPE: Final = "company"
 PRODUCT_SCOPE: Final = "product"
 
 
 class SettingsError(Exception):
-    """The function's environment is not what its settings need; the text lists every problem."""
+    """Variables are missing or malformed; the text lists all of them."""
 
 
 def text() -> Any:
@@ -79,7 +80,7 @@ def whole() -> Any:
 
 
 def one_of(*allowed: str) -> Any:
-    """Declare a text that is one of these."""
+    """Declare a text with a fixed set of values."""
 
     def read(raw: str) -> str:
         if raw not in allowed:
@@ -90,19 +91,19 @@ def one_of(*allowed: str) -> Any:
 
 
 class Settings:
-    """Reads each field from the variable of the same name in capitals."""
+    """Base class: each field comes from the variable of the same name in capitals."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
-        """Raise SettingsError naming every missing or malformed variable at once."""
+        """Return the settings. Raises SettingsError with every missing or malformed variable."""
         env = os.environ if env is None else env
         values: dict[str, object] = {}
         problems: list[str] = []
-        for each in fields(cls):  # type: ignore[arg-type]  # every subclass is a dataclass
-            read: Callable[[str], object] = each.metadata["read"]
-            name = each.name.upper()
+        for variable in fields(cls):  # type: ignore[arg-type]  # every subclass is a dataclass
+            read: Callable[[str], object] = variable.metadata["read"]
+            name = variable.name.upper()
             try:
-                values[each.name] = read(env.get(name, ""))
+                values[variable.name] = read(env.get(name, ""))
             except ValueError as error:
                 problems.append(f"{name}: {error}, got {env.get(name)!r}")
         if problems:

@@ -1,4 +1,4 @@
-"""What the Lambda control_api reads from its environment."""
+"""The environment variables of the Lambda control_api."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the Lambda dispatch_refreshes reads from its environment."""
+"""The environment variables of the Lambda dispatch_refreshes."""
 
 from dataclasses import dataclass
 

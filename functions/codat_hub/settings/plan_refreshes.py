@@ -1,4 +1,4 @@
-"""What the Lambda plan_refreshes reads from its environment."""
+"""The environment variables of the Lambda plan_refreshes."""
 
 from dataclasses import dataclass
 

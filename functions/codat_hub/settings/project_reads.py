@@ -1,4 +1,4 @@
-"""What the Lambda project_reads reads from its environment."""
+"""The environment variables of the Lambda project_reads."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the Lambda receive_webhook reads from its environment."""
+"""The environment variables of the Lambda receive_webhook."""
 
 from dataclasses import dataclass
 

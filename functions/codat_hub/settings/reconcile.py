@@ -1,4 +1,4 @@
-"""What the Lambda reconcile reads from its environment."""
+"""The environment variables of the Lambda reconcile."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the Lambda refresh_product reads from its environment."""
+"""The environment variables of the Lambda refresh_product."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the Lambda replay_webhooks reads from its environment."""
+"""The environment variables of the Lambda replay_webhooks."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the Lambda run_migration_step reads from its environment."""
+"""The environment variables of the Lambda run_migration_step."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,11 @@ from codat_hub.settings import Settings, number, text, text_or_nothing
 
 @dataclass(frozen=True)
 class RunMigrationStepSettings(Settings):
-    """`wait_scale`: 1 but on the local stack; `webhooks_url`: up to the consumer's name."""
+    """The variables of a migration's steps.
+
+    wait_scale: factor for every wait; 1, and less only on the local stack
+    webhooks_url: the URL of the webhook API, without the consumer's name
+    """
 
     state_table: str = text()
     consents_table: str = text()

@@ -1,4 +1,4 @@
-"""What the Lambda watch_migrations reads from its environment."""
+"""The environment variables of the Lambda watch_migrations."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""What every store needs: the State table, its items, cursors, queues of ids, versioned updates."""
+"""The State table, its items, cursors, queues of ids, and versioned updates, for every store."""

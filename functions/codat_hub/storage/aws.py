@@ -1,4 +1,4 @@
-"""How a failed request to AWS looks to everything but adapters."""
+"""One error for every failed request to AWS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def unavailable(what: str) -> Iterator[None]:
-    """Turn an error of AWS's into Unavailable; `what` says what did not happen."""
+    """Turn boto3's errors into Unavailable; `what` says what did not happen, as a clause."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:

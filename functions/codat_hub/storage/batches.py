@@ -1,4 +1,4 @@
-"""Requests to AWS that take many entries at once and may leave some over."""
+"""Requests to AWS that take many entries and may leave some over."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TRIES: Final = 8
 def in_batches[T](
     entries: Iterable[T], size: int, send: Callable[[list[T]], list[T]], what: str
 ) -> None:
-    """Send all entries, at most `size` at once; what AWS leaves over is sent again at once.
+    """Send all entries, at most `size` at once, and send again what AWS leaves over.
 
-    send: sends a batch and returns the entries that AWS left over
+    send: sends one batch and returns the entries that AWS left over
     what: says in the error what did not happen, such as "the state was not read"
 
     Raises Unavailable when AWS leaves the same batch over TRIES times.

@@ -1,4 +1,4 @@
-"""What was found of many, when some of it may be unreadable."""
+"""The result of reading many values of which some may be unreadable."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Found[K, T](dict[K, T]):
-    """What there is and can be read, by key.
+    """The readable values by key; absent ones are in neither list.
 
-    unreadable: keys of what is there too, but not as this version of the hub writes it
+    unreadable: keys of values that exist, but not as this version of the hub writes them
     """
 
     def __init__(self, readable: Mapping[K, T], unreadable: Iterable[K] = ()) -> None:
@@ -22,7 +22,7 @@ class Found[K, T](dict[K, T]):
 
 
 def named[T](found: Found[str, T], name: str) -> T | None:
-    """Return the one of that name; None if there is none. Raises Unreadable."""
+    """Return the value of that name, or None if there is none. Raises Unreadable."""
     if name in found.unreadable:
         raise Unreadable(f"{name} cannot be read")
     return found.get(name)

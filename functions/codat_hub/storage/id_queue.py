@@ -1,23 +1,21 @@
-"""An SQS queue of ids: a message holds its run's id until the run is over."""
+"""An SQS queue of run ids: a message stays until its run is over."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from codat_hub.errors import Unavailable
+from codat_hub.storage.aws import unavailable
 
 
 class SqsClient(Protocol):
-    """What is used of boto3's `sqs` client."""
+    """The part of boto3's `sqs` client that the queue uses."""
 
     def send_message(self, *, QueueUrl: str, MessageBody: str) -> Any: ...  # noqa: N803  # boto3's
 
 
 class IdQueue:
-    """A message is the id alone, or `{field: id}` where a field is given."""
+    """A queue whose messages are the id alone, or `{field: id}` where a field is given."""
 
     def __init__(self, client: SqsClient, url: str, field: str | None = None) -> None:
         self._client = client
@@ -27,7 +25,5 @@ class IdQueue:
     def send(self, run_id: str) -> None:
         """Hand a run over to the function that works on it. Raises Unavailable."""
         body = run_id if self._field is None else json.dumps({self._field: run_id})
-        try:
+        with unavailable("the run was not queued"):
             self._client.send_message(QueueUrl=self._url, MessageBody=body)
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the run was not queued: {error}") from error

@@ -1,38 +1,41 @@
-"""The items of the State table: each kind has keys of its own.
+"""The keys of every kind of item in the State table.
 
-`pk` / `sk` so far (issue by issue more come; `version` counts the changes of an item):
+`pk` / `sk` of each kind, and the feature / adapter that writes it. Every item has a `version`,
+which counts its changes. Kinds marked TTL have `expires_at`, after which DynamoDB deletes the item.
 
-    COMPANY#{company}  / DIRECTORY        companies.py
-    COMPANY#{company}  / READS            read_states.py, plain reads
-    COMPANY#{company}  / READS#{product}  read_states.py, one item per custom product
-    COMPANY#{company}  / PRODUCT#{product}  assignments.py
-    COMPANY#{company}  / REFRESH#TICKET#{product}  tickets.py; no product: client-level settings
-    COMPANY#{company}  / REFRESH#LEASE[#{product}]  tickets.py
-    RUNS#{product}     / {slot}           refresh_runs.py, with `expires_at` (TTL)
-    CODAT              / GATE             limiters.py
-    CODAT              / DISPATCH         dispatches.py
-    REQUEST#{key}      / CREATE_COMPANY   creations.py, with `expires_at` (TTL)
-    CODAT              / RATE_LIMIT       rate_limits.py
-    CODAT              / PRODUCTS         product_registry.py
-    CODAT              / CLIENT           client_checks.py
-    PARKED             / {webhook-id}     parking.py, with `expires_at` (TTL)
-    CODAT              / MIGRATION        migrations.py, which migration was started last
-    MIGRATION#{id}     / RUN, EPOCH, ENTRY#…, CHUNK#…   migrations.py
-    CODAT              / RECONCILE        reconcile_runs.py, which run is the present one
-    RECONCILE#{id}     / RUN              reconcile_runs.py, with `expires_at` (TTL)
-    RECONCILE#{id}     / DRIFT#{step}     reconcile_runs.py, with `expires_at` (TTL)
-    RECONCILE#{id}     / SEEN#{step}      reconcile_runs.py, with `expires_at` (TTL)
-    REPLAY#{id}        / RUN              replays.py, with `expires_at` (TTL)
+    COMPANY#{company} / DIRECTORY                      companies/company_store.py
+    COMPANY#{company} / PRODUCT#{product}              companies/assignment_store.py
+    COMPANY#{company} / READS                          product_events/read_state_store.py
+    COMPANY#{company} / READS#{product}                the same, for a custom product
+    COMPANY#{company} / REFRESH#TICKET#{product}       refresh/ticket_store.py
+    COMPANY#{company} / REFRESH#TICKET#                the same, for client-level settings
+    COMPANY#{company} / REFRESH#LEASE[#{product}]      refresh/lease_store.py
+    RUNS#{product}    / {slot}  TTL                    refresh/refresh_run_store.py
+    REQUEST#{key}     / CREATE_COMPANY  TTL            companies/creation_store.py
+    CODAT             / PRODUCTS                       products/product_store.py
+    CODAT             / CLIENT                         codat/client_check_store.py
+    CODAT             / GATE                           rate_limiting/rate_limiter_store.py
+    CODAT             / RATE_LIMIT                     rate_limiting/rate_limit_notice_store.py
+    CODAT             / DISPATCH                       refresh/dispatch_store.py
+    CODAT             / MIGRATION                      migration/ledger.py: the newest run
+    CODAT             / RECONCILE                      reconcile/reconcile_run_store.py: the same
+    PARKED            / {webhook-id}  TTL              product_events/parking_store.py
+    REPLAY#{id}       / RUN  TTL                       product_events/replay_store.py
+    MIGRATION#{id}    / RUN, EPOCH                     migration/ledger.py
+    MIGRATION#{id}    / ENTRY#{name}                   the same
+    MIGRATION#{id}    / CHUNK#{phase}#{chunk}          the same
+    RECONCILE#{id}    / RUN  TTL                       reconcile/reconcile_run_store.py
+    RECONCILE#{id}    / DRIFT#{step}, SEEN#{step}  TTL the same
 
-The index `gsi1` (keys only) lists items: `gsi1pk` is a group of them, `gsi1sk` the unique rank in
-it. Big groups are spread over SHARDS partitions by the company:
+The index `gsi1` lists items by group (`gsi1pk`) and by a rank that is unique in the group
+(`gsi1sk`). It projects keys only. Large groups are spread over SHARDS partitions by company:
 
-    COMPANIES#{shard}           by company id   companies.py
-    PRODUCT#{product}#{shard}   by company id   assignments.py
-    MIGRATIONS                  by start        migrations.py
-    RECONCILES                  by time         reconcile_runs.py
-    DUE#{product}      by due time and company  tickets.py, the open ones
-    RUNS               by slot and product      refresh_runs.py, the unfinished
+    COMPANIES#{shard}          by company id         companies
+    PRODUCT#{product}#{shard}  by company id         assignments that are not absent
+    DUE#{product}              by time and company   open tickets
+    RUNS                       by slot and product   unfinished refresh runs
+    MIGRATIONS                 by start              migrations
+    RECONCILES                 by id                 reconcile runs
 """
 
 from __future__ import annotations
@@ -46,16 +49,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CODAT: Final = "CODAT"
-SHARDS: Final = 8  # changing it means listing everything anew
+SHARDS: Final = 8  # another number would need every item listed again
 
 
 class ItemKey(NamedTuple):
+    """The primary key of an item."""
+
     pk: str
     sk: str
 
 
 class Listed(NamedTuple):
-    """Where the index lists an item: in which group, and its unique rank there."""
+    """An item's place in the index: a group, and a rank that is unique in it."""
 
     group: str
     rank: str
@@ -63,14 +68,14 @@ class Listed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An item's attributes and version; version 0 is an item that is not there."""
+    """An item's attributes, and its version; an absent item has version 0."""
 
     attributes: Mapping[str, Any]
     version: int
 
 
 def shard_of(company_id: str) -> int:
-    """Return the shard, from 0 to SHARDS - 1, that lists what is of this company."""
+    """Return the shard that lists a company's items, from 0 to SHARDS - 1."""
     return crc32(company_id.encode()) % SHARDS
 
 
@@ -79,7 +84,7 @@ def company_key(company_id: str, sort: str) -> ItemKey:
 
 
 def spell(moment: datetime) -> str:
-    """Spell an aware time so that it sorts as text."""
+    """Write an aware time as text that sorts by time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 

@@ -1,9 +1,11 @@
-"""What use cases need of a queue of ids."""
+"""The queues that use cases send to."""
 
 from typing import Protocol
 
 
 class IdSender(Protocol):
-    """A queue that holds a run's id until the run is over."""
+    """A queue of run ids; a message stays until its run is over."""
 
-    def send(self, run_id: str) -> None: ...
+    def send(self, run_id: str) -> None:
+        """Hand a run over to the function that works on it. Raises Unavailable."""
+        ...

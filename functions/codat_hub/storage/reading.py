@@ -1,6 +1,7 @@
-"""Items of the State table that cannot be read: logged by key, counted, and nobody else's trouble.
+"""Reading items that another version of the hub, or a person, may have written.
 
-A version of the hub before or after this one may have written them, or somebody by hand.
+An item that cannot be read is logged by its key and counted (`item_unreadable`). It is not changed.
+Its own company, product or run then waits, and everything else goes on.
 """
 
 from __future__ import annotations
@@ -20,35 +21,47 @@ if TYPE_CHECKING:
 
 
 def read[**P, T](item: str, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Make of an item what it stands for. Raises Unreadable, whatever is wrong with it."""
+    """Return `make(*args, **kwargs)`, the value that an item stands for.
+
+    item: the item's key as text, for the log and the error
+
+    Raises Unreadable, whatever `make` raised.
+    """
     try:
         return make(*args, **kwargs)
     except Exception as fault:
-        # what it holds is not repeated: the key is enough to look it up
+        # The log has no content of the item: its key is enough to look it up.
         logger.error("item cannot be read", item=item, fault=type(fault).__name__)
         metrics.add_metric("item_unreadable", MetricUnit.Count, 1)
         raise Unreadable(f"{item} cannot be read") from fault
 
 
 def read_each[K, T](
-    keys: Mapping[ItemKey, K], found: Mapping[ItemKey, Stored], make: Callable[[K, Stored], T]
+    keys: Mapping[ItemKey, K], items: Mapping[ItemKey, Stored], make: Callable[[K, Stored], T]
 ) -> Found[K, T]:
-    """Make of each item what it stands for; `keys`: what the caller calls it."""
+    """Return the values of many items, and the names of those that cannot be read.
+
+    keys: the caller's name for each key
+    items: the items that exist
+    make: returns the value of a name and its item
+    """
     readable: dict[K, T] = {}
     unreadable = []
-    for key, stored in found.items():
+    for key, stored in items.items():
+        name = keys[key]
         try:
-            readable[keys[key]] = read(key_text(key), _versioned, make, keys[key], stored)
+            readable[name] = read(key_text(key), _versioned, make, name, stored)
         except Unreadable:
-            unreadable.append(keys[key])
+            unreadable.append(name)
     return Found(readable, unreadable)
 
 
 def key_text(key: ItemKey) -> str:
+    """Return a key as logs and messages show it: `CODAT / PRODUCTS`."""
     return f"{key.pk} / {key.sk}"
 
 
 def _versioned[K, T](make: Callable[[K, Stored], T], name: K, stored: Stored) -> T:
     if not stored.version:
-        raise ValueError("an item without a version is none of the hub's")
+        raise ValueError("the hub writes no item without a version")
     return make(name, stored)

@@ -1,4 +1,4 @@
-"""The State table: one table for all that the hub knows. `items.py` lists the kinds of items."""
+"""The State table: one table of versioned items. `items.py` lists their kinds."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
 
 INDEX: Final = "gsi1"
 _KEY_NAMES: Final = ("pk", "sk", "version", "gsi1pk", "gsi1sk")
-_BATCH: Final = 100  # BatchGetItem's own limit
+_BATCH: Final = 100  # the limit of BatchGetItem
 _CONFLICT_TRIES: Final = 8
 _serialize: Final = TypeSerializer().serialize
 _deserialize: Final = TypeDeserializer().deserialize
 
 
 class StateTable:
-    """Reads are consistent. Raises Unavailable when DynamoDB does not answer as it should."""
+    """The table; reads of items are consistent. Every method raises Unavailable."""
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         self._client = client
         self._name = name
 
     def get(self, key: ItemKey) -> Stored:
+        """Return an item; an absent one is empty, with version 0."""
         with unavailable("the state was not read"):
             answer = self._client.get_item(
                 TableName=self._name,
@@ -45,7 +46,7 @@ class StateTable:
         return _stored(answer.get("Item", {}))
 
     def get_many(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Stored]:
-        """Return the items there are. What DynamoDB leaves over is asked for again."""
+        """Return the items that exist, in no order."""
         found: dict[ItemKey, Stored] = {}
 
         def get_batch(keys: list[ItemKey]) -> list[ItemKey]:
@@ -65,7 +66,7 @@ class StateTable:
         return answer["Responses"].get(self._name, []), left_over.get("Keys", [])
 
     def under(self, prefix: ItemKey) -> list[tuple[ItemKey, Stored]]:
-        """Return every item of a partition whose sort key starts so, in its order."""
+        """Return the items of a partition whose sort key starts with `prefix.sk`, in its order."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
@@ -74,15 +75,15 @@ class StateTable:
         )
         with unavailable("the state was not read"):
             items: list[Any] = [item for page in pages for item in page["Items"]]
-        return [(_key_of(one), _stored(one)) for one in items]
+        return [(_key_of(item), _stored(item)) for item in items]
 
     def page(self, after: ItemKey, limit: int) -> list[ItemKey]:
-        """Return the keys of a partition's next items behind one sort key, empty for the first."""
+        """Return the next keys of a partition after a sort key; an empty one: from the start."""
         with unavailable("the state was not read"):
             answer = self._client.query(
                 TableName=self._name,
                 KeyConditionExpression="pk = :pk AND sk > :after",
-                # no sort key is empty, and none may be compared with an empty one
+                # DynamoDB compares with no empty sort key, and a blank is before every one in use.
                 ExpressionAttributeValues={
                     ":pk": {"S": after.pk},
                     ":after": {"S": after.sk or " "},
@@ -91,19 +92,22 @@ class StateTable:
                 ConsistentRead=True,
                 Limit=limit,
             )
-        return [_key_of(one) for one in answer["Items"]]
+        return [_key_of(item) for item in answer["Items"]]
 
     def delete(self, key: ItemKey) -> None:
-        """Remove the item, if it is there."""
+        """Remove the item, if it exists."""
         with unavailable("the state was not written"):
             self._client.delete_item(TableName=self._name, Key=_raw_key(key))
 
     def listed(
         self, group: str, *, after: str | None = None, up_to: str | None = None, limit: int = 100
     ) -> list[tuple[str, ItemKey]]:
-        """Return rank and key of a group's items by rank: after one rank, up to another.
+        """Return rank and key of a group's items by rank.
 
-        The index lags a little behind the items: read those that are to be acted on.
+        after: only higher ranks
+        up_to: no higher rank than this
+
+        The index lags a little: read an item before acting on it.
         """
         bounds = {":group": group, ":after": after or " ", ":up_to": up_to or "\U0010ffff"}
         if bounds[":up_to"] <= bounds[":after"]:
@@ -112,21 +116,21 @@ class StateTable:
             answer = self._client.query(
                 TableName=self._name,
                 IndexName=INDEX,
-                # BETWEEN counts both ends in; one more than asked for makes up for the first
+                # BETWEEN includes both ends; the extra item replaces the one at `after`.
                 KeyConditionExpression="gsi1pk = :group AND gsi1sk BETWEEN :after AND :up_to",
                 ExpressionAttributeValues={name: {"S": text} for name, text in bounds.items()},
                 Limit=limit + 1,
             )
-        keys: list[Any] = answer["Items"]
-        found = [(one["gsi1sk"]["S"], _key_of(one)) for one in keys]
-        return [one for one in found if one[0] != after][:limit]
+        return [place for place in _places(answer["Items"]) if place[0] != after][:limit]
 
     def latest(
         self, group: str, *, before: str | None = None, limit: int = 100
     ) -> list[tuple[str, ItemKey]]:
-        """Return rank and key of a group's items, the highest rank first: below one, if given.
+        """Return rank and key of a group's items, the highest rank first.
 
-        The index lags a little behind the items: read those that are to be acted on.
+        before: only lower ranks
+
+        The index lags a little: read an item before acting on it.
         """
         condition, values = "gsi1pk = :group", {":group": {"S": group}}
         if before is not None:
@@ -141,11 +145,10 @@ class StateTable:
                 ScanIndexForward=False,
                 Limit=limit,
             )
-        keys: list[Any] = answer["Items"]
-        return [(one["gsi1sk"]["S"], _key_of(one)) for one in keys]
+        return _places(answer["Items"])
 
     def count(self, group: str) -> int:
-        """Return how many items the index lists in a group; it lags a little behind them."""
+        """Return how many items the index lists in a group; it lags a little."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
             IndexName=INDEX,
@@ -163,16 +166,19 @@ class StateTable:
         version: int,
         listed: Listed | None = None,
     ) -> bool:
-        """Replace the item if it still has the version that was read. Tells whether it had.
+        """Replace the item if it still has this version; tell whether it had.
 
-        Raises NeverProjected for an item that DynamoDB will never take.
+        version: the one that was read; 0: the item must not exist
+        listed: its place in the index; None: it is not listed
+
+        Raises NeverProjected for an item that DynamoDB refuses, such as one over 400 KB.
         """
         try:
             self._client.put_item(**self._put(key, attributes, version, listed))
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         except (ClientError, BotoCoreError) as error:
-            if _code(error) == "ValidationException":  # such as an item over 400 KB
+            if _code(error) == "ValidationException":
                 raise NeverProjected(f"DynamoDB refuses the item: {error}") from error
             raise Unavailable(f"the state was not written: {error}") from error
         return True
@@ -183,33 +189,35 @@ class StateTable:
         guard_version: int,
         puts: Iterable[tuple[ItemKey, Mapping[str, Any], int]],
     ) -> bool:
-        """Replace items as `put` does, all or none, while another item has a version.
+        """Replace all items or none, if they and a guard item still have their versions.
 
-        At most 99. Tells whether it was so; when not, no item was changed, and of the guard and
-        the items at least one had another version.
+        puts: key, attributes and version as in `put`, at most 99
+
+        Returns False when the guard or an item had another version: then nothing was changed.
         """
         check: Any = {
             "TableName": self._name,
             "Key": _raw_key(guard),
             **_unchanged_since_read(guard_version),
         }
-        writes: list[Any] = [{"Put": self._put(*one)} for one in puts]
+        writes: list[Any] = [{"Put": self._put(*put)} for put in puts]
+        # No `update`: there is nothing to decide, the same transaction is sent again.
         for _ in range(_CONFLICT_TRIES):
             try:
                 self._client.transact_write_items(
                     TransactItems=[{"ConditionCheck": check}, *writes]
                 )
             except self._client.exceptions.TransactionCanceledException as error:
-                reasons = {one.get("Code") for one in error.response["CancellationReasons"]}
+                reasons = {why.get("Code") for why in error.response["CancellationReasons"]}
                 if "ConditionalCheckFailed" in reasons:
                     return False
                 if reasons <= {"None", "TransactionConflict"}:
-                    continue  # others check the same guard at this moment: each takes milliseconds
+                    continue  # Another transaction checks the guard now, for some milliseconds.
                 raise Unavailable(f"the state was not written: {error}") from error
             except (ClientError, BotoCoreError) as error:
                 raise Unavailable(f"the state was not written: {error}") from error
             return True
-        raise Unavailable("the state was not written: other transactions kept coming first")
+        raise Unavailable("the state was not written: other transactions keep coming first")
 
     def _put(
         self,
@@ -249,8 +257,13 @@ def _key_of(raw: Mapping[str, Any]) -> ItemKey:
     return ItemKey(raw["pk"]["S"], raw["sk"]["S"])
 
 
+def _places(items: Iterable[Any]) -> list[tuple[str, ItemKey]]:
+    return [(item["gsi1sk"]["S"], _key_of(item)) for item in items]
+
+
 def _stored(raw: Mapping[str, Any]) -> Stored:
     item = {name: _deserialize(value) for name, value in raw.items()}
-    said = item.get("version", 0)
-    version = int(said) if isinstance(said, Decimal) else 0  # the hub has written nothing else
-    return Stored({n: v for n, v in item.items() if n not in _KEY_NAMES}, version)
+    number = item.get("version", 0)
+    version = int(number) if isinstance(number, Decimal) else 0  # the hub writes numbers only
+    attributes = {name: value for name, value in item.items() if name not in _KEY_NAMES}
+    return Stored(attributes, version)

@@ -1,4 +1,4 @@
-"""One way to change what others may change at the same time: read, decide, write, decide anew."""
+"""The one way to change a value that others may change at the same time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRIES: Final = 10
 
 
 class Updated[Before, After](NamedTuple):
-    """What was read last, and what was written over it; `after` None: it was left as it is."""
+    """The value as it was read last, and the value written over it; None: nothing was written."""
 
     before: Before
     after: After | None
@@ -27,15 +27,15 @@ def update[Before, After, Version](
     *,
     pause: Callable[[int], object] = lambda _try: None,
 ) -> Updated[Before, After]:
-    """Return what was read and what was written over it, or left.
+    """Read a value, decide, write it, and start again after a lost race.
 
     read: returns a value and its version
-    change: decides on that value alone; None leaves it. It runs again after each lost race.
-    write: writes over the version that was read, and tells whether it was still that one
+    change: returns the new value, or None to leave it; runs again after each lost race
+    write: writes over the version that was read; returns False if it has changed
     what: names the value in the error
-    pause: waits after a lost race; its argument counts the races lost, from 1
+    pause: waits after a lost race; its argument is the number of races lost, from 1
 
-    Raises Unavailable when others win TRIES races in a row, and whatever the three raise.
+    Raises Unavailable after TRIES lost races, and whatever the callables raise.
     """
     for lost in range(1, TRIES + 1):
         before, version = read()

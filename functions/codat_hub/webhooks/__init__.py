@@ -1,1 +1,1 @@
-"""Webhooks as they arrive: what makes a delivery authentic, what it is about, stored once."""
+"""Webhooks as Codat delivers them: authenticated, recognised and stored once."""

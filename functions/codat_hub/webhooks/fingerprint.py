@@ -1,8 +1,8 @@
-"""How secrets are told apart where they must not be shown."""
+"""A fingerprint identifies a secret where the secret itself must not be shown."""
 
 import hashlib
 
 
 def fingerprint(secret: str) -> str:
-    """Return eight characters that tell secrets apart and reveal nothing."""
+    """Return eight hexadecimal characters that identify a secret and do not reveal it."""
     return hashlib.sha256(secret.encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""The Inbox table: every authentic webhook, once, for ever as it came (until its TTL)."""
+"""The Inbox table holds each authentic webhook once, unchanged, until its TTL."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 
 class InboxTable:
-    """One item per message, whichever consumer it comes to first: Codat's sender gives the same
-    `webhook-id` to every endpoint that a message goes to (docs/codat.md, C35).
+    """Stores one item per message, for the consumer that receives the message first.
 
-    Items: `webhook_id` (key), `consumer`, `received_at` (ISO 8601), `body` (the raw text),
-    `expires_at` (TTL, epoch seconds), then `event_id`, `event_type`, `generated_date`,
-    `company_id`, `product` where known, or `quarantine` with the reason.
+    A message has the same `webhook-id` at every endpoint it is sent to (docs/codat.md, C35).
+
+    Attributes: `webhook_id` (key), `consumer`, `received_at` (ISO 8601), `body` (the raw text) and
+    `expires_at` (TTL, epoch seconds). A recognised webhook has `event_id`, `event_type`,
+    `generated_date`, and `company_id` and `product` where known; any other has `quarantine`, the
+    reason.
     """
 
     def __init__(self, client: DynamoDBClient, table: str, retention: timedelta) -> None:
@@ -33,16 +35,15 @@ class InboxTable:
         self._retention = retention
 
     def store(self, delivery: Delivery, facts: WebhookFacts | Unrecognised) -> bool:
-        """Put the delivery unless its webhook-id is there already.
+        """Store the delivery unless its webhook-id is known; return whether it was new.
 
-        Returns whether it was new. Raises Unavailable when DynamoDB does not take it.
+        Raises Unavailable when DynamoDB refuses the item or does not answer.
         """
         texts = {
             "webhook_id": delivery.webhook_id,
             "consumer": delivery.consumer,
             "received_at": delivery.received_at.isoformat(timespec="milliseconds"),
-            # UTF-8 was proved by the signature check, so decoding loses nothing; text, unlike
-            # binary, can be read in the console by the person on call.
+            # The signature check proved that it is UTF-8. A person can read text in the console.
             "body": delivery.body.decode(),
         } | asdict(facts)
         item: dict[str, UniversalAttributeValueTypeDef] = {
@@ -61,8 +62,8 @@ class InboxTable:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         except ClientError as error:
-            raise Unavailable(f"the inbox did not take the webhook: {error}") from error
+            raise Unavailable(f"the inbox refused the webhook: {error}") from error
         except BotoCoreError as error:
-            # its text may quote the item, which is payload
-            raise Unavailable(f"the inbox gave no answer: {type(error).__name__}") from error
+            # The error's text may quote the payload.
+            raise Unavailable(f"the inbox did not answer: {type(error).__name__}") from error
         return True

@@ -1,4 +1,4 @@
-"""Verify a delivery over its raw bytes, say what it is about, store it once."""
+"""Receive a delivery: verify its raw bytes, recognise its facts, store it once."""
 
 from __future__ import annotations
 
@@ -19,31 +19,37 @@ if TYPE_CHECKING:
     from standardwebhooks import Webhook
 
 MAX_BODY: Final = 256 * 1024  # bytes; DynamoDB holds 400 KB an item, Codat's largest is about 25 KB
-TOLERANCE: Final = timedelta(minutes=5)  # each way; Standard Webhooks' own (docs/codat.md, C40)
+TOLERANCE: Final = timedelta(minutes=5)  # each way, as in Standard Webhooks (docs/codat.md, C40)
 
 
 class DeliveryOutcome(StrEnum):
+    """The outcome of an authentic delivery."""
+
     STORED = "stored"
     DUPLICATE = "duplicate"
-    QUARANTINED = "quarantined"
+    QUARANTINED = "quarantined"  # stored, but not recognised
 
 
 class Inbox(Protocol):
+    """The store of deliveries. `store` returns whether the webhook-id was new."""
+
     def store(self, delivery: Delivery, facts: WebhookFacts | Unrecognised) -> bool: ...
 
 
-class SigningSecrets(Protocol):
+class Verifiers(Protocol):
+    """The verifiers of each consumer's secrets. `reload` returns whether it read them again."""
+
     def verifiers(self, consumer: str) -> tuple[Webhook, ...]: ...
     def reload(self) -> bool: ...
 
 
 class ReceiveWebhook:
-    """Call it with the path's consumer, the headers and the raw body."""
+    """Stores authentic deliveries and refuses all others."""
 
     def __init__(
         self,
         inbox: Inbox,
-        secrets: SigningSecrets,
+        secrets: Verifiers,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._inbox = inbox
@@ -51,15 +57,21 @@ class ReceiveWebhook:
         self._now = now
 
     def __call__(self, consumer: str, headers: Mapping[str, str], body: bytes) -> DeliveryOutcome:
-        """Raise TooLarge, Refused or Unavailable; nothing is known to be stored then."""
+        """Store a delivery and return its outcome.
+
+        consumer: the name at the end of the URL; headers: in any case; body: the raw bytes
+
+        Raises TooLarge or Refused, and stores nothing. Raises Unavailable when the delivery may
+        not have been stored: Codat sends it again.
+        """
         if len(body) > MAX_BODY:
             raise TooLarge
         if not is_consumer(consumer):
             raise Refused("not a consumer's name")
         signed, now = parse_signature_headers(headers), self._now()
-        # the library judges this too, but then an old delivery could make us reload the secrets
+        # The library checks the time too, but only after an old delivery could cause a reload.
         if abs(now.timestamp() - int(signed.timestamp)) > TOLERANCE.total_seconds():
-            raise Refused("signed at another time")
+            raise Refused("timestamp over 5 minutes from now")
         if not self._authentic(consumer, signed, body):
             known = bool(self._secrets.verifiers(consumer))
             raise Refused("signed with no known secret" if known else "unknown consumer")
@@ -70,7 +82,7 @@ class ReceiveWebhook:
             verifiers = self._secrets.verifiers(consumer)
             return any(_verifies(verifier, signed, body) for verifier in verifiers)
 
-        # A secret rotated a moment ago is not in memory yet: look once more before refusing.
+        # A new secret may not be in memory yet: reload once before refusing.
         return any_verifies() or (self._secrets.reload() and any_verifies())
 
     def _store(self, delivery: Delivery) -> DeliveryOutcome:
@@ -93,7 +105,7 @@ class ReceiveWebhook:
 
 
 def _verifies(verifier: Webhook, signed: SignatureHeaders, body: bytes) -> bool:
-    """Let the library check HMAC and time (300 s each way) over the raw bytes."""
+    """Return whether the library accepts the signature of the raw bytes and the timestamp."""
     headers = {
         "webhook-id": signed.webhook_id,
         "webhook-timestamp": signed.timestamp,
@@ -101,6 +113,6 @@ def _verifies(verifier: Webhook, signed: SignatureHeaders, body: bytes) -> bool:
     }
     try:
         verifier.verify(body, headers, json_parse=False)
-    except Exception:  # noqa: BLE001  # it raises ValueError kinds too; every failure is a refusal
+    except Exception:  # noqa: BLE001  # it also raises kinds of ValueError: all mean "no"
         return False
     return True

@@ -1,7 +1,7 @@
-"""The three headers of a Standard Webhooks delivery, read strictly and bounded in length.
+"""The three signature headers of Standard Webhooks, parsed strictly and bounded in length.
 
-Sources: docs/codat.md, C39, C41. Codat sends through Svix, whose branded names
-`svix-*` are accepted when the unbranded ones are absent.
+Codat delivers through Svix, so the names `svix-*` count where `webhook-id` is absent
+(docs/codat.md, C39, C41).
 """
 
 import re
@@ -11,17 +11,17 @@ from typing import Final
 
 from codat_hub.errors import Refused
 
-# No braces or quotes: id, time and body are joined by dots before signing, so an id that could
-# contain the start of a JSON body would let a replayed signature cover another split.
+# No braces or quotes. The signature covers `id.time.body`, so an id that could hold the start of a
+# JSON body would let one signature fit two different splits of that text.
 _ID: Final = re.compile(r"[\w.:+/=@-]{1,255}", re.ASCII)
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 _HMAC_SHA256: Final = re.compile(r"v1,[A-Za-z0-9+/]{43}=")
-_MAX_SIGNATURES: Final = 4096  # characters: forty signatures; two are ever sent
+_MAX_SIGNATURES: Final = 4096  # characters, 85 signatures; Codat sends two at most
 
 
 @dataclass(frozen=True, slots=True)
 class SignatureHeaders:
-    """`signatures` holds the well-formed v1 signatures only, at least one."""
+    """The signed values of a delivery, with at least one well-formed v1 signature."""
 
     webhook_id: str
     timestamp: str
@@ -29,24 +29,27 @@ class SignatureHeaders:
 
 
 def parse_signature_headers(headers: Mapping[str, str]) -> SignatureHeaders:
-    """Read the headers (any case). Raises Refused when one is missing or not of its form."""
+    """Return the signed values from headers in any case.
+
+    Raises Refused when a header is missing, malformed or too long.
+    """
     named = {name.lower(): value for name, value in headers.items()}
     prefix = "webhook" if "webhook-id" in named else "svix"
     webhook_id = named.get(f"{prefix}-id", "")
     timestamp = named.get(f"{prefix}-timestamp", "")
-    listed = named.get(f"{prefix}-signature", "")
+    signatures = named.get(f"{prefix}-signature", "")
     if not (_ID.fullmatch(webhook_id) and _TIMESTAMP.fullmatch(timestamp)):
         raise Refused("webhook id or timestamp missing or malformed")
-    return SignatureHeaders(webhook_id, timestamp, _signatures(listed))
+    return SignatureHeaders(webhook_id, timestamp, _signatures(signatures))
 
 
-def _signatures(listed: str) -> tuple[str, ...]:
-    if len(listed) > _MAX_SIGNATURES:
+def _signatures(header: str) -> tuple[str, ...]:
+    if len(header) > _MAX_SIGNATURES:
         raise Refused("signature header too long")
-    parts = listed.split(" ")
+    parts = header.split(" ")
     if "" in parts:
         raise Refused("signature header missing or malformed")
-    # Other versions and stray entries are skipped, so that a good signature behind them counts.
+    # Entries of other versions are skipped: a good signature may follow them.
     signatures = tuple(part for part in parts if _HMAC_SHA256.fullmatch(part))
     if not signatures:
         raise Refused("no v1 signature")

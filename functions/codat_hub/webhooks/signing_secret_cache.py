@@ -1,4 +1,4 @@
-"""Signing secrets per webhook consumer, from one Secrets Manager secret, cached with a limit.
+"""The signing secrets of all consumers, read from one Secrets Manager secret and cached.
 
 The secret's value is a JSON object: `{"<consumer>": ["whsec_<current>", "whsec_<previous>"]}`.
 """
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-MAX_AGE: Final = 300.0  # seconds a withdrawn secret may go on being accepted by a warm function
-RETRY_AFTER_FAILURE: Final = 5.0  # seconds between tries while there is nothing to verify with
+MAX_AGE: Final = 300.0  # seconds for which a warm function may still accept a withdrawn secret
+RETRY_AFTER_FAILURE: Final = 5.0  # seconds between reads until the first read succeeds
 
 
 class SigningSecretCache:
-    """The verifiers of each consumer. Not thread-safe: a Lambda serves one request at a time."""
+    """Caches each consumer's verifiers. Not thread-safe: a Lambda serves one request at a time."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class SigningSecretCache:
     def verifiers(self, consumer: str) -> tuple[Webhook, ...]:
         """Return the consumer's verifiers, newest first; none for an unknown consumer.
 
-        Raises Unavailable when there is nothing to verify with yet.
+        Raises Unavailable until the secrets have been read once.
         """
         due = RETRY_AFTER_FAILURE if self._verifiers is None else MAX_AGE
         if self._age() >= due:
@@ -56,7 +56,7 @@ class SigningSecretCache:
         return self._verifiers.get(consumer, ())
 
     def reload(self) -> bool:
-        """Read the secret again, at most once per interval, whoever asks. Tells whether it did."""
+        """Read the secret again, at most once per interval, and return whether that worked."""
         if self._age() < self._reload_interval:
             return False
         return self._load()
@@ -70,23 +70,23 @@ class SigningSecretCache:
             text = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
             self._verifiers = _parse(text)
         except (ClientError, BotoCoreError, KeyError, ValueError, RecursionError) as error:
-            # What was read before stays good: an outage of Secrets Manager refuses nobody.
-            # A parse error's text could quote the secret, so only AWS's own words are logged.
-            said = str(error) if isinstance(error, ClientError | BotoCoreError) else "malformed"
-            logger.error("signing secrets not loaded", cause=type(error).__name__, said=said)
+            # The secrets in memory stay valid, so an outage of Secrets Manager refuses no delivery.
+            # A parse error's text could quote the secret: only the text of an AWS error is logged.
+            detail = str(error) if isinstance(error, ClientError | BotoCoreError) else "malformed"
+            logger.error("signing secrets not loaded", cause=type(error).__name__, detail=detail)
             return False
         return True
 
 
 class ConsumerNames:
-    """The names of the consumers that have a usable signing secret, and nothing of the secrets."""
+    """Lists the consumers that have a usable signing secret, without their secrets."""
 
     def __init__(self, client: SecretsManagerClient, arn: str) -> None:
         self._client = client
         self._arn = arn
 
     def names(self) -> list[str]:
-        """Return them in order; none while the secret has no value yet. Raises Unavailable."""
+        """Return the names in order; none while the secret has no value. Raises Unavailable."""
         try:
             text = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
             return sorted(name for name, usable in _parse(text).items() if usable)
@@ -95,7 +95,7 @@ class ConsumerNames:
                 return []
             raise Unavailable(f"the signing secrets could not be read: {error}") from error
         except (KeyError, ValueError, RecursionError):
-            # whose text could quote the secret
+            # The error's text could quote the secret.
             raise Unavailable("the signing secrets are malformed") from None
 
 
@@ -105,9 +105,9 @@ def _is_without_value(error: Exception) -> bool:
 
 
 def _parse(text: str) -> dict[str, tuple[Webhook, ...]]:
-    """Read the secret's value; what is wrong with one consumer is no other's trouble.
+    """Return each consumer's verifiers. A malformed entry is logged and affects no other consumer.
 
-    Raises ValueError if it is no object.
+    Raises ValueError if the text is not a JSON object.
     """
     value = json.loads(text)
     if not isinstance(value, dict):
@@ -115,21 +115,21 @@ def _parse(text: str) -> dict[str, tuple[Webhook, ...]]:
     verifiers = {}
     for position, (consumer, secrets) in enumerate(value.items()):
         if is_consumer(consumer) and isinstance(secrets, list):
-            verifiers[consumer] = _consumer(consumer, secrets)
+            verifiers[consumer] = _verifiers(consumer, secrets)
         else:
-            # by position: what is no name may be a secret in the wrong place
+            # The name is not logged: it may be a secret in the wrong place.
             logger.error("signing secrets entry unusable", position=position)
     return verifiers
 
 
-def _consumer(consumer: str, secrets: list[object]) -> tuple[Webhook, ...]:
-    """Return a verifier for each usable secret; an unusable one is logged and passed over."""
+def _verifiers(consumer: str, secrets: list[object]) -> tuple[Webhook, ...]:
+    """Return a verifier for each usable secret; an unusable one is logged and skipped."""
     verifiers = []
     for position, secret in enumerate(secrets):
         try:
             verifiers.append(Webhook(signing_key(secret)))
-        except ValueError as why:
+        except ValueError as error:
             logger.error(
-                "signing secret unusable", consumer=consumer, position=position, why=str(why)
+                "signing secret unusable", consumer=consumer, position=position, why=str(error)
             )
     return tuple(verifiers)

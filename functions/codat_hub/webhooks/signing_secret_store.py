@@ -1,8 +1,8 @@
-"""The signing secrets that the webhooks function accepts, for whoever changes them.
+"""The store that changes the signing secrets which the webhook function accepts.
 
-One secret holds them all (see signing_secrets.py), so two people may change it at once. A new value
-is put under a staging label of its own; then AWSCURRENT is moved to it from the version that was
-read, which fails once somebody else has moved it. (AWS: UpdateSecretVersionStage)
+One secret holds the secrets of all consumers, so two people may change it at the same time. A new
+value gets a staging label of its own. Then AWSCURRENT moves to it from the version that was read;
+the move fails if another change has moved AWSCURRENT meanwhile. (AWS: UpdateSecretVersionStage)
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_hub.errors import Unavailable
+from codat_hub.storage.update import update
 from codat_hub.webhooks.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -22,20 +23,19 @@ if TYPE_CHECKING:
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-type Accepted = Mapping[str, list[str]]  # by consumer, newest first
+type Accepted = Mapping[str, list[str]]  # consumer -> accepted secrets, newest first
 
 _CURRENT: Final = "AWSCURRENT"
-_CANDIDATE: Final = "HUB_CANDIDATE"  # always the same one: of all versions' labels 20 are allowed
-_TRIES: Final = 6  # at a value that others keep changing
-_FIRST_PAUSE: Final = 0.1  # seconds; doubled each time
+_CANDIDATE: Final = "HUB_CANDIDATE"  # one label for all changes: a secret may have 20 labels
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 0.8  # seconds after a lost race; doubled each time
 
 
 class MalformedSecret(Exception):
-    """The secret's value is not what its readers and writers agree on; it is never quoted."""
+    """The secret's value does not have the agreed form. The text never quotes it."""
 
 
 class SigningSecretStore:
-    """Raises what botocore raises, and MalformedSecret."""
+    """Reads and changes the accepted secrets. Raises MalformedSecret and botocore's errors."""
 
     def __init__(
         self,
@@ -48,43 +48,48 @@ class SigningSecretStore:
         self._pause = pause
 
     def read(self) -> Accepted:
-        """Return the accepted secrets by consumer; none while the stack is new."""
+        """Return the accepted secrets by consumer; none before the first value is stored."""
         return self._read()[0]
 
     def set(self, consumers: Accepted) -> None:
-        """Set these consumers' secrets and leave every other consumer's alone."""
+        """Set the secrets of these consumers and keep those of all others."""
         self.change(lambda accepted: {**accepted, **consumers})
 
     def change(self, change: Callable[[Accepted], Accepted]) -> Accepted:
-        """Replace the value by what `change` makes of it; it may be called more than once.
+        """Replace the accepted secrets by the result of `change`, and return that result.
 
-        Raises Unavailable while others keep changing it.
+        `change` runs again after each lost race. Raises Unavailable after too many lost races.
         """
-        for number in range(_TRIES):
-            accepted, version = self._read()
-            changed = change(accepted)
-            if changed == accepted or self._replace(changed, version):
-                return changed
-            self._pause(random.uniform(0, _FIRST_PAUSE * 2**number))  # noqa: S311  # a pause
-        raise Unavailable("others keep changing the signing secrets")
+
+        def changed(accepted: Accepted) -> Accepted | None:
+            after = change(accepted)
+            return None if after == accepted else after
+
+        what = "the signing secrets"
+        updated = update(self._read, changed, self._replace, what, pause=self._pause_after)
+        return updated.before if updated.after is None else updated.after
+
+    def _pause_after(self, lost: int) -> None:
+        longest = min(_FIRST_PAUSE * 2 ** (lost - 1), _LONGEST_PAUSE)
+        self._pause(random.uniform(0, longest))  # noqa: S311  # not for cryptography
 
     def _read(self) -> tuple[Accepted, str | None]:
-        """Return them with the version that they are of, None if there is none yet."""
+        """Return the accepted secrets and the id of their version, None before the first value."""
         try:
-            found = self._client.get_secret_value(SecretId=self._arn, VersionStage=_CURRENT)
+            current = self._client.get_secret_value(SecretId=self._arn, VersionStage=_CURRENT)
         except self._client.exceptions.ResourceNotFoundException:
             return {}, None
-        return _parse(found.get("SecretString") or "{}", self._arn), found["VersionId"]
+        return _parse(current.get("SecretString") or "{}", self._arn), current["VersionId"]
 
     def _replace(self, accepted: Accepted, version: str | None) -> bool:
-        """Tell whether the version was still the present one."""
+        """Write over a version; return False if it is no longer the current version."""
         put = self._client.put_secret_value(
             SecretId=self._arn,
             SecretString=json.dumps(accepted),
             VersionStages=[_CANDIDATE],
         )
         if _CURRENT in put["VersionStages"]:
-            return True  # the first value of all is current at once
+            return True  # AWS labels the first value of a secret AWSCURRENT by itself
         move: Any = {"MoveToVersionId": put["VersionId"]}
         if version is not None:
             move["RemoveFromVersionId"] = version
@@ -98,13 +103,13 @@ class SigningSecretStore:
 
 
 class ConfirmedSecrets:
-    """What people confirm while a migration waits. Raises Unavailable, never quoting a secret."""
+    """Changes the accepted secrets for a migration. Raises Unavailable, which quotes no secret."""
 
     def __init__(self, store: SigningSecretStore) -> None:
         self._store = store
 
     def accept(self, consumer: str, secret: str) -> bool:
-        """Accept a secret of a consumer from now on, as its newest. Tells whether it was not."""
+        """Accept a secret as the consumer's newest; return False if it was accepted already."""
         new = False
 
         def with_it(accepted: Accepted) -> Accepted:
@@ -119,11 +124,11 @@ class ConfirmedSecrets:
         return new
 
     def withdraw(self, consumer: str, fingerprints: Collection[str]) -> None:
-        """Accept the consumer's secrets with these fingerprints no more."""
+        """Stop accepting the consumer's secrets that have these fingerprints."""
 
         def without(accepted: Accepted) -> Accepted:
             known = accepted.get(consumer, [])
-            kept = [one for one in known if fingerprint(one) not in fingerprints]
+            kept = [secret for secret in known if fingerprint(secret) not in fingerprints]
             others = {name: secrets for name, secrets in accepted.items() if name != consumer}
             return {**others, consumer: kept} if kept else others
 
@@ -133,7 +138,7 @@ class ConfirmedSecrets:
         try:
             self._store.change(change)
         except MalformedSecret:
-            raise Unavailable("the signing secrets' value is malformed: correct it first") from None
+            raise Unavailable("the signing secrets are malformed: correct them first") from None
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(
                 f"the signing secrets were not changed: {type(error).__name__}"
@@ -147,8 +152,8 @@ def _parse(value: str, arn: str) -> Accepted:
         accepted = None
     if not isinstance(accepted, dict) or not all(map(_is_list_of_texts, accepted.values())):
         raise MalformedSecret(
-            f'The value of {arn} is not of the form {{"consumer": ["whsec_..."]}}, and the hub '
-            "accepts nothing that is not. Correct it in Secrets Manager, or start anew with "
+            f'The value of {arn} does not have the form {{"consumer": ["whsec_..."]}}, and the '
+            "hub ignores any other form. Correct it in Secrets Manager, or start again with "
             f"aws secretsmanager put-secret-value --secret-id {arn} --secret-string '{{}}' "
             "and add each consumer's secret again."
         )
@@ -156,4 +161,4 @@ def _parse(value: str, arn: str) -> Accepted:
 
 
 def _is_list_of_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return isinstance(value, list) and all(isinstance(secret, str) for secret in value)

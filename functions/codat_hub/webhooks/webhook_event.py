@@ -1,7 +1,7 @@
-"""What a Codat webhook is about: the eventType grammar, and where each family keeps its ids.
+"""Recognises Codat's webhooks: the grammar of event types and the place of each family's ids.
 
-Sources: docs/codat.md, C24, C25, C26, C27. No document fixes product
-identifiers and the order of sub-events, so both are read tolerantly.
+No document fixes product identifiers or the order of sub-events, so both are read tolerantly
+(docs/codat.md, C24, C25, C26, C27).
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from codat_hub.codat.domain.codat_time import CodatTime
 
-MAX_NAME: Final = 256  # characters; no published event type or identifier comes near
+MAX_NAME: Final = 256  # characters; published event types and identifiers are far shorter
 _READ: Final = re.compile(
     r"(?:(?P<product>[\w-]+(?:\.[\w-]+)*)\.)?read\.completed"
     r"(?P<subs>(?:\.(?:initial|successful|unsuccessful))*)",
@@ -23,11 +23,11 @@ _COMPANY: Final = frozenset(
     {"company.created", "company.deleted", "company.product.added", "company.product.removed"}
 )
 _CONNECTION: Final = frozenset(
-    f"connection.{what}"
-    for what in ("created", "connected", "failed", "disconnected", "reconnected", "deleted")
+    f"connection.{change}"
+    for change in ("created", "connected", "failed", "disconnected", "reconnected", "deleted")
 )
 _CLIENT: Final = frozenset({"client.rateLimit.reached", "client.rateLimit.reset"})
-# Other Codat solutions' events: nothing to act on or to worry about (docs/codat.md, C31).
+# Events of other Codat solutions, which the hub does not use (docs/codat.md, C31).
 _OTHER: Final = frozenset(
     {
         "AccountCategoriesUpdated",
@@ -44,7 +44,7 @@ _OTHER_REPORT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One authentic webhook, as received. `body` is byte-exact."""
+    """An authentic webhook as received; `body` is byte-exact."""
 
     webhook_id: str
     consumer: str
@@ -54,7 +54,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class ReadCompleted:
-    """`{product}.read.completed{.sub-events}`; product None is Codat's plain `read.completed`."""
+    """A parsed `{product}.read.completed{.sub-events}`; product None: plain `read.completed`."""
 
     product: str | None
     subs: frozenset[str]
@@ -62,7 +62,7 @@ class ReadCompleted:
 
 @dataclass(frozen=True, slots=True)
 class WebhookFacts:
-    """The facts every later step keys on. `generated_date` is Codat's own text."""
+    """The facts of a webhook that later steps need; `generated_date` is Codat's own text."""
 
     event_id: str
     event_type: str
@@ -73,17 +73,17 @@ class WebhookFacts:
 
 @dataclass(frozen=True, slots=True)
 class Unrecognised:
-    """An authentic webhook whose type or shape we do not know; for a person to look at."""
+    """An authentic webhook of unknown type or shape; `quarantine` is the reason."""
 
     quarantine: str
 
 
 class _NotRecognised(Exception):
-    """The text is the reason."""
+    """The webhook is not recognised; the text is the reason."""
 
 
 def parse_read_completed(event_type: str) -> ReadCompleted | None:
-    """Read the read-completed grammar; None for every other type. Sub-events in any order."""
+    """Parse the event type of a read, its sub-events in any order; None for any other type."""
     match = _READ.fullmatch(event_type[: MAX_NAME + 1])
     if match is None or len(event_type) > MAX_NAME:
         return None
@@ -91,7 +91,7 @@ def parse_read_completed(event_type: str) -> ReadCompleted | None:
 
 
 def recognise(body: bytes) -> WebhookFacts | Unrecognised:
-    """Find type, ids, time and product of a webhook, or say why that cannot be done."""
+    """Return the facts of a webhook, or the reason for which they cannot be recognised."""
     try:
         return _recognise(_json_object(body))
     except _NotRecognised as reason:
@@ -117,9 +117,9 @@ def _recognise_payload(event_type: str, payload: dict[str, Any]) -> tuple[str | 
             raise _NotRecognised("payload.dataTypes is not a list")
         return _reference_company(payload), read.product
     if event_type in _COMPANY:
-        of_product = event_type.startswith("company.product.")
-        product = _text(payload, "productId", "payload.") if of_product else None
-        # One published sample wraps referenceCompany here too (docs/codat.md, C25).
+        names_product = event_type.startswith("company.product.")
+        product = _text(payload, "productId", "payload.") if names_product else None
+        # One published sample has `referenceCompany` here too (docs/codat.md, C25).
         if isinstance(payload.get("referenceCompany"), dict):
             return _reference_company(payload), product
         return _text(payload, "id", "payload."), product
@@ -155,7 +155,7 @@ def _reference_company(payload: dict[str, Any]) -> str:
 
 def _text(holder: dict[str, Any], name: str, path: str = "") -> str:
     value = holder.get(name)
-    # isprintable also keeps out lone surrogates, which JSON can spell and DynamoDB cannot hold.
+    # isprintable() also excludes lone surrogates, which JSON allows and DynamoDB refuses.
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or not value.isprintable():
         raise _NotRecognised(f"{path}{name} is not a text of 1 to {MAX_NAME} characters")
     return value

@@ -62,7 +62,7 @@ def module(dynamodb, secretsmanager, group, codat, refresh_queue, monkeypatch):
 
 
 class Answered(tuple):
-    """(status, body), with the headers besides."""
+    """A tuple (status, body) that has the headers as an attribute."""
 
     def __new__(cls, status, body, headers):
         answered = super().__new__(cls, (status, body))
@@ -72,7 +72,7 @@ class Answered(tuple):
 
 @pytest.fixture
 def call(module):
-    """Call one route; return status, body and headers."""
+    """Return a function that calls a route and returns status, body and headers."""
 
     def send(method, path, body=None, query=None, key=None, raw=None):
         headers = {"content-type": "application/json"}
@@ -100,10 +100,14 @@ def call(module):
 
 @pytest.fixture
 def products(codat):
-    """The sandbox's two custom products with their data types."""
+    """The sandbox's custom products with their data types."""
     known = codat.client.get("/_sandbox/products").json()
     listed = known["products"] if isinstance(known, dict) else known
-    return {one["identifier"]: one["dataTypes"] for one in listed if one.get("custom", True)}
+    return {
+        product["identifier"]: product["dataTypes"]
+        for product in listed
+        if product.get("custom", True)
+    }
 
 
 @pytest.fixture

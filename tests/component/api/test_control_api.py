@@ -25,7 +25,9 @@ class TestProducts:
     def test_a_registry_is_applied_as_a_whole_and_its_schedules_with_it(self, call, registered):
         scheduler = boto3.client("scheduler", region_name=REGION)
         listed = scheduler.list_schedules(GroupName="refreshes")["Schedules"]
-        assert sorted(one["Name"] for one in listed) == [f"refresh-{name}" for name in registered]
+        assert sorted(schedule["Name"] for schedule in listed) == [
+            f"refresh-{name}" for name in registered
+        ]
         name = f"refresh-{registered[0]}"
         held = scheduler.get_schedule(GroupName="refreshes", Name=name)
         assert held["ScheduleExpression"] == "cron(0 23 * * ? *)"
@@ -37,20 +39,22 @@ class TestProducts:
         }
         status, body = call("GET", "/products")
         assert status == 200
-        assert [one["product"] for one in body["products"]] == sorted([*registered, "lending"])
+        assert [product["product"] for product in body["products"]] == sorted(
+            [*registered, "lending"]
+        )
 
     def test_a_dry_run_shows_the_difference_and_changes_nothing(self, call, registered):
         body = {"products": [{"product": "lending", "kind": "standard", "name": "Lending"}]}
-        status, told = call("PUT", "/products", body, {"dry_run": "true"})
-        assert (status, told["applied"]) == (200, False)
-        assert {one["product"]: one["change"] for one in told["changes"]} == {
+        status, shown = call("PUT", "/products", body, {"dry_run": "true"})
+        assert (status, shown["applied"]) == (200, False)
+        assert {change["product"]: change["change"] for change in shown["changes"]} == {
             registered[0]: "removed",
             registered[1]: "removed",
             "lending": "changed",
         }
         assert len(call("GET", "/products")[1]["products"]) == 3
 
-    def test_every_problem_is_told_and_nothing_changed(self, call):
+    def test_every_problem_is_named_and_nothing_changed(self, call):
         wrong = {
             "product": "in voice#1",
             "kind": "standard",
@@ -59,21 +63,21 @@ class TestProducts:
         }
         status, body = call("PUT", "/products", {"products": [wrong, wrong | {"kind": "own"}]})
         assert status == 400
-        fields = [(one["field"], one["message"]) for one in body["errors"]]
+        fields = [(error["field"], error["message"]) for error in body["errors"]]
         assert ("products[0].product", "not a product identifier") in fields
         assert ("products[0].data_types", "unknown data type") in fields
         assert ("products[0].data_types", "named 2 times") in fields
         assert ("products[1].kind", "unknown kind") in fields
         assert ("products", "named 2 times") in fields
-        told = " ".join(message for _, message in fields)
-        assert "standard product cannot be refreshed by schedule" in told
-        assert "did you mean Europe/London?" in told
-        assert "hours: '25'" in told
-        assert "exactly one of the two must be ?" in told
+        text = " ".join(message for _, message in fields)
+        assert "standard product cannot be refreshed by schedule" in text
+        assert "did you mean Europe/London?" in text
+        assert "hours: '25'" in text
+        assert "exactly one of the two must be ?" in text
         assert "did you mean invoices?" in str(body["errors"])
         assert call("GET", "/products")[1] == {"products": []}
 
-    def test_one_product_comes_changes_and_goes_with_its_schedule(self, call, group):
+    def test_a_product_is_added_changed_and_removed_with_its_schedule(self, call, group):
         scheduler = boto3.client("scheduler", region_name=REGION)
         fields = {"kind": "custom", "data_types": ["invoices"]}
         daily = {"schedule": {"expression": "rate(1 day)", "enabled": False}}
@@ -87,7 +91,7 @@ class TestProducts:
         assert call("DELETE", "/products/mine")[0] == 200
         assert call("DELETE", "/products/mine")[0] == 404
 
-    def test_a_half_done_apply_is_finished_by_repeating_it(self, call, group, registered):
+    def test_repeating_an_unfinished_apply_finishes_it(self, call, group, registered):
         scheduler = boto3.client("scheduler", region_name=REGION)
         scheduler.delete_schedule(GroupName=group, Name=f"refresh-{registered[0]}")
         status, body = call("GET", f"/products/{registered[0]}")
@@ -95,7 +99,7 @@ class TestProducts:
         product = body.pop("product")
         status, body = call("PUT", f"/products/{product}", body)
         assert (status, body["scheduled"]) == (200, [product])
-        assert {one["change"] for one in body["changes"]} == {"unchanged"}
+        assert {change["change"] for change in body["changes"]} == {"unchanged"}
 
     def test_a_product_that_companies_have_is_not_dropped(
         self, call, registered, company, products
@@ -107,9 +111,9 @@ class TestProducts:
             ("DELETE", f"/products/{name}", None),
             ("PUT", "/products", {"products": []}),
         ):
-            status, told = call(method, path, body)
+            status, refused = call(method, path, body)
             assert status == 409
-            assert told["errors"][0]["message"] == "1 companies have this product"
+            assert refused["errors"][0]["message"] == "1 companies have this product"
         assert len(call("GET", "/products")[1]["products"]) == 3
 
 
@@ -121,17 +125,19 @@ class TestConsent:
         status, body = call("PUT", f"/companies/{company}/products/{name}")
         assert status == 409
         assert "no consent is recorded" in body["detail"]
-        assert [one["value"] if "value" in one else one.get("allowed") for one in body["errors"]]
+        assert [
+            error["value"] if "value" in error else error.get("allowed") for error in body["errors"]
+        ]
         narrow = a_grant(products, name, data_types=products[name][:1])
-        status, told = call("PUT", f"/companies/{company}/consents/{name}", narrow)
+        status, recorded = call("PUT", f"/companies/{company}/consents/{name}", narrow)
         assert status == 200
-        assert "cannot be added" in told["warnings"][0]
+        assert "cannot be added" in recorded["warnings"][0]
         status, body = call("PUT", f"/companies/{company}/products/{name}")
         assert status == 409
-        assert [one["value"] for one in body["errors"]] == products[name][1:]
+        assert [error["value"] for error in body["errors"]] == products[name][1:]
         assert name not in at_codat(codat, company)
 
-    def test_a_consent_adds_and_revoking_it_takes_away_that_product_only(
+    def test_revoking_a_consent_removes_its_product_only(
         self, call, codat, registered, company, products
     ):
         first, second = registered
@@ -150,10 +156,10 @@ class TestConsent:
         assert first not in held
         assert second in held
         status, body = call("GET", f"/companies/{company}/consents", query={"history": "true"})
-        by_product = {one["product"]: one for one in body["consents"]}
+        by_product = {consent["product"]: consent for consent in body["consents"]}
         assert by_product[first]["revoked_at"] is not None
         assert by_product[second]["revoked_at"] is None
-        assert [(one["number"], one["by"], one["reason"]) for one in body["history"]] == [
+        assert [(entry["number"], entry["by"], entry["reason"]) for entry in body["history"]] == [
             (1, CALLER, None),
             (2, CALLER, "customer closed the loan"),
             (1, CALLER, None),
@@ -175,7 +181,7 @@ class TestConsent:
         ours, _, theirs = body["detail"].partition(" Codat said: ")
         assert ours.endswith(
             "The revocation is recorded, and no refresh is asked for from now on. Codat may still "
-            "have the product: repeat the request when the cause is mended, or leave it to the "
+            "have the product: repeat the request when the cause is repaired, or leave it to the "
             "nightly reconcile."
         )
         assert bool(theirs) is (status == 502)
@@ -183,7 +189,7 @@ class TestConsent:
         assert call("DELETE", path, query={"reason": "asked"})[0] == 200
         assert at_codat(codat, company) == []
 
-    def test_a_consent_to_another_text_is_recorded_and_told(
+    def test_a_consent_to_another_text_is_recorded_with_a_warning(
         self, call, registered, company, products
     ):
         name = registered[0]
@@ -192,7 +198,7 @@ class TestConsent:
         assert status == 200
         assert body["warnings"] == ["It is to text version 2025-07; customers now see 2026-01."]
 
-    def test_a_narrower_consent_to_a_product_that_is_there_is_refused(
+    def test_a_narrower_consent_to_an_assigned_product_is_refused(
         self, call, registered, company, products
     ):
         name = registered[0]
@@ -203,7 +209,7 @@ class TestConsent:
         assert status == 409
         assert "revoke the consent" in body["detail"]
 
-    def test_nothing_is_recorded_of_what_is_not_there(self, call, registered, products):
+    def test_nothing_is_recorded_for_an_unknown_company(self, call, registered, products):
         name = registered[0]
         grant = a_grant(products, name)
         assert call("PUT", "/companies/no-such/consents/" + name, grant)[0] == 404
@@ -232,7 +238,7 @@ class TestCompanies:
         status, problem = call("POST", "/companies", body | {"name": "Other"}, key="one")
         assert (status, problem["type"]) == (422, "urn:codat-hub:problem:idempotency-key-reused")
 
-    def test_a_partial_failure_is_told_and_finished_by_repeating(
+    def test_repeating_a_partly_failed_creation_finishes_it(
         self, call, codat, registered, products
     ):
         first, second = registered
@@ -242,10 +248,10 @@ class TestCompanies:
             "consents": {first: a_grant(products, first)},
         }
         codat.portal("/faults", path=f"products/{first}", method="PUT", status=503, times=1)
-        status, told = call("POST", "/companies", body, key="two")
-        assert (status, told["complete"]) == (201, False)
-        assert [one["status"] for one in told["products"]] == ["failed", "refused"]
-        company = told["company_id"]
+        status, partial = call("POST", "/companies", body, key="two")
+        assert (status, partial["complete"]) == (201, False)
+        assert [outcome["status"] for outcome in partial["products"]] == ["failed", "refused"]
+        company = partial["company_id"]
         call("PUT", f"/companies/{company}/consents/{second}", a_grant(products, second))
         status, done = call("POST", "/companies", body, key="two")
         assert (status, done["complete"], done["company_id"]) == (201, True, company)
@@ -260,11 +266,11 @@ class TestCompanies:
         status, created = call("POST", "/companies", body, key=f"lost-{reset}")
         assert status == 201
         named = codat.client.get("/companies", params={"pageSize": 100}).json()["results"]
-        assert [one["id"] for one in named if one["name"] == body["name"]] == [
+        assert [known["id"] for known in named if known["name"] == body["name"]] == [
             created["company_id"]
         ]
 
-    def test_every_problem_of_a_company_is_told(self, call, registered):
+    def test_every_problem_of_a_company_is_named(self, call, registered):
         body = {
             "name": "\u0000",
             "tags": {"k" * 28: "v"},
@@ -273,7 +279,7 @@ class TestCompanies:
         }
         status, problem = call("POST", "/companies", body)
         assert status == 400
-        assert [one["field"] for one in problem["errors"]] == [
+        assert [error["field"] for error in problem["errors"]] == [
             "name",
             "tags",
             "consents.nope.data_types",
@@ -296,7 +302,7 @@ class TestCompanies:
             status, page = call("GET", "/companies", query=query)
             assert status == 200
             assert len(page["companies"]) <= 2
-            found += [one["company_id"] for one in page["companies"]]
+            found += [company["company_id"] for company in page["companies"]]
             cursor = page["next_cursor"]
             if cursor is None:
                 break
@@ -309,11 +315,11 @@ class TestCompanies:
             ({"linked": "true"}, []),
         ):
             listed = call("GET", "/companies", query=query)[1]["companies"]
-            assert [one["company_id"] for one in listed] == expected, query
+            assert [company["company_id"] for company in listed] == expected, query
         for query in ({"status": "assigned"}, {"cursor": "x"}, {"cursor": "WzEsMl0="}):
             assert call("GET", "/companies", query=query)[0] == 400, query
 
-    def test_one_company_is_shown_with_its_products(self, call, registered, company, products):
+    def test_a_company_is_shown_with_its_products(self, call, registered, company, products):
         name = registered[0]
         call("PUT", f"/companies/{company}/consents/{name}", a_grant(products, name))
         call("PUT", f"/companies/{company}/products/{name}")
@@ -400,7 +406,7 @@ class TestProblems:
         assert answer[1]["type"] == f"urn:codat-hub:problem:{name}"
         assert ("Retry-After" in answer.headers) == (status in {429, 503})
 
-    def test_a_broken_store_is_503_without_its_words(self, call, dynamodb):
+    def test_a_broken_store_is_503_without_its_name(self, call, dynamodb):
         dynamodb.delete_table(TableName="StateTable")
         status, body = call("GET", "/products")
         assert (status, body["type"]) == (503, "urn:codat-hub:problem:unavailable")
@@ -411,10 +417,10 @@ class TestProblems:
         status, body = call("PUT", "/products", raw=raw)
         assert (status, body["type"]) == (400, "urn:codat-hub:problem:invalid")
 
-    def test_an_unknown_path_is_told(self, call):
+    def test_an_unknown_path_is_a_problem_of_its_own(self, call):
         assert call("GET", "/nowhere")[1]["type"] == "urn:codat-hub:problem:no-such-path"
 
-    def test_a_fault_of_ours_is_500_and_says_nothing(self, call, module, monkeypatch):
+    def test_a_fault_of_the_hub_is_500_without_its_cause(self, call, module, monkeypatch):
         def fail():
             raise RuntimeError("secret detail")
 

@@ -31,7 +31,7 @@ LONG_AGO = NOW - timedelta(days=9)
 
 @pytest.fixture(scope="module")
 def codat():
-    """No route of these asks Codat: an address where nobody listens proves it."""
+    """An address that nothing listens at: none of these routes calls Codat."""
 
     return SimpleNamespace(ready={"api_key": "k", "url": "http://127.0.0.1:9", "client_id": "c1"})
 
@@ -47,11 +47,11 @@ def queued(name):
     sqs = boto3.client("sqs", region_name=REGION)
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
     answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
-    return [one["Body"] for one in answer.get("Messages", [])]
+    return [message["Body"] for message in answer.get("Messages", [])]
 
 
 def pages(call, path, name, **query):
-    """Walk all pages; return the items and how many pages there were."""
+    """Walk through all pages; return the items and the number of pages."""
     found, count, cursor = [], 0, None
     while True:
         asked = {**query, **({"cursor": cursor} if cursor else {})}
@@ -64,24 +64,24 @@ def pages(call, path, name, **query):
 
 
 class TestReconciles:
-    def test_one_that_is_asked_for_is_queued_and_a_second_request_joins_it(self, call, table):
+    def test_a_requested_run_is_queued_and_a_second_request_joins_it(self, call, table):
         status, body = call("POST", "/reconciles")
         assert (status, body["status"]) == (202, "queued")
         assert body["requested_by"].endswith("/ann")
         again, second = call("POST", "/reconciles")
         assert (again, second["reconcile_id"]) == (202, body["reconcile_id"])
-        assert {json.loads(one)["reconcile_id"] for one in queued("reconciles")} == {
+        assert {json.loads(message)["reconcile_id"] for message in queued("reconciles")} == {
             body["reconcile_id"]
         }
         _, listed = call("GET", "/reconciles")
-        assert [one["reconcile_id"] for one in listed["reconciles"]] == [body["reconcile_id"]]
+        assert [run["reconcile_id"] for run in listed["reconciles"]] == [body["reconcile_id"]]
 
     def test_runs_are_paged_the_newest_first(self, call, table):
         runs = ReconcileRunStore(table)
         for number in range(5):
             assert runs.put(ReconcileRun(f"2026112{number}", "ann", NOW), 0)
         found, count = pages(call, "/reconciles", "reconciles", limit="2")
-        assert [one["reconcile_id"] for one in found] == [f"2026112{n}" for n in (4, 3, 2, 1, 0)]
+        assert [run["reconcile_id"] for run in found] == [f"2026112{n}" for n in (4, 3, 2, 1, 0)]
         assert count == 3
 
     def test_drift_is_explained_filtered_and_paged(self, call, table):
@@ -109,13 +109,13 @@ class TestReconciles:
         assert item["to_do"].startswith("Nothing")
         for limit in (1, 7, 47, 200):
             found, _ = pages(call, "/reconciles/r1", "items", limit=str(limit))
-            assert [one["company_id"] for one in found if one["kind"] == "company_unknown"] == [
-                f"c{step}" for step in range(0, 130, 3) if step != 70
-            ]
+            assert [
+                drift["company_id"] for drift in found if drift["kind"] == "company_unknown"
+            ] == [f"c{step}" for step in range(0, 130, 3) if step != 70]
         found, _ = pages(call, "/reconciles/r1", "items", kind="webhook_missing", limit="2")
-        assert [one["severity"] for one in found] == ["unsafe"] * 3
+        assert [drift["severity"] for drift in found] == ["unsafe"] * 3
 
-    def test_one_that_is_not_there_is_a_404_and_nonsense_a_400(self, call, table):
+    def test_an_unknown_run_is_a_404_and_a_malformed_request_a_400(self, call, table):
         assert call("GET", "/reconciles/none")[0] == 404
         assert call("GET", "/reconciles", query={"cursor": "x"})[0] == 400
         assert call("GET", "/reconciles", query={"limit": "0"})[0] == 400
@@ -151,25 +151,25 @@ class TestFreshness:
     def test_every_assignment_comes_once_whatever_the_page(self, call, companies, limit, product):
         query = {"limit": limit} | ({"product": product} if product else {})
         found, _ = pages(call, "/freshness", "freshness", **query)
-        assert sorted(one["company_id"] for one in found) == companies
+        assert sorted(row["company_id"] for row in found) == companies
 
-    def test_only_what_can_be_read_is_overdue(self, call, companies):
+    def test_only_a_readable_product_is_overdue(self, call, companies):
         found, _ = pages(call, "/freshness", "freshness", overdue="true", limit="5")
-        linked = [one for number, one in enumerate(companies) if number % 3]
-        assert sorted(one["company_id"] for one in found) == linked
-        one = found[0]
-        assert one["cadence_seconds"] == 86400
-        assert one["overdue_seconds"] == pytest.approx(8 * 86400, abs=4 * 3600)
-        assert one["last_read_at"] is None
-        assert one["consent"] is True
+        linked = [company_id for number, company_id in enumerate(companies) if number % 3]
+        assert sorted(row["company_id"] for row in found) == linked
+        row = found[0]
+        assert row["cadence_seconds"] == 86400
+        assert row["overdue_seconds"] == pytest.approx(8 * 86400, abs=4 * 3600)
+        assert row["last_read_at"] is None
+        assert row["consent"] is True
 
-    def test_one_company_is_shown_with_all_its_products_and_nothing_for_an_unknown(
+    def test_a_company_is_shown_with_all_its_products_and_an_unknown_one_with_none(
         self,
         call,
         companies,
     ):
         _, body = call("GET", "/freshness", query={"company": "c01"})
-        assert [one["product"] for one in body["freshness"]] == ["invoice-finance"]
+        assert [row["product"] for row in body["freshness"]] == ["invoice-finance"]
         assert body["freshness"][0]["company_name"] == "Company 1"
         query = {"company": "c00", "overdue": "true"}
         assert call("GET", "/freshness", query=query) == (
@@ -181,7 +181,7 @@ class TestFreshness:
 
 
 class TestStatus:
-    def test_a_new_hub_says_what_it_does_not_know(self, call, table):
+    def test_a_new_hub_shows_what_it_does_not_know_as_null(self, call, table):
         status, body = call("GET", "/status")
         assert status == 200
         assert body["environment"] == "dev"
@@ -192,13 +192,13 @@ class TestStatus:
             "checked_at": None,
         }
         assert (body["as_of"], body["last_reconcile"], body["integrations"]) == (None, None, [])
-        assert [one["product"] for one in body["products"]] == [
+        assert [product["product"] for product in body["products"]] == [
             "cashflow-insights",
             "invoice-finance",
             "lending",
         ]
 
-    def test_it_shows_what_the_last_whole_reconcile_found(self, call, table):
+    def test_it_shows_the_findings_of_the_last_complete_reconcile(self, call, table):
         runs = ReconcileRunStore(table)
         consumers = {"platform": {"at_codat": True, "enabled": True, "secret": False}}
         stepped = StepOutcome(
@@ -222,7 +222,7 @@ class TestStatus:
         assert body["last_reconcile"]["status"] == "failed"
         assert body["calls_barred_until"] is not None
 
-    def test_a_limit_that_is_over_bars_nothing(self, call, table):
+    def test_a_past_limit_blocks_no_calls(self, call, table):
         assert RateLimitNoticeStore(table).put(
             RateLimitNotice(Stamp(NOW, "e"), NOW - timedelta(seconds=1)), 0
         )
@@ -230,7 +230,7 @@ class TestStatus:
 
 
 class TestReplays:
-    def test_one_is_queued_and_can_be_looked_at(self, call, table):
+    def test_a_replay_is_queued_and_can_be_shown(self, call, table):
         status, body = call("POST", "/replays", {"webhook_ids": ["msg_1"]})
         assert (status, body["status"]) == (202, "queued")
         assert queued("replays") == [body["replay_id"]]
@@ -256,11 +256,11 @@ class TestReplays:
             {"anything": 1},
         ],
     )
-    def test_what_is_to_be_replayed_must_be_said_well(self, call, table, selection):
+    def test_a_malformed_selection_is_refused_and_nothing_is_queued(self, call, table, selection):
         status, body = call("POST", "/replays", selection)
         assert status == 400
         assert body["errors"]
         assert queued("replays") == []
 
-    def test_one_that_is_not_there_is_a_404(self, call, table):
+    def test_an_unknown_replay_is_a_404(self, call, table):
         assert call("GET", "/replays/none")[0] == 404

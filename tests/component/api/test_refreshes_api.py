@@ -1,4 +1,4 @@
-"""Refreshes as API Gateway asks for them: on moto, from request to queue, planner and ticket."""
+"""Refreshes through the control API on moto: from request to queue, planner and ticket."""
 
 import json
 from dataclasses import replace
@@ -35,7 +35,7 @@ NOT_FOUND = "urn:codat-hub:problem:not-found"
 
 @pytest.fixture(scope="module")
 def codat():
-    """No route of these asks Codat: an address where nobody listens proves it."""
+    """An address that nothing listens at: none of these routes calls Codat."""
     return SimpleNamespace(ready={"api_key": "k", "url": "http://127.0.0.1:9", "client_id": "c1"})
 
 
@@ -75,11 +75,11 @@ def ready(table):
 def queued(url):
     sqs = boto3.client("sqs", region_name=REGION)
     answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
-    return [json.loads(one["Body"]) for one in answer.get("Messages", [])]
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
 
-class TestOneProductOfACompany:
-    def test_it_is_on_its_way_before_the_answer(self, call, ready, refresh_queue):
+class TestAProductOfACompany:
+    def test_the_refresh_is_queued_before_the_answer(self, call, ready, refresh_queue):
         status, asked = call("POST", PATH)
         assert (status, asked["status"], asked["attempts"]) == (202, "sent", 0)
         assert (asked["company_id"], asked["product"]) == ("c1", PRODUCT)
@@ -89,19 +89,19 @@ class TestOneProductOfACompany:
         assert queued(refresh_queue) == [{"company_id": "c1", "product": PRODUCT, "generation": 1}]
         assert call("GET", PATH) == (200, asked)
 
-    def test_asked_again_it_is_the_same_refresh(self, call, ready, refresh_queue):
+    def test_a_second_request_is_the_same_refresh(self, call, ready, refresh_queue):
         first = call("POST", PATH)
         assert call("POST", PATH) == first
         assert len(queued(refresh_queue)) == 1
 
-    def test_some_data_types_and_then_all_of_them(self, call, ready, refresh_queue):
+    def test_a_request_for_all_data_types_follows_one_for_some(self, call, ready, refresh_queue):
         status, asked = call("POST", PATH, {"data_types": ["payments"]})
         assert (status, asked["data_types"]) == (202, ["payments"])
         assert call("POST", PATH, {"data_types": ["payments"]})[1] == asked
         assert call("POST", PATH)[1]["data_types"] is None
-        assert {one["generation"] for one in queued(refresh_queue)} == {1, 2}
+        assert {message["generation"] for message in queued(refresh_queue)} == {1, 2}
 
-    def test_what_went_wrong_and_what_keeps_it_back_is_shown(self, call, ready):
+    def test_the_last_error_and_the_reason_to_wait_are_shown(self, call, ready):
         call("POST", PATH)
         tickets = TicketStore(ready)
         ticket, version = tickets.get("c1", PRODUCT)
@@ -118,7 +118,7 @@ class TestOneProductOfACompany:
             "correlation_id": "corr-1",
         }
 
-    def test_cancelled_it_is_over_and_a_repeat_changes_nothing(self, call, ready):
+    def test_a_cancelled_refresh_is_over_and_cancelling_again_changes_nothing(self, call, ready):
         call("POST", PATH)
         status, stopped = call("DELETE", PATH)
         assert (status, stopped["status"], stopped["next_attempt_at"]) == (200, "cancelled", None)
@@ -127,7 +127,7 @@ class TestOneProductOfACompany:
         assert call("GET", PATH) == (200, stopped)
         assert call("POST", PATH)[1]["status"] == "sent"
 
-    def test_one_whose_item_cannot_be_read_names_it(self, call, ready, dynamodb):
+    def test_a_refresh_with_an_unreadable_item_names_the_item(self, call, ready, dynamodb):
         call("POST", PATH)
         key = {"pk": {"S": "COMPANY#c1"}, "sk": {"S": f"REFRESH#TICKET#{PRODUCT}"}}
         dynamodb.update_item(
@@ -140,7 +140,7 @@ class TestOneProductOfACompany:
         assert (status, body["type"]) == (500, "urn:codat-hub:problem:item-unreadable")
         assert f"COMPANY#c1 / REFRESH#TICKET#{PRODUCT} cannot be read" in body["detail"]
 
-    def test_before_anybody_asked_there_is_nothing_to_show(self, call, ready):
+    def test_before_the_first_request_there_is_nothing_to_show(self, call, ready):
         for method in ("GET", "DELETE"):
             status, body = call(method, PATH)
             assert (status, body["type"]) == (404, NOT_FOUND)
@@ -148,14 +148,14 @@ class TestOneProductOfACompany:
 
 
 class TestRefusals:
-    """Each says why, and nothing is queued."""
+    """Each refusal says why, and nothing is queued."""
 
     @pytest.fixture(autouse=True)
     def nothing_is_queued(self, refresh_queue):
         yield
         assert queued(refresh_queue) == []
 
-    def test_of_what_nobody_knows(self, call, table):
+    def test_an_unknown_company_or_product_is_refused(self, call, table):
         status, body = call("POST", PATH)
         assert (status, body["type"]) == (404, NOT_FOUND)
         assert body["detail"] == "No company c1 is known."
@@ -163,13 +163,13 @@ class TestRefusals:
         assert (status, body["type"]) == (404, NOT_FOUND)
         assert "No product nope is registered" in body["detail"]
 
-    def test_of_a_standard_product(self, call, ready):
+    def test_a_standard_product_is_refused(self, call, ready):
         for path in ("/companies/c1/products/lending/refresh", "/products/lending/refresh"):
             status, body = call("POST", path)
             assert (status, body["type"]) == (409, CONFLICT)
             assert "lending is a standard product" in body["detail"]
 
-    def test_without_a_linked_connection(self, call, table):
+    def test_a_company_without_a_linked_connection_is_refused(self, call, table):
         assign(table, a_company(table, linked=False))
         status, body = call("POST", PATH)
         assert (status, body["type"]) == (409, CONFLICT)
@@ -178,7 +178,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "status", [AssignmentStatus.ADDING, AssignmentStatus.REMOVING, AssignmentStatus.STALE]
     )
-    def test_of_a_product_that_the_company_does_not_have(self, call, table, status):
+    def test_a_product_that_the_company_does_not_have_is_refused(self, call, table, status):
         assign(table, a_company(table), status=status)
         answered, body = call("POST", PATH)
         assert (answered, body["type"]) == (409, CONFLICT)
@@ -186,17 +186,17 @@ class TestRefusals:
         assert f"tools/hub companies add-product c1 {PRODUCT}" in body["detail"]
 
     @pytest.mark.parametrize("agreed", [None, ("invoices",)])
-    def test_without_a_consent_that_covers_it(self, call, table, agreed):
+    def test_a_product_without_a_covering_consent_is_refused(self, call, table, agreed):
         assign(table, a_company(table), agreed=agreed)
         status, body = call("POST", PATH)
         assert (status, body["type"]) == (409, CONFLICT)
         assert "No active consent covers all data types" in body["detail"]
         assert f"tools/hub consents grant c1 {PRODUCT}" in body["detail"]
 
-    def test_of_data_types_that_the_product_has_not(self, call, ready):
+    def test_data_types_that_the_product_does_not_have_are_refused(self, call, ready):
         status, body = call("POST", PATH, {"data_types": ["invoices", "bills", "nope"]})
         assert status == 400
-        assert [(one["field"], one["value"], one["allowed"]) for one in body["errors"]] == [
+        assert [(error["field"], error["value"], error["allowed"]) for error in body["errors"]] == [
             ("data_types[1]", "bills", "invoices, payments"),
             ("data_types[2]", "nope", "invoices, payments"),
         ]
@@ -204,9 +204,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "body", [{"data_types": []}, {"data_types": "invoices"}, {"types": ["invoices"]}]
     )
-    def test_of_a_body_that_says_nothing(self, call, ready, body):
-        status, told = call("POST", PATH, body)
-        assert (status, told["type"]) == (400, "urn:codat-hub:problem:invalid")
+    def test_a_malformed_body_is_refused(self, call, ready, body):
+        status, refused = call("POST", PATH, body)
+        assert (status, refused["type"]) == (400, "urn:codat-hub:problem:invalid")
         assert call("GET", PATH)[0] == 404
 
 
@@ -220,7 +220,7 @@ class TestAllCompaniesOfAProduct:
         monkeypatch.setattr(module, "hub", replace(module.hub, refresh_now=now))
         return events
 
-    def test_the_planner_opens_them(
+    def test_the_planner_opens_a_refresh_for_each_company(
         self,
         call,
         ready,
@@ -245,12 +245,12 @@ class TestAllCompaniesOfAProduct:
             assert (shown["slot"], shown["requested_by"]) == (body["run"], CALLER)
         assert call("GET", f"/companies/c3/products/{PRODUCT}/refresh")[0] == 404
 
-    def test_one_that_is_not_registered_is_refused(self, call, ready, planned):
+    def test_an_unregistered_product_is_refused(self, call, ready, planned):
         status, body = call("POST", "/products/nope/refresh")
         assert (status, body["type"]) == (404, NOT_FOUND)
         assert planned == []
 
-    def test_a_planner_that_cannot_be_started_is_told(self, call, ready):
+    def test_a_planner_that_cannot_be_started_is_a_503(self, call, ready):
         answer = call("POST", f"/products/{PRODUCT}/refresh")
         assert (answer[0], answer[1]["type"]) == (503, "urn:codat-hub:problem:unavailable")
         assert "Retry-After" in answer.headers
@@ -259,7 +259,7 @@ class TestAllCompaniesOfAProduct:
 class TestByClientLevelSettings:
     PATH = "/companies/c1/refresh"
 
-    def test_all_or_some_of_codats_data_types(self, call, table, refresh_queue):
+    def test_all_or_some_data_types_are_refreshed(self, call, table, refresh_queue):
         a_company(table)
         status, asked = call("POST", self.PATH, {"data_types": ["bills", "invoices"]})
         assert (status, asked["status"], asked["product"]) == (202, "sent", None)
@@ -268,14 +268,14 @@ class TestByClientLevelSettings:
         assert queued(refresh_queue) == [{"company_id": "c1", "product": None, "generation": 1}]
         assert call("GET", PATH)[0] == 404  # that is another ticket
 
-    def test_refused_once_the_company_has_a_product(self, call, ready, refresh_queue):
+    def test_a_company_with_a_product_is_refused(self, call, ready, refresh_queue):
         status, body = call("POST", self.PATH)
         assert (status, body["type"]) == (409, CONFLICT)
         assert "on product-level settings" in body["detail"]
         assert PRODUCT in body["detail"]
         assert queued(refresh_queue) == []
 
-    def test_refused_for_unknown_data_types_companies_and_links(self, call, table):
+    def test_unknown_data_types_and_companies_and_missing_links_are_refused(self, call, table):
         assert call("POST", self.PATH)[0] == 404
         a_company(table, linked=False)
         status, body = call("POST", self.PATH)
@@ -284,6 +284,6 @@ class TestByClientLevelSettings:
         assert (status, body["errors"][0]["field"]) == (400, "data_types[0]")
         assert "none of the data types that Codat knows" in body["errors"][0]["message"]
 
-    def test_before_anybody_asked_there_is_nothing_to_show(self, call, table):
+    def test_before_the_first_request_there_is_nothing_to_show(self, call, table):
         status, body = call("GET", self.PATH)
         assert (status, "by client-level settings" in body["detail"]) == (404, True)

@@ -1,4 +1,4 @@
-"""The API key from Secrets Manager: on moto, and against its faults."""
+"""The API key from Secrets Manager, on moto and with its faults."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_key_is_read_once_and_kept_until_its_time_is_up(secrets, arn, clock,
     assert key.current().authorization() == SECOND
 
 
-def test_a_forgotten_key_is_read_anew_at_once(secrets, arn, key):
+def test_a_forgotten_key_is_read_again_at_once(secrets, arn, key):
     assert key.current().authorization() == FIRST
     secrets.put_secret_value(SecretId=arn, SecretString="second")
     key.forget()
@@ -92,7 +92,7 @@ def test_after_a_401_the_caller_drops_the_key_and_the_rotated_one_is_used(secret
     assert codat.add_product("c1", "lending").status == 204
 
 
-def test_a_secret_that_is_not_there_means_what_a_wrong_key_means(secrets):
+def test_a_missing_secret_means_the_same_as_a_wrong_key(secrets):
     with pytest.raises(errors.Unauthorized, match="ResourceNotFoundException") as caught:
         SecretKey(secrets, "codat-missing").current()
     assert caught.value.status is None
@@ -100,7 +100,7 @@ def test_a_secret_that_is_not_there_means_what_a_wrong_key_means(secrets):
 
 
 @pytest.mark.parametrize("content", [{"SecretString": " \n"}, {"SecretBinary": b"first"}])
-def test_a_secret_without_a_text_means_what_a_wrong_key_means(secrets, content):
+def test_a_secret_without_a_text_means_the_same_as_a_wrong_key(secrets, content):
     arn = secrets.create_secret(Name="odd", **content)["ARN"]
     with pytest.raises(errors.Unauthorized):
         SecretKey(secrets, arn).current()
@@ -131,7 +131,7 @@ def client_error(code):
         (client_error("DecryptionFailure"), errors.Unauthorized),
     ],
 )
-def test_a_fault_of_secrets_manager_is_ours_passes_and_nothing_was_sent(fault, kind):
+def test_a_fault_of_secrets_manager_means_that_nothing_was_sent(fault, kind):
     key = SecretKey(Failing(fault), "arn")
     with pytest.raises(kind) as caught:
         key.current()
@@ -140,7 +140,7 @@ def test_a_fault_of_secrets_manager_is_ours_passes_and_nothing_was_sent(fault, k
     assert key.current().authorization() == FIRST
 
 
-def test_an_expired_key_is_not_used_on_when_it_cannot_be_read_anew(clock):
+def test_an_expired_key_is_not_used_when_it_cannot_be_read_again(clock):
     key = SecretKey(Failing(), "arn", now=clock)
     key.current()
     key._secrets.faults.append(client_error("ThrottlingException"))

@@ -1,4 +1,4 @@
-"""The binding with a secret that is rotated, the State table, and Codat's answer on the wire."""
+"""The binding with a rotated secret, the State table, and Codat's HTTP answer."""
 
 import base64
 
@@ -43,7 +43,7 @@ def bind(secretsmanager, arn, table):
     return bound
 
 
-def test_the_answer_is_remembered_for_every_process(bind):
+def test_the_answer_is_stored_for_every_process(bind):
     bind()()
     check = bind().last()
     assert check is not None

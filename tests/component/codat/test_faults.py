@@ -1,4 +1,4 @@
-"""The client against a server that really breaks: always a named exception, and soon."""
+"""The client against a server that really breaks: always an exception of errors.py, in time."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.codat.wire import Wire, reply
 
 CORRELATION_ID = "bc997528a9d7abb9161ef45f05d38599"
 PATIENT = Timeouts()
-# The server's thread may be kept from the processor for a while: it still says what it has to
-# before the time is up, and no wait for the next bytes ends before the whole call's time.
+# The server's thread may wait for the processor. The timeouts leave it time to send its bytes, and
+# no wait for the next bytes ends before the whole call's time.
 WAITING = Timeouts(connect=5.0, read=0.8, total=0.8)
 DRIPPED_ON = Timeouts(connect=5.0, read=5.0, total=0.4)
 BUSY = "Data cannot be refreshed while a read operation is in progress."
@@ -165,7 +165,7 @@ def drips(line):
 
 
 def dripping(beginning, drop):
-    """Each piece comes well within the read timeout, for much longer than the call may take."""
+    """Send each piece well within the read timeout, for much longer than the call may take."""
 
     def script(line):
         line.send(beginning)
@@ -220,7 +220,7 @@ def breaks_in_an_error(line):
 @pytest.mark.parametrize("call", [read, refresh])
 def test_an_answer_that_never_becomes_whole_leaves_the_outcome_unknown(wire, script, status, call):
     wire.script = script
-    # who says nothing is waited for as long as the timeouts say; the others are told at once
+    # A silent server is waited for as long as the timeouts say; the other answers end at once.
     waits = script in {silent, stalls_in_mid_body, drips}
     why = "(ReadTimeout|TooSlow)" if waits else ""
     with pytest.raises(errors.OutcomeUnknown, match=f"no whole answer.*{why}") as caught:
@@ -232,13 +232,13 @@ def test_an_answer_that_never_becomes_whole_leaves_the_outcome_unknown(wire, scr
 
 
 @pytest.mark.parametrize("what", DRIPS)
-def test_whatever_drips_is_cut_off_by_the_deadline_of_the_whole_call(wire, what):
+def test_an_answer_that_drips_is_cut_off_by_the_deadline_of_the_whole_call(wire, what):
     wire.script = DRIPS[what]
     with pytest.raises(errors.OutcomeUnknown, match=r"TooSlow: over 0\.4 s"):
         read(client(wire.url, DRIPPED_ON))
 
 
-def test_an_error_told_by_its_status_is_told_at_the_deadline_when_its_body_drips(wire):
+def test_an_error_with_a_clear_status_is_raised_at_the_deadline_when_its_body_drips(wire):
     drip, dripped = dripping(b"HTTP/1.1 503 Said\r\nContent-Length: 1000\r\n\r\n", b"x"), []
 
     def script(line):
@@ -251,7 +251,7 @@ def test_an_error_told_by_its_status_is_told_at_the_deadline_when_its_body_drips
     assert not dripped
 
 
-def test_the_deadline_counts_from_call_to_call_also_on_a_connection_that_is_reused(wire):
+def test_each_call_on_a_reused_connection_has_a_deadline_of_its_own(wire):
     codat = client(wire.url, Timeouts(connect=1.5, read=1.5, total=1.5))
 
     def takes_its_time(line):
@@ -263,7 +263,7 @@ def test_the_deadline_counts_from_call_to_call_also_on_a_connection_that_is_reus
     assert wire.connections == 1
 
 
-def test_an_html_error_page_is_told_by_its_status(wire):
+def test_an_html_error_page_is_known_by_its_status(wire):
     page = b"<html>" + b"<p>Service unavailable</p>" * 100_000
     wire.script = reply(503, content=page, headers={"Content-Type": "text/html"})
     with pytest.raises(errors.TryLater) as caught:
@@ -284,9 +284,7 @@ def test_an_html_page_with_200_is_not_understood(wire, call):
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"error": null}', b"null", b"\xff\xfe\x00"])
 @pytest.mark.parametrize(("status", "kind"), [(400, errors.Permanent), (500, errors.TryLater)])
-def test_an_error_with_next_to_nothing_in_its_body_is_told_by_its_status(
-    wire, content, status, kind
-):
+def test_an_error_with_an_almost_empty_body_is_known_by_its_status(wire, content, status, kind):
     wire.script = reply(status, content=content)
     with pytest.raises(errors.CallFailed) as caught:
         refresh(client(wire.url))
@@ -298,7 +296,7 @@ def test_an_error_with_next_to_nothing_in_its_body_is_told_by_its_status(
     "location",
     ["http://127.0.0.1:1/", "javascript:1", "mailto:x", "about:blank", "urn:x", "http://xn--/", ""],
 )
-def test_a_redirect_is_not_understood_wherever_it_points(wire, status, location):
+def test_a_redirect_to_any_place_is_not_understood(wire, status, location):
     wire.script = reply(status, headers={"Location": location})
     with pytest.raises(errors.NotUnderstood) as caught:
         refresh(client(wire.url))
@@ -312,7 +310,7 @@ def test_an_idempotency_key_that_cannot_be_sent_is_the_callers_mistake(wire):
     assert not wire.requests
 
 
-def test_an_empty_200_is_not_understood_where_a_body_is_due(wire):
+def test_an_empty_200_is_not_understood_where_a_body_is_expected(wire):
     wire.script = reply(200)
     with pytest.raises(errors.NotUnderstood):
         read(client(wire.url))
@@ -362,7 +360,7 @@ def test_one_byte_more_than_the_limit_is_too_many_and_the_limit_is_not(wire, mon
         read(client(wire.url))
 
 
-def test_a_bomb_is_never_unpacked_beyond_the_limit_even_in_passing(wire):
+def test_a_bomb_is_not_even_briefly_unpacked_beyond_the_limit(wire):
     wire.script = reply(
         200, content=gzip.compress(b" " * 50_000_000), headers={"Content-Encoding": "gzip"}
     )
@@ -423,7 +421,7 @@ def broken(status, how):
     ("status", "kind"),
     [(401, errors.Unauthorized), (429, errors.RateLimited), (503, errors.TryLater)],
 )
-def test_an_error_told_by_its_status_counts_even_when_its_body_breaks(wire, status, kind, how):
+def test_an_error_with_a_clear_status_counts_even_when_its_body_breaks(wire, status, kind, how):
     wire.script = broken(status, how)
     with pytest.raises(kind) as caught:
         refresh(client(wire.url))
@@ -432,7 +430,7 @@ def test_an_error_told_by_its_status_counts_even_when_its_body_breaks(wire, stat
 
 
 @pytest.mark.parametrize("status", [400, 409])
-def test_an_error_told_by_its_body_leaves_the_outcome_unknown_when_the_body_breaks(wire, status):
+def test_an_error_that_its_body_explains_leaves_the_outcome_unknown_when_that_breaks(wire, status):
     wire.script = broken(status, "")
     with pytest.raises(errors.OutcomeUnknown, match="no whole answer"):
         read(client(wire.url))
@@ -450,9 +448,7 @@ def test_a_connection_is_reused_from_call_to_call_and_after_an_error(wire):
     assert (len(wire.requests), wire.connections) == (3, 1)
 
 
-def test_an_idle_connection_is_given_up_well_before_a_nat_gateway_drops_it_silently(
-    wire, monkeypatch
-):
+def test_an_idle_connection_is_closed_well_before_a_nat_gateway_drops_it(wire, monkeypatch):
     assert 5 <= transport.KEPT_ALIVE <= 120, "a NAT gateway's 350 s, with a wide margin"
     monkeypatch.setattr(transport, "KEPT_ALIVE", 0.0)
     codat = client(wire.url)

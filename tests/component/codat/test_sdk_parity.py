@@ -1,4 +1,4 @@
-"""Our requests are those of Codat's own SDK, call by call, as they come over a real socket.
+"""Each request of the client is the same as that of Codat's SDK, compared over a real socket.
 
 Allowed to differ: User-Agent, Accept-Encoding, Connection (ours compresses and keeps alive), and
 the SDK's Content-Type on a refresh without a body. The SDK has no `products` on a new company.
@@ -45,7 +45,7 @@ CONSUMER = {
     "company_tags": ["region:uk"],
 }
 
-# name: (ours, the SDK's)
+# name: (the client's call, the SDK's call)
 CALLS = {
     "companies page": (
         lambda our: our.companies_page(3, query=QUERY, order_by="-created"),
@@ -175,7 +175,7 @@ def wire():
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_our_request_is_the_sdks(wire, name):
+def test_the_request_is_the_same_as_the_sdks(wire, name):
     ours, theirs = CALLS[name]
     mine = _request(wire, lambda: ours(_our_client(wire)))
     sdks = _request(wire, lambda: theirs(_sdk(wire)))
@@ -192,7 +192,7 @@ def test_our_request_is_the_sdks(wire, name):
 
 def test_every_call_of_the_client_is_compared():
     calls = {name for name in vars(CodatClient) if not name.startswith("_")}
-    walks = {"companies", "connections", "history", "client_id"}  # calls of the ones above
+    walks = {"companies", "connections", "history", "client_id"}  # made of the calls above
     silent = {"key_version", "forget_key"}
     used = {name for ours, _ in CALLS.values() for name in ours.__code__.co_names if name in calls}
     assert used == calls - walks - silent
@@ -212,7 +212,7 @@ def _sdk(wire: Wire) -> CodatPlatform:
 
 def _request(wire, call):
     before = len(wire.requests)
-    with suppress(Exception):  # both end in a 404 of their own kind
+    with suppress(Exception):  # Both end in a 404, each of its own kind.
         call()
     assert len(wire.requests) == before + 1, "one request each, no retries"
     return wire.requests[-1]

@@ -1,4 +1,4 @@
-"""The API key, raw or encoded, shows up nowhere but in the Authorization header."""
+"""The API key, raw or encoded, is shown in the Authorization header only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def wire():
 
 @pytest.fixture
 def logged(caplog):
-    """Everything any library logs, at every level, as a formatter would write it."""
+    """Everything that any library logs, at every level, as a formatter would write it."""
     caplog.set_level(logging.DEBUG)
     for name in ("httpx", "httpcore", "asyncio", "urllib3"):
         logging.getLogger(name).setLevel(logging.DEBUG)
@@ -42,7 +42,7 @@ def logged(caplog):
 
 
 def echo(status, **fields):
-    """An answer that quotes what was sent, escaped and plain, in body and headers."""
+    """An answer that quotes the request, escaped and plain, in body and headers."""
     said = f"bad header 'Basic {ENCODED}' for key {RAW}"
     body = {"error": said, "correlationId": ENCODED, **fields}
     text = json.dumps(body).replace("+", "\\u002b").replace("/", "\\/")
@@ -81,7 +81,7 @@ FAULTS = {
 
 
 def all_that_shows(failure):
-    """What a log, a stack trace or a debugger that prints objects would show of an exception."""
+    """Return all that a log, a stack trace or a debugger would show of an exception."""
     shown = []
     while failure is not None:
         shown += [str(failure), repr(failure), repr(failure.args), repr(vars(failure))]

@@ -1,4 +1,4 @@
-"""The client over TLS, as it speaks to Codat: trust, reuse and the deadline hold there too."""
+"""Over TLS, as with Codat, the client checks trust, reuses connections and keeps its deadline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENT = Timeouts(connect=5.0, read=5.0, total=10.0)
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A file with a key and a certificate for 127.0.0.1 that nobody but itself vouches for."""
+    """A file with a key and a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "wire")])
     now = datetime.now(UTC)
@@ -70,7 +70,7 @@ def test_calls_share_one_connection_over_tls(wire, certificate, monkeypatch):
     assert wire.connections == 1
 
 
-def test_a_certificate_that_nobody_vouches_for_is_not_trusted_and_nothing_is_sent(wire):
+def test_a_self_signed_certificate_is_not_trusted_and_nothing_is_sent(wire):
     with pytest.raises(errors.OutcomeUnknown, match="CERTIFICATE_VERIFY_FAILED"):
         client(wire).company("c1")
     assert not wire.requests

@@ -1,4 +1,4 @@
-"""Companies at Codat, found again by the name that was asked for."""
+"""A company is found at Codat by the name that was sent, although Codat changes names."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,9 +10,11 @@ from tools.simulation.reconciling import Codats
 
 
 @pytest.mark.parametrize("name", ["Smith (UK) Ltd", "Müller & Söhne", "Bäckerei (Ü)", "Plain Ltd"])
-def test_a_company_is_found_by_a_name_of_which_codat_drops_characters(name):
+def test_a_company_is_found_by_a_name_from_which_codat_drops_characters(name):
     companies = CodatCompanies(Codats(companies=3).client)
     since = datetime.now(UTC) - timedelta(hours=1)
     made = companies.create(NewCompany(name), (), "key")
-    assert [one.company_id for one in companies.created_since(name, since)] == [made.company_id]
+    assert [company.company_id for company in companies.created_since(name, since)] == [
+        made.company_id
+    ]
     assert companies.created_since("Another", since) == []

@@ -1,4 +1,4 @@
-"""The ledger and its fake, held to the same behaviour; DynamoDB's own conditions on moto."""
+"""The ledger on moto and its fake behave the same."""
 
 from datetime import UTC, datetime
 
@@ -26,9 +26,9 @@ def ledger(request, dynamodb):
     return ConsentLedger(dynamodb, create_table(dynamodb, "ConsentsTable"))
 
 
-def test_the_highest_number_is_the_newest_whatever_the_clocks_said(ledger):
+def test_the_highest_number_is_the_newest_whatever_the_times(ledger):
     entries = [an_entry(number) for number in range(1, 12)]
-    assert all(ledger.append("company-1", one) for one in entries)
+    assert all(ledger.append("company-1", entry) for entry in entries)
     revoked = an_entry(12, revoked_at=AT.replace(year=2020), reason="a clock was wrong")
     assert ledger.append("company-1", revoked)
     assert ledger.newest("company-1", "product-a") == revoked
@@ -47,10 +47,10 @@ def test_products_and_companies_are_kept_apart(ledger):
         ledger.append("company-1", an_entry(1, name))
     ledger.append("company-2", an_entry(1, "product-z"))
     found = ledger.entries("company-1")
-    assert sorted(one.consent.product for one in found) == sorted(names)
+    assert sorted(entry.consent.product for entry in found) == sorted(names)
     assert ledger.newest("company-1", "product").consent.product == "product"
     assert ledger.newest("company-1", "none") is None
-    assert ledger.entries("nobody") == []
+    assert ledger.entries("company-3") == []
 
 
 def test_a_long_history_is_read_to_its_end(dynamodb):

@@ -1,4 +1,4 @@
-"""What came of a request comes back as it was written, from DynamoDB on moto."""
+"""A request's progress comes back from DynamoDB on moto as it was written."""
 
 from datetime import UTC, datetime, timedelta
 

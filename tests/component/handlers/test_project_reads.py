@@ -1,4 +1,4 @@
-"""The handler as Lambda runs it: a batch of the Inbox stream in, what failed out, on moto."""
+"""The projector as Lambda runs it, on moto: a batch of the stream in, failed records out."""
 
 import importlib
 import json
@@ -27,7 +27,7 @@ def state_table(dynamodb):
 
 @pytest.fixture
 def team(aws):
-    """A team's queue behind a rule of its own on the bus; call it for what has arrived."""
+    """Put a team's queue behind a rule on the bus; return a function that receives its events."""
     events, sqs = (boto3.client(name, region_name=REGION) for name in ("events", "sqs"))
     events.create_event_bus(Name="products")
     queue = sqs.create_queue(QueueName="team")["QueueUrl"]
@@ -80,24 +80,26 @@ def test_a_read_reaches_the_teams_queue(module, team):
     assert event["detail"]["data_types"][0]["full_load"] is True
 
 
-def test_a_poison_record_is_parked_and_the_rest_goes_on(module, dynamodb, state_table, team):
-    poison = as_webhook(a_read(1, entry("x" * 99)), "msg-poison")
-    answer = module.handler(a_batch(poison, as_webhook(a_read(2))), Context())
+def test_a_malformed_record_is_parked_and_the_others_are_projected(
+    module, dynamodb, state_table, team
+):
+    malformed = as_webhook(a_read(1, entry("x" * 99)), "msg-malformed")
+    answer = module.handler(a_batch(malformed, as_webhook(a_read(2))), Context())
     assert failed(answer) == []
     assert len(team()) == 1
-    key = {"pk": {"S": "PARKED"}, "sk": {"S": "msg-poison"}}
+    key = {"pk": {"S": "PARKED"}, "sk": {"S": "msg-malformed"}}
     parked = dynamodb.get_item(TableName=state_table, Key=key)["Item"]
     assert "dataType" in parked["reason"]["S"]
 
 
-def test_a_record_from_the_future_is_parked_by_the_time_it_was_received(module, team):
+def test_a_record_dated_over_a_day_after_its_reception_is_parked(module, team):
     received = (at(1) - timedelta(days=2)).isoformat()
     ahead = a_record(as_webhook(a_read(1)), received_at=received)
     assert failed(module.handler({"Records": [ahead]}, Context())) == []
     assert team() == []
 
 
-def test_only_the_records_that_failed_come_again_and_nothing_is_lost(module, monkeypatch, team):
+def test_only_failed_records_are_reported_and_nothing_is_lost(module, monkeypatch, team):
     def refuse_the_second(_self, event: ProductEvent) -> None:
         if event.read.webhook_id == "msg-2":
             raise Unavailable("refused")
@@ -108,14 +110,14 @@ def test_only_the_records_that_failed_come_again_and_nothing_is_lost(module, mon
     batch = a_batch(*(as_webhook(a_read(n, since=n - 1)) for n in (1, 2, 3)))
     assert failed(module.handler(batch, Context())) == ["2"]
     monkeypatch.undo()
-    # the stream brings everything from the first failure on
+    # The stream delivers all records from the first failure on.
     again = {"Records": batch["Records"][1:]}
     assert failed(module.handler(again, Context())) == []
     times = sorted(event["detail"]["occurred_at"] for event in team())
     assert [time[11:13] for time in times] == ["01", "03"]  # 3's window starts where 1's ended
 
 
-def test_a_batch_in_which_everything_fails_says_so_record_by_record(module, monkeypatch):
+def test_a_batch_of_failures_is_reported_record_by_record(module, monkeypatch):
     def refuse(_self, _event):
         raise Unavailable("refused")
 
@@ -124,8 +126,8 @@ def test_a_batch_in_which_everything_fails_says_so_record_by_record(module, monk
     assert failed(module.handler(batch, Context())) == ["1", "2"]
 
 
-def test_a_quarantined_item_is_left_alone(module, dynamodb, state_table):
-    webhook = StoredWebhook("msg", an_event("never.heard.of", {}))
+def test_a_quarantined_item_is_not_projected(module, dynamodb, state_table):
+    webhook = StoredWebhook("msg", an_event("unknown.event", {}))
     batch = {"Records": [a_record(webhook, quarantine="unknown event type")]}
     assert failed(module.handler(batch, Context())) == []
     assert dynamodb.scan(TableName=state_table)["Count"] == 0

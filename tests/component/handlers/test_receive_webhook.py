@@ -1,4 +1,4 @@
-"""The handler as Lambda runs it: an API Gateway event in, an answer out, on moto."""
+"""The webhook handler as Lambda runs it, on moto: an API Gateway event in, an answer out."""
 
 import base64
 import importlib
@@ -25,7 +25,7 @@ BODY = a_read_completed()
 
 @pytest.fixture
 def handler(secretsmanager, inbox_table, monkeypatch):
-    """The handler, imported afresh as a cold start does, with its secret in place."""
+    """Import the handler as a cold start does, with its secret in place."""
     secret = secretsmanager.create_secret(
         Name="signing", SecretString=json.dumps({"lending": [SECRET]})
     )
@@ -43,7 +43,7 @@ def stored(dynamodb, inbox_table):
 
 
 def an_api_event(body=BODY, headers=None, consumer="lending", **changes):
-    """The part of an API Gateway proxy event that reaches the use case."""
+    """Return the parts of an API Gateway proxy event that reach the use case."""
     return {
         "httpMethod": "POST",
         "path": f"/webhooks/codat/{consumer}",
@@ -65,7 +65,7 @@ def test_a_new_webhook_is_200_and_stored(handler, stored):
     assert item["body"]["S"].encode() == BODY
 
 
-def test_a_body_that_came_as_text_is_the_same(handler, stored):
+def test_a_body_that_arrives_as_text_is_stored_too(handler, stored):
     event = an_api_event(body=BODY, isBase64Encoded=False) | {"body": BODY.decode()}
     assert handler(event, Context())["statusCode"] == 200
     (item,) = stored()
@@ -79,13 +79,13 @@ def test_a_duplicate_is_200_and_changes_nothing(handler, stored):
     assert stored() == before
 
 
-def test_what_cannot_be_placed_is_202_and_stored(handler, stored):
+def test_an_unrecognised_webhook_is_202_and_stored(handler, stored):
     assert status_and_message(handler(an_api_event(b"[]"), Context())) == (202, "Accepted")
     assert [item["quarantine"] for item in stored()] == [{"S": "body is not a JSON object"}]
 
 
 @pytest.mark.parametrize(
-    "made",  # in the test, not before: a signature is too old after five minutes
+    "build",  # called in the test: a signature is too old after five minutes
     [
         lambda: an_api_event(headers={}),
         lambda: an_api_event() | {"headers": None},
@@ -98,8 +98,8 @@ def test_what_cannot_be_placed_is_202_and_stored(handler, stored):
         lambda: an_api_event(b"\xff"),
     ],
 )
-def test_every_refusal_is_the_same_401(handler, stored, made):
-    assert status_and_message(handler(made(), Context())) == (401, "Unauthorized")
+def test_every_refusal_is_the_same_401(handler, stored, build):
+    assert status_and_message(handler(build(), Context())) == (401, "Unauthorized")
     assert stored() == []
 
 
@@ -111,13 +111,13 @@ def test_300_kb_is_413(handler, stored, encoded):
     assert stored() == []
 
 
-def test_what_is_too_large_is_not_even_decoded(handler):
+def test_a_body_that_is_too_large_is_not_decoded(handler):
     event = an_api_event() | {"body": "%" * 400_000}
     assert handler(event, Context())["statusCode"] == 413
 
 
 @pytest.mark.parametrize("body", [b"\xef\xbb\xbf{}", b"{\r\n}\r\n", b"\t[] \n", b"\x00"])
-def test_no_byte_of_a_body_is_tidied(handler, stored, body):
+def test_no_byte_of_a_body_is_changed(handler, stored, body):
     assert handler(an_api_event(body), Context())["statusCode"] == 202
     assert stored()[0]["body"]["S"].encode() == body
 
@@ -171,7 +171,7 @@ def test_each_outcome_is_counted_under_its_name(handler, capsys, parts, metric):
             assert [[d["Name"] for d in watched["Dimensions"]]] == directive["Dimensions"]
 
 
-def test_every_alarm_on_a_metric_of_ours_watches_one_that_an_outcome_emits():
+def test_each_alarm_watches_a_metric_that_an_outcome_emits():
     source = (ROOT / "functions" / "codat_hub" / "handlers" / "receive_webhook.py").read_text()
     outcomes = {*DeliveryOutcome, "refused", "too_large", "unavailable"}
     assert all(f'"{outcome}"' in source for outcome in outcomes - {*DeliveryOutcome})
@@ -228,7 +228,7 @@ def test_a_thousand_hostile_requests_are_each_one_401_and_nothing_else(
 
 
 def example_event():
-    """events/receive_webhook.json, for the consumer whose secret the tests hold."""
+    """Return events/receive_webhook.json for the consumer whose secret the tests hold."""
     event = json.loads((ROOT / "events" / "receive_webhook.json").read_text())
     return event | {"pathParameters": {"consumer": "lending"}}
 

@@ -1,4 +1,4 @@
-"""The handler as Lambda runs it: messages of the queue in, those to bring again out."""
+"""The handler as Lambda runs it: queue messages in, the messages to bring again out."""
 
 import importlib
 import json
@@ -80,18 +80,19 @@ def runs(table):
 
 
 def emitted(capsys):
-    lines = [json.loads(one) for one in capsys.readouterr().out.splitlines() if one[:1] == "{"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[:1] == "{"]
     found = {}
     for line in lines:
         for metric in line.get("_aws", {}).get("CloudWatchMetrics", []):
             kind = line.get("kind")
-            for one in metric["Metrics"]:
-                value = line[one["Name"]]
-                found[one["Name"], kind] = value[0] if isinstance(value, list) else value
+            for declared in metric["Metrics"]:
+                name = declared["Name"]
+                value = line[name]
+                found[name, kind] = value[0] if isinstance(value, list) else value
     return found
 
 
-def test_the_nightly_message_begins_a_run_and_works_it_off(module, table, capsys):
+def test_the_nightly_message_starts_a_run_and_finishes_it(module, table, capsys):
     answer = module.handler(EXAMPLE, Context(300))
 
     assert answer == {"batchItemFailures": []}
@@ -107,46 +108,46 @@ def test_the_nightly_message_begins_a_run_and_works_it_off(module, table, capsys
     assert metrics["reconcile_duration", None] >= 0
 
 
-def test_the_same_nightly_message_again_begins_no_second_run(module, table):
+def test_the_same_nightly_message_starts_no_second_run(module, table):
     for _ in range(2):
         assert module.handler(EXAMPLE, Context(300)) == {"batchItemFailures": []}
     assert len(runs(table)) == 1
 
 
-def test_a_run_that_is_not_over_in_time_keeps_its_message(module, table):
+def test_a_run_that_runs_out_of_time_keeps_its_message(module, table):
     first = module.handler(EXAMPLE, Context(300, 300, 80))
     assert first["batchItemFailures"] == [{"itemIdentifier": EXAMPLE["Records"][0]["messageId"]}]
     (run,) = runs(table)
     assert (run.status, run.lease_until) == (ReconcileStatus.RUNNING, None)
     assert module.handler(EXAMPLE, Context(300)) == {"batchItemFailures": []}
-    assert [one.status for one in runs(table)] == [ReconcileStatus.COMPLETE]
+    assert [run.status for run in runs(table)] == [ReconcileStatus.COMPLETE]
 
 
-def test_a_gate_that_cannot_be_read_interrupts_a_run_and_does_not_fail_it(module, table):
+def test_an_unreadable_rate_limiter_interrupts_a_run_and_does_not_fail_it(module, table):
     table.put(ItemKey("CODAT", "GATE"), {"calls": "many"}, 0)
     assert module.handler(EXAMPLE, Context(300))["batchItemFailures"]
     (run,) = runs(table)
-    assert (run.status, run.troubles) == (ReconcileStatus.RUNNING, 1)
+    assert (run.status, run.failures) == (ReconcileStatus.RUNNING, 1)
     assert RateLimiterStore(table).replace(RateLimiter())  # as the dispatcher does within a minute
     assert module.handler(EXAMPLE, Context(300)) == {"batchItemFailures": []}
-    assert [one.status for one in runs(table)] == [ReconcileStatus.COMPLETE]
+    assert [run.status for run in runs(table)] == [ReconcileStatus.COMPLETE]
 
 
-def test_a_run_that_was_asked_for_is_found_by_its_id(module, table):
+def test_a_requested_run_is_found_by_its_id(module, table):
     run = module.begin("arn:aws:iam::1:user/ann")
     record = {**EXAMPLE["Records"][0], "body": json.dumps({"reconcile_id": run.reconcile_id})}
     assert module.handler({"Records": [record]}, Context(300)) == {"batchItemFailures": []}
-    assert [one.requested_by for one in runs(table)] == ["arn:aws:iam::1:user/ann"]
+    assert [run.requested_by for run in runs(table)] == ["arn:aws:iam::1:user/ann"]
 
 
-def test_a_failed_run_rings_and_is_not_tried_again(module, table, codat, capsys):
+def test_a_failed_run_is_counted_for_the_alarm_and_not_tried_again(module, table, codat, capsys):
     codat.portal("faults", path="/webhooks$", status=403)
     assert module.handler(EXAMPLE, Context(300)) == {"batchItemFailures": []}
-    assert [one.status for one in runs(table)] == [ReconcileStatus.FAILED]
+    assert [run.status for run in runs(table)] == [ReconcileStatus.FAILED]
     assert emitted(capsys)["reconcile_failed", None] == 1
 
 
-def test_an_outage_of_our_own_store_keeps_the_message(module, table, monkeypatch):
+def test_an_outage_of_the_state_table_keeps_the_message(module, table, monkeypatch):
     with mock_aws():  # another account, without the table
         monkeypatch.setattr(table, "_name", "gone")
         monkeypatch.setattr(module._table, "_name", "gone")

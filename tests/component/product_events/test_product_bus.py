@@ -1,4 +1,4 @@
-"""EventBridge's answers, of which 200 is not always a success."""
+"""EventBridge may refuse an event in an answer with status 200."""
 
 import json
 
@@ -15,7 +15,7 @@ LARGE = project(ReadState(), a_read(1, *(entry(connection_id=f"{n:064}") for n i
 
 
 class FakeEvents:
-    """put_events that takes or refuses entries as told; an exception is raised."""
+    """Answers put_events with the given results; an exception is raised."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -49,7 +49,7 @@ def test_an_entry_names_bus_source_and_type():
         EndpointConnectionError(endpoint_url="events"),
     ],
 )
-def test_a_refused_entry_is_to_be_tried_later(answer):
+def test_a_refused_entry_is_unavailable(answer):
     with pytest.raises(Unavailable):
         EventBridgeBus(FakeEvents(answer), "products").publish(SMALL)
 
@@ -61,12 +61,12 @@ def test_a_refused_entry_is_to_be_tried_later(answer):
         ClientError({"Error": {"Code": "ValidationException"}}, "PutEvents"),
     ],
 )
-def test_what_eventbridge_will_never_take_does_not_hold_up_the_stream(answer):
+def test_an_entry_that_eventbridge_can_never_accept_is_never_projected(answer):
     with pytest.raises(NeverProjected):
         EventBridgeBus(FakeEvents(answer), "products").publish(SMALL)
 
 
-def test_a_large_event_goes_out_in_parts_below_the_limit_of_an_entry():
+def test_a_large_event_is_published_in_parts_below_the_limit_of_an_entry():
     events = FakeEvents()
     EventBridgeBus(events, "products").publish(LARGE.published)
     assert len(events.entries) > 1
@@ -74,7 +74,7 @@ def test_a_large_event_goes_out_in_parts_below_the_limit_of_an_entry():
         assert sum(len(text.encode()) for text in entry_.values()) < 256 * 1024
 
 
-def test_a_part_that_is_refused_brings_all_of_them_again_under_the_same_keys():
+def test_after_a_refused_part_all_parts_are_published_again_with_the_same_keys():
     events = FakeEvents({"EventId": "1"}, {"ErrorCode": "InternalFailure"})
     bus = EventBridgeBus(events, "products")
     with pytest.raises(Unavailable):

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler holds exactly the registry's schedules, on moto."""
+"""On moto, the group holds exactly the schedules of the registry."""
 
 import boto3
 import pytest
@@ -30,10 +30,10 @@ def schedules(client):
 
 def held(client):
     listed = client.list_schedules(GroupName="refreshes")["Schedules"]
-    return {one["Name"]: one["State"] for one in listed}
+    return {schedule["Name"]: schedule["State"] for schedule in listed}
 
 
-def test_schedules_are_made_changed_and_removed_to_match(client, schedules):
+def test_schedules_are_created_changed_and_removed_to_match(client, schedules):
     assert schedules.match({"a": DAILY, "b": DAILY}) == ["a", "b"]
     paused = Schedule(DAILY.expression, DAILY.timezone, enabled=False)
     assert schedules.match({"a": DAILY, "b": paused}) == ["b"]
@@ -43,7 +43,7 @@ def test_schedules_are_made_changed_and_removed_to_match(client, schedules):
     assert schedules.match({"b": paused}) == []
 
 
-def test_a_schedule_starts_the_planner_exactly_on_time_and_notes_what_failed(client, schedules):
+def test_a_schedule_starts_the_planner_on_time_and_keeps_failed_starts(client, schedules):
     schedules.match({"a": DAILY})
     made = client.get_schedule(GroupName="refreshes", Name="refresh-a")
     assert made["ScheduleExpression"] == DAILY.expression
@@ -55,7 +55,7 @@ def test_a_schedule_starts_the_planner_exactly_on_time_and_notes_what_failed(cli
     assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == 3600
 
 
-def test_what_a_hand_changed_is_put_right(client, schedules):
+def test_a_schedule_that_a_person_changed_is_put_right(client, schedules):
     schedules.match({"a": DAILY})
     made = client.get_schedule(GroupName="refreshes", Name="refresh-a")
     client.update_schedule(
@@ -70,7 +70,7 @@ def test_what_a_hand_changed_is_put_right(client, schedules):
     assert made["ScheduleExpression"] == DAILY.expression
 
 
-def test_what_else_is_in_the_group_is_left_alone(client, schedules):
+def test_other_schedules_in_the_group_are_left_alone(client, schedules):
     client.create_schedule(
         GroupName="refreshes",
         Name="somebody-elses",
@@ -99,8 +99,8 @@ def test_half_done_work_is_finished_by_repeating_it(client, schedules, monkeypat
 
 
 @given(st.from_regex(IDENTIFIER, fullmatch=True), st.from_regex(IDENTIFIER, fullmatch=True))
-def test_every_identifier_has_a_name_of_its_own_that_the_scheduler_takes(one, other):
-    name = schedule_name(one)
+def test_every_identifier_has_a_name_of_its_own_that_the_scheduler_takes(identifier, other):
+    name = schedule_name(identifier)
     assert len(name) <= 64
     assert set(name) <= set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.")
-    assert (schedule_name(other) == name) == (one == other)
+    assert (schedule_name(other) == name) == (identifier == other)

@@ -1,4 +1,4 @@
-"""The State table's adapters on moto: what goes in comes out, and nobody overwrites unread news."""
+"""The stores of the State table on moto: values come back as written, no change is overwritten."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,17 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.company_store import CompanyStore
-from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
-from codat_hub.companies.domain.company import Company
-from codat_hub.companies.domain.consent import Consent
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
 from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.domain.read_state import ReadState, project
-from codat_hub.products.adapters.product_store import KEY, ProductStore
-from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
@@ -29,10 +23,10 @@ from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, ReconcileRun, StepOutcome
 from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.domain.ticket import Ticket
-from codat_hub.storage.items import SHARDS, ItemKey, Listed, Stored, shard_of
+from codat_hub.storage.items import ItemKey, Listed, Stored
 from codat_hub.storage.state_table import StateTable
 from tests.support.builders import COMPANY
-from tests.support.fakes import FakeCompanies, FakeRateLimits, FakeReadStates
+from tests.support.fakes import FakeRateLimits, FakeReadStates
 from tests.support.histories import PRODUCT, Ledger, a_read, at, entry, histories
 from tests.support.interleaving import NOW
 from tests.support.item_size import size_of
@@ -52,18 +46,12 @@ def read_states(request):
 
 
 @pytest.fixture(params=["real", "fake"])
-def companies(request):
-    real = request.param == "real"
-    return CompanyStore(request.getfixturevalue("table")) if real else FakeCompanies()
-
-
-@pytest.fixture(params=["real", "fake"])
 def rate_limits(request):
     real = request.param == "real"
     return RateLimitNoticeStore(request.getfixturevalue("table")) if real else FakeRateLimits()
 
 
-def test_only_who_read_the_last_version_may_write(read_states):
+def test_only_the_reader_of_the_last_version_may_write(read_states):
     first, second = Ledger().take(a_read(1)).state, Ledger().take(a_read(2)).state
     assert read_states.get(COMPANY, PRODUCT)[1] == 0
     assert read_states.put(COMPANY, PRODUCT, first, 0) is True
@@ -74,7 +62,7 @@ def test_only_who_read_the_last_version_may_write(read_states):
     assert read_states.get(COMPANY, PRODUCT) == (second, 2)
 
 
-def test_products_and_plain_reads_lie_apart(read_states):
+def test_products_and_plain_reads_are_separate_items(read_states):
     states = {name: Ledger().take(a_read(n + 1)).state
               for n, name in enumerate([None, "standard", "a"])}  # fmt: skip
     for name, state in states.items():
@@ -84,7 +72,7 @@ def test_products_and_plain_reads_lie_apart(read_states):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=histories())
-def test_any_state_and_directory_entry_come_out_as_they_went_in(table, history):
+def test_any_state_and_directory_entry_comes_back_as_written(table, history):
     ledger = Ledger().take(*history)
     states, companies = ReadStateStore(table), CompanyStore(table)
     _, version = states.get(COMPANY, PRODUCT)
@@ -102,13 +90,6 @@ def test_the_products_that_plain_reads_name_are_kept(table):
     assert state.named == {"lending": at(1)}
 
 
-def test_an_unknown_company_is_empty_and_of_version_0(companies):
-    assert companies.get(COMPANY) == (Company(COMPANY), 0)
-    assert companies.put(Company(COMPANY, name="H"), 0) is True
-    assert companies.put(Company(COMPANY), 0) is False
-    assert companies.get(COMPANY) == (Company(COMPANY, name="H"), 1)
-
-
 @pytest.mark.parametrize("until", [None, at(24)])
 def test_the_rate_limit_is_one_item(rate_limits, until):
     limit = RateLimitNotice(Stamp(at(1), "event"), until)
@@ -116,17 +97,6 @@ def test_the_rate_limit_is_one_item(rate_limits, until):
     assert rate_limits.put(limit, 0) is True
     assert rate_limits.put(limit, 0) is False
     assert rate_limits.get() == (limit, 1)
-
-
-def test_the_registry_is_read_once_a_minute(table):
-    clock = [0.0]
-    registry = ProductStore(table, lambda: clock[0])
-    assert registry.kinds() == {}
-    table.put(KEY, {"products": {"a": {"kind": "custom"}}}, version=0)
-    clock[0] = 59
-    assert registry.kinds() == {}
-    clock[0] = 60
-    assert registry.kinds() == {"a": "custom"}
 
 
 def test_parking_notes_a_webhook_once(table):
@@ -147,9 +117,7 @@ def test_parking_notes_a_webhook_once(table):
     ],
     ids=["throttled", "denied", "no answer"],
 )
-def test_whatever_dynamodb_says_no_with_the_caller_may_try_later(
-    table, dynamodb, monkeypatch, fault
-):
+def test_any_refusal_of_dynamodb_is_unavailable(table, dynamodb, monkeypatch, fault):
     def fail(**_request):
         raise fault
 
@@ -204,7 +172,7 @@ def test_the_tests_table_in_memory_answers_as_dynamodb_does(dynamodb, calls):
         tables = FakeStateTable(), StateTable(dynamodb, name)
         for call, given_, options in calls:
             fake, real = (getattr(table, call)(*given_, **options) for table in tables)
-            if call in {"listed", "latest"}:  # which of the same rank comes first is open
+            if call in {"listed", "latest"}:  # the order within a rank is open
                 fake, real = ([rank for rank, _ in found] for found in (fake, real))
             assert fake == real
     finally:
@@ -255,15 +223,15 @@ class TestTheIndex:
         assert [rank for rank, _ in listed.listed("G", after="bb", up_to="c")] == ["c"]
         assert listed.listed("G", after="c", up_to="b") == []
 
-    def test_an_item_written_without_a_place_is_listed_no_more(self, listed):
+    def test_an_item_written_without_a_place_is_no_longer_listed(self, listed):
         assert listed.put(ItemKey("P", "a"), {}, 1)
         assert [rank for rank, _ in listed.listed("G")] == ["b", "c", "d"]
 
-    def test_where_it_is_listed_is_no_attribute_of_it(self, listed):
+    def test_its_place_in_the_index_is_no_attribute_of_an_item(self, listed):
         assert listed.get(ItemKey("P", "a")) == Stored({"of": "a"}, 1)
 
 
-def test_many_items_are_read_at_once_and_those_that_are_not_there_left_out(table):
+def test_many_items_are_read_at_once_and_absent_ones_left_out(table):
     keys = [ItemKey("P", f"{n:03}") for n in range(250)]
     for key in keys[::2]:
         table.put(key, {"n": key.sk}, 0)
@@ -272,7 +240,7 @@ def test_many_items_are_read_at_once_and_those_that_are_not_there_left_out(table
 
 
 class LeavesOver:
-    """DynamoDB that answers one key at a time and, if stuck, none."""
+    """A DynamoDB that answers one key at a time, or no key if it is stuck."""
 
     def __init__(self, client, answers):
         self._client, self._answers = client, answers
@@ -288,7 +256,7 @@ class LeavesOver:
         return {**answer, "UnprocessedKeys": left}
 
 
-def test_keys_that_dynamodb_leaves_over_are_asked_for_again_but_not_for_ever(table, dynamodb):
+def test_keys_that_dynamodb_leaves_over_are_asked_for_a_few_more_times(table, dynamodb):
     keys = [ItemKey("P", str(n)) for n in range(5)]
     for key in keys:
         table.put(key, {}, 0)
@@ -301,14 +269,14 @@ def test_a_partition_is_read_by_the_start_of_its_sort_keys(table):
     for sk in ["A#1", "A#2", "B#1"]:
         table.put(ItemKey("P", sk), {"sk_": sk}, 0)
     found = table.under(ItemKey("P", "A#"))
-    assert [(key.sk, one.attributes["sk_"]) for key, one in found] == [
+    assert [(key.sk, stored.attributes["sk_"]) for key, stored in found] == [
         ("A#1", "A#1"),
         ("A#2", "A#2"),
     ]
 
 
 class TestWhatCannotBeRead:
-    """Changed by hand, or by another version of the hub."""
+    """Items changed by hand, or by another version of the hub."""
 
     DUE = at(1)
 
@@ -341,12 +309,12 @@ class TestWhatCannotBeRead:
         ],
         ids=str,
     )
-    def test_the_others_of_a_batch_are_found(self, tickets, dynamodb, value):
+    def test_the_other_items_of_a_batch_are_found(self, tickets, dynamodb, value):
         self.spoil(dynamodb, value)
         found = tickets.get_many([("c1", "a"), ("c2", "a"), ("nobody", "a")])
         assert list(found) == [("c2", "a")]
         assert found.unreadable == {("c1", "a")}
-        assert [one.company_id for one, _ in tickets.of_company("c2")] == ["c2"]
+        assert [ticket.company_id for ticket, _ in tickets.of_company("c2")] == ["c2"]
         assert tickets.of_company("c1") == []
 
     def test_a_ticket_is_listed_for_later_and_otherwise_left_as_it_is(self, tickets, dynamodb):
@@ -357,7 +325,7 @@ class TestWhatCannotBeRead:
         self.spoil(dynamodb, {"status": {"S": "queued"}})
         assert tickets.get("c1", "a") == (Ticket("c1", "a", at(0), self.DUE, at(9)), 2)
 
-    def test_alone_it_is_named(self, tickets, dynamodb):
+    def test_the_error_names_the_item(self, tickets, dynamodb):
         self.spoil(dynamodb, {"status": {"S": "paused"}})
         with pytest.raises(Unreadable, match="COMPANY#c1 / REFRESH#TICKET#a"):
             tickets.get("c1", "a")
@@ -367,90 +335,15 @@ class TestWhatCannotBeRead:
         for name in ("20261121-1", "20261122-1"):
             assert runs.put(ReconcileRun(name, "ann", NOW), 0)
         table.put(ItemKey("RECONCILE#20261121-1", "RUN"), {}, 1, Listed("RECONCILES", "20261121-1"))
-        assert [one.reconcile_id for one in runs.latest()] == ["20261122-1"]
+        assert [run.reconcile_id for run in runs.latest()] == ["20261122-1"]
 
-    def test_a_gate_is_replaced_whatever_it_was(self, table):
+    def test_an_unreadable_limiter_can_be_replaced(self, table):
         limiters = RateLimiterStore(table)
         table.put(ItemKey("CODAT", "GATE"), {"calls": "many"}, 0)
         with pytest.raises(Unreadable):
             limiters.get()
         assert limiters.replace(probing_limiter(NOW))
         assert limiters.get() == (probing_limiter(NOW), 2)
-
-
-class TestAssignments:
-    ASSIGNED = Assignment(
-        COMPANY,
-        "a",
-        AssignmentStatus.ASSIGNED,
-        at(1),
-        "arn:aws:iam::1:user/ann",
-        Consent("a", at(0), "J. Doe", "v1", ("invoices",)),
-        at(3),
-    )
-
-    def test_one_that_never_was_is_absent(self, table):
-        assert AssignmentStore(table).get(COMPANY, "a") == (Assignment(COMPANY, "a"), 0)
-
-    def test_what_goes_in_comes_out(self, table):
-        kept = AssignmentStore(table)
-        revoked = replace(self.ASSIGNED, consent=replace(self.ASSIGNED.consent, revoked_at=at(2)))
-        assert kept.put(self.ASSIGNED, 0)
-        assert not kept.put(revoked, 0)
-        assert kept.put(revoked, 1)
-        assert kept.get(COMPANY, "a") == (revoked, 2)
-        assert kept.of_company(COMPANY) == [revoked]
-        assert kept.get_many([(COMPANY, "a"), (COMPANY, "b")]) == {(COMPANY, "a"): revoked}
-
-    def test_companies_are_listed_by_product_until_they_have_it_no_more(self, table):
-        kept, shard = AssignmentStore(table), shard_of(COMPANY)
-        kept.put(self.ASSIGNED, 0)
-        kept.put(replace(self.ASSIGNED, product="b"), 0)
-        assert kept.companies_with("a", shard) == [COMPANY]
-        assert kept.companies_with("a", shard, after=COMPANY) == []
-        kept.put(replace(self.ASSIGNED, status=AssignmentStatus.ABSENT), 1)
-        assert kept.companies_with("a", shard) == []
-        assert kept.companies_with("b", shard) == [COMPANY]
-
-    def test_who_has_a_product_is_counted_over_all_shards(self, table):
-        kept = AssignmentStore(table)
-        for number in range(30):
-            kept.put(replace(self.ASSIGNED, company_id=f"company-{number}"), 0)
-        kept.put(replace(self.ASSIGNED, company_id="company-0", status=AssignmentStatus.ABSENT), 1)
-        assert kept.count("a") == 29
-        assert kept.count("b") == 0
-
-
-def test_companies_are_listed_in_the_shard_of_their_id(table):
-    companies = CompanyStore(table)
-    names = [f"company-{n}" for n in range(40)]
-    for name in names:
-        companies.put(Company(name, name=name), 0)
-    listed = {shard: companies.ids(shard) for shard in range(SHARDS)}
-    assert sorted(one for ids in listed.values() for one in ids) == sorted(names)
-    assert all(shard_of(one) == shard for shard, ids in listed.items() for one in ids)
-    assert companies.get_many(["company-3", "nobody"]) == {
-        "company-3": Company("company-3", "company-3")
-    }
-
-
-PRODUCTS = {
-    "a": Product(
-        "a", ProductKind.CUSTOM, "A", ("invoices",), Schedule("rate(1 hour)"), "lending", "v1"
-    ),
-    "lending": Product("lending", ProductKind.STANDARD),
-}
-
-
-def test_a_registry_is_replaced_as_a_whole_by_whoever_read_its_last_version(table):
-    registry = ProductStore(table)
-    assert registry.read() == ({}, 0)
-    assert registry.replace(PRODUCTS.values(), 0)
-    assert registry.read() == (PRODUCTS, 1)
-    assert registry.products() == PRODUCTS
-    assert not registry.replace([], 0)
-    assert registry.replace([PRODUCTS["a"]], 1)
-    assert registry.products() == {"a": PRODUCTS["a"]}
 
 
 def test_the_latest_of_a_group_come_first_page_by_page(table):
@@ -469,7 +362,7 @@ def test_read_states_are_read_together_by_pair_and_by_company(table):
         kept[pair] = Ledger().take(a_read(day + 1)).state
         assert states.put(*pair, kept[pair], 0)
     assert states.get_many([*kept, ("nobody", "a")]) == kept
-    assert states.of_company(COMPANY) == [kept[COMPANY, one] for one in (None, "a", "b")]
+    assert states.of_company(COMPANY) == [kept[COMPANY, product] for product in (None, "a", "b")]
 
 
 class TestReconcileRuns:
@@ -487,7 +380,7 @@ class TestReconcileRuns:
         )
         drift = (Drift(DriftKind.WEBHOOK_MISSING, "d", "c", "p", "s"),)
         run = self.RUN.taken(NOW, timedelta(minutes=5)).after(stepped, drift, NOW)
-        run = run.waiting(NOW).troubled("HTTP 503", NOW)
+        run = run.waiting(NOW).interrupted("HTTP 503", NOW)
         assert runs.get(run.reconcile_id) == (None, 0)
         assert runs.put(run, 0)
         assert runs.get(run.reconcile_id) == (run, 1)
@@ -502,7 +395,7 @@ class TestReconcileRuns:
         assert runs.present() == (self.RUN.reconcile_id, 1)
         assert runs.get("other") == (None, 0)
 
-    def test_a_steps_note_replaces_its_earlier_one_and_forgets_nothing_of_it(self, table):
+    def test_a_steps_second_note_replaces_its_first(self, table):
         runs = ReconcileRunStore(table)
         first = (Drift(DriftKind.COMPANY_UNKNOWN, "d", "c"),)
         second = (
@@ -515,12 +408,12 @@ class TestReconcileRuns:
         assert runs.noted(self.RUN) == second
         assert runs.drift(self.RUN, 0, 10) == [(0, second)]
 
-    def test_companies_that_were_seen_are_known_and_no_others(self, table):
+    def test_exactly_the_companies_that_were_seen_are_known(self, table):
         runs = ReconcileRunStore(table)
         ids = [f"company-{number}" for number in range(250)]
         for step, some in enumerate((ids[:100], ids[100:200], ids[200:], [])):
             runs.see(replace(self.RUN, step=step), some)
             runs.see(replace(self.RUN, step=step), some)  # done again
         seen = runs.seen(self.RUN.reconcile_id)
-        assert all(one in seen for one in ids)
+        assert all(company in seen for company in ids)
         assert not any(f"other-{number}" in seen for number in range(1000))

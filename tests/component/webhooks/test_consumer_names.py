@@ -1,4 +1,4 @@
-"""Which consumers have a signing secret: names only, never a secret."""
+"""Consumers with a signing secret are listed by name, never with the secret."""
 
 import json
 
@@ -16,7 +16,7 @@ def names(secretsmanager, text):
     return ConsumerNames(secretsmanager, arn).names()
 
 
-def test_a_consumer_counts_with_a_usable_secret_only(secretsmanager):
+def test_a_consumer_is_listed_if_it_has_a_usable_secret(secretsmanager):
     value = {"platform": [SECRET], "lending": [], "broken": ["nonsense"], "a": ["nonsense", SECRET]}
     assert names(secretsmanager, json.dumps(value)) == ["a", "platform"]
 
@@ -25,7 +25,7 @@ def test_before_the_first_secret_is_stored_there_are_none(secretsmanager):
     assert names(secretsmanager, None) == []
 
 
-def test_what_cannot_be_parsed_is_not_quoted(secretsmanager):
+def test_a_malformed_value_is_not_quoted(secretsmanager):
     with pytest.raises(Unavailable) as raised:
         names(secretsmanager, f"{{{SECRET}")
     assert SECRET not in str(raised.value)

@@ -14,7 +14,7 @@ from tests.support.fakes import FakeInbox
 RECEIVED = datetime(2026, 7, 2, 23, 5, 34, 123456, UTC)
 BODY = a_read_completed() + b"  \n\t" + "\u00e9\u20ac\U0001f9fe".encode()
 DELIVERY = Delivery("msg_1", "lending", BODY, RECEIVED)
-PLACED = recognise(a_read_completed())
+RECOGNISED = recognise(a_read_completed())
 
 
 @pytest.fixture
@@ -29,16 +29,14 @@ def inbox(request):
 
 def test_a_webhook_is_new_once(inbox):
     other = Delivery("msg_1", "expenses", b"{}", RECEIVED)
-    assert inbox.store(DELIVERY, PLACED) is True
-    assert inbox.store(DELIVERY, PLACED) is False
+    assert inbox.store(DELIVERY, RECOGNISED) is True
+    assert inbox.store(DELIVERY, RECOGNISED) is False
     assert inbox.store(other, Unrecognised("why")) is False
-    assert inbox.store(Delivery("msg_2", "lending", BODY, RECEIVED), PLACED) is True
+    assert inbox.store(Delivery("msg_2", "lending", BODY, RECEIVED), RECOGNISED) is True
 
 
-def test_the_item_holds_the_body_byte_exact_and_what_later_steps_key_on(
-    real, dynamodb, inbox_table
-):
-    real.store(DELIVERY, PLACED)
+def test_the_item_holds_the_exact_body_and_the_facts(real, dynamodb, inbox_table):
+    real.store(DELIVERY, RECOGNISED)
     (item,) = dynamodb.scan(TableName=inbox_table)["Items"]
     assert item["body"]["S"].encode() == BODY
     del item["body"]
@@ -56,7 +54,7 @@ def test_the_item_holds_the_body_byte_exact_and_what_later_steps_key_on(
 
 
 def test_a_duplicate_leaves_the_first_item_as_it_was(real, dynamodb, inbox_table):
-    real.store(DELIVERY, PLACED)
+    real.store(DELIVERY, RECOGNISED)
     before = dynamodb.scan(TableName=inbox_table)["Items"]
     real.store(Delivery("msg_1", "expenses", b"{}", RECEIVED), Unrecognised("why"))
     assert dynamodb.scan(TableName=inbox_table)["Items"] == before
@@ -86,24 +84,22 @@ def test_facts_that_an_event_does_not_have_are_left_out(real, dynamodb, inbox_ta
     ],
     ids=["throttled", "denied", "no answer"],
 )
-def test_whatever_dynamodb_says_no_with_the_caller_may_try_later(
-    real, dynamodb, monkeypatch, fault
-):
+def test_any_failure_of_dynamodb_is_unavailable(real, dynamodb, monkeypatch, fault):
     def fail(**_request):
         raise fault
 
     monkeypatch.setattr(dynamodb, "put_item", fail)
     with pytest.raises(Unavailable):
-        real.store(DELIVERY, PLACED)
+        real.store(DELIVERY, RECOGNISED)
 
 
-def test_no_payload_is_quoted_when_the_item_itself_is_the_trouble(real):
-    placed = WebhookFacts("e1", "company.created", "2026-07-03", product={"payload": "text"})
+def test_an_item_that_boto3_rejects_is_not_quoted(real):
+    facts = WebhookFacts("e1", "company.created", "2026-07-03", product={"payload": "text"})
     with pytest.raises(Unavailable) as raised:
-        real.store(DELIVERY, placed)
+        real.store(DELIVERY, facts)
     assert "payload" not in str(raised.value)
 
 
-def test_a_missing_table_is_a_reason_to_try_later(dynamodb):
+def test_a_missing_table_is_unavailable(dynamodb):
     with pytest.raises(Unavailable):
-        InboxTable(dynamodb, "nowhere", timedelta(days=45)).store(DELIVERY, PLACED)
+        InboxTable(dynamodb, "nowhere", timedelta(days=45)).store(DELIVERY, RECOGNISED)

@@ -76,7 +76,7 @@ def test_a_secret_given_again_is_the_newest_again_so_retire_keeps_it(hub, store)
 @pytest.mark.parametrize(
     "value", ["hello", "[]", "[" * 60_000, '{"a": null}', f'{{"a": "{SECRET}"}}', '{"a": [7]}']
 )
-def test_a_malformed_value_is_explained_never_shown_and_not_overwritten(
+def test_a_malformed_value_is_explained_not_quoted_and_not_overwritten(
     store, secretsmanager, arn, value
 ):
     secretsmanager.put_secret_value(SecretId=arn, SecretString=value)
@@ -87,7 +87,7 @@ def test_a_malformed_value_is_explained_never_shown_and_not_overwritten(
     assert found["SecretString"] == value
 
 
-def test_where_others_keep_changing_them_a_person_is_told_so(hub, store, monkeypatch):
+def test_a_change_that_others_keep_overtaking_is_reported(hub, store, monkeypatch):
     def refuse(*_):
         raise Unavailable("others keep changing the signing secrets")
 
@@ -104,9 +104,9 @@ def test_where_others_keep_changing_them_a_person_is_told_so(hub, store, monkeyp
         (["retire", "lending", "--yes"], {SECRET, ADDED}),
         (["remove", "lending", secrets.fingerprint(SECRET), "--yes"], {OTHER_SECRET, ADDED}),
     ],
-    ids=lambda one: one[0] if isinstance(one, list) else "",
+    ids=lambda words: words[0] if isinstance(words, list) else "",
 )
-def test_what_another_person_adds_at_the_same_instant_stays(
+def test_a_secret_that_another_person_adds_meanwhile_stays(
     hub, store, secretsmanager, monkeypatch, words, left
 ):
     store.set({"lending": [SECRET, OTHER_SECRET]})
@@ -135,7 +135,7 @@ def test_another_consumers_secrets_are_left_alone(hub, store):
 @pytest.mark.parametrize(
     "typed", ["", "whsec_", "whsec_%%%", SECRET[6:], "whsec_c2hvcnQ=", f"{SECRET} {SECRET}"]
 )
-def test_what_is_no_signing_secret_is_refused_and_not_repeated(hub, store, typed):
+def test_a_malformed_signing_secret_is_refused_and_not_quoted(hub, store, typed):
     answer = hub("add", "lending", stdin=typed)
     assert answer.exit_code == 2
     assert len(typed) < 8 or typed not in answer.output
@@ -209,7 +209,7 @@ def test_a_stack_that_is_not_deployed_is_named(monkeypatch):
     assert "make deploy ENV=dev" in answer.output
 
 
-def test_nobody_adds_a_secret_in_prod_by_a_slip(hub, store):
+def test_a_secret_is_added_in_prod_with_its_own_option_only(hub, store):
     assert hub("add", "lending", "--env", "prod", stdin=SECRET).exit_code == 1
     assert store.read() == {}
     assert hub("add", "lending", "--env", "prod", "--yes-prod", stdin=SECRET).exit_code == 0
@@ -218,9 +218,9 @@ def test_nobody_adds_a_secret_in_prod_by_a_slip(hub, store):
 
 def test_rotate_leads_through_both_halves_and_ends(hub, store):
     store.set({"lending": [SECRET]})
-    begun = hub("rotate", "lending", stdin=OTHER_SECRET)
-    assert begun.exit_code == 0
-    assert "hub secrets rotate lending --env local" in begun.stderr
+    first = hub("rotate", "lending", stdin=OTHER_SECRET)
+    assert first.exit_code == 0
+    assert "hub secrets rotate lending --env local" in first.stderr
     assert store.read() == {"lending": [OTHER_SECRET, SECRET]}
     assert hub("rotate", "lending", stdin="n\n").exit_code == 1
     assert store.read() == {"lending": [OTHER_SECRET, SECRET]}
@@ -247,21 +247,21 @@ def test_the_api_key_is_stored_and_never_shown(hub, secretsmanager, api_key_arn)
     assert answer.exit_code == 0
     assert key not in answer.output
     assert secrets.fingerprint(key) in answer.stdout
-    assert "reconcile start" in answer.stderr  # status tells of the key that was asked with last
+    assert "reconcile start" in answer.stderr  # `hub status` shows the key used last
     assert secretsmanager.get_secret_value(SecretId=api_key_arn)["SecretString"] == key
 
 
 @pytest.mark.parametrize(
     "typed", ["", "short", "with a space in it", "Basic MDEyMzQ1Njc4OQ==", "ключключ"]
 )
-def test_what_is_no_api_key_is_refused_and_not_repeated(hub, secretsmanager, api_key_arn, typed):
+def test_a_malformed_api_key_is_refused_and_not_quoted(hub, secretsmanager, api_key_arn, typed):
     answer = hub("set-api-key", "--yes", stdin=typed)
     assert answer.exit_code == 2
     assert not typed or typed not in answer.output
     assert secretsmanager.get_secret_value(SecretId=api_key_arn)["SecretString"] == "none yet"
 
 
-def test_another_environments_api_key_is_not_replaced_without_an_answer(
+def test_the_api_key_of_another_environment_is_not_replaced_unasked(
     hub, secretsmanager, api_key_arn
 ):
     for words in (["--env", "dev"], ["--env", "prod", "--yes"]):

@@ -1,4 +1,4 @@
-"""A real HTTP/1.1 server on loopback that records requests and can misbehave at will."""
+"""A real HTTP/1.1 server on loopback that records requests and breaks as a script says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came over the wire."""
+    """A request as it came over the socket."""
 
     method: str
     target: str
@@ -39,7 +39,7 @@ class Request:
 
 
 class Line:
-    """The server's end of one connection, handed to a script for each request."""
+    """The server's end of a connection, passed to a script for each request."""
 
     def __init__(self, connection: socket.socket, stopping: threading.Event) -> None:
         self._connection = connection
@@ -50,14 +50,14 @@ class Line:
         self._connection.sendall(data)
 
     def hold(self, seconds: float) -> None:
-        """Say nothing for a while, or until the test is over."""
+        """Stay silent for a while, or until the test is over."""
         self._stopping.wait(seconds)
 
     def close(self) -> None:
         self.open = False
 
     def reset(self) -> None:
-        """End with RST instead of FIN."""
+        """End the connection with RST instead of FIN."""
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.open = False
 
@@ -68,7 +68,7 @@ type Script = Callable[[Line], None]
 def reply(
     status: int, body: Any = None, *, headers: dict[str, str] | None = None, content: bytes = b""
 ) -> Script:
-    """A proper answer with a JSON `body`, or with `content` as it is."""
+    """Return a script for a correct answer with a JSON `body`, or with `content` as it is."""
     if body is not None:
         content = json.dumps(body).encode()
     fields = {"Content-Type": "application/json", "Content-Length": str(len(content))}
@@ -78,7 +78,7 @@ def reply(
 
 
 class Wire:
-    """`script` answers every request; `requests` and `connections` say what came."""
+    """The server: `script` answers every request; `requests` and `connections` record them."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls

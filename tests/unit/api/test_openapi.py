@@ -1,4 +1,4 @@
-"""The checked-in OpenAPI document is the code's, valid, and names every answer."""
+"""The checked-in OpenAPI document is generated from the code, valid, and names every response."""
 
 import json
 
@@ -16,7 +16,7 @@ OPERATIONS = [
 ]
 
 
-def test_the_document_is_the_one_that_the_code_makes():
+def test_the_document_is_generated_from_the_code():
     assert DOCUMENT.read_text() == generated(), "run `make openapi`"
 
 
@@ -53,7 +53,7 @@ def test_every_operation_is_signed_and_documents_its_answers(method, path, opera
             {"application/json"} if status.startswith("2") else {MEDIA_TYPE, "application/json"}
         )
         assert kinds <= expected, status
-        schemas = [one["schema"] for one in answer["content"].values()]
+        schemas = [content["schema"] for content in answer["content"].values()]
         assert all(schemas), status
     assert openapi()["security"] == [{"sigv4": []}]
     assert operation["operationId"].isidentifier()

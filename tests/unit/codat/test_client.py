@@ -1,4 +1,4 @@
-"""The client above a fake wire: what it returns, what it refuses, how it pages."""
+"""The client over a fake transport: its values, its refusals, its pages."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ def companies_page(number, of, results=None):
     return httpx.Response(200, json={"results": found, "_links": links})
 
 
-def test_every_answer_tells_its_status_and_the_quota():
+def test_every_answer_has_its_status_and_the_quota():
     answer = answering(
         202, **{"X-Rate-Limit-Limit": "2000", "X-Rate-Limit-Remaining": "1999"}
     ).refresh_product("c1", "lending")
@@ -87,14 +87,14 @@ def numbered(number, **facts):
     return httpx.Response(200, json=content)
 
 
-def test_a_server_that_always_gives_its_first_page_is_not_asked_for_ever():
+def test_a_server_that_always_gives_its_first_page_is_asked_twice_only():
     walk = client(lambda _: numbered(1, pageSize=100, totalResults=1)).companies()
     assert next(walk).id == "c"
     with pytest.raises(errors.NotUnderstood, match="asked for page 2, got page 1"):
         next(walk)
 
 
-def test_a_server_with_always_one_more_page_is_not_asked_for_ever():
+def test_a_server_with_always_one_more_page_is_asked_to_its_announced_total_only():
     def answer(request):
         return numbered(int(request.url.params["page"]), pageSize=2, totalResults=5)
 
@@ -112,7 +112,9 @@ def test_a_server_with_always_one_more_page_is_not_asked_for_ever():
         {"pageSize": 1, "totalResults": 10**400},
     ],
 )
-def test_a_server_that_announces_no_usable_total_is_not_asked_for_ever_either(monkeypatch, facts):
+def test_a_server_that_announces_no_usable_total_is_asked_a_bounded_number_of_times(
+    monkeypatch, facts
+):
     monkeypatch.setattr(pages, "MOST_PAGES", 4)
     with pytest.raises(errors.NotUnderstood, match="page 4 "):
         list(client(lambda r: numbered(int(r.url.params["page"]), **facts)).companies())
@@ -204,7 +206,7 @@ def test_a_redirect_is_not_followed():
         lambda codat: codat.refresh_data_type("c1", "bills", connection_id="\ud800"),
     ],
 )
-def test_what_must_not_be_sent_is_permanent_and_not_sent(call):
+def test_a_call_that_must_not_be_sent_is_permanent_and_not_sent(call):
     def never(request):
         raise AssertionError(f"sent {request.url}")
 
@@ -241,7 +243,7 @@ def test_an_idempotency_key_that_is_no_header_value_is_a_fault_of_the_caller(key
         answering(202).refresh_product("c1", "lending", idempotency_key=key)
 
 
-def test_products_go_along_with_a_new_company_only_when_given():
+def test_products_go_with_a_new_company_only_when_given():
     sent = []
 
     def answer(request):
@@ -302,7 +304,7 @@ def test_a_path_in_the_base_url_is_kept():
         httpx.ProxyError("no"),
     ],
 )
-def test_whatever_breaks_on_the_way_leaves_the_outcome_unknown(failure):
+def test_any_break_on_the_way_leaves_the_outcome_unknown(failure):
     def answer(_):
         raise failure
 
@@ -312,7 +314,7 @@ def test_whatever_breaks_on_the_way_leaves_the_outcome_unknown(failure):
     assert caught.value.status is None
 
 
-def test_connect_and_read_have_their_own_timeouts_whatever_client_was_passed():
+def test_connect_and_read_have_their_own_timeouts_with_any_http_client():
     seen = []
 
     def answer(request):

@@ -1,4 +1,4 @@
-"""A key of another client than the bound one changes nothing at Codat, noticed at once."""
+"""A key of another client than the bound one is noticed at once and changes nothing at Codat."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,7 +37,7 @@ class FakeCodat:
 
 
 class Process:
-    """One warm function: its own idea of the key, the State table shared."""
+    """A warm function with its own copy of the key; the State table is shared."""
 
     def __init__(self, codat, checks, bound_to=OURS):
         self.codat = codat
@@ -62,7 +62,7 @@ def codat():
     return FakeCodat()
 
 
-def test_the_bound_client_may_be_changed_and_codat_is_asked_once(codat, checks):
+def test_with_the_bound_clients_key_changes_are_allowed_and_codat_is_asked_once(codat, checks):
     process = Process(codat, checks)
     assert [process.is_allowed() for _ in range(3)] == [True, True, True]
     assert codat.asked == 1
@@ -78,11 +78,11 @@ def test_a_key_of_another_client_is_refused_with_both_ids_and_what_to_do(codat, 
     codat.clients["key-1"] = THEIRS
     with pytest.raises(WrongClient) as refused:
         Process(codat, checks).check()
-    for said in (OURS, THEIRS, "CodatClientId", "CodatApiKey"):
-        assert said in str(refused.value)
+    for text in (OURS, THEIRS, "CodatClientId", "CodatApiKey", "`tools/hub secrets set-api-key`"):
+        assert text in str(refused.value)
 
 
-def test_a_stack_bound_to_nothing_changes_nothing_and_asks_nobody(codat, checks):
+def test_a_stack_bound_to_no_client_changes_nothing_and_asks_nothing(codat, checks):
     with pytest.raises(WrongClient, match="CodatClientId is empty"):
         Process(codat, checks, "").check()
     assert (codat.asked, checks.kept) == (0, None)
@@ -95,7 +95,7 @@ def test_a_mismatch_is_remembered_without_asking_codat_again(codat, checks):
     assert codat.asked == 1
 
 
-def test_what_reconcile_finds_refuses_other_warm_processes_at_once(checks):
+def test_a_wrong_client_found_by_reconcile_stops_other_warm_processes_at_once(checks):
     warm, reconciling = FakeCodat(), FakeCodat()
     process, reconcile = Process(warm, checks), Process(reconciling, checks)
     assert process.is_allowed()
@@ -110,12 +110,12 @@ def test_a_rotation_is_noticed_as_soon_as_the_new_key_would_be_used(codat, check
     process = Process(codat, checks)
     assert process.is_allowed()
     codat.rotate("key-2", THEIRS)
-    codat.forget_key()  # as after ten minutes
+    codat.forget_key()  # as happens after ten minutes
     assert not process.is_allowed()
     assert codat.asked == 2
 
 
-def test_storing_the_right_key_mends_it_at_once(codat, checks):
+def test_storing_the_right_key_allows_changes_at_once(codat, checks):
     codat.clients["key-1"] = THEIRS
     process = Process(codat, checks)
     assert not process.is_allowed()
@@ -123,7 +123,7 @@ def test_storing_the_right_key_mends_it_at_once(codat, checks):
     assert process.is_allowed()
 
 
-def test_another_binding_is_asked_anew(codat, checks):
+def test_codat_is_asked_again_for_another_binding(codat, checks):
     codat.clients["key-1"] = THEIRS
     assert not Process(codat, checks).is_allowed()
     redeployed = Process(codat, checks, THEIRS)
@@ -131,7 +131,7 @@ def test_another_binding_is_asked_anew(codat, checks):
     assert redeployed.is_allowed()
 
 
-def test_an_old_answer_is_not_trusted_for_ever(codat, checks):
+def test_an_old_answer_is_not_trusted(codat, checks):
     process = Process(codat, checks)
     process.check()
     process.time += TRUSTED_FOR
@@ -142,7 +142,7 @@ def test_an_old_answer_is_not_trusted_for_ever(codat, checks):
     assert codat.asked == 2
 
 
-def test_nothing_is_allowed_or_remembered_while_codat_does_not_tell(codat, checks):
+def test_nothing_is_allowed_or_stored_while_codat_does_not_answer(codat, checks):
     def down():
         raise TryLater("down", status=503)
 

@@ -1,3 +1,5 @@
+"""Every form of a date that Codat writes is one moment in UTC, or none."""
+
 from datetime import UTC, datetime
 
 import pytest
@@ -17,7 +19,7 @@ from codat_hub.codat.domain.codat_time import CodatTime
         ("2022-10-23", datetime(2022, 10, 23, tzinfo=UTC)),
     ],
 )
-def test_every_shape_codat_writes_is_one_moment_in_utc(text, moment):
+def test_every_form_that_codat_writes_is_one_moment_in_utc(text, moment):
     assert CodatTime(text).moment == moment
     assert CodatTime(text).moment.tzinfo is UTC
 

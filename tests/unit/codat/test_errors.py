@@ -1,4 +1,4 @@
-"""The exceptions as contracts: they travel, they are bounded, they load nothing."""
+"""The exceptions as contracts: they can be copied, their texts are bounded, imports are light."""
 
 import pickle
 import subprocess
@@ -36,7 +36,7 @@ def test_an_exception_keeps_its_facts_when_it_is_copied_to_another_process(kind)
     assert str(copy) == "GET /companies | HTTP 429 | text | correlation id abc"
 
 
-def test_an_exception_needs_no_more_than_a_text():
+def test_an_exception_needs_only_a_text():
     assert str(errors.TryLater("the table is throttled")) == "the table is throttled"
     assert str(errors.TryLater()) == ""
 
@@ -59,7 +59,7 @@ def test_the_names_are_wire_format_so_a_change_here_is_a_change_of_the_state_mac
 
 
 def imported_by(module):
-    """What a fresh interpreter with nothing in its environment loads for `module`."""
+    """Return the modules that a fresh interpreter with an empty environment loads for `module`."""
     code = f"import sys, {module}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -74,7 +74,7 @@ def imported_by(module):
 @pytest.mark.parametrize(
     "module", ["errors", "codat.errors", "codat.domain.idempotency", "codat.domain.quota"]
 )
-def test_what_the_webhook_path_and_the_domain_import_is_light(module):
+def test_the_webhook_function_and_the_domain_import_light_modules_only(module):
     loaded = imported_by(f"codat_hub.{module}")
     assert "codat_hub" in loaded
     assert not {"httpx", "pydantic", "pydantic_core", "boto3", "botocore"} & loaded

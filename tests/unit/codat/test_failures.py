@@ -1,4 +1,4 @@
-"""Each row of the error taxonomy, and an error body parser that nothing surprises."""
+"""Every answer without success has its exception, and any bytes can be its body."""
 
 import json
 from dataclasses import replace
@@ -68,7 +68,7 @@ def received(status, error=None, headers=None, body=None, **fields):
         (GET, 418, None, errors.Permanent),
     ],
 )
-def test_the_taxonomy(call, status, text, kind):
+def test_each_status_and_text_has_its_exception(call, status, text, kind):
     found = failure(call, received(status, text))
 
     assert type(found) is kind
@@ -81,8 +81,8 @@ def test_the_taxonomy(call, status, text, kind):
 
 @pytest.mark.parametrize(("status", "in_body"), [(402, 429), (503, 400), (409, 400), (429, 401)])
 def test_the_status_in_the_body_decides_nothing(status, in_body):
-    told = type(failure(GET, received(status, "text", statusCode=in_body)))
-    assert told is type(failure(GET, received(status, "text", statusCode=status)))
+    kind = type(failure(GET, received(status, "text", statusCode=in_body)))
+    assert kind is type(failure(GET, received(status, "text", statusCode=status)))
 
 
 def test_another_phrase_for_busy_can_be_configured():
@@ -92,7 +92,7 @@ def test_another_phrase_for_busy_can_be_configured():
 
 
 @pytest.mark.skipif(not OAS.exists(), reason="Codat's OAS is not next to this checkout")
-def test_the_examples_of_codats_oas_fall_where_they_should():
+def test_the_examples_of_codats_oas_have_their_exceptions():
     responses = json.loads(OAS.read_text())["components"]["responses"]
     refresh = "/companies/{companyId}/products/{productIdentifier}/refresh"
     bad = json.loads(OAS.read_text())["paths"][refresh]["post"]["responses"]["400"]
@@ -122,19 +122,19 @@ def test_a_429_says_when_to_ask_again():
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "later"}])
-def test_a_429_that_does_not_say_means_the_next_midnight_in_utc(headers):
+def test_a_429_without_a_time_means_the_next_midnight_in_utc(headers):
     found = failure(GET, received(429, "slow down", headers))
     assert found.retry_at == datetime(2026, 11, 23, tzinfo=UTC)
     assert found.retry_after == timedelta(hours=12)
 
 
-def test_only_a_429_has_to_wait_when_nothing_says_so():
+def test_without_a_time_only_a_429_has_to_wait():
     assert failure(GET, received(503)).retry_at is None
-    told = failure(GET, received(503, headers={"Retry-After": "60"}))
-    assert told.retry_at == NOON + timedelta(minutes=1)
+    later = failure(GET, received(503, headers={"Retry-After": "60"}))
+    assert later.retry_at == NOON + timedelta(minutes=1)
 
 
-def test_every_failure_tells_the_quota():
+def test_every_failure_has_the_quota():
     headers = {"X-Rate-Limit-Limit": "2000", "X-Rate-Limit-Remaining": "0"}
     assert failure(GET, received(404, "gone", headers)).quota == Quota(2000, 0)
 
@@ -193,13 +193,13 @@ def test_any_body_is_an_error_body_of_printable_text(body):
 
 
 @given(st.sampled_from([IN_PROGRESS, QUEUED]), st.text(min_size=1))
-def test_no_api_key_however_odd_hides_what_a_400_says(text, key):
+def test_no_odd_api_key_hides_the_meaning_of_a_400(text, key):
     answer = replace(received(400, text), redact=ApiKey("x" + key).redact)
     assert type(failure(REFRESH, answer)) is errors.Busy
 
 
 @pytest.mark.parametrize("padding", range(180, 203))
-def test_the_api_key_is_taken_out_before_a_text_is_cut(padding):
+def test_the_api_key_is_removed_before_a_text_is_cut(padding):
     key = ApiKey("k3y" * 10)
     body = b"." * padding + b" k3yk3yk3yk3yk3yk3yk3yk3yk3yk3y"
     found = failure(GET, replace(received(502, body=body), redact=key.redact))
@@ -207,7 +207,7 @@ def test_the_api_key_is_taken_out_before_a_text_is_cut(padding):
 
 
 @given(st.integers(100, 999), st.binary(), st.sampled_from([GET, REFRESH, WITH_KEY]))
-def test_any_answer_outside_2xx_is_one_of_our_exceptions(status, body, call):
+def test_any_answer_outside_2xx_is_one_of_the_exceptions(status, body, call):
     found = failure(call, received(status, body=body))
     assert isinstance(found, errors.CallFailed)
     assert type(found) is not errors.CallFailed

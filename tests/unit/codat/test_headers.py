@@ -1,3 +1,5 @@
+"""Headers are read leniently, bounded, and never raise."""
+
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -93,7 +95,7 @@ def test_an_unreadable_part_of_the_quota_is_none_and_the_rest_stays():
     assert quota(headers) == Quota(None, 0, None)
 
 
-def test_an_answer_without_rate_limit_headers_says_nothing_of_the_quota():
+def test_an_answer_without_rate_limit_headers_has_no_quota():
     assert quota({"content-type": "application/json"}) is None
 
 

@@ -1,4 +1,4 @@
-"""Which key next: the rule by hand, then against a model of Codat's key memory."""
+"""The next key: by examples, then against a model of the keys that Codat remembers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_answer_spends_the_key_because_codat_would_replay_it(failure):
 
 
 @pytest.mark.parametrize("failure", UNKNOWN, ids=repr)
-def test_a_call_without_an_answer_repeats_its_key_and_remembers_since_when(failure):
+def test_a_call_without_an_answer_repeats_its_key_and_keeps_its_time(failure):
     new_id = ids()
     kept = key_after(plan_key(None, NOON, new_id), failure)
     again = plan_key(kept, NOON + 5 * MINUTE, new_id)
@@ -78,7 +78,7 @@ def test_a_call_without_an_answer_repeats_its_key_and_remembers_since_when(failu
 
 
 @pytest.mark.parametrize("failure", NEVER_KEPT, ids=repr)
-def test_a_rate_limited_or_unsent_call_keeps_its_key_however_long_the_wait(failure):
+def test_a_rate_limited_or_unsent_call_keeps_its_key_after_any_wait(failure):
     new_id = ids()
     kept = key_after(plan_key(None, NOON, new_id), failure)
     tomorrow = plan_key(kept, NOON + timedelta(hours=12), new_id)
@@ -98,7 +98,7 @@ def test_a_429_after_a_lost_answer_does_not_make_the_lost_answer_known():
 
 
 @pytest.mark.parametrize(("age", "same"), [(TRUSTED_FOR, True), (TRUSTED_FOR + MINUTE, False)])
-def test_past_85_minutes_the_key_is_fresh_and_the_read_events_are_to_be_asked(age, same):
+def test_after_85_minutes_the_key_is_fresh_and_the_old_call_is_unresolved(age, same):
     plan = plan_key(HeldKey("old", open_since=NOON), NOON + age, ids())
 
     assert (plan.value == "old") is same
@@ -127,7 +127,7 @@ def test_a_clock_that_went_back_does_not_make_a_key_old():
     assert plan.value == "held"
 
 
-# A model of Codat's side: what it accepted, what it remembers, and what got lost on the way.
+# A model of Codat: the reads that it accepted, and the answers that it remembers.
 
 STEPS = st.lists(
     st.tuples(
@@ -140,14 +140,14 @@ STEPS = st.lists(
 
 
 class Codat:
-    """Remembers every answer but a 429 for 90 minutes, and counts reads it really began."""
+    """Remembers every answer but a 429 for 90 minutes, and counts the reads that it started."""
 
     def __init__(self):
         self.answers = {}
         self.accepted = []
 
     def call(self, key, event, now):
-        """Returns (answer, replayed); the answer None is a success."""
+        """Return the answer, None for a success, and whether it is a replay."""
         known = self.answers.get(key)
         if known and now - known[1] < REMEMBERED_FOR:
             return known[0], True
@@ -167,7 +167,7 @@ def test_nothing_happens_twice_unseen_and_no_stale_refusal_is_replayed(steps):
     for event, wait in steps:
         plan = plan_key(held, now, new_id)
         held = plan.key
-        told_to_look = plan.unresolved_since is not None
+        unresolved = plan.unresolved_since is not None
         accepted_before = len(codat.accepted)
         assert plan.value not in refused, "a refusal we saw would only be replayed"
         if event == "lose request":
@@ -183,7 +183,7 @@ def test_nothing_happens_twice_unseen_and_no_stale_refusal_is_replayed(steps):
                 if not isinstance(answer, errors.RateLimited):
                     refused.add(plan.value)
         if accepted_before and len(codat.accepted) > accepted_before:
-            assert told_to_look, "a second acceptance is only possible after being told to look"
+            assert unresolved, "a second acceptance is possible only after an unresolved call"
             break
         now += wait * MINUTE
 

@@ -1,4 +1,4 @@
-"""Reading Codat's answers leniently where that is safe, and not where it would hide something."""
+"""Codat's answers are read leniently, except where that would hide something."""
 
 import json
 from datetime import UTC, datetime
@@ -89,7 +89,7 @@ def test_settings_whose_override_is_null_have_codats_default_and_post_it():
 
 
 @pytest.mark.parametrize("odd", [{"tags": {"k": 1}}, {"products": "lending"}, {"id": None}])
-def test_what_cannot_be_what_it_should_be_is_refused_and_not_guessed(odd):
+def test_a_value_of_another_type_is_refused_and_not_guessed(odd):
     with pytest.raises(ValidationError):
         WireCompany.model_validate({"id": "c1"} | odd)
 
@@ -99,7 +99,7 @@ def test_a_connection_without_a_status_is_refused():
         WireConnection.model_validate({"id": "d1"})
 
 
-def test_a_date_keeps_its_text_and_is_a_moment_too():
+def test_a_date_keeps_its_text_and_is_a_moment():
     operation = PullOperation.model_validate_json(
         '{"id":"p","dataType":"bills","status":"Queued","requested":"2022-11-14T11:18:37.2798351Z"}'
     )
@@ -108,7 +108,7 @@ def test_a_date_keeps_its_text_and_is_a_moment_too():
     assert operation.requested.moment == datetime(2022, 11, 14, 11, 18, 37, 279835, tzinfo=UTC)
 
 
-def test_a_data_type_never_synced_has_no_status_and_an_entry_may_be_null():
+def test_a_data_type_never_read_has_no_status_and_an_entry_may_be_null():
     statuses = DataStatuses.model_validate(
         {
             "invoices": {"dataType": "invoices", "currentStatus": "Complete"},
@@ -126,7 +126,7 @@ def test_a_data_type_never_synced_has_no_status_and_an_entry_may_be_null():
 
 
 @pytest.mark.parametrize("missing", ["results", "_links"])
-def test_a_page_without_results_or_links_is_refused_lest_it_pass_for_the_last(missing):
+def test_a_page_without_results_or_links_is_refused_and_not_taken_for_the_last(missing):
     content = page()
     del content[missing]
     with pytest.raises(ValidationError):
@@ -152,7 +152,7 @@ SETTING = {
 }
 
 
-def test_a_setting_goes_back_as_it_came_but_for_what_was_changed():
+def test_a_setting_goes_back_as_it_came_with_its_changes():
     setting = SyncSetting.model_validate_json(json.dumps(SETTING))
 
     assert setting.wire() == SETTING
@@ -213,7 +213,7 @@ def test_the_samples_of_codats_oas_can_be_read(schema, model):
         ),
     ],
 )
-def test_every_field_we_name_is_a_field_of_codats(pointer, model, left_out):
+def test_every_field_of_the_models_is_a_field_of_codats(pointer, model, left_out):
     found = json.loads(OAS.read_text())["components"]["schemas"]
     for step in pointer:
         found = found[step]

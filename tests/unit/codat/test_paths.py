@@ -1,3 +1,5 @@
+"""A foreign id is exactly one segment of a path, or nothing is sent."""
+
 from urllib.parse import parse_qs, unquote
 
 import pytest
@@ -33,7 +35,7 @@ def test_a_product_identifier_with_dots_and_hyphens_is_a_segment_as_it_is():
         "a" * (LONGEST_SEGMENT + 1),
     ],
 )
-def test_what_could_reach_another_path_is_not_sent(segment):
+def test_a_segment_that_could_reach_another_path_is_not_sent(segment):
     with pytest.raises(Permanent, match="not sent") as caught:
         path("companies", segment)
     assert caught.value.status is None

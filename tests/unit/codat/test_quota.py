@@ -1,3 +1,5 @@
+"""The quota resets at midnight in UTC."""
+
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -13,5 +15,5 @@ from codat_hub.codat.domain.quota import next_reset
         datetime(2027, 1, 1, 5, 0, tzinfo=timezone(timedelta(hours=14))),
     ],
 )
-def test_the_quota_starts_anew_at_the_next_midnight_in_utc(now):
+def test_the_quota_resets_at_the_next_midnight_in_utc(now):
     assert next_reset(now) == datetime(2027, 1, 1, tzinfo=UTC)

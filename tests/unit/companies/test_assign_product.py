@@ -1,4 +1,4 @@
-"""Adding and removing one product: the intent, Codat's failures, the consent on both sides."""
+"""Adding a product: the intent, Codat's failures, the consent before and after the call."""
 
 import pytest
 
@@ -19,7 +19,7 @@ from codat_hub.companies.usecases.assignment_context import UNDER_WAY
 from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.errors import Absent, Conflict
 from codat_hub.products.domain.product import Product, ProductKind
-from tests.support.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
+from tests.support.assigning import BY, COMPANY, LENDING, PRODUCT, World
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def world():
     return World()
 
 
-def test_a_consented_product_is_added_and_who_did_it_is_kept(world):
+def test_a_consented_product_is_added_with_the_callers_name(world):
     world.agree()
     assigned = world.add()
     assert world.held == {"product-a"}
@@ -47,7 +47,7 @@ def test_the_intent_is_written_before_the_call(world):
     assert seen == [AssignmentStatus.ADDING]
 
 
-def test_what_codat_has_already_is_not_added_again(world):
+def test_a_product_that_codat_has_is_not_added_again(world):
     world.agree()
     world.held.add("product-a")
     assert world.add().status is AssignmentStatus.ASSIGNED
@@ -66,7 +66,7 @@ def test_without_a_covering_consent_nothing_is_called_or_written(world, prepare,
     prepare(world)
     with pytest.raises(Conflict, match=says) as refused:
         world.add()
-    assert "invoices" in [one.value for one in refused.value.problems]
+    assert "invoices" in [problem.value for problem in refused.value.problems]
     assert world.codat.changes == []
     assert world.assignments.writes == 0
 
@@ -78,7 +78,7 @@ def test_a_product_without_data_types_of_its_own_needs_a_consent_too(world):
     assert world.add(LENDING).status is AssignmentStatus.ASSIGNED
 
 
-def test_what_is_not_there_is_absent(world):
+def test_an_unknown_product_or_company_is_absent(world):
     with pytest.raises(Absent, match="nothing"):
         world.add(Product("nothing", ProductKind.CUSTOM))
     world.agree()
@@ -99,7 +99,7 @@ def test_with_another_clients_key_nothing_is_called_or_written(world):
     assert world.assignments.writes == 0
 
 
-def test_a_pair_under_migration_is_left_alone(world):
+def test_a_product_under_migration_is_left_alone(world):
     world.agree()
     world.migrations.held.add((COMPANY, "product-a"))
     for act in (world.add, world.remove):
@@ -154,7 +154,7 @@ def test_a_consent_revoked_while_codat_adds_is_undone(world):
 
     def revoked_meanwhile(*arguments):
         add_product(*arguments)
-        world.agree(revoked=True)  # and its caller died before it came to removing
+        world.agree(revoked=True)  # and its caller died before the removal
 
     world.codat.add_product = revoked_meanwhile
     with pytest.raises(Conflict, match="revoked"):
@@ -178,14 +178,14 @@ def test_a_removal_while_codat_adds_wins(world):
     assert world.remove().status is AssignmentStatus.ABSENT
 
 
-def test_a_call_of_a_caller_who_died_keeps_a_removal_open_whoever_else_added(world):
+def test_a_dead_callers_late_call_keeps_a_removal_open_after_another_call_added(world):
     world.agree()
     add_product, calls = world.codat.add_product, []
 
     def died_in_between(*arguments):
         calls.append(arguments)
         if len(calls) == 2:
-            raise KeyboardInterrupt  # dead, and the call is still under way
+            raise KeyboardInterrupt  # This caller is dead, its call still under way.
         with pytest.raises(KeyboardInterrupt):
             world.add()
         add_product(*arguments)
@@ -201,55 +201,8 @@ def test_a_call_of_a_caller_who_died_keeps_a_removal_open_whoever_else_added(wor
 
 def test_a_fresh_removal_makes_an_add_wait(world):
     world.agree()
-    RemoveProduct(world.pairs).stop(COMPANY, "product-a", BY, "why")
+    RemoveProduct(world.context).stop(COMPANY, "product-a", BY, "why")
     with pytest.raises(Conflict, match="being removed"):
         world.add()
     world.now += UNDER_WAY
     assert world.add().status is AssignmentStatus.ASSIGNED
-
-
-class TestRemoving:
-    def test_only_that_product_goes_and_its_refreshes_with_it(self, world):
-        for product in (PRODUCT, OTHER):
-            world.agree(product)
-            world.add(product)
-        assert world.remove().status is AssignmentStatus.ABSENT
-        assert world.held == {"product-b"}
-        assert world.refreshes.cancelled == [(COMPANY, "product-a", "no longer wanted")]
-
-    def test_what_is_gone_already_is_gone(self, world):
-        world.agree()
-        world.add()
-        world.held.clear()
-        assert world.remove().status is AssignmentStatus.ABSENT
-        assert world.remove().status is AssignmentStatus.ABSENT
-
-    def test_a_company_that_is_gone_has_no_product(self, world):
-        world.agree()
-        world.add()
-        world.codat.held.clear()
-        assert world.remove().status is AssignmentStatus.ABSENT
-
-    def test_a_404_counts_only_when_the_product_is_seen_to_be_gone(self, world):
-        world.agree()
-        world.add()
-        world.codat.failures = [(NotFound("who knows", status=404), False)]
-        with pytest.raises(NotUnderstood):
-            world.remove()
-        assert world.status is AssignmentStatus.REMOVING
-        world.codat.failures = [(NotFound("just gone", status=404), True)]
-        assert world.remove().status is AssignmentStatus.ABSENT
-
-    @pytest.mark.parametrize("happened", [True, False])
-    def test_a_failed_removal_stops_refreshes_and_is_finished_by_repeating(self, world, happened):
-        world.agree()
-        world.add()
-        world.codat.failures = [(OutcomeUnknown("cut"), happened)]
-        with pytest.raises(OutcomeUnknown) as failed:
-            world.remove()
-        assert failed.value.__notes__[-1].startswith("The removal is recorded, and no refresh")
-        assigned, _ = world.assignments.get(COMPANY, "product-a")
-        assert not assigned.may_be_read(PRODUCT)
-        assert world.refreshes.cancelled
-        assert world.remove().status is AssignmentStatus.ABSENT
-        assert world.held == set()

@@ -1,3 +1,5 @@
+"""A product of a company may be read only while it is assigned under a covering consent."""
+
 from dataclasses import replace
 
 import pytest
@@ -17,7 +19,7 @@ def test_an_assigned_product_with_a_covering_consent_may_be_read():
 
 
 @pytest.mark.parametrize(
-    "status", [one for one in AssignmentStatus if one is not AssignmentStatus.ASSIGNED]
+    "status", [status for status in AssignmentStatus if status is not AssignmentStatus.ASSIGNED]
 )
 def test_no_other_status_lets_it_be_read(status):
     assert not replace(ASSIGNED, status=status).may_be_read(PRODUCT)
@@ -26,11 +28,11 @@ def test_no_other_status_lets_it_be_read(status):
 @pytest.mark.parametrize(
     "consent", [None, replace(CONSENT, revoked_at=at(1)), replace(CONSENT, data_types=("bills",))]
 )
-def test_nor_may_it_without_a_consent_that_covers_it(consent):
+def test_without_a_covering_consent_it_may_not_be_read(consent):
     assert not replace(ASSIGNED, consent=consent).may_be_read(PRODUCT)
 
 
-def test_a_product_without_data_types_needs_a_consent_all_the_same():
+def test_a_product_without_data_types_needs_a_consent_too():
     bare = replace(PRODUCT, data_types=())
     assert ASSIGNED.may_be_read(bare)
     assert not replace(ASSIGNED, consent=None).may_be_read(bare)

@@ -1,4 +1,4 @@
-"""The directory moves forward only, whatever the order its events come in."""
+"""An entry of the directory ends the same, whatever the order of its events."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,14 +17,16 @@ from tests.support.histories import at
 EMPTY = Company(COMPANY)
 
 
-def a_change(hours=1.0, **said) -> CompanyChange:
-    return CompanyChange(COMPANY, Stamp(at(hours), f"event-{hours}"), **said)
+def a_change(hours=1.0, **content) -> CompanyChange:
+    return CompanyChange(COMPANY, Stamp(at(hours), f"event-{hours}"), **content)
 
 
-def a_connection_change(hours, status="Linked", connection_id="a", **said):
+def a_connection_change(hours, status="Linked", connection_id="a", **content):
     stamp = Stamp(at(hours), f"event-{hours}")
     connection = Connection(stamp, status, "gbol", "Accounting")
-    return CompanyChange(COMPANY, stamp, connection_id=connection_id, connection=connection, **said)
+    return CompanyChange(
+        COMPANY, stamp, connection_id=connection_id, connection=connection, **content
+    )
 
 
 def test_an_older_name_or_product_list_never_replaces_a_newer_one():
@@ -36,14 +38,14 @@ def test_an_older_name_or_product_list_never_replaces_a_newer_one():
     assert (company.name, company.products) == ("New", ("a", "b"))
 
 
-def test_of_two_events_of_one_instant_the_greater_id_counts():
+def test_of_two_events_of_one_instant_the_greater_id_is_newer():
     low, high = Stamp(at(1), "a"), Stamp(at(1), "b")
     changes = [CompanyChange(COMPANY, low, name="A"), CompanyChange(COMPANY, high, name="B")]
     assert apply(apply(EMPTY, changes[0]), changes[1]).name == "B"
     assert apply(apply(EMPTY, changes[1]), changes[0]).name == "B"
 
 
-def test_the_later_of_a_products_and_a_connections_removal_counts():
+def test_the_later_removal_of_product_and_connection_counts():
     company = apply(EMPTY, a_change(3, removed_product="p"))
     company = apply(company, a_connection_change(2, "Unlinked", connection_removed=True))
     company = apply(company, a_connection_change(1, "Unlinked", connection_removed=True))
@@ -52,14 +54,14 @@ def test_the_later_of_a_products_and_a_connections_removal_counts():
     assert company.removed_at("q", "b") is None
 
 
-def test_a_relinked_connection_is_linked_and_its_removal_is_not_forgotten():
+def test_a_relinked_connection_is_linked_and_keeps_its_removal():
     company = apply(EMPTY, a_connection_change(1, "Unlinked", connection_removed=True))
     company = apply(company, a_connection_change(2))
     assert company.connections["a"].status == "Linked"
     assert company.removed_at("p", "a") == at(1)
 
 
-def test_an_integration_that_nobody_named_is_unknown():
+def test_an_integration_that_no_event_named_is_unknown():
     assert apply(EMPTY, a_connection_change(1)).integration("a") == "gbol"
     assert EMPTY.integration("a") == "unknown"
 

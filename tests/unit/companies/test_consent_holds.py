@@ -1,9 +1,8 @@
-"""No product at Codat without a covering consent, in whatever order things happen and fail.
+"""Codat has no product without a covering consent, in any order of calls and failures.
 
-Every call of a port is one step, as in tests/support/interleaving.py: requests run at once, are
-killed anywhere, meet every failure of Codat, and an add may arrive at Codat long after its caller
-is gone.
-What then is unfinished is repeated, as its caller would; and the invariant must hold.
+Every call of a port is one step, as in tests/support/interleaving.py. Requests run at once, die
+at any step, meet every failure of Codat, and an add may arrive at Codat long after its caller died.
+Then unfinished requests are repeated, as their callers would; and the invariant must hold.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from codat_hub.companies.domain.consent import Consent, ConsentEntry, covers
 from codat_hub.companies.domain.new_company import CodatCompany, Grant
 from codat_hub.companies.usecases.assign_product import AssignProduct
 from codat_hub.companies.usecases.assignment_context import UNDER_WAY, AssignmentContext
-from codat_hub.companies.usecases.consents import Consents
+from codat_hub.companies.usecases.consents import RecordConsents
 from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.errors import Conflict, Unavailable
 from codat_hub.products.domain.product import Product, ProductKind
@@ -38,7 +37,7 @@ FAULTS = ("ok", "ok", "ok", "refused", "busy", "lost before", "lost after", "lat
 
 
 class Codat:
-    """`fault` decides what comes of the next change; a late add arrives when `arrive` says so."""
+    """`fault` decides the outcome of the next change; a late add arrives with `arrive`."""
 
     def __init__(self, clock):
         self.held = {OTHER.identifier}
@@ -76,7 +75,7 @@ class Codat:
             raise OutcomeUnknown("no answer")
 
     def arrive(self) -> None:
-        """Whatever was under way arrives now."""
+        """Let every late add arrive now."""
         self.held |= {product for _, product in self.late}
         self.late = []
 
@@ -101,7 +100,7 @@ class World:
 
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
-        # a call is not under way for longer than this
+        # No call is under way for longer than this.
         if any(self.now - since > UNDER_WAY - LIFE for since, _ in self.codat.late):
             self.codat.arrive()
 
@@ -115,8 +114,8 @@ class World:
 
 
 def perform(kind, product, ports):
-    """Run one request with the given ports; the answer is whether nothing is left to do."""
-    pairs = AssignmentContext(
+    """Run one request with the given ports; tell whether nothing is left to do."""
+    context = AssignmentContext(
         codat=ports["codat"],
         assignments=ports["assignments"],
         ledger=ports["ledger"],
@@ -126,12 +125,12 @@ def perform(kind, product, ports):
         refreshes=ports["refreshes"],
         now=ports["now"],
     )
-    remove = RemoveProduct(pairs)
-    consents = Consents(ports["ledger"], ports["directory"], pairs, remove)
+    remove = RemoveProduct(context)
+    consents = RecordConsents(context, ports["directory"])
     try:
         match kind:
             case "add":
-                AssignProduct(pairs)(COMPANY, product, "arn")
+                AssignProduct(context)(COMPANY, product, "arn")
             case "remove":
                 return (
                     remove(COMPANY, product, "arn", "why").status is not AssignmentStatus.REMOVING
@@ -150,7 +149,7 @@ def perform(kind, product, ports):
     except LookupError:
         raise
     except Exception as error:
-        if type(error).__name__ == "Absent":  # nothing to revoke
+        if type(error).__name__ == "Absent":  # There is nothing to revoke.
             return True
         raise
     return True
@@ -161,7 +160,7 @@ class _Pause(BaseException):
 
 
 class Request:
-    """One request, a port's call at a time, by replaying the calls made so far."""
+    """A request that goes on by one call of a port at a time, by replaying the earlier calls."""
 
     def __init__(self, world: World, kind: str, product: str):
         self.world, self.kind, self.product = world, kind, product
@@ -170,7 +169,7 @@ class Request:
         self.finished = False
 
     def step(self) -> bool:
-        """Make one more call; tell whether the request is over (`finished`: with nothing left)."""
+        """Make one more call; tell whether the request is over. `finished`: nothing is left."""
         replay, made = iter(self._answers), False
 
         def call(function, arguments):
@@ -210,7 +209,7 @@ class _Recorded:
 
 
 def settle(world: World, unfinished) -> None:
-    """Repeat what is unfinished until nothing is, as the callers would: now Codat works."""
+    """Repeat unfinished requests until none is left, as their callers would, with Codat at work."""
     world.codat.arrive()
     for _ in range(4):
         world.pass_time(2 * UNDER_WAY.total_seconds())
@@ -236,7 +235,7 @@ STEPS = st.lists(
 
 
 def run(world, wishes, steps):
-    """Let three requests at once be worked on as the steps say; return what is unfinished."""
+    """Let three requests run at once as the steps say; return the unfinished ones."""
     waiting, busy, unfinished = list(wishes), [], []
     for place, what, fault, seconds in steps:
         while waiting and len(busy) < 3:
@@ -257,8 +256,8 @@ def run(world, wishes, steps):
                 busy.remove(request)
                 if not request.finished:
                     unfinished.append((request.kind, request.product))
-    # what nobody stepped to its end was killed there
-    return unfinished + [(one.kind, one.product) for one in busy] + waiting
+    # A request that no step finished died there.
+    return unfinished + [(request.kind, request.product) for request in busy] + waiting
 
 
 @settings(max_examples=400, deadline=None)
@@ -276,7 +275,7 @@ def test_no_product_stays_without_a_covering_consent(wishes, steps, agreed):
 @pytest.mark.parametrize("killed_after", range(30))
 @pytest.mark.parametrize("revoked_after", range(20))
 def test_a_revocation_at_any_point_of_an_add_that_dies_at_any_point(killed_after, revoked_after):
-    """One add, killed at any of its steps, and a whole revocation between any two of them."""
+    """One add that dies at any of its steps, and a whole revocation between any two of them."""
     world = World()
     ports = vars(world) | {"now": lambda: world.now}
     perform("grant", PRODUCT.identifier, ports)
@@ -289,6 +288,6 @@ def test_a_revocation_at_any_point_of_an_add_that_dies_at_any_point(killed_after
             over = adding.step()
     if revoked_after >= 30:
         return
-    # nobody repeats the add: the revocation alone must do
+    # The add is not repeated: the revocation alone must do.
     settle(world, unfinished)
     assert world.covered(), world.codat.held

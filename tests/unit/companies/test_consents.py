@@ -1,4 +1,4 @@
-"""What a customer agrees to: recorded once, never changed, and acted on at once."""
+"""A consent is recorded once, never changed, and acted on at once."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,8 +9,7 @@ from codat_hub.codat.errors import OutcomeUnknown, WrongClient
 from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.company import Company
 from codat_hub.companies.domain.new_company import Grant
-from codat_hub.companies.usecases.consents import Consents
-from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.companies.usecases.consents import RecordConsents
 from codat_hub.errors import Absent, Conflict, Invalid
 from codat_hub.products.domain.product import Product, ProductKind
 from tests.support.assigning import BY, COMPANY, LENDING, OTHER, PRODUCT, World
@@ -27,8 +26,7 @@ class Office(World):
         super().__post_init__()
         self.directory = FakeCompanies()
         self.directory.put(Company(COMPANY), 0)
-        remove = RemoveProduct(self.pairs)
-        self.consents = Consents(self.ledger, self.directory, self.pairs, remove)
+        self.consents = RecordConsents(self.context, self.directory)
 
     def grant(self, grant=WIDE, product=PRODUCT, company=COMPANY):
         return self.consents.grant(company, product.identifier, grant, BY)
@@ -42,7 +40,7 @@ def office():
     return Office()
 
 
-def test_a_consent_is_recorded_once_and_copied_for_who_plans(office):
+def test_a_consent_is_recorded_once_and_copied_to_the_assignment(office):
     recorded = office.grant()
     assert office.grant().consent == recorded.consent
     assert len(office.consents.history(COMPANY)) == 1
@@ -54,29 +52,28 @@ def test_a_new_consent_replaces_and_the_history_keeps_both(office):
     office.grant(WIDE)
     (newest,) = office.consents.of(COMPANY)
     assert newest.data_types == WIDE.data_types
-    assert [one.consent.data_types for one in office.consents.history(COMPANY)] == [
+    assert [entry.consent.data_types for entry in office.consents.history(COMPANY)] == [
         NARROW.data_types,
         WIDE.data_types,
     ]
 
 
-def test_what_it_does_not_cover_and_an_older_text_are_told(office):
+def test_a_warning_names_uncovered_data_types_and_an_older_text(office):
     newer = Product(
         "product-a", ProductKind.CUSTOM, None, ("invoices", "bills"), consent_text_version="2"
     )
-    office.pairs = replace(office.pairs, registry=FakeProductRegistry(newer))
-    remove = RemoveProduct(office.pairs)
-    office.consents = Consents(office.ledger, office.directory, office.pairs, remove)
+    office.context = replace(office.context, registry=FakeProductRegistry(newer))
+    office.consents = RecordConsents(office.context, office.directory)
     assert office.grant(NARROW).warnings == (
         "It does not cover bills: product-a cannot be added.",
         "It is to text version 1; customers now see 2.",
     )
 
 
-def test_what_is_not_valid_or_not_there_is_not_recorded(office):
+def test_an_invalid_grant_or_an_unknown_company_or_product_is_not_recorded(office):
     with pytest.raises(Invalid) as refused:
         office.grant(Grant(" ", "1", ("invoice",)))
-    assert [one.field for one in refused.value.problems] == ["data_types", "granted_by"]
+    assert [problem.field for problem in refused.value.problems] == ["data_types", "granted_by"]
     with pytest.raises(Absent, match="is registered"):
         office.grant(product=Product("nothing", ProductKind.CUSTOM))
     with pytest.raises(Absent, match="Codat has no company"):
@@ -94,7 +91,7 @@ def test_a_company_whose_webhook_is_still_on_the_way_is_known_to_codat(office):
     assert office.grant(company="new").consent.active
 
 
-def test_revoking_takes_that_product_away_and_no_other(office):
+def test_revoking_removes_that_product_and_no_other(office):
     for product in (PRODUCT, OTHER):
         office.grant(product=product)
         office.add(product)
@@ -117,7 +114,7 @@ def test_revoking_again_changes_nothing(office):
 
 
 @pytest.mark.parametrize("fault", ["codat", "client"])
-def test_a_revocation_counts_at_once_although_codat_cannot_be_told_yet(office, fault):
+def test_a_revocation_counts_at_once_although_codat_does_not_answer(office, fault):
     office.grant()
     office.add()
     if fault == "codat":
@@ -144,7 +141,7 @@ def test_revoking_reaches_a_product_that_the_hub_never_assigned(office):
     assert office.held == set()
 
 
-def test_even_a_migration_does_not_keep_what_is_revoked(office):
+def test_even_a_migration_does_not_keep_a_revoked_product(office):
     office.grant()
     office.add()
     office.migrations.held.add((COMPANY, "product-a"))
@@ -164,12 +161,12 @@ def test_a_revocation_needs_a_consent_and_a_reason(office):
 def test_a_narrower_consent_is_refused_while_the_product_is_there(office):
     office.grant()
     office.add()
-    with pytest.raises(Conflict, match="does not cover"):
+    with pytest.raises(Conflict, match=f"`tools/hub consents revoke {COMPANY} product-a`"):
         office.grant(NARROW)
     assert office.held == {"product-a"}
 
 
-def test_a_narrower_consent_that_comes_while_the_product_is_added_takes_it_away(office):
+def test_a_narrower_consent_that_comes_while_the_product_is_added_removes_it(office):
     office.grant()
     append = office.ledger.append
 

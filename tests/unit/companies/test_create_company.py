@@ -11,9 +11,8 @@ from codat_hub.companies.domain.company import Company
 from codat_hub.companies.domain.new_company import Grant, NewCompany
 from codat_hub.companies.usecases.assign_product import AssignProduct
 from codat_hub.companies.usecases.assignment_context import AssignmentContext
-from codat_hub.companies.usecases.consents import Consents
+from codat_hub.companies.usecases.consents import RecordConsents
 from codat_hub.companies.usecases.create_company import CreateCompany
-from codat_hub.companies.usecases.remove_product import RemoveProduct
 from codat_hub.errors import Conflict, Invalid, RequestReused
 from codat_hub.products.domain.product import Product, ProductKind
 from tests.support.fakes import (
@@ -47,7 +46,7 @@ class World:
 
     def __post_init__(self):
         self.keys = (f"key-{number}" for number in count(1))
-        self.pairs = AssignmentContext(
+        self.context = AssignmentContext(
             self.codat,
             FakeAssignments(),
             self.ledger,
@@ -57,7 +56,7 @@ class World:
             FakeRefreshes(),
             now=lambda: self.now,
         )
-        self.consents = Consents(self.ledger, self.directory, self.pairs, RemoveProduct(self.pairs))
+        self.consents = RecordConsents(self.context, self.directory)
 
     def check_client(self):
         if self.client_fault:
@@ -65,15 +64,12 @@ class World:
 
     def create(self, new=BAKERY, key="request"):
         create = CreateCompany(
-            codat=self.codat,
+            self.context,
             creations=self.creations,
             directory=self.directory,
             consents=self.consents,
-            assign=AssignProduct(self.pairs),
-            registered=lambda: self.registry.read()[0],
-            check_client=self.check_client,
+            assign=AssignProduct(self.context),
             send_products=self.send_products,
-            now=lambda: self.now,
             new_id=lambda: next(self.keys),
         )
         return create(new, key, "arn:ann")
@@ -111,11 +107,11 @@ def test_requests_without_a_key_are_companies_of_their_own(world):
     assert len(world.codat.held) == 2
 
 
-def test_what_is_wrong_is_told_before_anything_is_sent(world):
+def test_every_problem_is_reported_before_anything_is_sent(world):
     new = NewCompany("", products=("nope",), consents={"nope": GRANT})
     with pytest.raises(Invalid) as refused:
         world.create(new)
-    assert [one.field for one in refused.value.problems] == ["name", "products", "consents"]
+    assert [problem.field for problem in refused.value.problems] == ["name", "products", "consents"]
     world.client_fault = WrongClient("another client")
     with pytest.raises(WrongClient):
         world.create()
@@ -156,7 +152,7 @@ def test_after_a_5xx_the_company_is_looked_for_and_the_key_is_fresh(world, happe
     assert world.keys_sent == (["key-1"] if happened else ["key-1", "key-2"])
 
 
-def test_two_that_could_be_it_are_left_to_a_person(world):
+def test_two_companies_of_the_name_are_left_to_a_person(world):
     for number in (1, 2):
         world.codat.held[f"twin-{number}"] = set()
         world.codat.names[f"twin-{number}"] = BAKERY.name
@@ -175,21 +171,21 @@ def test_a_quota_answer_is_repeated_with_the_same_key(world):
     assert world.keys_sent == ["key-1", "key-1"]
 
 
-def test_partial_failure_is_told_per_product_and_finished_by_repeating(world):
+def test_partial_failure_is_reported_per_product_and_finished_by_repeating(world):
     new = NewCompany("B", products=("product-a", "product-b"), consents={"product-a": GRANT})
     world.codat.failures = [(None, True), (Forbidden("plan", status=403), False)]
-    told = world.create(new)
-    assert not told.complete
-    assert [(one.product, one.status) for one in told.products] == [
+    partial = world.create(new)
+    assert not partial.complete
+    assert [(outcome.product, outcome.status) for outcome in partial.products] == [
         ("product-a", "failed"),
         ("product-b", "refused"),
     ]
-    assert "no consent is recorded" in told.products[1].detail
-    company = told.company.company_id
+    assert "no consent is recorded" in partial.products[1].detail
+    company = partial.company.company_id
     world.consents.grant(company, "product-b", Grant("J. Baker", "1", ("bills",)), "arn:ann")
     done = world.create(new)
     assert done.complete
-    assert done.company == told.company
+    assert done.company == partial.company
     assert world.codat.held == {company: {"product-a", "product-b"}}
 
 
@@ -202,11 +198,11 @@ def test_a_crash_between_creation_and_products_is_finished_by_repeating(world):
     assert len(world.codat.held) == 1
 
 
-def test_products_go_with_the_creation_where_asked_for_and_only_consented_ones():
+def test_only_consented_products_go_with_the_creation_when_it_sends_products():
     world = World(send_products=True)
     new = NewCompany("B", products=("product-a", "product-b"), consents={"product-a": GRANT})
-    told = world.create(new)
-    assert [one.status for one in told.products] == ["assigned", "refused"]
+    created = world.create(new)
+    assert [outcome.status for outcome in created.products] == ["assigned", "refused"]
     assert [change[0] for change in world.codat.changes] == ["create"]
     assert world.codat.held == {"company-1": {"product-a"}}
 
@@ -223,3 +219,24 @@ def test_the_directory_keeps_what_it_knows_already(world):
     world.directory.put(Company("company-1", name="Codat's own"), 0)
     world.create()
     assert world.directory.get("company-1")[0].name == "Codat's own"
+
+
+def test_of_two_requests_at_once_with_one_key_the_second_is_asked_to_repeat(world):
+    world.create()
+    world.creations.get = lambda key: (None, 0)  # It read before the first was stored.
+    with pytest.raises(Conflict, match="The same request is under way"):
+        world.create()
+    assert len(world.codat.held) == 1
+
+
+def test_an_entry_that_the_webhook_made_meanwhile_is_kept(world):
+    get = world.directory.get
+
+    def entered_after_the_read(company_id):
+        entry = get(company_id)
+        world.directory.put(Company(company_id, name="Codat's own"), 0)
+        return entry
+
+    world.directory.get = entered_after_the_read
+    assert world.create().complete
+    assert get("company-1")[0].name == "Codat's own"

@@ -1,11 +1,10 @@
-"""Overdue is measured by the product's own cadence; silence is told from news that never came."""
+"""A product is overdue by its own cadence, and only if it can be read at all."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from codat_hub.codat.domain.data_types import IN_PROGRESS
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
@@ -14,8 +13,6 @@ from codat_hub.product_events.domain.freshness import freshness, grace
 from codat_hub.product_events.domain.read_event import ReadId, ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, ReadState
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
-from codat_hub.reconcile.domain.observed import ObservedStatus
-from codat_hub.reconcile.domain.untold import untold
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NIGHTLY = Product(
@@ -38,7 +35,7 @@ def a_key(status="Complete", latest=NOON, watermark=NOON):
 
 
 def read_at(moment, **keys):
-    keys = {ReadKey(name, "k"): one for name, one in (keys or {"invoices": a_key()}).items()}
+    keys = {ReadKey(name, "k"): key for name, key in (keys or {"invoices": a_key()}).items()}
     return ReadState(keys, last_read_at=moment)
 
 
@@ -58,7 +55,7 @@ def test_a_nightly_product_is_due_at_its_next_slot_and_overdue_half_a_day_after(
     assert late.cadence == timedelta(days=1)
 
 
-def test_one_that_was_never_read_is_due_after_its_assignment():
+def test_a_product_never_read_is_due_after_its_assignment():
     never = measured(ReadState(), NOON)
     assert never.overdue
     assert never.due_at == ASSIGNED.changed_at.replace(hour=23)
@@ -94,7 +91,7 @@ def test_the_grace_is_half_the_cadence_from_one_hour_to_fourteen(cadence, late):
         {"product": replace(NIGHTLY, schedule=Schedule("nonsense"))},
     ],
 )
-def test_what_cannot_be_read_is_never_overdue(changed):
+def test_a_product_that_cannot_be_read_is_never_overdue(changed):
     assert measured(ReadState(), NOON).overdue
     assert not measured(ReadState(), NOON, **changed).overdue
 
@@ -106,10 +103,10 @@ def test_outcomes_are_counted_and_failures_named():
         payments=a_key("FetchError", watermark=None),
         customers=a_key("NotSupported"),
     )
-    found = measured(state, NOON)
-    assert found.outcomes == {"Complete": 1, "FetchError": 1, "NotSupported": 1}
-    assert found.unsuccessful == ("payments",)
-    assert found.watermark_at is None, "one was never complete"
+    row = measured(state, NOON)
+    assert row.outcomes == {"Complete": 1, "FetchError": 1, "NotSupported": 1}
+    assert row.unsuccessful == ("payments",)
+    assert row.watermark_at is None, "payments was never complete"
 
 
 def test_the_watermark_is_as_old_as_the_oldest_of_its_data_types():
@@ -118,42 +115,7 @@ def test_the_watermark_is_as_old_as_the_oldest_of_its_data_types():
     assert measured(state, NOON).watermark_at == older
 
 
-def test_a_connection_that_is_gone_does_not_make_old():
+def test_a_removed_connection_is_not_counted():
     state = ReadState({ReadKey("invoices", "old"): a_key(latest=NOON - timedelta(days=90))})
     gone = replace(LINKED, removed_connections={"old": NOON - timedelta(days=80)})
     assert measured(state, NOON, company=gone).outcomes == {}
-
-
-class TestUntold:
-    EARLIER = NOON - timedelta(hours=5)
-
-    def codat(self, at, status="Complete"):
-        return {"invoices": ObservedStatus(status, at)}
-
-    def test_what_codat_read_and_no_webhook_told_is_named(self):
-        told = read_at(LAST_NIGHT, invoices=a_key(watermark=LAST_NIGHT))
-        assert untold(self.codat(self.EARLIER), [told], NOON) == {"invoices": self.EARLIER}
-        assert untold(self.codat(self.EARLIER), [], NOON) == {"invoices": self.EARLIER}
-
-    def test_another_products_webhook_tells_it_too(self):
-        told = read_at(LAST_NIGHT, invoices=a_key(watermark=LAST_NIGHT))
-        other = read_at(self.EARLIER, invoices=a_key(watermark=self.EARLIER))
-        assert untold(self.codat(self.EARLIER), [told, other], NOON) == {}
-
-    def test_a_failure_told_later_does_not_hide_the_success_before(self):
-        failed = read_at(NOON, invoices=a_key("FetchError", NOON, LAST_NIGHT))
-        assert untold(self.codat(self.EARLIER), [failed], NOON) == {"invoices": self.EARLIER}
-
-    def test_a_webhook_that_may_be_on_its_way_is_waited_for(self):
-        assert untold(self.codat(NOON - timedelta(minutes=59)), [], NOON) == {}
-
-    @pytest.mark.parametrize("status", IN_PROGRESS)
-    def test_while_something_is_read_only_what_is_older_than_any_read_counts(self, status):
-        statuses = self.codat(self.EARLIER) | {"payments": ObservedStatus(status, None)}
-        assert untold(statuses, [], NOON) == {}
-        old = NOON - timedelta(hours=14)
-        statuses = self.codat(old) | {"payments": ObservedStatus(status, None)}
-        assert untold(statuses, [], NOON) == {"invoices": old}
-
-    def test_a_data_type_that_was_never_synced_is_not_missing(self):
-        assert untold({"items": ObservedStatus(None, None)}, [], NOON) == {}

@@ -1,4 +1,4 @@
-"""Hundreds of histories, shuffled and repeated: one state, every newest Complete, no gap."""
+"""Hundreds of histories, shuffled and repeated, end in one state and leave no gap."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ LAST = a_read(1000, *(ReadEntry(key, "Complete", True) for key in KEYS), since=9
 def test_any_order_with_repeats_ends_in_the_same_state(data, history):
     straight, mixed = Ledger().take(*history), Ledger().take(*shuffled(data.draw, history))
     assert mixed.facts == straight.facts
-    # a removal that was learned last is answered by the next read; then nothing differs at all
+    # The next read answers a removal that was learned last; after it nothing differs.
     assert mixed.take(LAST).state == straight.take(LAST).state
 
 
@@ -36,7 +36,7 @@ def test_any_order_publishes_every_newest_complete_and_leaves_no_gap(data, histo
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), history=histories())
-def test_every_newest_complete_is_published_before_anything_else_comes(data, history):
+def test_every_newest_complete_is_published_without_a_later_read(data, history):
     ledger = Ledger().take(*shuffled(data.draw, history))
     for key in KEYS:
         until, newest = covered_until(ledger.published, key), newest_complete(history, key)
@@ -55,18 +55,18 @@ def test_any_order_publishes_each_read_at_most_once(data, history):
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), history=histories())
-def test_after_a_removal_a_full_load_comes_whatever_the_order(data, history):
+def test_after_a_removal_the_next_read_is_a_full_load_in_any_order(data, history):
     ledger = Ledger().take(*shuffled(data.draw, history))
-    known = {(key, one.covered) for key, one in ledger.state.keys.items()}
+    known = {(key, state.covered) for key, state in ledger.state.keys.items()}
     ledger.take(LAST)
     for key, covered in known:
         removed = ledger.company.removed_at("invoice-finance", key.connection_id)
-        (window,) = [window for one, window in ledger.published[-1].windows if one.key == key]
+        (window,) = [window for entry, window in ledger.published[-1].windows if entry.key == key]
         if removed and removed != covered:
             assert window.full_load
 
 
-def test_the_histories_hold_what_they_are_to_prove():
+def test_the_histories_contain_removals_failures_and_sub_events():
     seen = []
 
     @settings(max_examples=300, database=None)
@@ -75,8 +75,8 @@ def test_the_histories_hold_what_they_are_to_prove():
         seen.append(history)
 
     look()
-    reads = [[one for one in history if isinstance(one, ReadEvent)] for history in seen]
+    reads = [[event for event in history if isinstance(event, ReadEvent)] for history in seen]
     assert sum(len(history) > len(own) for history, own in zip(seen, reads, strict=True)) > 50
-    assert sum(any(one.initial for one in own) for own in reads) > 50
-    assert sum(any(not e.complete for one in own for e in one.entries) for own in reads) > 50
-    assert len({one.suffix for own in reads for one in own}) == 3
+    assert sum(any(event.initial for event in own) for own in reads) > 50
+    assert sum(any(not e.complete for event in own for e in event.entries) for own in reads) > 50
+    assert len({event.suffix for own in reads for event in own}) == 3

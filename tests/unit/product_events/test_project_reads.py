@@ -1,4 +1,4 @@
-"""What becomes of each kind of stored webhook, and of faults on the way."""
+"""Each kind of stored webhook is projected, parked or tried later."""
 
 import json
 from dataclasses import replace
@@ -54,27 +54,27 @@ def test_a_portal_recovery_is_not_published_and_writes_nothing(world):
 
 def test_a_read_of_a_known_company_costs_one_write(world):
     project(world, READ)
-    assert (world.read_states.writes, world.companies.writes) == (1, 1)  # the company was learned
+    assert (world.read_states.writes, world.companies.writes) == (1, 1)  # the company is new
     project(world, as_webhook(a_read(2, since=1)))
     assert (world.read_states.writes, world.companies.writes) == (2, 1)
 
 
-def test_a_company_that_is_unknown_to_us_is_learned(world):
+def test_an_unknown_company_is_added_to_the_directory(world):
     project(world, READ)
     assert world.companies.get(COMPANY)[1] == 1
 
 
 def test_a_plain_read_names_the_companys_standard_products(world):
-    payload = {"id": COMPANY, "name": "H", "products": ["lending", PRODUCT, "nobody-registered"]}
+    payload = {"id": COMPANY, "name": "H", "products": ["lending", PRODUCT, "unregistered"]}
     project(world, StoredWebhook("msg-c", an_event("company.created", payload)))
     project(world, StoredWebhook("msg-r", a_read_completed(product=None)))
     detail = world.bus.published[0].detail()
     assert detail["product"] == "standard"
-    assert detail["standard_products"] == ["lending", "nobody-registered"]
+    assert detail["standard_products"] == ["lending", "unregistered"]
 
 
 @pytest.mark.parametrize("status", [AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED])
-def test_a_plain_read_names_what_the_hub_has_added_before_codat_tells_of_it(world, status):
+def test_a_plain_read_names_a_product_that_only_the_hub_knows_of(world, status):
     world.assignments.put(Assignment(COMPANY, "lending", status), 0)
     project(world, StoredWebhook("msg-r", a_read_completed(product=None)))
     assert world.bus.published[0].detail()["standard_products"] == ["lending"]
@@ -83,20 +83,20 @@ def test_a_plain_read_names_what_the_hub_has_added_before_codat_tells_of_it(worl
 @pytest.mark.parametrize(
     "status", [AssignmentStatus.ABSENT, AssignmentStatus.REMOVING, AssignmentStatus.STALE]
 )
-def test_a_plain_read_does_not_name_what_is_being_removed(world, status):
+def test_a_plain_read_does_not_name_a_product_being_removed(world, status):
     world.assignments.put(Assignment(COMPANY, "lending", status), 0)
     project(world, StoredWebhook("msg-r", a_read_completed(product=None)))
     assert not world.bus.published[0].detail()["standard_products"]
 
 
-def test_plain_reads_and_a_product_called_standard_do_not_meet(world):
+def test_plain_reads_and_a_product_called_standard_are_kept_apart(world):
     plain = as_webhook(a_read(1, product=None))
     custom = as_webhook(a_read(1, product="standard", event_id="other"))
     assert project(world, plain).outcome == project(world, custom).outcome == "published"
     assert len({event.event_key for event in world.bus.published}) == 2
 
 
-def test_a_product_that_nobody_registered_is_published_and_reported(world):
+def test_an_unregistered_product_is_published_and_reported(world):
     assert project(world, as_webhook(a_read(1, product="new"))).unregistered == "new"
     assert world.bus.published[0].detail()["product"] == "new"
 
@@ -136,7 +136,7 @@ class TestRateLimit:
         body = an_event(f"client.rateLimit.{kind}", payload, generatedDate=at.isoformat())
         return StoredWebhook(f"msg-{kind}", body)
 
-    def test_reached_bars_calls_until_midnight_and_reset_opens_again(self, world):
+    def test_reached_blocks_calls_until_midnight_and_reset_allows_them(self, world):
         reached = self.notice("reached", NOW - timedelta(minutes=5), "2026-07-02T23:59:99Z")
         reached_late = self.notice("reached", NOW + timedelta(hours=1), "2026-07-03T23:59:99Z")
         assert project(world, reached) == Report("unchanged")  # its midnight has passed
@@ -150,17 +150,17 @@ class TestRateLimit:
 
 
 @pytest.mark.parametrize("kind", ["bills.write.successful", "AccountCategoriesUpdated"])
-def test_events_of_others_are_ignored(world, kind):
+def test_events_of_writes_and_other_solutions_are_ignored(world, kind):
     body = an_event(kind, {"referenceCompany": {"id": COMPANY}})
     assert project(world, StoredWebhook("msg", body)) == Report("ignored")
 
 
-def test_what_is_in_quarantine_is_left_there(world):
+def test_a_quarantined_webhook_stays_in_quarantine(world):
     assert project(world, StoredWebhook("msg", b"[]", "not an object")) == Report("quarantined")
     assert not world.parking.parked
 
 
-def test_what_was_in_quarantine_is_projected_once_its_kind_is_known(world):
+def test_a_quarantined_webhook_is_projected_once_it_is_recognised(world):
     assert project(world, replace(READ, quarantine="unknown event type")) == Report("published")
 
 
@@ -169,12 +169,12 @@ class TestParking:
         "body",
         [b"", b"[]", b"\xff", a_read_completed(dataTypes=[1]), a_read_completed(dataTypes=[{}])],
     )
-    def test_what_can_never_be_projected_is_parked_under_its_webhook_id(self, world, body):
+    def test_a_malformed_webhook_is_parked_under_its_webhook_id(self, world, body):
         assert project(world, StoredWebhook("msg-odd", body)) == Report("parked")
         assert set(world.parking.parked) == {"msg-odd"}
         assert not world.bus.published
 
-    def test_an_item_that_the_table_never_takes_is_parked(self, world, monkeypatch):
+    def test_a_read_whose_item_is_too_large_is_parked(self, world, monkeypatch):
         def refuse(*_args):
             raise NeverProjected("item too large")
 
@@ -182,23 +182,23 @@ class TestParking:
         assert project(world, READ) == Report("parked")
         assert world.parking.parked == {"msg-1": "item too large"}
 
-    def test_a_fault_of_ours_is_parked_and_does_not_hold_up_the_others(self, world, monkeypatch):
+    def test_a_fault_of_the_hub_parks_the_webhook(self, world, monkeypatch):
         monkeypatch.setattr(world.read_states, "get", lambda *_: 1 / 0)
         assert project(world, READ) == Report("parked")
         assert world.parking.parked == {"msg-1": "fault: ZeroDivisionError"}
 
     @pytest.mark.parametrize("port", ["read_states", "companies"])
-    def test_a_table_that_is_away_parks_nothing(self, world, monkeypatch, port):
-        def away(*_args):
-            raise Unavailable("away")
+    def test_an_unavailable_table_parks_nothing(self, world, monkeypatch, port):
+        def fail(*_args):
+            raise Unavailable("no answer")
 
-        monkeypatch.setattr(getattr(world, port), "get", away)
+        monkeypatch.setattr(getattr(world, port), "get", fail)
         with pytest.raises(Unavailable):
             project(world, READ)
         assert not world.parking.parked
 
 
-def test_a_portal_example_with_made_up_ids_harms_nothing(world):
+def test_a_portal_example_with_invented_ids_changes_no_real_company(world):
     project(world, READ)
     before = world.state
     example = json.loads(a_read_completed(product=None))
@@ -207,17 +207,15 @@ def test_a_portal_example_with_made_up_ids_harms_nothing(world):
     assert world.state == before
 
 
-def test_an_item_that_others_change_without_end_is_tried_later(world, monkeypatch):
+def test_a_read_that_loses_every_race_is_tried_later(world, monkeypatch):
     monkeypatch.setattr(world.read_states, "put", lambda *_: False)
     with pytest.raises(Unavailable):
         project(world, READ)
-    assert len(world.bus.published) == 1  # what was published already covers every new decision
+    assert len(world.bus.published) == 1  # the first event covers every later decision
 
 
-def test_after_a_conflict_it_publishes_again_what_the_first_publication_does_not_cover(
-    world, monkeypatch
-):
-    """A removal comes in between: the first publication was incremental, now all is to be read."""
+def test_after_a_lost_race_an_event_that_the_first_does_not_cover_is_published(world, monkeypatch):
+    """A removal meanwhile: the first event was incremental, the second is a full load."""
     project(world, READ)
     put = world.read_states.put
 
@@ -233,7 +231,7 @@ def test_after_a_conflict_it_publishes_again_what_the_first_publication_does_not
     assert [event.windows[0][1].full_load for event in invoices] == [False, True]
 
 
-def test_a_read_is_projected_even_if_whom_it_would_wake_cannot_be_read(world):
+def test_a_read_is_projected_even_if_the_lease_cannot_be_read(world):
     def wake(*_):
         raise Unreadable("the lease cannot be read")
 

@@ -1,4 +1,4 @@
-"""Two projectors at once, killed anywhere: nothing lost, nothing applied twice, no gap."""
+"""Two projectors at once, killed at any call, lose nothing, repeat nothing and leave no gap."""
 
 import itertools
 from dataclasses import replace
@@ -36,7 +36,7 @@ PAIRS = {
 
 
 def same_facts(world, ledger):
-    keys = {key: replace(one, covered=None) for key, one in world.state.keys.items()}
+    keys = {key: replace(known, covered=None) for key, known in world.state.keys.items()}
     return replace(world.state, keys=keys) == ledger.facts[0]
 
 
@@ -54,7 +54,7 @@ def each_read_once(world):
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 @pytest.mark.parametrize("before", [[], [a_read(0.5)]], ids=["unknown", "known"])
-def test_every_interleaving_of_two_projectors_ends_alike(pair, before):
+def test_every_interleaving_of_two_projectors_ends_in_the_same_state(pair, before):
     history = [*before, *pair]
     ledger = Ledger().take(*history)
     for schedule in itertools.product([0, 1], repeat=9):
@@ -91,8 +91,8 @@ def test_any_history_by_two_projectors_with_crashes_and_refusals(data, history):
     crashes = iter(data.draw(st.lists(st.booleans(), max_size=25)))
     choices = iter(data.draw(st.lists(st.integers(0, 1), max_size=80)))
     world.bus.refusals = data.draw(st.integers(0, 3))
-    mixed = shuffled(data.draw, [one for one in history if plain(one)] or [FIRST])
-    webhooks = [as_webhook(one, f"msg-{n}") for n, one in enumerate(mixed)]
+    mixed = shuffled(data.draw, [event for event in history if plain(event)] or [FIRST])
+    webhooks = [as_webhook(event, f"msg-{n}") for n, event in enumerate(mixed)]
     run(world, webhooks, lambda: next(choices, 0), lambda: next(crashes, False))
     assert same_facts(world, Ledger().take(*mixed))
     no_gap(world, mixed)
@@ -102,7 +102,7 @@ def test_any_history_by_two_projectors_with_crashes_and_refusals(data, history):
 
 
 def plain(event):
-    """Sub-events at another instant are left out: two projectors may publish those twice."""
+    """Return False for sub-events at another instant: two projectors may publish them twice."""
     return not isinstance(event, ReadEvent) or event.suffix == "base" or event.at.minute == 0
 
 

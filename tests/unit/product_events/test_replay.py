@@ -1,4 +1,4 @@
-"""What may be asked for as a replay, and how its progress adds up."""
+"""Selections of a replay are parsed strictly, and its progress adds up."""
 
 import pytest
 
@@ -21,11 +21,11 @@ def test_webhooks_by_id_each_once_in_the_order_given():
     assert parse_selection({"webhook_ids": ["b", "a", "b"]}) == WebhookIds(("b", "a"))
 
 
-def test_everything_that_is_parked():
+def test_all_parked_webhooks():
     assert parse_selection({"parked": True}) == Parked()
 
 
-def test_what_was_received_within_a_time_and_of_whom():
+def test_webhooks_received_between_two_times_of_a_company_and_product():
     selection = {"received_from": FROM, "received_to": TO}
     assert parse_selection(selection) == ReceivedBetween(at(1), at(2))
     narrowed = parse_selection({**selection, "company_id": "c", "product": "p"})

@@ -1,4 +1,4 @@
-"""A replay projects what it is asked for, once, however often it is interrupted."""
+"""A replay projects the selected webhooks once, however often it is interrupted."""
 
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +19,7 @@ EVERYTHING = {"received_from": "2026-07-01T00:00:00Z", "received_to": "2026-07-0
 
 @dataclass
 class Desk:
-    """What a replay needs, and the operator's side of it. `fail_at`: projections that break."""
+    """The ports of a replay and its operator. `fail_at`: number of a projection -> its fault."""
 
     world: World = field(default_factory=World)
     replays: FakeReplays = field(default_factory=FakeReplays)
@@ -72,7 +72,7 @@ def desk():
     return desk
 
 
-def test_starting_one_notes_it_and_hands_it_over(desk):
+def test_a_started_replay_is_stored_and_queued(desk):
     replay = desk.seen(desk.start({"parked": True}))
     assert (replay.status, replay.requested_by, replay.requested_at) == ("queued", "ann", NOW)
     assert desk.sent == [replay.replay_id]
@@ -84,13 +84,13 @@ def test_a_malformed_selection_starts_nothing(desk):
     assert (desk.sent, desk.replays.kept) == ([], {})
 
 
-def test_webhooks_by_id_those_that_are_gone_are_counted(desk):
+def test_webhooks_that_are_not_in_the_inbox_are_counted_as_missing(desk):
     replay = desk.replay({"webhook_ids": ["msg-2", "msg-never", "msg-1"]})
     assert replay.status == ReplayStatus.COMPLETE
     assert replay.counts == {"published": 1, "missing": 1, "superseded": 1}
 
 
-def test_a_time_range_takes_what_was_received_in_it_and_covers_what_the_stream_gave_up(desk):
+def test_a_time_range_selects_the_webhooks_received_in_it(desk):
     desk.keep(replace(as_webhook(a_read(9, since=7)), received_at=at(48)))
     replay = desk.replay(EVERYTHING)
     assert replay.counts == {"published": len(READS)}
@@ -107,24 +107,24 @@ def test_a_second_replay_publishes_nothing_and_writes_no_state(desk):
 
 
 class TestParked:
-    def test_what_succeeds_now_is_parked_no_more_the_rest_stays(self, desk):
+    def test_a_webhook_that_succeeds_is_unparked_and_the_others_stay(self, desk):
         desk.keep(StoredWebhook("msg-odd", b"[]"))
         for webhook_id in ("msg-1", "msg-odd", "msg-gone"):
-            desk.world.parking.park(webhook_id, "a fault of ours", NOW)
+            desk.world.parking.park(webhook_id, "a fault", NOW)
         replay = desk.replay({"parked": True})
         assert replay.counts == {"published": 1, "parked": 1, "missing": 1}
         assert set(desk.world.parking.parked) == {"msg-odd", "msg-gone"}
 
-    def test_more_than_a_page_of_them(self, desk, monkeypatch):
+    def test_more_parked_webhooks_than_a_page_are_all_projected(self, desk, monkeypatch):
         monkeypatch.setattr(replay_webhooks, "PAGE", 2)
         for read in READS:
-            desk.world.parking.park(read.webhook_id, "a fault of ours", NOW)
+            desk.world.parking.park(read.webhook_id, "a fault", NOW)
         replay = desk.replay({"parked": True})
         assert sum(replay.counts.values()) == len(READS)
         assert not desk.world.parking.parked
 
-    def test_a_webhook_that_is_replayed_by_id_is_parked_no_more_either(self, desk):
-        desk.world.parking.park("msg-1", "a fault of ours", NOW)
+    def test_a_webhook_that_is_replayed_by_id_is_unparked_too(self, desk):
+        desk.world.parking.park("msg-1", "a fault", NOW)
         desk.replay({"webhook_ids": ["msg-1"]})
         assert not desk.world.parking.parked
 
@@ -134,11 +134,13 @@ SELECTIONS = [{"webhook_ids": [read.webhook_id for read in READS]}, EVERYTHING, 
 
 @pytest.mark.parametrize("selection", SELECTIONS, ids=["ids", "time", "parked"])
 @pytest.mark.parametrize("nth", range(1, 8))
-@pytest.mark.parametrize("fault", [Killed(), Unavailable("away")], ids=["killed", "unavailable"])
-def test_interrupted_anywhere_it_goes_on_where_it_was(desk, monkeypatch, selection, nth, fault):
+@pytest.mark.parametrize(
+    "fault", [Killed(), Unavailable("no answer")], ids=["killed", "unavailable"]
+)
+def test_an_interrupted_replay_continues_from_its_cursor(desk, monkeypatch, selection, nth, fault):
     monkeypatch.setattr(replay_webhooks, "PAGE", 2)
     for read in READS:
-        desk.world.parking.park(read.webhook_id, "a fault of ours", NOW)
+        desk.world.parking.park(read.webhook_id, "a fault", NOW)
     replay_id = desk.start(selection)
     desk.fail_at = {nth: fault}
     with pytest.raises(type(fault)):
@@ -148,15 +150,15 @@ def test_interrupted_anywhere_it_goes_on_where_it_was(desk, monkeypatch, selecti
     assert desk.work(replay_id)
     replay = desk.seen(replay_id)
     assert replay.status == ReplayStatus.COMPLETE
-    unparked = nth - 1 - page if "parked" in selection else 0  # these are found no more
+    unparked = nth - 1 - page if "parked" in selection else 0  # these are no longer found
     assert sum(replay.counts.values()) == len(READS) - unparked
-    assert len(desk.projected) == len(READS) + nth - page - unparked  # no other page is done anew
+    assert len(desk.projected) == len(READS) + nth - page - unparked  # no other page is repeated
     assert desk.world.state == Ledger().take(*READS).state
     assert len(desk.world.bus.published) == len(READS)
     assert not desk.world.parking.parked
 
 
-def test_without_time_it_stops_between_pages_and_says_that_it_is_not_over(desk):
+def test_without_time_a_replay_stops_between_pages_and_is_not_over(desk):
     replay_id = desk.start(EVERYTHING)
     time = iter([True, False])
     assert not desk.work(replay_id, lambda: next(time))
@@ -166,31 +168,31 @@ def test_without_time_it_stops_between_pages_and_says_that_it_is_not_over(desk):
     assert len(desk.projected) == len(READS)
 
 
-def test_a_fault_of_ours_ends_it_and_is_named(desk):
+def test_a_fault_of_the_hub_ends_the_replay_and_is_named(desk):
     desk.fail_at = {1: ValueError("payload")}
     replay = desk.replay(EVERYTHING)
     assert (replay.status, replay.error) == (ReplayStatus.FAILED, "ValueError")
 
 
-def test_one_that_is_over_or_unknown_is_done_with(desk):
+def test_a_replay_that_is_over_or_unknown_projects_nothing(desk):
     replay_id = desk.start(EVERYTHING)
     assert desk.work(replay_id)
     projected = len(desk.projected)
     assert desk.work(replay_id)
-    assert desk.work("never heard of")
+    assert desk.work("unknown")
     assert len(desk.projected) == projected
 
 
-def test_of_two_workers_at_one_replay_the_slower_leaves_it_to_the_queue(desk, monkeypatch):
+def test_of_two_workers_on_one_replay_the_slower_leaves_it_to_the_queue(desk, monkeypatch):
     replay_id = desk.start(EVERYTHING)
     page = desk.archive.page
 
-    def page_while_another_is_further(*arguments):
+    def page_while_another_is_ahead(*arguments):
         monkeypatch.setattr(desk.archive, "page", page)
         assert desk.work(replay_id)
         return page(*arguments)
 
-    monkeypatch.setattr(desk.archive, "page", page_while_another_is_further)
+    monkeypatch.setattr(desk.archive, "page", page_while_another_is_ahead)
     assert not desk.work(replay_id)
     assert desk.seen(replay_id).counts == {"published": len(READS)}
     assert len(desk.world.bus.published) == len(READS)

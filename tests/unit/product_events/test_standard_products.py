@@ -1,4 +1,4 @@
-"""Whose team filters plain reads by a product's name has nothing of what did not name it."""
+"""A team that filters plain reads by the name of its product misses no data."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def a_world():
 
 
 def has_products(hour, *products):
-    """The company's products, as Codat tells them `hour` hours after the start."""
+    """Return Codat's event of the company's products, `hour` hours after the start."""
     payload = {"id": COMPANY, "name": "H", "products": list(products)}
     envelope = {"id": f"products-{hour}", "generatedDate": at(hour).isoformat()}
     return StoredWebhook(f"msg-c-{hour}", an_event("company.created", payload, **envelope))
@@ -38,14 +38,14 @@ def a_plain_read(hour, *entries):
 
 
 def read(world, hour, *entries):
-    """Return which products the read is published for, and whether each type is a full load."""
+    """Project a read; return its products, and for each type whether it is a full load."""
     world.projector()(a_plain_read(hour, *entries))
     event = world.bus.published[-1]
     windows = {e.key.data_type: window.full_load for e, window in event.windows}
     return set(event.standard_products), windows
 
 
-def test_a_product_that_is_learned_late_gets_a_full_load_of_every_type(world):
+def test_a_product_learned_late_gets_a_full_load_of_every_type(world):
     invoices, payments = entry(), entry("payments")
     assert read(world, 1, invoices, payments) == (
         set(), {"invoices": True, "payments": True}
@@ -56,7 +56,7 @@ def test_a_product_that_is_learned_late_gets_a_full_load_of_every_type(world):
     assert read(world, 4, invoices, payments)[1] == {"invoices": False, "payments": False}
 
 
-def test_a_product_that_is_added_or_comes_back_gets_one_and_one_that_goes_needs_none(world):
+def test_an_added_or_returned_product_gets_a_full_load_and_a_removed_one_none(world):
     world.projector()(has_products(0, "lending"))
     assert read(world, 1) == ({"lending"}, {"invoices": True})
     world.projector()(has_products(1.5, "lending", "bank-feeds"))
@@ -68,14 +68,14 @@ def test_a_product_that_is_added_or_comes_back_gets_one_and_one_that_goes_needs_
     assert read(world, 5)[1] == {"invoices": False}
 
 
-def test_a_late_read_names_it_but_the_next_one_answers(world):
+def test_a_late_read_names_a_product_and_the_next_read_is_a_full_load(world):
     read(world, 3, entry(status="FetchError"))
     world.projector()(has_products(0, "lending"))
     assert read(world, 2) == ({"lending"}, {"invoices": True})
     assert read(world, 4)[1] == {"invoices": True}
 
 
-def test_after_a_conflict_a_product_learned_meanwhile_is_told_too(world, monkeypatch):
+def test_after_a_lost_race_a_product_learned_meanwhile_is_named_too(world, monkeypatch):
     put = world.read_states.put
 
     def put_after_the_company_was_learned(*arguments):
@@ -87,12 +87,12 @@ def test_after_a_conflict_a_product_learned_meanwhile_is_told_too(world, monkeyp
     monkeypatch.setattr(world.read_states, "put", put_after_the_company_was_learned)
     assert read(world, 1) == ({"lending"}, {"invoices": True})
     keys = [event.event_key for event in world.bus.published if event.read.at == at(1)]
-    assert (len(keys), len(set(keys))) == (2, 1)  # one read, for whoever has seen it already
+    assert (len(keys), len(set(keys))) == (2, 1)  # a repeat, for a team that has seen the first
 
 
 @st.composite
 def plain_histories(draw):
-    """Plain reads; the company's products and connections change in between."""
+    """Draw plain reads with changes of the company's products and connections in between."""
     history = []
     for hour in range(1, draw(st.integers(2, 6))):
         if draw(st.booleans()):
@@ -111,11 +111,11 @@ LAST = a_plain_read(500, *(ReadEntry(key, "Complete", True) for key in KEYS))
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), history=plain_histories())
-def test_who_takes_only_what_names_a_product_has_everything_whatever_the_order(data, history):
+def test_the_events_that_name_a_product_have_all_its_data_in_any_order(data, history):
     world = a_world()
     again = data.draw(st.lists(st.sampled_from(history), max_size=3))
     mixed = data.draw(st.permutations([*history, *again]))
-    webhooks = [replace(one, webhook_id=f"msg-{n}") for n, one in enumerate(mixed)]
+    webhooks = [replace(webhook, webhook_id=f"msg-{n}") for n, webhook in enumerate(mixed)]
     crashes = iter(data.draw(st.lists(st.booleans(), max_size=20)))
     choices = iter(data.draw(st.lists(st.integers(0, 1), max_size=60)))
     world.bus.refusals = data.draw(st.integers(0, 2))

@@ -1,4 +1,4 @@
-"""What a stored webhook says, from the body as Codat sends it."""
+"""Stored webhooks are interpreted from the body as Codat sends it."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ STAMP = Stamp(GENERATED, EVENT_ID)
 REFERENCE = {"id": COMPANY, "name": "Harbour Lane Bakery Ltd"}
 
 
-def meaning(body: bytes):
+def interpreted(body: bytes):
     return interpret(StoredWebhook("msg_1", body))
 
 
@@ -32,7 +32,7 @@ def an_entry(**changes):
 
 
 def test_a_custom_products_read():
-    assert meaning(a_read_completed(subs=".initial.successful")) == ReadEvent(
+    assert interpreted(a_read_completed(subs=".initial.successful")) == ReadEvent(
         event_id=EVENT_ID,
         webhook_id="msg_1",
         company_id=COMPANY,
@@ -45,31 +45,31 @@ def test_a_custom_products_read():
 
 
 def test_a_plain_read_is_of_the_standard_products():
-    read = meaning(a_read_completed(product=None))
+    read = interpreted(a_read_completed(product=None))
     assert (read.product, read.published_as, read.suffix) == (None, "standard", "base")
 
 
 @pytest.mark.parametrize("raw", [None, "", "soon", 5, "0001-01-01T00:00:00+23:00"])
-def test_a_date_that_cannot_be_read_is_none_so_that_everything_is_loaded(raw):
-    assert meaning(a_read_completed(modifiedFromDate=raw)).modified_from is None
+def test_a_malformed_date_is_none_so_that_everything_is_loaded(raw):
+    assert interpreted(a_read_completed(modifiedFromDate=raw)).modified_from is None
 
 
 @pytest.mark.parametrize("hours", [-48, 0, 23])
-def test_a_date_may_be_some_hours_ahead_of_our_clock(hours):
+def test_a_date_may_be_some_hours_ahead(hours):
     webhook = StoredWebhook("m", a_read_completed(), received_at=GENERATED - timedelta(hours=hours))
     assert interpret(webhook).at == GENERATED
 
 
-def test_a_webhook_from_the_future_is_not_projected_for_it_would_hide_all_until_then():
+def test_a_webhook_dated_over_a_day_ahead_is_never_projected():
     webhook = StoredWebhook("m", a_read_completed(), received_at=GENERATED - timedelta(hours=25))
     with pytest.raises(NeverProjected, match="over a day after"):
         interpret(webhook)
 
 
-def test_of_two_entries_of_one_key_the_complete_one_counts():
+def test_of_two_entries_with_one_key_the_complete_entry_counts():
     pair = [an_entry(status="FetchError"), an_entry()]
     for entries in (pair, pair[::-1]):
-        (entry,) = meaning(a_read_completed(dataTypes=entries)).entries
+        (entry,) = interpreted(a_read_completed(dataTypes=entries)).entries
         assert entry.complete
 
 
@@ -84,54 +84,54 @@ def test_of_two_entries_of_one_key_the_complete_one_counts():
         [an_entry(), an_entry(connectionId="\n")],
     ],
 )
-def test_entries_of_no_known_shape_can_never_be_projected(entries):
+def test_malformed_entries_are_never_projected(entries):
     with pytest.raises(NeverProjected):
-        meaning(a_read_completed(dataTypes=entries))
+        interpreted(a_read_completed(dataTypes=entries))
 
 
 def test_company_events():
     payload = REFERENCE | {"products": ["lending", "a", "a", 5]}
-    assert meaning(an_event("company.created", payload)) == CompanyChange(
+    assert interpreted(an_event("company.created", payload)) == CompanyChange(
         COMPANY, STAMP, name="Harbour Lane Bakery Ltd", products=("a", "lending")
     )
-    assert meaning(an_event("company.deleted", payload)).deleted
+    assert interpreted(an_event("company.deleted", payload)).deleted
     removed = payload | {"productId": "b", "productName": "B"}
-    assert meaning(an_event("company.product.removed", removed)).removed_product == "b"
-    assert meaning(an_event("company.product.added", removed)).removed_product is None
-    assert meaning(an_event("company.created", {"id": COMPANY})).products is None
+    assert interpreted(an_event("company.product.removed", removed)).removed_product == "b"
+    assert interpreted(an_event("company.product.added", removed)).removed_product is None
+    assert interpreted(an_event("company.created", {"id": COMPANY})).products is None
 
 
 @pytest.mark.parametrize(
-    ("what", "said", "status", "removed"),
+    ("change", "reported", "status", "removed"),
     [
         ("connected", "Linked", "Linked", False),
         ("reconnected", "Linked", "Linked", False),
         ("disconnected", "Deauthorized", "Deauthorized", True),
-        ("deleted", "Linked", "Deleted", True),  # Codat's sample does say Linked
+        ("deleted", "Linked", "Deleted", True),  # as in Codat's sample
     ],
 )
-def test_connection_events(what, said, status, removed):
+def test_connection_events(change, reported, status, removed):
     connection = {
-        "id": CONNECTION, "status": said, "integrationKey": "gbol", "sourceType": "Accounting"
+        "id": CONNECTION, "status": reported, "integrationKey": "gbol", "sourceType": "Accounting"
     }  # fmt: skip
     payload = {"referenceCompany": REFERENCE, "connection": connection}
-    change = meaning(an_event(f"connection.{what}", payload))
-    assert change.connection == Connection(STAMP, status, "gbol", "Accounting")
-    assert (change.connection_id, change.connection_removed) == (CONNECTION, removed)
+    found = interpreted(an_event(f"connection.{change}", payload))
+    assert found.connection == Connection(STAMP, status, "gbol", "Accounting")
+    assert (found.connection_id, found.connection_removed) == (CONNECTION, removed)
 
 
 def test_rate_limit_events():
     midnight = CodatTime("2026-07-03T00:00:00Z").moment
     payload = {"dailyQuota": 1000, "quotaRemaining": 0, "expiryDate": "2026-07-02T23:59:99Z"}
-    assert meaning(an_event("client.rateLimit.reached", payload)) == RateLimitNotice(
+    assert interpreted(an_event("client.rateLimit.reached", payload)) == RateLimitNotice(
         STAMP, midnight
     )
-    assert meaning(an_event("client.rateLimit.reset", payload)) == RateLimitNotice(STAMP, None)
+    assert interpreted(an_event("client.rateLimit.reset", payload)) == RateLimitNotice(STAMP, None)
 
 
 @pytest.mark.parametrize("kind", ["bills.write.successful", "expenses.sync.successful"])
-def test_other_events_mean_nothing_here(kind):
-    assert meaning(an_event(kind, {"referenceCompany": REFERENCE})) is None
+def test_events_of_writes_and_other_solutions_change_nothing(kind):
+    assert interpreted(an_event(kind, {"referenceCompany": REFERENCE})) is None
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
@@ -151,10 +151,10 @@ json_values = st.recursive(
                            "modifiedFromDate", "referenceCompany", "productId"]),
     value=json_values,
 )  # fmt: skip
-def test_whatever_a_payload_holds_it_is_understood_or_never_projected(kind, field, value):
+def test_any_payload_is_interpreted_or_never_projected(kind, field, value):
     payload = a_read_payload() | {
         "id": COMPANY, "productId": "x", "connection": {"id": CONNECTION, "status": "Linked"}
     }  # fmt: skip
     body = json.dumps(json.loads(an_event(kind, payload | {field: value}))).encode()
     with contextlib.suppress(NeverProjected):
-        meaning(body)
+        interpreted(body)

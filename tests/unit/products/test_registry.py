@@ -12,24 +12,16 @@ A = Product("a", ProductKind.CUSTOM, data_types=("invoices",), schedule=DAILY)
 B = Product("b", ProductKind.CUSTOM, data_types=("bills",))
 
 
-class Holders:
-    def __init__(self, **counts):
-        self.counts = counts
-
-    def count(self, product):
-        return self.counts.get(product, 0)
-
-
 def a_registry(*products, **counts):
     store, schedules = FakeProductRegistry(*products), FakeSchedules()
-    return Registry(store, schedules, Holders(**counts)), store, schedules
+    return Registry(store, schedules, lambda product: counts.get(product, 0)), store, schedules
 
 
 def changes(applied):
-    return {one.product: one.change for one in applied.changes}
+    return {change.product: change.change for change in applied.changes}
 
 
-def test_what_is_applied_is_the_registry_then_and_who_did_it_is_kept():
+def test_applied_products_become_the_registry_and_the_caller_is_kept():
     registry, store, schedules = a_registry(B)
     applied = registry.apply([A], "arn:ann")
     assert changes(applied) == {"a": "added", "b": "removed"}
@@ -46,12 +38,12 @@ def test_a_dry_run_changes_nothing():
     assert (store.by, schedules.kept) == ([], {})
 
 
-def test_one_problem_anywhere_and_nothing_is_changed():
+def test_with_one_problem_anywhere_nothing_is_changed():
     registry, store, schedules = a_registry(B)
     bad = Product("x y", ProductKind.STANDARD, schedule=Schedule("never"))
     with pytest.raises(Invalid) as refused:
         registry.apply([A, bad], "arn:ann")
-    assert [one.field for one in refused.value.problems] == [
+    assert [problem.field for problem in refused.value.problems] == [
         "products[1].product",
         "products[1].schedule",
         "products[1].schedule",
@@ -59,11 +51,11 @@ def test_one_problem_anywhere_and_nothing_is_changed():
     assert (store.by, schedules.kept) == ([], {})
 
 
-def test_what_companies_have_is_not_removed_and_the_count_is_told():
+def test_a_product_that_companies_have_is_not_removed_and_they_are_counted():
     registry, store, _ = a_registry(A, B, a=3, b=1)
     with pytest.raises(Conflict) as refused:
         registry.apply([], "arn:ann")
-    assert [(one.field, one.message) for one in refused.value.problems] == [
+    assert [(problem.field, problem.message) for problem in refused.value.problems] == [
         ("a", "3 companies have this product"),
         ("b", "1 companies have this product"),
     ]
@@ -81,7 +73,7 @@ def test_schedules_that_failed_are_finished_by_repeating():
     again = registry.apply(list(registry.products().values()), "arn:ann")
     assert set(changes(again).values()) == {"unchanged"}
     assert schedules.kept == {"a": DAILY, "c": HOURLY}
-    assert len(store.by) == 1  # what is unchanged is not written again
+    assert len(store.by) == 1  # an unchanged registry is not written again
 
 
 def test_a_disabled_schedule_is_kept_and_a_removed_one_goes():
@@ -93,7 +85,7 @@ def test_a_disabled_schedule_is_kept_and_a_removed_one_goes():
     assert schedules.kept == {}
 
 
-def test_a_change_by_somebody_else_meanwhile_is_not_lost():
+def test_the_change_of_another_caller_meanwhile_is_not_lost():
     registry, store, _ = a_registry(A)
     read, first = store.read, True
 
@@ -110,7 +102,7 @@ def test_a_change_by_somebody_else_meanwhile_is_not_lost():
     assert set(registry.products()) == {"a", "b", "c"}
 
 
-def test_schedules_match_the_registry_that_is_there_at_the_end():
+def test_schedules_match_the_registry_as_it_is_at_the_end():
     registry, store, schedules = a_registry()
     match, first = schedules.match, True
 
@@ -138,26 +130,26 @@ def test_unknown_products_are_absent():
 
 def test_the_difference_names_changed_fields_and_warns_of_more_data_types():
     more = Product("a", ProductKind.CUSTOM, "A", ("invoices", "bills"), DAILY)
-    told = difference({"a": A, "b": B}, {"a": more, "b": B})
-    assert [(one.product, one.change, one.fields) for one in told.changes] == [
+    applied = difference({"a": A, "b": B}, {"a": more, "b": B})
+    assert [(change.product, change.change, change.fields) for change in applied.changes] == [
         ("a", "changed", ("name", "data_types")),
         ("b", "unchanged", ()),
     ]
-    assert "a reads more: bills" in told.warnings[0]
+    assert "a reads more: bills" in applied.warnings[0]
 
 
-def test_a_product_that_cannot_be_read_is_written_anew_and_never_drops_out_unseen():
+def test_an_unreadable_product_is_written_again_and_never_drops_out_unseen():
     registry, store, schedules = a_registry(B)
     schedules.kept = {"a": DAILY}
     store.unreadable = ("a",)
     for change in (
-        lambda: registry.put(B, "arn:ann"),  # even what changes nothing: schedules would follow
+        lambda: registry.put(B, "arn:ann"),  # even without a change: schedules would follow
         lambda: registry.remove("b", "arn:ann"),
         lambda: registry.apply([B], "arn:ann"),
     ):
         with pytest.raises(Conflict) as refused:
             change()
-        assert [one.field for one in refused.value.problems] == ["a"]
+        assert [problem.field for problem in refused.value.problems] == ["a"]
     assert (dict(registry.products()), schedules.kept) == ({"b": B}, {"a": DAILY})
     assert changes(registry.apply([A, B], "arn:ann")) == {"a": "added", "b": "unchanged"}
     assert dict(registry.products()) == {"a": A, "b": B}

@@ -48,7 +48,7 @@ def runs(expression: str, after: str, count: int = 3, timezone: str = "UTC") -> 
         ("rate(90 minutes)", ["2026-01-01 01:30", "2026-01-01 03:00"]),
     ],
 )
-def test_slots_are_the_ones_aws_runs(expression, expected):
+def test_slots_are_the_times_at_which_aws_starts_the_schedule(expression, expected):
     assert problems(Schedule(expression)) == []
     found = runs(expression, "2026-01-01T00:00:00+00:00", count=len(expected))
     assert found == expected
@@ -66,7 +66,7 @@ def test_a_time_that_the_clock_shows_twice_in_autumn_runs_once():
     assert first == at("2026-10-25T00:30:00+00:00")
 
 
-def test_within_the_repeated_hour_the_first_showing_counts_as_over():
+def test_in_the_repeated_hour_the_times_of_the_first_pass_do_not_run_again():
     hourly = Schedule("cron(0,30 * * * ? *)", "Europe/London")
     assert next_after(hourly, at("2026-10-25T00:30Z")) == at("2026-10-25T02:00Z")
     assert next_after(hourly, at("2026-10-25T01:15Z")) == at("2026-10-25T02:00Z")
@@ -118,7 +118,7 @@ def test_the_interval_is_the_time_to_the_slot_after():
         ("cron(" + "0," * 200 + "0 0 * * ? *)", "longer than 256"),
     ],
 )
-def test_what_aws_would_refuse_or_never_run_is_a_problem(expression, says):
+def test_an_expression_that_aws_would_refuse_or_never_run_is_a_problem(expression, says):
     (problem,) = problems(Schedule(expression))
     assert says in problem
 
@@ -168,7 +168,7 @@ def test_a_slot_matches_its_fields_and_none_is_left_out(fields, zone, moment):
     assert matches(minute, shown.minute)
     assert matches(hour, shown.hour)
     assert matches(month, shown.month)
-    # from anywhere before it, the same slot is the next
+    # From any moment before it, the same slot is the next.
     halfway = moment + (slot - moment) / 2
     assert next_after(schedule, halfway) == slot
 

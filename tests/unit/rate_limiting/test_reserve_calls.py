@@ -38,7 +38,7 @@ class Reconcile:
         self.reserve = ReserveForReconcile(world.limiters, world.now)
         self.observer = Observer(
             self,
-            a_second=self.pace,
+            per_second=self.pace,
             clock=lambda: (world.now() - START) / SECOND,
             sleep=lambda _: None,  # `call` is what waits on this clock
         )

@@ -1,4 +1,4 @@
-"""What reconcile may put right by itself: never anything that no consent covers."""
+"""Reconcile repairs an assignment only if a consent covers it or a person asked for it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,32 +37,32 @@ def test_nothing_counts_as_assigned_without_a_covering_consent_and_codats_word(
     ours, product, at_codat
 ):
     verdict = judge(ours, product, at_codat=at_codat, asked_at=NOON)
-    mend = verdict and verdict.mend
-    if mend is Repair.ASSIGN:
+    repair = verdict and verdict.repair
+    if repair is Repair.ASSIGN:
         assert at_codat
         assert product is not None
         assert ours.consent is COVERING or (product is EMPTY and ours.consent is NARROW)
-    if mend is Repair.CLEAR:
+    if repair is Repair.CLEAR:
         assert not at_codat
-    if mend is Repair.REMOVE:
-        assert ours.status is AssignmentStatus.REMOVING, "only what a person began is removed"
+    if repair is Repair.REMOVE:
+        assert ours.status is AssignmentStatus.REMOVING, "only a removal that a person started"
 
 
 @given(assignments, st.booleans())
-def test_a_product_at_codat_without_consent_is_always_told_unless_it_is_being_removed(
+def test_a_product_at_codat_without_consent_is_always_reported_unless_it_is_being_removed(
     ours, at_codat
 ):
     settled = ours.changed_at is None or NOON - ours.changed_at >= INTENT_LEFT_AFTER
     if at_codat and settled and ours.consent is not COVERING:
         verdict = judge(ours, PRODUCT, at_codat=True, asked_at=NOON)
         if ours.status is AssignmentStatus.REMOVING:
-            assert verdict.mend is Repair.REMOVE
+            assert verdict.repair is Repair.REMOVE
         else:
-            assert (verdict.drift.kind, verdict.mend) == (DriftKind.PRODUCT_WITHOUT_CONSENT, None)
+            assert (verdict.drift.kind, verdict.repair) == (DriftKind.PRODUCT_WITHOUT_CONSENT, None)
 
 
 @pytest.mark.parametrize("status", AssignmentStatus)
-def test_what_the_hub_changed_since_codat_was_asked_is_left_alone(status):
+def test_a_change_of_the_hub_since_codat_was_asked_is_left_alone(status):
     for at_codat in (True, False):
         ours = Assignment("c", "p", status, NOON - CLOCK_MARGIN / 2, consent=NARROW)
         assert judge(ours, PRODUCT, at_codat=at_codat, asked_at=NOON) is None

@@ -1,4 +1,4 @@
-"""The directory follows Codat's list forward only, and what is equal is left alone."""
+"""The directory takes over Codat's list, but keeps younger news and leaves equal fields."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +22,7 @@ connections = st.none() | st.dictionaries(
 )
 theirs = st.builds(ObservedCompany, st.just("c"), names, products, connections)
 stamps = st.builds(
-    Stamp, st.integers(-5, 5).map(lambda n: NOON + timedelta(minutes=n)), st.just("e")
+    Stamp, st.integers(-5, 5).map(lambda minutes: NOON + timedelta(minutes=minutes)), st.just("e")
 )
 changes = st.builds(
     CompanyChange,
@@ -67,9 +67,9 @@ def test_news_that_may_be_younger_than_the_list_is_kept(events, seen):
         assert entry.name == ours.name
     if ours.listed and ours.listed.at > edge:
         assert entry.products == ours.products
-    for connection_id, one in ours.connections.items():
-        if one.stamp.at > edge:
-            assert entry.connections[connection_id] == one
+    for connection_id, connection in ours.connections.items():
+        if connection.stamp.at > edge:
+            assert entry.connections[connection_id] == connection
 
 
 @given(theirs)
@@ -81,23 +81,22 @@ def test_old_knowledge_becomes_what_codat_says(seen):
     assert entry.name == (seen.name or "Old")
     assert set(entry.products) == set(("z",) if seen.products is None else seen.products)
     if seen.connections is not None:
-        live = {name: one for name, one in entry.connections.items() if one.status != DELETED}
-        assert {name: one.status for name, one in live.items()} == {
-            name: one.status for name, one in seen.connections.items()
-        }
+        statuses = {key: connection.status for key, connection in entry.connections.items()}
+        live = {key: status for key, status in statuses.items() if status != DELETED}
+        assert live == {key: connection.status for key, connection in seen.connections.items()}
         assert entry.removed_connections.keys() == {"c9"}
 
 
-def test_an_unknown_company_is_one_drift_not_one_for_each_field():
+def test_an_unknown_company_is_a_single_drift():
     seen = ObservedCompany("c", "Ann", ("a",), {"c1": ObservedConnection("Linked", "gbol")})
     (drift,) = compare(None, seen, NOON).drift
     assert drift.kind is DriftKind.COMPANY_UNKNOWN
 
 
-def test_a_company_deleted_here_and_listed_there_is_told_unless_that_is_news():
+def test_a_company_deleted_here_and_listed_at_codat_is_reported_unless_the_deletion_is_news():
     seen = ObservedCompany("c", "Ann")
     deleted = apply(known(), CompanyChange("c", LONG_AGO, name="Ann", deleted=True))
-    assert [one.kind for one in compare(deleted, seen, NOON).drift] == [
+    assert [drift.kind for drift in compare(deleted, seen, NOON).drift] == [
         DriftKind.COMPANY_NOT_DELETED
     ]
     just_now = apply(known(), CompanyChange("c", Stamp(NOON, "e"), name="Ann", deleted=True))

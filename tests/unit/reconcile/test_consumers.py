@@ -1,4 +1,4 @@
-"""Which webhook consumers at Codat are this hub's, and what is wrong with them."""
+"""The hub recognises its own webhook consumers at Codat and reports their faults."""
 
 import pytest
 
@@ -19,8 +19,8 @@ SECRETS = ("finance", "platform")
 
 def found(*consumers, secrets=SECRETS):
     return {
-        (one.kind, one.product or one.subject)
-        for one in check(consumers, HUB, (CUSTOM, STANDARD), secrets)
+        (drift.kind, drift.product or drift.subject)
+        for drift in check(consumers, HUB, (CUSTOM, STANDARD), secrets)
     }
 
 
@@ -40,7 +40,7 @@ def found(*consumers, secrets=SECRETS):
         ("nonsense", None),
     ],
 )
-def test_a_url_is_of_this_hub_by_its_api_or_its_domain(url, name):
+def test_a_url_belongs_to_this_hub_by_its_api_or_its_domain(url, name):
     assert HUB.consumer_of(url) == name
 
 
@@ -61,21 +61,21 @@ def test_both_outcomes_subscribed_instead_of_the_base_is_enough():
     assert found(PLATFORM, half) == {(DriftKind.CONSUMER_MISSING, "invoice-finance")}
 
 
-def test_base_and_sub_events_count_as_doubled_over_consumers_too():
+def test_base_and_sub_events_count_as_doubled_across_consumers_too():
     other = ObservedConsumer("3", f"{URL}/platform", False, ("read.completed.initial",))
     assert found(*GOOD, other) == {(DriftKind.CONSUMER_DOUBLED, "read.completed")}
     off = ObservedConsumer("3", f"{URL}/platform", True, ("read.completed.initial",))
     assert found(*GOOD, off) == {(DriftKind.CONSUMER_DISABLED, off.url)}
 
 
-def test_secrets_and_consumers_go_in_pairs():
+def test_a_consumer_without_secret_and_a_secret_without_consumer_are_reported():
     assert found(*GOOD, secrets=("platform", "old")) == {
         (DriftKind.SECRET_MISSING, FINANCE.url),
         (DriftKind.SECRET_UNUSED, "old"),
     }
 
 
-def test_another_hubs_consumer_is_told_and_subscribes_for_nobody_here():
+def test_another_hubs_consumer_is_reported_and_its_subscriptions_do_not_count():
     elsewhere = ObservedConsumer("9", "https://z.example/webhooks/codat/finance", False,
                                  ("invoice-finance.read.completed",))  # fmt: skip
     assert found(PLATFORM, elsewhere, secrets=("platform",)) == {
@@ -85,7 +85,7 @@ def test_another_hubs_consumer_is_told_and_subscribes_for_nobody_here():
 
 
 def test_without_any_consumer_everything_is_missing():
-    kinds = [one.kind for one in check((), HUB, (CUSTOM, STANDARD), ())]
+    kinds = [drift.kind for drift in check((), HUB, (CUSTOM, STANDARD), ())]
     assert kinds.count(DriftKind.CONSUMER_MISSING) == 2
     assert kinds.count(DriftKind.EVENT_UNSUBSCRIBED) == len(NEEDED)
 

@@ -1,4 +1,4 @@
-"""A run adds up its steps, lists a bounded part of its drift, and gives up after many troubles."""
+"""A run adds up its steps, lists a bounded part of its drift, and fails after many failures."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,8 +6,8 @@ from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import (
     LISTED_OF_A_KIND,
     LISTED_OF_A_STEP,
+    MOST_FAILURES,
     MOST_INTEGRATIONS,
-    MOST_TROUBLES,
     Integration,
     Phase,
     ReconcileRun,
@@ -36,7 +36,7 @@ def test_steps_are_added_up():
     assert run.integrations == {"gbol": Integration(None, 6, 4)}
 
 
-def test_the_last_step_completes_it_and_gives_the_lease_back():
+def test_the_last_step_completes_the_run_and_releases_the_lease():
     run = RUN.taken(NOON, MINUTES).after(StepOutcome(None), (), NOON)
     assert (run.status, run.finished_at, run.lease_until) == (ReconcileStatus.COMPLETE, NOON, None)
     assert run.over
@@ -62,7 +62,7 @@ def test_integrations_do_not_grow_without_end():
     assert len(run.integrations) == MOST_INTEGRATIONS
 
 
-def test_a_lease_that_was_never_given_back_means_that_somebody_was_killed():
+def test_a_lease_that_was_never_released_means_that_its_holder_was_killed():
     taken = RUN.taken(NOON, MINUTES)
     assert taken.held(NOON + MINUTES / 2)
     assert not taken.held(NOON + MINUTES)
@@ -70,11 +70,11 @@ def test_a_lease_that_was_never_given_back_means_that_somebody_was_killed():
     assert taken.released().taken(NOON, MINUTES).resumed == 0
 
 
-def test_troubles_in_a_row_end_it_and_a_step_forgets_them():
+def test_failures_in_a_row_end_the_run_and_a_finished_step_resets_them():
     run = RUN.taken(NOON, MINUTES)
-    for _ in range(MOST_TROUBLES - 1):
-        run = run.troubled("HTTP 503", NOON)
-    assert run.after(StepOutcome(Phase.COMPANIES), (), NOON).troubles == 0
+    for _ in range(MOST_FAILURES - 1):
+        run = run.interrupted("HTTP 503", NOON)
+    assert run.after(StepOutcome(Phase.COMPANIES), (), NOON).failures == 0
     assert not run.over
-    run = run.troubled("HTTP 503", NOON)
+    run = run.interrupted("HTTP 503", NOON)
     assert (run.status, run.error, run.finished_at) == (ReconcileStatus.FAILED, "HTTP 503", NOON)

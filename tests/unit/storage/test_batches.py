@@ -1,4 +1,4 @@
-"""Every entry is sent, however AWS cuts and leaves over; what it never takes is an error."""
+"""Every entry is sent, however many AWS leaves over; a batch that it never takes is an error."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ def test_nothing_to_send_sends_nothing():
     in_batches([], 10, lambda batch: pytest.fail("sent"), "it")
 
 
-def test_what_is_left_over_is_sent_again_and_what_was_taken_is_not():
+def test_entries_left_over_are_sent_again_and_entries_taken_are_not():
     sent = []
 
     def send(batch):

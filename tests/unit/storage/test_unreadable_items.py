@@ -1,4 +1,4 @@
-"""An item that cannot be read costs its own company or product, is told, and can be mended."""
+"""An unreadable item stops its own company or product only, is reported, and can be repaired."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ SPOILT = {
 
 
 @pytest.fixture
-def told(monkeypatch):
+def reported(monkeypatch):
     """What was logged and counted, as (metric or message, item)."""
     found = []
 
@@ -43,7 +43,7 @@ def told(monkeypatch):
     class Logger:
         def error(self, message, **facts):
             found.append((message, facts["item"]))
-            assert set(facts) == {"item", "fault"}  # nothing of what it holds
+            assert set(facts) == {"item", "fault"}  # nothing of its content
 
     monkeypatch.setattr(reading, "metrics", Metrics())
     monkeypatch.setattr(reading, "logger", Logger())
@@ -77,36 +77,43 @@ def always():
 
 class TestTickets:
     @pytest.mark.parametrize("changes", SPOILT.values(), ids=SPOILT)
-    def test_the_others_are_sent_and_it_is_told_by_its_key(self, world, told, changes):
+    def test_the_other_tickets_are_sent_and_it_is_reported_by_its_key(
+        self, world, reported, changes
+    ):
         waiting(world, "c1", "c2", "c3")
         world.table.spoil(ticket_key("c2"), **changes)
         assert world.dispatcher().sent == 2
-        assert told == [("item cannot be read", "COMPANY#c2 / REFRESH#TICKET#a"), "item_unreadable"]
+        assert reported == [
+            ("item cannot be read", "COMPANY#c2 / REFRESH#TICKET#a"),
+            "item_unreadable",
+        ]
 
-    def test_it_is_told_twice_an_hour_and_goes_once_it_is_mended(self, world, told):
+    def test_it_is_reported_twice_an_hour_and_is_sent_once_it_is_repaired(self, world, reported):
         waiting(world, "c1")
         whole = world.table.spoil(ticket_key("c1"), status="paused")
         world.dispatching().run_until(START + timedelta(minutes=59))
-        assert told.count("item_unreadable") == 2
+        assert reported.count("item_unreadable") == 2
         assert not world.codat.calls
         world.table.spoil(ticket_key("c1"), **whole)
         world.run_until(START + timedelta(minutes=63))
         assert accepted(world) == ["c1"]
 
-    def test_three_hundred_at_the_head_do_not_keep_back_the_rest(self, world, told):
+    def test_three_hundred_unreadable_tickets_at_the_head_do_not_hold_up_the_rest(
+        self, world, reported
+    ):
         broken = [f"broken{number:03}" for number in range(300)]
         waiting(world, *broken, "late1", "late2")
         for company_id in broken:
             world.table.spoil(ticket_key(company_id), status="paused")
-        # so slow that the dispatcher looks at the first 200 only
+        # So slow that the dispatcher looks at the first 200 only.
         world.limiters.put(
             RateLimiter(reservations={MIGRATION: Reservation(5000, START + 60 * MINUTE)}), 0
         )
         world.dispatching().run_until(START + 3 * MINUTE)
         assert accepted(world) == ["late1", "late2"]
-        assert told.count("item_unreadable") == 300
+        assert reported.count("item_unreadable") == 300
 
-    def test_the_planner_opens_those_of_the_others(self, world, told):
+    def test_the_planner_opens_the_tickets_of_the_other_companies(self, world, reported):
         for company_id in ("c1", "c2", "c3", "c4"):
             world.assign(company_id, "a")
         world.opened("c1")
@@ -116,9 +123,9 @@ class TestTickets:
         planned = world.planner("a", START + MINUTE, always)
         assert (planned.opened, planned.run.done, planned.run.skipped) == (1, True, 3)
         assert world.ticket("c4") is not None
-        assert told.count("item_unreadable") == 3
+        assert reported.count("item_unreadable") == 3
 
-    def test_a_read_wakes_the_companys_other_product(self, world, told):
+    def test_a_read_wakes_the_companys_other_product(self, world, reported):
         waiting(world, "c1")
         world.opened("c1", "b", status=TicketStatus.BUSY)
         world.table.spoil(ticket_key("c1"), status="paused")
@@ -132,20 +139,22 @@ class TestProducts:
         products = dict(world.table.items[self.PRODUCTS][0]["products"])
         return world.table.spoil(self.PRODUCTS, products=products | {"a": {"kind": "quantum"}})
 
-    def test_its_tickets_wait_and_the_other_products_go(self, world, told):
-        world.dispatcher()  # it knows both from now on
+    def test_its_tickets_wait_and_the_other_products_go(self, world, reported):
+        world.dispatcher()  # It knows both products from now on.
         waiting(world, "c1")
         waiting(world, "c2", product="b")
         whole = self.spoil(world)
         world.dispatching().run_until(START + 3 * MINUTE)
         assert accepted(world) == ["c2"]
         assert world.ticket("c1").status is TicketStatus.QUEUED
-        assert ("item cannot be read", "CODAT / PRODUCTS, a") in told
+        assert ("item cannot be read", "CODAT / PRODUCTS, a") in reported
         world.table.spoil(self.PRODUCTS, **whole)
         world.run_until(START + 5 * MINUTE)
         assert accepted(world) == ["c1", "c2"]
 
-    def test_a_message_on_its_way_comes_again_and_its_ticket_is_not_cancelled(self, world, told):
+    def test_a_message_on_its_way_comes_again_and_its_ticket_is_not_cancelled(
+        self, world, reported
+    ):
         waiting(world, "c1")
         world.dispatcher()
         self.spoil(world)
@@ -153,28 +162,28 @@ class TestProducts:
             world.worker(RefreshMessage("c1", "a", 1))
         assert world.ticket("c1").status is TicketStatus.SENT
 
-    def test_its_slot_is_planned_once_it_is_mended_and_the_others_at_once(self, world, told):
+    def test_its_slot_is_planned_once_it_is_repaired_and_other_slots_at_once(self, world, reported):
         world.assign("c1", "a")
         world.assign("c2", "b")
         world.runs.put(RefreshRun("a", START), 0)
         world.runs.put(RefreshRun("b", START), 0)
         whole = self.spoil(world)
-        assert [one.opened for one in world.planner.resume(always)] == [1]
+        assert [planned.opened for planned in world.planner.resume(always)] == [1]
         world.table.spoil(self.PRODUCTS, **whole)
         world.clock += HALF_AN_HOUR
-        assert [one.opened for one in world.planner.resume(always)] == [1]
+        assert [planned.opened for planned in world.planner.resume(always)] == [1]
 
 
 class TestTheHubsOwn:
-    def test_a_run_does_not_stop_those_of_other_products(self, world, told):
+    def test_a_run_does_not_stop_the_runs_of_other_products(self, world, reported):
         world.assign("c1", "b")
         world.runs.put(RefreshRun("a", START), 0)
         world.runs.put(RefreshRun("b", START + MINUTE), 0)
         world.table.spoil(ItemKey("RUNS#a", "2026-07-01T00:00:00.000000+00:00"), shard="first")
-        assert [one.opened for one in world.planner.resume(always)] == [1]
-        assert told.count("item_unreadable") == 1
+        assert [planned.opened for planned in world.planner.resume(always)] == [1]
+        assert reported.count("item_unreadable") == 1
 
-    def test_a_place_in_the_index_that_was_changed_by_hand_holds_up_nobody(self, world, told):
+    def test_an_index_place_changed_by_hand_holds_up_no_item(self, world, reported):
         waiting(world, "c1", "c2")
         world.assign("c3", "b")
         world.runs.put(RefreshRun("b", START), 0)
@@ -184,28 +193,28 @@ class TestTheHubsOwn:
         ):
             attributes, version, _ = world.table.items[key]
             assert world.table.put(key, attributes, version, Listed(group, "2026-06-31"))
-        assert [one.opened for one in world.planner.resume(always)] == [1]
+        assert [planned.opened for planned in world.planner.resume(always)] == [1]
         world.dispatching().run_until(START + 2 * MINUTE)
         assert accepted(world) == ["c1", "c2", "c3"]
 
-    def test_a_gate_is_shut_until_a_probe_and_then_open_again_by_itself(self, world, told):
+    def test_an_unreadable_limiter_stops_calls_until_a_probe_repairs_it(self, world, reported):
         waiting(world, "c1", "c2", "c3")
         world.limiters.put(RateLimiter(), 0)
         world.table.spoil(ItemKey(CODAT, "GATE"), calls="many")
         world.dispatching().run_until(START + 5 * MINUTE)
         assert not world.codat.calls
-        assert told == [("item cannot be read", "CODAT / GATE"), "item_unreadable"]
+        assert reported == [("item cannot be read", "CODAT / GATE"), "item_unreadable"]
         world.run_until(START + 8 * MINUTE)
         assert accepted(world) == ["c1", "c2", "c3"]
         assert world.limiters.get()[0].breaker.cause is None
 
-    def test_a_gate_holds_up_no_migration(self, world, told):
+    def test_an_unreadable_limiter_holds_up_no_migration(self, world, reported):
         world.limiters.put(RateLimiter(), 0)
         world.table.spoil(ItemKey(CODAT, "GATE"), calls="many")
         ReserveCalls(world.limiters)(300, START + MINUTE)
-        assert told.count("item_unreadable") == 1
+        assert reported.count("item_unreadable") == 1
 
-    def test_the_dispatcher_does_without_its_memory_and_the_last_notice(self, world, told):
+    def test_the_dispatcher_works_without_its_memory_and_the_last_notice(self, world, reported):
         waiting(world, "c1")
         stamp = Stamp(START, "e")
         world.table.put(ItemKey(CODAT, "DISPATCH"), {"busy_until": "noon"}, 0)
@@ -217,7 +226,7 @@ class TestTheHubsOwn:
         assert world.notices.put(RateLimitNotice(stamp, None), version)
         assert world.notices.get()[0] == RateLimitNotice(stamp, None)
 
-    def test_which_client_the_key_is_of_is_asked_anew(self, world, told):
+    def test_codat_is_asked_again_for_the_client_of_the_key(self, world, reported):
         checks = ClientCheckStore(world.table)
         world.table.put(ItemKey(CODAT, "CLIENT"), {"bound_to": "c"}, 0)
         assert checks.last() is None
@@ -226,7 +235,7 @@ class TestTheHubsOwn:
         assert checks.last() == check
 
 
-def test_freshness_has_no_row_for_what_cannot_be_read(world, told):
+def test_freshness_has_no_row_for_an_unreadable_item(world, reported):
     states = ReadStateStore(world.table)
     for company_id in ("c1", "c2", "c3", "c4"):
         world.assign(company_id, "a")
@@ -237,5 +246,5 @@ def test_freshness_has_no_row_for_what_cannot_be_read(world, told):
         world.companies, world.assignments, states, world.registry, SHARDS, world.now
     )
     rows = measure.page("a", Cursor(), 10).rows
-    assert [one.company_id for one in rows] == ["c4"]
-    assert told.count("item_unreadable") == 3
+    assert [row.company_id for row in rows] == ["c4"]
+    assert reported.count("item_unreadable") == 3

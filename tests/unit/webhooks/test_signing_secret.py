@@ -1,3 +1,5 @@
+"""Which texts are consumer names and signing secrets."""
+
 import base64
 
 import pytest

@@ -1,3 +1,5 @@
+"""When the signing secrets are read, and what a failure to read them means."""
+
 import json
 from datetime import timedelta
 
@@ -61,7 +63,7 @@ def test_refusals_reload_at_most_once_per_interval(secrets, manager, clock):
     assert manager.calls == 1 + reloads
 
 
-def test_a_withdrawn_secret_is_forgotten_in_time(secrets, manager, clock):
+def test_a_withdrawn_secret_is_forgotten_after_the_longest_age(secrets, manager, clock):
     secrets.verifiers("lending")
     manager.value = json.dumps({"lending": [SECRET]})
     clock.now += MAX_AGE
@@ -69,13 +71,13 @@ def test_a_withdrawn_secret_is_forgotten_in_time(secrets, manager, clock):
 
 
 @pytest.mark.parametrize("fault", [FAULT, DENIED, None, "", "not json", "[]", "[" * 60_000])
-def test_with_nothing_to_verify_with_the_caller_is_told_to_come_later(secrets, manager, fault):
+def test_without_any_secrets_the_delivery_is_to_come_again(secrets, manager, fault):
     manager.value = fault
     with pytest.raises(Unavailable):
         secrets.verifiers("lending")
 
 
-def test_while_there_is_nothing_tries_are_spaced(secrets, manager, clock):
+def test_without_any_secrets_reads_are_spaced(secrets, manager, clock):
     manager.value = FAULT
     for _ in range(20):
         with pytest.raises(Unavailable):
@@ -85,7 +87,7 @@ def test_while_there_is_nothing_tries_are_spaced(secrets, manager, clock):
 
 
 @pytest.mark.parametrize("fault", [FAULT, DENIED, "not json"])
-def test_an_outage_later_refuses_nobody(secrets, manager, clock, fault):
+def test_a_later_outage_refuses_no_delivery(secrets, manager, clock, fault):
     secrets.verifiers("lending")
     manager.value = fault
     clock.now += MAX_AGE
@@ -94,17 +96,17 @@ def test_an_outage_later_refuses_nobody(secrets, manager, clock, fault):
 
 
 @pytest.mark.parametrize("odd", ["Lending", "lending_eu", SECRET, ""])
-def test_an_entry_that_is_no_consumer_shuts_nobody_out(secrets, manager, odd):
+def test_an_entry_that_is_no_consumer_affects_no_other(secrets, manager, odd):
     manager.value = json.dumps({odd: [SECRET], "expenses": "not a list", "lending": [SECRET]})
     assert len(secrets.verifiers("lending")) == 1
     assert secrets.verifiers("expenses") == ()
 
 
-def test_a_withdrawn_secret_goes_within_the_five_minutes_that_operators_are_told():
+def test_a_withdrawn_secret_is_forgotten_within_the_documented_five_minutes():
     assert MAX_AGE <= 300
 
 
-def test_one_unusable_secret_shuts_nobody_out(secrets, manager):
+def test_an_unusable_secret_affects_no_other(secrets, manager):
     manager.value = json.dumps({"lending": ["", 7, None, "whsec_%%%", SECRET], "expenses": ["x"]})
     assert len(secrets.verifiers("lending")) == 1
     assert secrets.verifiers("expenses") == ()

@@ -1,3 +1,5 @@
+"""How event types are parsed, and which webhooks are recognised."""
+
 import json
 from dataclasses import asdict
 from itertools import permutations
@@ -86,7 +88,7 @@ class TestReadCompletedGrammar:
         assert read is None or "read.completed" in text
 
 
-class TestPlace:
+class TestRecognise:
     def test_a_custom_products_read_names_company_and_product(self):
         assert recognise(a_read_completed("cashflow-insights", ".successful")) == WebhookFacts(
             event_id="f7580941-2b3c-4a4d-98f5-60718293a4b5",
@@ -128,9 +130,9 @@ class TestPlace:
     def test_each_family_keeps_its_ids_where_codat_puts_them(
         self, event_type, payload, company, product
     ):
-        placed = recognise(an_event(event_type, payload))
-        assert isinstance(placed, WebhookFacts)
-        assert (placed.company_id, placed.product) == (company, product)
+        facts = recognise(an_event(event_type, payload))
+        assert isinstance(facts, WebhookFacts)
+        assert (facts.company_id, facts.product) == (company, product)
 
     @pytest.mark.parametrize(
         ("body", "reason"),
@@ -179,29 +181,31 @@ class TestPlace:
         ],
         ids=lambda value: value[:40] if isinstance(value, str) else "",
     )
-    def test_what_cannot_be_placed_says_why(self, body, reason):
+    def test_an_unrecognised_webhook_has_a_reason(self, body, reason):
         facts = recognise(body)
         assert isinstance(facts, Unrecognised)
         assert facts.quarantine.startswith(reason)
 
     @given(st.binary(max_size=200))
-    def test_any_bytes_are_placed_or_quarantined(self, body):
+    def test_any_bytes_are_recognised_or_not(self, body):
         assert isinstance(recognise(body), WebhookFacts | Unrecognised)
 
     @given(json_values, json_values, st.sampled_from(sorted(KNOWN)))
-    def test_every_fact_is_a_bounded_text_whatever_the_payload_holds(self, one, other, event_type):
-        payload = {"id": "c", "productId": one, "products": other, "name": other}
-        payload |= {"referenceCompany": {"id": "c", "name": one}, "connection": {"id": "k"}}
+    def test_every_fact_is_a_bounded_text_whatever_the_payload_holds(
+        self, value, other, event_type
+    ):
+        payload = {"id": "c", "productId": value, "products": other, "name": other}
+        payload |= {"referenceCompany": {"id": "c", "name": value}, "connection": {"id": "k"}}
         facts = recognise(an_event(event_type, payload | {"dataTypes": []}))
         if isinstance(facts, WebhookFacts):
-            values = [value for value in asdict(facts).values() if value is not None]
-            assert all(isinstance(value, str) and len(value) <= MAX_NAME for value in values)
+            texts = [text for text in asdict(facts).values() if text is not None]
+            assert all(isinstance(text, str) and len(text) <= MAX_NAME for text in texts)
 
     @given(
         json_values,
         st.sampled_from(["read.completed", "company.created", "connection.failed", "x"]),
     )
-    def test_any_payload_is_placed_or_quarantined(self, payload, event_type):
+    def test_any_payload_is_recognised_or_not(self, payload, event_type):
         body = json.dumps({"eventType": event_type, "id": "1", "generatedDate": "2026-01-01"})
         event = json.loads(body) | {"payload": payload}
         assert isinstance(recognise(json.dumps(event).encode()), WebhookFacts | Unrecognised)

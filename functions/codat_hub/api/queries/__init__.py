@@ -1,1 +1,1 @@
-"""Read models of the control API: views that no other feature needs."""
+"""Views of several features together, for the control API only."""

@@ -1,48 +1,34 @@
-"""What the hub knows of its companies: the directory, their products, when each was last read."""
+"""List companies with filters, and show one with its products and last reads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from codat_hub.errors import Absent
 from codat_hub.storage.cursor import Cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
     from codat_hub.companies.domain.company import Company
-    from codat_hub.product_events.domain.read_state import ReadState
+    from codat_hub.companies.ports import Assignments, Companies
+    from codat_hub.product_events.ports import ReadStates
 
 _PAGE: Final = 100
-_LOOKED_AT: Final = 1000  # companies one request looks through at most, whatever it finds
-
-
-class Directory(Protocol):
-    def get(self, company_id: str) -> tuple[Company, int]: ...
-    def get_many(self, company_ids: Iterable[str]) -> Mapping[str, Company]: ...
-    def ids(self, shard: int, after: str | None = None, limit: int = 100) -> Sequence[str]: ...
-
-
-class Assignments(Protocol):
-    def get_many(
-        self, pairs: Iterable[tuple[str, str]]
-    ) -> Mapping[tuple[str, str], Assignment]: ...
-    def of_company(self, company_id: str) -> Sequence[Assignment]: ...
-    def companies_with(
-        self, product: str, shard: int, after: str | None = None, limit: int = 100
-    ) -> Sequence[str]: ...
-
-
-class ReadStates(Protocol):
-    def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]: ...
+_LOOKED_AT: Final = 1000  # companies that a request looks through at most
 
 
 @dataclass(frozen=True, slots=True)
 class CompanyFilter:
-    """`status` is of the assignment of `product`, and needs one. None: any."""
+    """What a company must have to be listed; None: anything.
+
+    status: of the assignment of `product`; it has no effect without a product
+    name: a part of the name, in capitals or not
+    deleted: whether companies that are deleted at Codat are listed too
+    """
 
     product: str | None = None
     status: AssignmentStatus | None = None
@@ -53,7 +39,7 @@ class CompanyFilter:
 
 @dataclass(frozen=True, slots=True)
 class CompaniesFound:
-    """`following`: where the next page begins; None: this was the last."""
+    """A page of companies. `following`: where the next page starts; None: this is the last."""
 
     companies: tuple[Company, ...]
     following: Cursor | None
@@ -61,7 +47,7 @@ class CompaniesFound:
 
 @dataclass(frozen=True, slots=True)
 class CompanyView:
-    """`reads`: product -> when it was last read; None is what Codat reads by itself."""
+    """A company. `reads`: the last read of each product; None as product: Codat's own reads."""
 
     company: Company
     assignments: tuple[Assignment, ...]
@@ -69,18 +55,18 @@ class CompanyView:
 
 
 class CompanyQueries:
-    """Raises Absent, Unavailable."""
+    """The directory as the API shows it. Raises Absent, Unavailable, Unreadable."""
 
     def __init__(
-        self, directory: Directory, assignments: Assignments, reads: ReadStates, shards: int
+        self, companies: Companies, assignments: Assignments, reads: ReadStates, shards: int
     ) -> None:
-        self._directory = directory
+        self._companies = companies
         self._assignments = assignments
         self._reads = reads
         self._shards = shards
 
     def page(self, wanted: CompanyFilter, start: Cursor, limit: int) -> CompaniesFound:
-        """Return up to `limit` companies from a place on; fewer do not mean that these are all."""
+        """Return up to `limit` companies from a place on; a page before the last may be shorter."""
         found: list[Company] = []
         shard, after, looked_at = start.shard, start.after, 0
         while shard < self._shards and looked_at < _LOOKED_AT:
@@ -93,13 +79,16 @@ class CompanyQueries:
             shard, after = (shard, ids[-1]) if len(ids) == _PAGE else (shard + 1, None)
         return CompaniesFound(tuple(found), Cursor(shard, after) if shard < self._shards else None)
 
-    def one(self, company_id: str) -> CompanyView:
-        company, version = self._directory.get(company_id)
+    def show(self, company_id: str) -> CompanyView:
+        """Return one company with its assignments and last reads."""
+        company, version = self._companies.get(company_id)
         if not version:
-            raise Absent(f"The directory has no company {company_id}.")
+            raise Absent(
+                f"The directory has no company {company_id}. tools/hub companies list shows them."
+            )
         assignments = tuple(self._assignments.of_company(company_id))
         reads = {}
-        for product in (None, *(one.product for one in assignments)):
+        for product in (None, *(assignment.product for assignment in assignments)):
             state, _ = self._reads.get(company_id, product)
             if state.last_read_at is not None:
                 reads[product] = state.last_read_at
@@ -107,18 +96,22 @@ class CompanyQueries:
 
     def _ids(self, wanted: CompanyFilter, shard: int, after: str | None) -> Sequence[str]:
         if wanted.product is None:
-            return self._directory.ids(shard, after, _PAGE)
+            return self._companies.ids(shard, after, _PAGE)
         return self._assignments.companies_with(wanted.product, shard, after, _PAGE)
 
     def _matching(self, wanted: CompanyFilter, ids: Sequence[str]) -> list[Company]:
-        companies = self._directory.get_many(ids)
+        companies = self._companies.get_many(ids)
         if wanted.product is not None and wanted.status is not None:
-            pairs = self._assignments.get_many((one, wanted.product) for one in ids)
-            ids = [one for (one, _), held in pairs.items() if held.status is wanted.status]
+            found = self._assignments.get_many((company_id, wanted.product) for company_id in ids)
+            ids = [
+                company_id
+                for (company_id, _), assignment in found.items()
+                if assignment.status is wanted.status
+            ]
         return [
-            companies[one]
-            for one in sorted(ids)
-            if one in companies and _matches(companies[one], wanted)
+            companies[company_id]
+            for company_id in sorted(ids)
+            if company_id in companies and _matches(companies[company_id], wanted)
         ]
 
 

@@ -1,10 +1,10 @@
-"""The hub at a glance: which client it is bound to, what it knows, whether it may call Codat."""
+"""Show the hub at a glance: its Codat client, its products, and the last reconciles."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from codat_hub.reconcile.domain.reconcile_run import Integration, ReconcileStatus
 
@@ -13,33 +13,20 @@ if TYPE_CHECKING:
 
     from codat_hub.codat.domain.client_check import ClientCheck
     from codat_hub.products.domain.product import Product
-    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
+    from codat_hub.products.ports import Products
+    from codat_hub.rate_limiting.ports import RateLimitNotices
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
-
-
-class ClientChecks(Protocol):
-    def last(self) -> ClientCheck | None: ...
-
-
-class Runs(Protocol):
-    def latest(self, before: str | None = None, limit: int = 10) -> list[ReconcileRun]: ...
-
-
-class ProductRegistry(Protocol):
-    def read(self) -> tuple[Mapping[str, Product], int]: ...
-
-
-class RateLimits(Protocol):
-    def get(self) -> tuple[RateLimitNotice | None, int]: ...
+    from codat_hub.reconcile.ports import ReconcileRuns
 
 
 @dataclass(frozen=True, slots=True)
 class HubStatus:
-    """check: the last comparison of the bound client with Codat's word; None: there was none yet
+    """The hub at a glance.
 
-    seen: the last reconcile that looked at everything; consumers, integrations are as of then
-    latest: the newest reconcile, whatever became of it
-    blocked_until: Codat's daily limit is reached until then
+    check: the last comparison of the bound client with Codat's answer; None: there was none yet
+    latest: the newest reconcile, whatever its status
+    seen: the newest complete reconcile, which found `consumers` and `integrations`
+    blocked_until: until then Codat's daily limit is reached; None: it is not
     """
 
     environment: str
@@ -52,41 +39,44 @@ class HubStatus:
 
     @property
     def confirmed(self) -> bool:
+        """Tell whether Codat confirmed that the API key belongs to the bound client."""
         check = self.check
         return check is not None and check.bound_to == self.bound_to and check.right
 
     @property
     def integrations(self) -> Mapping[str, Integration]:
+        """Return the platforms that companies are connected by, by key."""
         return self.seen.integrations if self.seen else {}
 
     @property
     def consumers(self) -> Mapping[str, Mapping[str, bool]]:
+        """Return the facts about each webhook consumer of this hub, by name."""
         return self.seen.facts.get("consumers", {}) if self.seen else {}
 
 
 @dataclass(frozen=True)
 class ShowStatus:
-    """Four reads of the State table; Codat is not asked. Raises Unavailable."""
+    """Reads the State table four times, and does not call Codat. Raises Unavailable."""
 
     environment: str
     bound_to: str
-    checks: ClientChecks
-    runs: Runs
-    registry: ProductRegistry
-    rate_limits: RateLimits
+    last_check: Callable[[], ClientCheck | None]
+    runs: ReconcileRuns
+    registry: Products
+    rate_limits: RateLimitNotices
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __call__(self) -> HubStatus:
         runs = self.runs.latest()
-        limit, _ = self.rate_limits.get()
-        until = limit.reached_until if limit else None
+        notice, _ = self.rate_limits.get()
+        until = notice.reached_until if notice else None
         products, _ = self.registry.read()
         return HubStatus(
             environment=self.environment,
             bound_to=self.bound_to,
-            check=self.checks.last(),
+            check=self.last_check(),
             products=tuple(products.values()),
             latest=runs[0] if runs else None,
-            seen=next((one for one in runs if one.status is ReconcileStatus.COMPLETE), None),
+            seen=next((run for run in runs if run.status is ReconcileStatus.COMPLETE), None),
             blocked_until=until if until is not None and until > self.now() else None,
         )

@@ -1,4 +1,4 @@
-"""What a call asks and what comes back, before anyone decides what it means."""
+"""A call to Codat and its answer, before any decision on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `target`: path and query, encoded. `body`: JSON to be, None for no body."""
+    """A request: `target` is the encoded path and query, `body` is sent as JSON, None without."""
 
     method: str
     target: str
@@ -29,9 +29,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """One whole answer, or the beginning of a long error. `at` is when it came (aware).
+    """A whole answer, or the beginning of a long error answer.
 
-    `headers` are case-insensitive; `redact` takes the API key out of any text quoted from here.
+    headers: case-insensitive
+    at: the time of arrival, aware
+    redact: removes the API key from a text that quotes the answer
     """
 
     status: int
@@ -42,12 +44,13 @@ class HttpAnswer:
 
     @property
     def quota(self) -> Quota | None:
+        """The rate-limit headers."""
         return headers.quota(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer[T]:
-    """What Codat gave, with its HTTP status and what it said about the quota."""
+    """A call's value, with the HTTP status and the rate-limit headers of its answer."""
 
     value: T
     status: int

@@ -1,4 +1,4 @@
-"""The Codat API key: read from Secrets Manager, kept for a while, shown to nobody."""
+"""The Codat API key: read from Secrets Manager, kept for some minutes, never shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# Faults that a person must mend; any other fault of Secrets Manager passes by itself.
+# A person must correct these; any other fault of Secrets Manager ends by itself.
 _LASTING: Final = frozenset(
     {
         "AccessDeniedException",
@@ -30,7 +30,7 @@ _LASTING: Final = frozenset(
 
 
 class ApiKey:
-    """One API key. Its repr shows nothing; `redact` takes it out of any text."""
+    """An API key. Its repr does not show it; `redact` removes it from any text."""
 
     __slots__ = ("_encoded", "_raw")
 
@@ -41,11 +41,11 @@ class ApiKey:
         self._encoded = b64encode(self._raw.encode("utf-8", "replace")).decode("ascii")
 
     def authorization(self) -> str:
-        """The header value: the key alone, no user name, no colon (docs/codat.md, C1)."""
+        """Return the header value, which encodes the key alone (docs/codat.md, C1)."""
         return f"Basic {self._encoded}"
 
     def redact(self, text: str) -> str:
-        """`text` without the key, raw or encoded: an answer may quote what we sent."""
+        """Return the text without the key, raw or encoded: an answer may quote the request."""
         return text.replace(self._encoded, "[API key]").replace(self._raw, "[API key]")
 
     def __repr__(self) -> str:
@@ -53,23 +53,23 @@ class ApiKey:
 
 
 class KeySource(Protocol):
-    """Where the client gets its key, once per call."""
+    """The source of the key, asked once for each call."""
 
     def current(self) -> ApiKey:
-        """The key to use now. Raises TryLater, Unauthorized (neither with a status)."""
+        """Return the key to use now. Raises TryLater and Unauthorized, without a status."""
         ...
 
     def version(self) -> str:
-        """Which key that is, without telling it. Raises as `current`."""
+        """Return a name of the key that does not reveal it. Raises as `current`."""
         ...
 
     def forget(self) -> None:
-        """Read it anew next time: after a 401, so that a rotation takes effect at once."""
+        """Read the key again next time: after a 401, so that a rotation takes effect at once."""
         ...
 
 
 class GivenKey:
-    """A key that somebody typed or a test made up: never read anew."""
+    """A key that a person typed or a test made up."""
 
     def __init__(self, raw: str) -> None:
         self._key = ApiKey(raw)
@@ -81,11 +81,11 @@ class GivenKey:
         return "given"
 
     def forget(self) -> None:
-        """There is no other."""
+        """Do nothing, because there is no other key."""
 
 
 class SecretKey:
-    """The key in a Secrets Manager secret (the bare string), read at most once in `max_age`."""
+    """The key in a secret of Secrets Manager (the bare text), read at most once in `max_age`."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class SecretKey:
         return self._keep()[0]
 
     def version(self) -> str:
-        """Secrets Manager's version id."""
+        """Return the secret's version id."""
         return self._keep()[1]
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""The body of an answer: unpacked, and never more of it in memory than any of Codat's is long."""
+"""The unpacked body of an answer, with a limit to the memory that it can take."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# Bytes after decompression; a page of 100 companies takes about 0.3 MB.
+# Bytes after unpacking; a page of 100 companies takes about 0.3 MB.
 LARGEST_ANSWER: Final = 8 * 1024 * 1024
-# Bytes of an error answer that are read at all.
+# Bytes of an error answer; the rest is not read.
 LARGEST_ERROR: Final = 64 * 1024
-# The one coding we ask for and take; httpx takes several on top of each other, and unpacks each
-# whole: 3 KB become 3 GB.
+# The only coding that is asked for and accepted. httpx accepts several on top of each other, and
+# unpacks each as a whole: 3 KB can become 3 GB.
 ACCEPTED_CODING: Final = "gzip"
 _AT_ONCE: Final = 64 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
-# What these mean is only known from the body, so it has to be whole.
-_TOLD_BY_BODY: Final = frozenset({400, 409})
+# The meaning of these is in the body, so it must be whole.
+_MEANING_IN_BODY: Final = frozenset({400, 409})
 
 
 class TooLong(Exception):
-    """More bytes than any answer of Codat's."""
+    """The answer has more bytes than any of Codat's."""
 
 
 def whole(response: httpx.Response) -> bytes:
-    """The body; of an error told by its status whatever part of it can be had.
+    """Return the body; of an error that its status explains, any part that can be read.
 
-    Raises TooLong and httpx's HTTPError and StreamError, of them DecodingError for what cannot be
-    unpacked.
+    Raises TooLong, and httpx's HTTPError and StreamError, such as DecodingError for a body that
+    cannot be unpacked.
     """
     body = bytearray()
     try:
@@ -42,13 +42,13 @@ def whole(response: httpx.Response) -> bytes:
             if len(body) > LARGEST_ANSWER:
                 raise TooLong(f"over {LARGEST_ANSWER} bytes")
     except (httpx.HTTPError, httpx.StreamError):
-        if not response.is_error or response.status_code in _TOLD_BY_BODY:
+        if not response.is_error or response.status_code in _MEANING_IN_BODY:
             raise
     return bytes(body)
 
 
 def _unpacked(response: httpx.Response) -> Iterator[bytes]:
-    # The stream itself: `iter_raw` refuses a response that was made with its content.
+    # Not `iter_raw`, which refuses a response that was created with its content.
     pieces = cast("httpx.SyncByteStream", response.stream)
     codings = response.headers.get_list("content-encoding", split_commas=True)
     match [coding.lower() for coding in codings if coding.lower() not in {"", "identity"}]:
@@ -57,11 +57,11 @@ def _unpacked(response: httpx.Response) -> Iterator[bytes]:
         case ["gzip" | "x-gzip"]:
             yield from _gunzipped(pieces)
         case _:
-            raise httpx.DecodingError("packed in a way we did not ask for")
+            raise httpx.DecodingError("packed in a way that was not asked for")
 
 
 def _gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """At most 64 KB at a time, whatever a piece unpacks to."""
+    """Yield at most 64 KB at a time, however much a piece unpacks to."""
     unpacker = zlib.decompressobj(_GZIP)
     try:
         for piece in pieces:

@@ -1,8 +1,8 @@
-"""Codat's Platform API as this system uses it: one method per call, no retries, no rules.
+"""Codat's Platform API as the hub uses it: one method for each call, without retries or rules.
 
-Every method returns an `Answer` (value, status, quota) or raises a subclass of `errors.CallFailed`.
+Every method returns an Answer (value, status, quota) or raises a subclass of `errors.CallFailed`.
 POST calls take the caller's idempotency key; GET, PUT and DELETE cannot (docs/codat.md, C15).
-Method, path, query and body of each call are held against Codat's own SDK by a test.
+A test compares the method, path, query and body of each call with Codat's SDK.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SYNC_SETTINGS = path("profile", "syncSettings")
 
 
 class CodatClient:
-    """`CodatClient(Transport(new_http(), SecretKey(...)))`, made once per process."""
+    """The client, created once in a process: `CodatClient(Transport(new_http(), SecretKey(…)))`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -39,7 +39,7 @@ class CodatClient:
     def companies_page(
         self, page: int = 1, *, query: str | None = None, order_by: str | None = None
     ) -> Answer[models.WirePage[models.WireCompany]]:
-        """One page of 100 companies, with their products and connections."""
+        """Return a page of 100 companies, with their products and connections."""
         return self._page(
             models.WirePage[models.WireCompany], path("companies"), page, query, order_by
         )
@@ -47,7 +47,7 @@ class CodatClient:
     def companies(
         self, *, query: str | None = None, order_by: str | None = None
     ) -> Iterator[models.WireCompany]:
-        """Every company, one call per 100, made as they are asked for."""
+        """Yield every company; a call for each 100 is made when they are asked for."""
         return every(lambda page: self.companies_page(page, query=query, order_by=order_by))
 
     def company(self, company_id: str) -> Answer[models.WireCompany]:
@@ -62,7 +62,7 @@ class CodatClient:
         products: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Answer[models.WireCompany]:
-        """Pass `products` only where it is wanted (docs/codat.md, C55)."""
+        """Create a company; `products` only where the client wants it (docs/codat.md, C55)."""
         body = _given(
             name=name,
             description=description,
@@ -88,7 +88,7 @@ class CodatClient:
         *,
         idempotency_key: str | None = None,
     ) -> Answer[None]:
-        """Ask for a read of a custom product: all its data types, or those named (at least one).
+        """Ask for a read of a custom product: all its data types, or the given ones (at least one).
 
         Raises Busy while a read is in progress, Permanent for a standard product.
         """
@@ -117,7 +117,7 @@ class CodatClient:
     def set_client_sync_settings(
         self, settings: models.ClientSyncSettings, *, idempotency_key: str | None = None
     ) -> Answer[None]:
-        """Post the complete list, always (docs/codat.md, C66)."""
+        """Post the client's settings, always the complete list (docs/codat.md, C66)."""
         return self._do(Call("POST", SYNC_SETTINGS, settings.wire(), idempotency_key))
 
     def company_sync_settings(self, company_id: str) -> Answer[models.CompanySyncSettings]:
@@ -126,7 +126,7 @@ class CodatClient:
     def set_company_sync_settings(
         self, settings: models.CompanySyncSettings, *, idempotency_key: str | None = None
     ) -> Answer[None]:
-        """Post the complete list of the company that `settings` name (docs/codat.md, C66)."""
+        """Post a company's settings, always the complete list (docs/codat.md, C66)."""
         target = path("companies", settings.company_id, "syncSettings")
         return self._do(Call("POST", target, settings.wire(), idempotency_key))
 
@@ -154,7 +154,7 @@ class CodatClient:
         )
 
     def refresh_all(self, company_id: str, *, idempotency_key: str | None = None) -> Answer[None]:
-        """By client-level settings: each data type with `fetchOnFirstLink` (docs/codat.md, C23)."""
+        """Ask for the data types with `fetchOnFirstLink` (client-level; docs/codat.md, C23)."""
         target = path("companies", company_id, "data", "all")
         return self._do(Call("POST", target, None, idempotency_key))
 
@@ -166,7 +166,7 @@ class CodatClient:
         connection_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Answer[models.PullOperation]:
-        """By client-level settings. Raises Busy when it is already queued (docs/codat.md, C21)."""
+        """Ask for a data type (client-level). Raises Busy if it is queued (docs/codat.md, C21)."""
         target = path("companies", company_id, "data", "queue", data_type)
         query = query_string({"connectionId": connection_id})
         call = Call("POST", target + query, None, idempotency_key)
@@ -175,7 +175,7 @@ class CodatClient:
     # webhook consumers: list, create, delete; Codat has no other call for them
 
     def webhook_consumers(self) -> Answer[models.WebhookConsumers]:
-        """All of them, 50 at most."""
+        """Return all consumers, 50 at most."""
         return self._get(models.WebhookConsumers, path("webhooks"))
 
     def create_webhook_consumer(
@@ -187,7 +187,7 @@ class CodatClient:
         company_tags: Sequence[str] | None = None,
         idempotency_key: str | None = None,
     ) -> Answer[models.WebhookConsumer]:
-        """The signing secret is not in the answer: only the Portal shows it."""
+        """Create a consumer; the answer has no signing secret, which only the Portal shows."""
         body = _given(
             url=url,
             eventTypes=list(event_types),
@@ -207,11 +207,11 @@ class CodatClient:
         return self.client_sync_settings().value.client_id
 
     def key_version(self) -> str:
-        """Which API key the next call carries, not the key. Raises TryLater, Unauthorized."""
+        """Return a name of the next call's API key, not the key. Raises TryLater, Unauthorized."""
         return self._transport.key_version()
 
     def forget_key(self) -> None:
-        """After Unauthorized: read the API key anew for the next call."""
+        """Read the API key again for the next call, such as after Unauthorized."""
         self._transport.forget_key()
 
     def _get[M: BaseModel](self, model: type[M], target: str) -> Answer[M]:

@@ -1,4 +1,4 @@
-"""The last comparison of the bound Codat client with Codat's own word, in the State table."""
+"""The last comparison of the bound Codat client with Codat's answer, in the State table."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _KEY: Final = ItemKey(CODAT, "CLIENT")
 
 
 class ClientCheckStore:
-    """The item: `bound_to`, `reported`, `key_version`, `checked_at`."""
+    """The comparison in an item: `bound_to`, `reported`, `key_version`, `checked_at`."""
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def last(self) -> ClientCheck | None:
-        """Return it as it is now; None if there never was one. Raises Unavailable.
+        """Return the last comparison; None if there is none, or it cannot be read.
 
-        None too for one that cannot be read: Codat is asked, and the answer replaces it.
+        In both cases the caller asks Codat and stores the answer. Raises Unavailable.
         """
         return self._read()[0]
 
     def keep(self, check: ClientCheck) -> None:
-        """Remember it. Whoever keeps another one at the same time may win: both are fresh."""
+        """Store a comparison; one that another process stores at the same time is as good."""
         _, version = self._read()
         item = {
             "bound_to": check.bound_to,

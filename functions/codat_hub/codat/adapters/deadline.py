@@ -1,9 +1,9 @@
-"""A deadline for a whole call, kept wherever the call waits for the network.
+"""A deadline for a whole call, kept in every wait for the network.
 
-httpx has a timeout for each wait only, and starts it anew with each byte: a head, an interim
-answer, a chunk extension or a trailer that drips lasts as long as the server likes, and no code of
-ours runs meanwhile. So the socket's own timeout is cut to what is left. A watchdog thread would not
-do: until the head is there nobody knows which of the pool's connections the call has got.
+httpx has a timeout for each wait only, and restarts it with every byte. A server that sends a head,
+an interim answer, a chunk extension or a trailer byte by byte can make a call last for hours, and
+no code of the hub runs meanwhile. So the timeout of the socket is cut to the time that is left. A
+watchdog thread cannot do this: until the head is there, the call's connection is not known.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-# A call and all its waits happen in one thread, so each call sees its own.
+# A call and all its waits are in one thread, so each call has its own deadline.
 _ends_at: ContextVar[float | None] = ContextVar("_ends_at", default=None)
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """What is inside waits for the network no longer than this, over a `BoundedTransport`."""
+    """Limit all waits for the network inside the block, over a BoundedTransport, to this time."""
     token = _ends_at.set(time.monotonic() + seconds)
     try:
         yield
@@ -35,18 +35,18 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def is_over() -> bool:
-    """Whether the time of the `within` around the caller is up."""
+    """Tell whether the time of the enclosing `within` is up."""
     ends_at = _ends_at.get()
     return ends_at is not None and time.monotonic() >= ends_at
 
 
 class BoundedTransport(httpx.HTTPTransport):
-    """httpx's transport over connections that know the deadline; `keepalive_expiry` in seconds."""
+    """httpx's transport over connections that keep the deadline; `keepalive_expiry` in seconds."""
 
     def __init__(self, *, keepalive_expiry: float) -> None:
         context = httpx.create_ssl_context()
         super().__init__(verify=context)
-        # httpcore takes a network backend, httpx does not hand one down.
+        # httpcore takes a network backend, but httpx passes none on.
         self._pool = httpcore.ConnectionPool(
             ssl_context=context, keepalive_expiry=keepalive_expiry, network_backend=_Backend()
         )
@@ -61,7 +61,7 @@ class _Backend(httpcore.SyncBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """One connection. Over TLS too the timeout is for the whole read, not for each byte of it."""
+    """A connection. Over TLS too, a timeout is for the whole read, not for each byte."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream

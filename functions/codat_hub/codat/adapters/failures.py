@@ -1,7 +1,7 @@
-"""What an answer that is no success means: HTTP status (and for 400 and 409 the text) to exception.
+"""The exception for an answer without success: by HTTP status, and for 400 and 409 by text.
 
-Only the HTTP status counts, never `statusCode` in the body (docs/codat.md, C3).
-What each status means: docs/codat.md, C4, C12, C17.
+Only the HTTP status counts, never `statusCode` in the body (docs/codat.md, C3). The meaning of each
+status: docs/codat.md, C4, C12, C17.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from codat_hub.codat.adapters.answers import Call, HttpAnswer
 
-# Three 400s of a product refresh differ by text only; the second phrase is what queueing a data
-# type says, with an undocumented status (docs/codat.md, C19, C21).
+# Three 400s of a product refresh differ by text only. The second phrase means that a data type
+# is already queued; its status is not documented (docs/codat.md, C19, C21).
 BUSY_PHRASES: Final = ("read operation is in progress", "DatasetAlreadyInProgressException")
 _BY_STATUS: Final[dict[int, type[errors.CallFailed]]] = {
     401: errors.Unauthorized,
@@ -36,9 +36,9 @@ _QUOTED: Final = 200  # characters of an answer that is not Codat's error body
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What we use of Codat's `ErrorMessage`; it requires no field (docs/codat.md, C3).
+    """The used fields of Codat's ErrorMessage, which requires none (docs/codat.md, C3).
 
-    `codats` is false for anything else than a JSON object: then `error` is the body itself.
+    codats: false for a body that is no JSON object: then `error` is the body itself
     """
 
     error: str = ""
@@ -46,17 +46,17 @@ class ErrorBody:
     codats: bool = True
 
     def reference(self, redact: Callable[[str], str]) -> str | None:
-        """The correlation id, printable and without the API key."""
+        """Return the correlation id, printable and without the API key."""
         return tidy(redact(self.correlation_id)) or None if self.correlation_id else None
 
     def quoted(self, redact: Callable[[str], str]) -> str:
-        """One printable line without the API key: all of Codat's text, else 200 characters."""
+        """Return one printable line without the API key: Codat's text, else 200 characters."""
         text = tidy(redact(self.error))
         return text if self.codats else text[:_QUOTED]
 
 
 def parse_error_body(body: bytes) -> ErrorBody:
-    """Any bytes to an ErrorBody. Never raises."""
+    """Read any bytes as an error body, without ever raising."""
     try:
         content = from_json(body)
     except ValueError:
@@ -71,26 +71,26 @@ def parse_error_body(body: bytes) -> ErrorBody:
 
 
 def tidy(text: str) -> str:
-    """One line of printable characters, so that no answer can forge a log line."""
+    """Return one line of printable characters, so that no answer can forge a log line."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def failure(
     call: Call, received: HttpAnswer, busy_phrases: tuple[str, ...] = BUSY_PHRASES
 ) -> errors.CallFailed:
-    """The exception for an answer outside 2xx. Never raises."""
-    said = parse_error_body(received.body)
-    kind = _kind(call, received.status, said.error, busy_phrases)
+    """Return the exception for an answer outside 2xx, without ever raising."""
+    body = parse_error_body(received.body)
+    kind = _kind(call, received.status, body.error, busy_phrases)
     wait = retry_after(received.headers, received.at)
     at = None if wait is None else received.at + wait
     if at is None and kind is errors.RateLimited:
         at = next_reset(received.at)
         wait = at - received.at
     return kind(
-        said.quoted(received.redact) or "no error text",
+        body.quoted(received.redact) or "no error text",
         status=received.status,
         call=str(call),
-        correlation_id=said.reference(received.redact),
+        correlation_id=body.reference(received.redact),
         retry_after=wait,
         retry_at=at,
         quota=received.quota,

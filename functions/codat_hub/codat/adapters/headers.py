@@ -1,7 +1,7 @@
-"""Response headers: when to ask again, and what is left of the quota.
+"""Response headers: when to ask again, and how much of the quota is left.
 
-Codat states no formats (docs/codat.md, C12, C13), so every value is read leniently
-and nothing here raises.
+Codat states no formats (docs/codat.md, C12, C13), so values are read leniently and nothing here
+raises.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from codat_hub.codat.domain.quota import Quota
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The quota starts anew every day, so a longer wait than that is a mistake of somebody's.
+# The quota resets every day, so a longer wait is a mistake.
 LONGEST_WAIT: Final = timedelta(hours=24)
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
-# One value of a header that came more than once, which reads `5, 7`; a date has a comma of its own.
+# One value of a header that came twice, as in `5, 7`. A date has a comma of its own.
 _VALUE: Final = re.compile(r"(?:\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,)?[^,]+", re.IGNORECASE)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """`Retry-After` as a wait from `now` (aware), 0 to 24 hours; None when missing or unreadable.
+    """Return `Retry-After` as a wait from `now` (aware), 0 to 24 hours; None if it has no value.
 
-    Seconds or an HTTP date (docs/codat.md, C12). Of a header that came more than once the
-    first value that can be read.
+    A value is in seconds or an HTTP date (docs/codat.md, C12). Of several values the first readable
+    one counts.
     """
     values = _VALUE.findall(headers.get("retry-after", ""))
     waits = (_wait(value.strip(), now) for value in values)
@@ -36,7 +36,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
 
 
 def quota(headers: Mapping[str, str]) -> Quota | None:
-    """The `X-Rate-Limit-*` facts; None when the answer has none of them."""
+    """Return the `X-Rate-Limit-*` headers; None when the answer has none of them."""
     found = Quota(
         limit=_count(headers.get("x-rate-limit-limit", "")),
         remaining=_count(headers.get("x-rate-limit-remaining", "")),

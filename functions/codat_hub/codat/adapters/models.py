@@ -1,8 +1,8 @@
 """Codat's answers as objects, read leniently (docs/codat.md, C6).
 
-New fields, data types and statuses are not breaking changes to Codat: unknown
-fields are kept, enumerations are strings, and only what we cannot work without is required.
-Dates keep the text they came with (`CodatTime`).
+For Codat, new fields, data types and statuses are no breaking change. So unknown fields are kept,
+enumerations are texts, and only fields that the hub cannot do without are required. Dates keep
+Codat's text (CodatTime).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Moment = Annotated[
 ]
 
 
-def _told(value: object) -> object:
-    """Without the nulls in it: an entry that says nothing must not cost a page of companies."""
+def _without_nulls(value: object) -> object:
+    """Drop the nulls from a list or object: one of them must not cost a page of companies."""
     match value:
         case list() | tuple():
             return tuple(entry for entry in value if entry is not None)
@@ -36,14 +36,14 @@ def _told(value: object) -> object:
             return value
 
 
-type Told[T] = Annotated[T, BeforeValidator(_told)]
+type WithoutNulls[T] = Annotated[T, BeforeValidator(_without_nulls)]
 type Listed[T] = Annotated[
-    tuple[T, ...], BeforeValidator(lambda value: () if value is None else _told(value))
+    tuple[T, ...], BeforeValidator(lambda value: () if value is None else _without_nulls(value))
 ]
 
 
 class Wire(BaseModel):
-    """camelCase on the wire, snake_case here, unknown fields kept in `model_extra`."""
+    """A model in camelCase at Codat and snake_case here; `model_extra` keeps unknown fields."""
 
     model_config = ConfigDict(
         frozen=True, extra="allow", alias_generator=to_camel, populate_by_name=True
@@ -59,7 +59,7 @@ class Links(Wire):
 
 
 class WirePage[T](Wire):
-    """One page. `_links` and `results` are required: without them it must not pass for the last."""
+    """A page. Without `_links` and `results` it is refused, so as not to pass for the last one."""
 
     results: tuple[T, ...]
     links: Links = Field(alias="_links")
@@ -69,11 +69,12 @@ class WirePage[T](Wire):
 
     @property
     def has_next(self) -> bool:
+        """Tell whether there is a next page."""
         return self.links.next is not None
 
 
 class WireConnection(Wire):
-    """`status`: PendingAuth, Linked, Unlinked, Deauthorized, one we do not know yet, or None."""
+    """A connection; `status` is Codat's, perhaps one that the hub does not know, or None."""
 
     id: str
     status: str | None
@@ -82,27 +83,27 @@ class WireConnection(Wire):
     source_id: str | None = None
     source_type: str | None = None
     platform_name: str | None = None
-    link_url: str | None = Field(default=None, repr=False)  # opens the company's authorisation
+    link_url: str | None = Field(default=None, repr=False)  # a secret: opens the authorisation
     created: Moment | None = None
     last_sync: Moment | None = None
 
 
 class WireCompany(Wire):
-    """`products`: None when the answer did not say, which is not the same as none assigned."""
+    """A company; `products` is None when the answer does not name them, () when it has none."""
 
     id: str
     name: str | None = None
     description: str | None = None
-    redirect: str | None = Field(default=None, repr=False)  # opens the company's authorisation
+    redirect: str | None = Field(default=None, repr=False)  # a secret: opens the authorisation
     created: Moment | None = None
     last_sync: Moment | None = None
-    products: Told[tuple[str, ...] | None] = None
-    tags: Told[dict[str, str] | None] = None
+    products: WithoutNulls[tuple[str, ...] | None] = None
+    tags: WithoutNulls[dict[str, str] | None] = None
     data_connections: Listed[WireConnection] = ()
 
 
 class SyncSetting(Wire):
-    """One data type's client-level setting; `sync_schedule` in hours (docs/codat.md, C64)."""
+    """A data type's setting; `sync_schedule` in hours (docs/codat.md, C64)."""
 
     data_type: str
     sync_schedule: int
@@ -114,15 +115,15 @@ class SyncSetting(Wire):
     is_locked: bool | None = None
 
     def wire(self) -> dict[str, Any]:
-        """As it came, unknown fields and nulls included, but for what `model_copy` changed."""
+        """Return the setting as it came, with unknown fields and nulls, and with later changes."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 class SyncSettings(Wire):
-    """What the client's and a company's settings share."""
+    """The fields that the client's and a company's settings share."""
 
     settings: tuple[SyncSetting, ...]
-    # Codat's default, for null too, and required when posting (docs/codat.md, C64).
+    # A POST requires it. True is Codat's default, for null too (docs/codat.md, C64).
     overrides_defaults: Annotated[
         bool, BeforeValidator(lambda value: True if value is None else value)
     ] = True
@@ -135,27 +136,27 @@ class SyncSettings(Wire):
 
 
 class ClientSyncSettings(SyncSettings):
-    """GET and POST /profile/syncSettings."""
+    """The client-level settings: GET and POST /profile/syncSettings."""
 
     client_id: str
 
     def wire(self) -> dict[str, Any]:
-        """The body to post: the three documented fields, each setting as it came."""
+        """Return the body to post: the three documented fields, each setting as it came."""
         return {"clientId": self.client_id, **self._wire()}
 
 
 class CompanySyncSettings(SyncSettings):
-    """GET and POST /companies/{companyId}/syncSettings."""
+    """A company's settings: GET and POST /companies/{companyId}/syncSettings."""
 
     company_id: str
 
     def wire(self) -> dict[str, Any]:
-        """The body to post: the three documented fields, each setting as it came."""
+        """Return the body to post: the three documented fields, each setting as it came."""
         return {"companyId": self.company_id, **self._wire()}
 
 
 class DataStatus(Wire):
-    """`current_status` is missing for a data type that was never synced (docs/codat.md, C51)."""
+    """A data type's status; `current_status` is None before its first read (docs/codat.md, C51)."""
 
     data_type: str | None = None
     current_status: str | None = None
@@ -165,7 +166,7 @@ class DataStatus(Wire):
 
 
 def _only_entries(value: object) -> object:
-    """Keep what can be a status: an object or null, under any data type."""
+    """Keep the entries that can be a status: an object or null."""
     if not isinstance(value, dict):
         return value
     return {name: entry for name, entry in value.items() if entry is None or type(entry) is dict}
@@ -174,11 +175,11 @@ def _only_entries(value: object) -> object:
 class DataStatuses(
     RootModel[Annotated[dict[str, DataStatus | None], BeforeValidator(_only_entries)]]
 ):
-    """Per company, by data type; an entry may be null (docs/codat.md, C51)."""
+    """A company's statuses by data type; an entry may be null (docs/codat.md, C51)."""
 
 
 class PullOperation(Wire):
-    """One read of one data type of one connection, once called dataset."""
+    """A read of one data type of one connection; Codat's older name is dataset."""
 
     id: str
     data_type: str
@@ -195,7 +196,7 @@ class PullOperation(Wire):
 
 
 class WebhookConsumer(Wire):
-    """`disabled` may be null, which means false."""
+    """A webhook consumer; in an answer `disabled` may be null, which means false."""
 
     id: str
     url: str
@@ -205,6 +206,6 @@ class WebhookConsumer(Wire):
 
 
 class WebhookConsumers(Wire):
-    """At most 50, not paged."""
+    """All webhook consumers, 50 at most, in one page."""
 
     results: tuple[WebhookConsumer, ...]

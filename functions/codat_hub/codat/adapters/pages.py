@@ -1,4 +1,4 @@
-"""Walking Codat's pages: on while `_links.next` is there (docs/codat.md, C7)."""
+"""Codat's pages, read one after another while `_links.next` is there (docs/codat.md, C7)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from codat_hub.codat.adapters.models import WirePage
 
 
-# A million companies of 100 a page, whatever an answer says of how many there are.
+# A million companies at 100 a page, whatever total an answer announces.
 MOST_PAGES: Final = 10_000
-# Pages that may come beyond the announced total, which can change while we walk.
+# Pages allowed beyond the announced total, which can change during the walk.
 _SLACK: Final = 2
 
 
 def every[T](page_at: Callable[[int], Answer[WirePage[T]]]) -> Iterator[T]:
-    """Each result of each page, in order; a page is fetched when its first result is asked for.
+    """Yield each result of each page; a page is fetched when its first result is asked for.
 
     The next page is asked for by number, not by its link, which could lead anywhere. Raises
-    NotUnderstood for an empty page that has a next one, another page than the one asked for and
-    more pages than announced: ending there could lose results, going on might never end.
+    NotUnderstood for an empty page that has a next one, for another page than asked for, and for
+    more pages than announced. To stop there could lose results, to go on might never end.
     """
     for number in count(1):
         page = page_at(number).value

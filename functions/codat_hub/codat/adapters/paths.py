@@ -1,4 +1,4 @@
-"""Paths and queries: ids from outside become exactly one path segment, or nothing is sent."""
+"""Paths and queries: a foreign id becomes exactly one path segment, or nothing is sent."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST_SEGMENT: Final = 200
-LONGEST_QUERY: Final = 2048  # Codat's own limit (docs/codat.md, C9)
-# A slash or a dot segment could reach another path behind a proxy that decodes before it routes,
-# and a percent sign behind one that decodes twice.
+LONGEST_QUERY: Final = 2048  # Codat's limit (docs/codat.md, C9)
+# A slash or a dot segment could reach another path behind a proxy that decodes before it routes; a
+# percent sign could do so behind a proxy that decodes twice.
 _UNSAFE: Final = re.compile(r"[/\\%\x00-\x20\x7f-\x9f\ud800-\udfff]|\A\.*\Z")
 
 
 def path(*segments: str) -> str:
-    """`/a/b` of `a`, `b`, percent-encoded. Raises Permanent for what is no safe segment."""
+    """Return `/a/b` for `a` and `b`, percent-encoded. Raises Permanent for an unsafe segment."""
     return "".join(f"/{_segment(segment)}" for segment in segments)
 
 
 def query_string(parameters: Mapping[str, str | int | None]) -> str:
-    """`?a=b` without the Nones, or nothing. Spaces become `%20`. Raises Permanent when too long."""
+    """Return `?a=b`, or nothing, without None values. Raises Permanent for a too long value."""
     given = {name: str(value) for name, value in parameters.items() if value is not None}
     for name, value in given.items():
         if len(value) >= LONGEST_QUERY or not _encodable(value):

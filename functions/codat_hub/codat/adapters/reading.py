@@ -1,4 +1,4 @@
-"""A 2xx answer to what the caller wanted, or NotUnderstood: never pydantic's own exception."""
+"""The value of a 2xx answer, or NotUnderstood, never pydantic's own exception."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 def parsed[M: BaseModel](call: Call, received: HttpAnswer, model: type[M]) -> Answer[M]:
-    """The body as `model`. Raises NotUnderstood, which says where, not what: bodies are data."""
+    """Return the body as `model`. Raises NotUnderstood, which names the place, not the content."""
     try:
         value = model.model_validate_json(received.body)
     except ValidationError as exc:
-        trouble = _where(exc)
+        fault = _where(exc)
     else:
         return Answer(value, received.status, received.quota)
-    raise _not_understood(call, received, trouble)
+    raise _not_understood(call, received, fault)
 
 
 def done(call: Call, received: HttpAnswer) -> Answer[None]:
-    """For calls that answer 202 or 204. Raises NotUnderstood for a body that is not even JSON."""
+    """Return the answer of a call without a value. Raises NotUnderstood for a body without JSON."""
     if received.body.strip():
         try:
             from_json(received.body)
@@ -37,14 +37,14 @@ def done(call: Call, received: HttpAnswer) -> Answer[None]:
 
 
 def _where(exc: ValidationError) -> str:
-    found = exc.errors(include_url=False, include_context=False, include_input=False)
-    places = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['type']}" for e in found[:3]]
+    faults = exc.errors(include_url=False, include_context=False, include_input=False)
+    places = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['type']}" for e in faults[:3]]
     return tidy(", ".join(places))
 
 
-def _not_understood(call: Call, received: HttpAnswer, trouble: str) -> NotUnderstood:
+def _not_understood(call: Call, received: HttpAnswer, fault: str) -> NotUnderstood:
     return NotUnderstood(
-        f"unexpected answer ({received.redact(trouble)})",
+        f"unexpected answer ({received.redact(fault)})",
         status=received.status,
         call=str(call),
         correlation_id=parse_error_body(received.body).reference(received.redact),

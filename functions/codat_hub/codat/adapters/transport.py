@@ -1,6 +1,6 @@
-"""One HTTP exchange with Codat: a call in, a whole 2xx answer out, or a named exception.
+"""One HTTP exchange with Codat: a call in, a whole 2xx answer out, or an exception of errors.py.
 
-No retries here: who waits, and how long, is decided where waiting costs nothing.
+There are no retries here: the callers decide on waits, because there a wait costs nothing.
 """
 
 from __future__ import annotations
@@ -37,10 +37,13 @@ _KEY: Final = re.compile(r"[!-~]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `read` bounds each wait for bytes, `total` the whole call, all its waits together.
+    """Timeouts in seconds.
 
-    `total` holds for a client of `new_http`. Looking up the host's name is bounded by neither (the
-    function's own timeout is the last bound), and `connect` is for each address of the host.
+    connect: for each address of the host
+    read: for each wait for bytes
+    total: for the whole call with a client of `new_http`
+
+    None of them limits the lookup of the host's name; the function's own timeout does.
     """
 
     connect: float = 3.0
@@ -49,21 +52,21 @@ class Timeouts:
 
     @property
     def longest(self) -> float:
-        """When a call is surely over: nothing of it is sent, or waited for, any later.
+        """The time after which nothing of a call is sent or waited for.
 
-        Only a slow name lookup or a row of dead addresses takes longer, and then nothing is sent.
+        Only a slow name lookup or several dead addresses take longer, and then nothing is sent.
         """
         return self.total
 
 
 def new_http() -> httpx.Client:
-    """A connection pool to make once, at import of a handler, so that connections are reused.
+    """Return a connection pool; create it once, at import of a handler, to reuse connections.
 
-    It keeps no cookies, lets no call outlast its deadline and takes no proxy from the environment:
-    there the deadline would not hold, and what is sent on this machine must not leave it.
+    It keeps no cookies, and no call outlasts its deadline. It takes no proxy from the environment,
+    because the deadline would not hold there, and calls to this machine would leave it.
 
-    It stops httpcore and httpx, for the whole process, from logging what comes in: that is payload,
-    and from a server that echoes it, be it in the reason phrase, it is the API key.
+    It stops httpcore and httpx from logging answers, for the whole process. Answers are payload,
+    and a server that echoes the request shows the API key in them.
     """
     logging.getLogger("httpcore").setLevel(logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -74,7 +77,7 @@ def new_http() -> httpx.Client:
 
 
 class Transport:
-    """See the module. `api_key` is asked once per call."""
+    """Sends calls to Codat with the key of `api_key`, which is asked once for each call."""
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ class Transport:
         self._now = now
 
     def send(self, call: Call) -> HttpAnswer:
-        """The answer, when it is a 2xx. Raises the subclasses of CallFailed."""
+        """Return the answer to a call if it is a 2xx. Raises the subclasses of CallFailed."""
         key = self._api_key.current()
         request = self._request(call, key)
         with deadline.within(self._timeouts.total):
@@ -106,16 +109,18 @@ class Transport:
         return outcome
 
     def key_version(self) -> str:
-        """Which API key the next call carries, not the key. Raises TryLater, Unauthorized."""
+        """Return a name of the next call's API key, not the key. Raises TryLater, Unauthorized."""
         return self._api_key.version()
 
     def forget_key(self) -> None:
-        """Read the API key anew for the next call."""
+        """Read the API key again for the next call."""
         self._api_key.forget()
 
     def _exchange(self, call: Call, request: httpx.Request, key: ApiKey) -> HttpAnswer | CallFailed:
-        """A failure is returned, to be raised outside `except`: httpx and h11 quote in their texts
-        what came in, and that may quote the API key, so their exceptions are not chained.
+        """Return the answer or the failure, which the caller raises outside `except`.
+
+        Exceptions of httpx and h11 quote the answer, which may quote the API key, so they must not
+        be chained.
         """
         status = None
         try:
@@ -127,16 +132,16 @@ class Transport:
                 return HttpAnswer(status, response.headers, body, self._now(), key.redact)
         except (httpx.DecodingError, TooLong) as exc:
             kind: type[CallFailed] = NotUnderstood
-            trouble = _described(exc)
+            fault = _described(exc)
         except (httpx.HTTPError, httpx.StreamError) as exc:
             kind = OutcomeUnknown
             late = f"TooSlow: over {self._timeouts.total:g} s"
-            trouble = f"no whole answer: {late if deadline.is_over() else _described(exc)}"
+            fault = f"no whole answer: {late if deadline.is_over() else _described(exc)}"
         except (httpx.InvalidURL, ValueError) as exc:
-            # httpx parses the Location of a redirect also when it is not followed.
+            # httpx parses the Location of a redirect even if it does not follow it.
             kind = NotUnderstood
-            trouble = f"unreadable head: {type(exc).__name__}"
-        return kind(tidy(key.redact(trouble)), status=status, call=str(call))
+            fault = f"unreadable head: {type(exc).__name__}"
+        return kind(tidy(key.redact(fault)), status=status, call=str(call))
 
     def _request(self, call: Call, key: ApiKey) -> httpx.Request:
         return self._http.build_request(
@@ -169,7 +174,7 @@ def _headers(call: Call, authorization: str) -> dict[str, str]:
 
 
 def _checked(base_url: str) -> str:
-    """`base_url` without a trailing slash; the key is never sent in clear text but to this host."""
+    """Return the base URL without a trailing slash. Raises ValueError if it is unsafe."""
     url = httpx.URL(base_url)
     if not url.host or url.userinfo or url.query or url.fragment:
         raise ValueError("the base URL of Codat is a scheme, a host and perhaps a path")

@@ -1,4 +1,4 @@
-"""Whether the Codat API key is of the client that this stack is bound to."""
+"""A comparison of the stack's Codat client with the client of the API key."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClientCheck:
-    """One comparison with Codat.
+    """A comparison of the bound Codat client with Codat's answer.
 
     bound_to: the parameter CodatClientId, which may be empty
-    reported: the clientId that Codat gave
-    key_version: which version of the API key's secret Codat was asked with
+    reported: Codat's clientId for the API key
+    key_version: the version of the secret that held the key
     """
 
     bound_to: str
@@ -25,5 +25,5 @@ class ClientCheck:
 
     @property
     def right(self) -> bool:
-        """Ids are UUIDs, which some write in capitals."""
+        """Tell whether the clients are the same; capitals in a UUID make no difference."""
         return bool(self.bound_to) and self.bound_to.casefold() == self.reported.casefold()

@@ -1,20 +1,16 @@
-"""Dates as Codat writes them: plain strings in several shapes, kept as they came."""
+"""Dates as Codat writes them: texts in several forms (docs/codat.md, C5, C14)."""
 
 from datetime import UTC, datetime
 
 
 class CodatTime(str):
-    """A date exactly as Codat wrote it; `moment` is the same in UTC.
-
-    Seen: `…Z`, with an offset, without one, with 7 fractional digits, date only; one published
-    sample is no valid time at all (docs/codat.md, C5, C14).
-    """
+    """A date with the text that Codat wrote; `moment` is the time that it means."""
 
     __slots__ = ()
 
     @property
     def moment(self) -> datetime | None:
-        """Aware, in UTC, cut to microseconds; None when unreadable. No offset is read as UTC."""
+        """The time in UTC, cut to microseconds; None if it is unreadable. No offset means UTC."""
         try:
             parsed = datetime.fromisoformat(self)
             if parsed.tzinfo is None:

@@ -1,12 +1,12 @@
-"""Codat's dataset statuses and data types, as far as a decision hangs on them. Both lists are open.
+"""Codat's data types, and the statuses of a dataset that decide something.
 
-Sources: docs/codat.md, C48, C49, C50.
+Sources: docs/codat.md, C48, C49, C50. Codat may add to both (C6).
 """
 
 from typing import Final
 
 COMPLETE: Final = "Complete"
-# In which a read is not over.
+# The statuses of a read that is not over.
 IN_PROGRESS: Final = (
     "Initial",
     "Queued",
@@ -19,7 +19,7 @@ IN_PROGRESS: Final = (
     "Validating",
 )
 _NEUTRAL: Final = frozenset({"NotSupported", "Cancelled"})
-# Whoever reads these cannot ask for "changed since": they are read whole.
+# A consumer cannot ask for changes of these, so it reads them whole.
 _WITHOUT_MODIFIED_DATE: Final = frozenset(
     {
         "balanceSheet",
@@ -43,13 +43,13 @@ _COMMERCE: Final = """
     commerce-paymentMethods commerce-payments commerce-productCategories commerce-products
     commerce-taxComponents commerce-transactions
 """
-# Codat may add one at any time (docs/codat.md, C6). Its events are taken in all the same; only
-# registering it waits for an entry here, so that a mistyped name is never taken for a new one.
+# Events of other data types are published too. Only registering one needs an entry here, so that
+# a mistyped name does not pass for a new data type.
 DATA_TYPES: Final = tuple(f"{_ACCOUNTING} {_BANKING} {_COMMERCE}".split())
 
 
 def is_unsuccessful(status: str) -> bool:
-    """Tell whether a status that ended a read is an error; one that we do not know is."""
+    """Tell whether a read ended with an error; an unknown status counts as one."""
     return status != COMPLETE and status not in _NEUTRAL
 
 

@@ -1,18 +1,18 @@
-"""Which `Idempotency-Key` the next call carries (docs/codat.md, C16, C17).
+"""The `Idempotency-Key` of the next call (docs/codat.md, C16, C17).
 
-Codat keeps the first answer to a key for 90 minutes and replays it, whatever it was: 400, 409,
-422 and 5xx too. A 429 is not kept and frees the key. So an answer that is to be tried again needs
-a fresh key (the old one would only replay it), and a call without an answer needs the same key
-(so that what we learn is the first outcome, and nothing happens twice).
+Codat keeps the first answer to a key for 90 minutes and replays it: 400, 409, 422 and 5xx too. A
+429 is not kept and frees the key. So a retry after an answer needs a fresh key, because the old one
+would only replay that answer. A call without an answer is repeated with the same key: that shows
+the first outcome, and nothing happens twice.
 
 The caller, around each call:
 
-1. `plan = plan_key(held, now, new_id)`, then persist `plan.key` before the call;
-2. when `plan.unresolved_since` is set, first look whether a read event newer than it shows that
-   the earlier call was accepted after all;
-3. call; then persist `key_after(plan, failure)` with the outcome (None: nothing to hold).
+1. Make `plan = plan_key(held, now, new_id)` and persist `plan.key`.
+2. If `plan.unresolved_since` is set, look first whether an event since then shows that the earlier
+   call was accepted.
+3. Call, then persist `key_after(plan, failure)` (None: nothing to hold).
 
-A process that dies in between leaves `plan.key` behind as `held`, and the next call repeats it.
+A process that dies in between leaves `plan.key` as `held`, and the next call repeats it.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ TRUSTED_FOR: Final = timedelta(minutes=85)  # leaves 5 minutes for a slow call a
 
 
 class Fate(Enum):
-    """What a call did to its key."""
+    """The effect of a call on its key."""
 
-    SPENT = auto()  # Codat has an answer to it, and would only replay that
+    SPENT = auto()  # Codat has an answer to it and would replay that
     FREE = auto()  # Codat keeps nothing of this call
     OPEN = auto()  # the call may have happened, and Codat may know its answer
 
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:
-    """What to remember between two calls of one request; times are aware.
+    """The key to hold between two calls of one request; times are aware.
 
-    value: the key to use again; None when the next call takes a fresh one
-    open_since: when the first call with this key left whose outcome is unknown
-    unresolved_since: the same of an older key that Codat may have forgotten meanwhile
+    value: the key to use again; None: the next call takes a fresh one
+    open_since: the time of the first call with this key, if its outcome is unknown
+    unresolved_since: the same for an older key, which Codat may have forgotten
     """
 
     value: str | None
@@ -56,7 +56,7 @@ class HeldKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
-    """What to send now (`value`), what to persist first (`key`), what was held (`before`)."""
+    """The key to send (`value`), to persist first (`key`), and the earlier one (`before`)."""
 
     value: str
     key: HeldKey
@@ -64,15 +64,15 @@ class KeyPlan:
 
     @property
     def unresolved_since(self) -> datetime | None:
-        """Look at the read events since then before calling: the request may be done already."""
+        """The time since when an event may show that the request is done; None: no event can."""
         return self.key.unresolved_since
 
 
 def plan_key(held: HeldKey | None, now: datetime, new_id: Callable[[], str]) -> KeyPlan:
-    """The key for a call that leaves at `now` (aware); a fresh one when nothing usable is held.
+    """Return the key for a call at `now` (aware): the held one, or a fresh one.
 
-    Past 85 minutes Codat may have forgotten the first answer, so the same key would no longer
-    protect: then the key is fresh and the old call is reported as unresolved.
+    After 85 minutes Codat may have forgotten the first answer, so the held key no longer protects.
+    Then the key is fresh, and the old call is unresolved.
     """
     unresolved = held.unresolved_since if held else None
     if held and held.value:
@@ -85,7 +85,7 @@ def plan_key(held: HeldKey | None, now: datetime, new_id: Callable[[], str]) -> 
 
 
 def key_after(plan: KeyPlan, failure: CallFailed | None) -> HeldKey | None:
-    """What to hold after the call (`failure` None: it succeeded) for the next of its request."""
+    """Return the key to hold after the call (`failure` None: it succeeded)."""
     unresolved = plan.key.unresolved_since
     match fate(failure):
         case Fate.SPENT if failure is None or unresolved is None:
@@ -102,7 +102,7 @@ def key_after(plan: KeyPlan, failure: CallFailed | None) -> HeldKey | None:
 
 
 def fate(failure: CallFailed | None) -> Fate:
-    """What the outcome of a call (None: it succeeded) did to its key."""
+    """Return the effect of a call's outcome (None: it succeeded) on its key."""
     match failure:
         case OutcomeUnknown() | NotUnderstood():
             return Fate.OPEN

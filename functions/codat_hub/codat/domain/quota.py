@@ -1,18 +1,18 @@
-"""Codat's daily request quota: what an answer says about it, and when it starts anew."""
+"""Codat's daily quota of requests, as an answer states it, and its next reset."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
-# The quota starts anew every day: a reset that is further off is none.
+# The quota resets every day, so a reset that is further away is not believed.
 LONGEST: Final = timedelta(hours=25)
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The `X-Rate-Limit-*` headers of one answer; None where a header was missing or unreadable.
+    """The `X-Rate-Limit-*` headers of an answer; None for a missing or unreadable one.
 
-    `limit` and `remaining` count requests a day for the whole client (docs/codat.md, C10, C13).
+    `limit` and `remaining` count requests a day, for the whole client (docs/codat.md, C10, C13).
     """
 
     limit: int | None = None
@@ -21,6 +21,6 @@ class Quota:
 
 
 def next_reset(now: datetime) -> datetime:
-    """The next 00:00 UTC after `now` (aware), when the quota resets (docs/codat.md, C10)."""
+    """Return the next 00:00 UTC after `now` (aware), the quota's reset (docs/codat.md, C10)."""
     tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
     return datetime.combine(tomorrow, time.min, tzinfo=UTC)

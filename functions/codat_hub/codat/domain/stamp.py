@@ -1,4 +1,4 @@
-"""The order of Codat's events: by their time, then by their id."""
+"""The order of Codat's events: by time, then by id."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Stamp(NamedTuple):
-    """When Codat made the event, then its id: the later stamp is the truth."""
+    """The time and the id of an event; of two events the greater stamp is the newer."""
 
     at: datetime
     event_id: str

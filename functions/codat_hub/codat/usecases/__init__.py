@@ -1,1 +1,1 @@
-"""The stack changes things at Codat only as the client that it is bound to."""
+"""The binding of a stack to one Codat client."""

@@ -1,13 +1,13 @@
-"""A stack changes things at Codat only with an API key of the client that it is bound to.
+"""A stack changes things at Codat only with an API key of its own Codat client.
 
-So a dev stack that was given production's key by mistake can read, and do nothing else.
+A dev stack that has production's key by mistake can therefore read, and do nothing else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from codat_hub.codat.domain.client_check import ClientCheck
 from codat_hub.codat.errors import WrongClient
@@ -16,30 +16,21 @@ from codat_hub.telemetry import logger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Reconcile asks anew every night; this bridges one night that it missed.
+    from codat_hub.codat.ports import ClientChecks, KeyedCodat
+
+# Reconcile asks Codat every night; this bridges one missed night.
 TRUSTED_FOR: Final = timedelta(hours=36)
-
-
-class Codat(Protocol):
-    def client_id(self) -> str: ...
-    def key_version(self) -> str: ...
-    def forget_key(self) -> None: ...
-
-
-class ClientChecks(Protocol):
-    def last(self) -> ClientCheck | None: ...
-    def keep(self, check: ClientCheck) -> None: ...
 
 
 @dataclass(frozen=True)
 class ClientBinding:
-    """Call it before the first call that changes something at Codat.
+    """Check the client before the first call that changes something at Codat.
 
-    It costs one read of the State table; Codat is asked only for a key that it was not asked with
-    before. Raises WrongClient, and what asking raises: CallFailed, Unavailable.
+    The check costs one read of the State table. Codat is asked only about a key that it has not
+    answered for. Raises WrongClient, CallFailed, Unavailable.
     """
 
-    codat: Codat
+    codat: KeyedCodat
     checks: ClientChecks
     bound_to: str
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -49,19 +40,20 @@ class ClientBinding:
             raise WrongClient(
                 "CodatClientId is empty: this stack is bound to no Codat client, so it changes"
                 " nothing at Codat. Set CodatClientId in samconfig.toml to the client's id"
-                " (status shows which client the API key is of) and deploy."
+                " (`tools/hub status` shows the API key's client) and deploy."
             )
         known = self.checks.last()
         check = known if known and self._still_holds(known) else self.confirm()
         if not check.right:
             raise WrongClient(
-                f"CodatClientId is {self.bound_to}, but the API key is of the Codat client"
+                f"CodatClientId is {self.bound_to}, but the API key belongs to the Codat client"
                 f" {check.reported}: nothing is changed at Codat. Store the API key of the bound"
-                " client in the secret CodatApiKey, or deploy with the CodatClientId that is meant."
+                " client with `tools/hub secrets set-api-key` (secret CodatApiKey), or correct"
+                " CodatClientId in samconfig.toml and deploy."
             )
 
     def confirm(self) -> ClientCheck:
-        """Ask Codat now, with the newest key, and remember the answer, right or not.
+        """Ask Codat now, with the newest key, and store the answer, right or wrong.
 
         Raises CallFailed, Unavailable.
         """
@@ -74,15 +66,15 @@ class ClientBinding:
         return check
 
     def last(self) -> ClientCheck | None:
-        """Return the last answer, without asking Codat; of another binding it says nothing."""
+        """Return the stored answer without asking Codat; None if it is for another binding."""
         known = self.checks.last()
         return known if known and known.bound_to == self.bound_to else None
 
     def _still_holds(self, known: ClientCheck) -> bool:
-        """Tell whether it is of this binding, recent, and of the very key that would be used.
+        """Tell whether an answer is for this binding, recent, and for the key in use.
 
-        A key that differs from the one last asked with, or was refused, may be outdated here: it
-        is read anew first, so that a rotation counts at once, for the better and for the worse.
+        If it is for another key, or was wrong, the key of this process may be outdated. Then the
+        key is read again first, so that a rotation counts at once.
         """
         if known.bound_to != self.bound_to or self.now() - known.checked_at > TRUSTED_FOR:
             return False

@@ -1,4 +1,4 @@
-"""Products on companies in the State table: one item per (company, product)."""
+"""Products on companies, in the State table: one item for each company and product."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ if TYPE_CHECKING:
 
 
 class AssignmentStore:
-    """Items: `company_id`, `product`, `status`, `changed_at`, `changed_by`,
+    """Assignments in the State table.
 
-    `unsettled_until`, `consent`: `{granted_at, granted_by, text_version, data_types, revoked_at}`.
-    All but the absent ones are listed by product, in shards, ordered by company.
+    The items: `company_id`, `product`, `status`, `changed_at`, `changed_by`, `unsettled_until`,
+    `consent`: `{granted_at, granted_by, text_version, data_types, revoked_at}`. The index lists
+    them by product, in shards, ordered by company; absent ones are not listed.
     """
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def get(self, company_id: str, product: str) -> tuple[Assignment, int]:
-        """Return it and its version; one that never was is absent, with version 0.
+        """Return an assignment and its version; without an item it is absent, of version 0.
 
         Raises Unreadable.
         """
@@ -47,18 +48,18 @@ class AssignmentStore:
         return read(key_text(key), _assignment, (company_id, product), stored), stored.version
 
     def get_many(self, pairs: Iterable[tuple[str, str]]) -> Found[tuple[str, str], Assignment]:
-        """Return those there are of (company, product)."""
+        """Return the assignments that have items, of pairs of company id and product."""
         keys = {assignment_key(*pair): pair for pair in pairs}
         return read_each(keys, self._table.get_many(keys), _assignment)
 
     def put(self, assignment: Assignment, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
+        """Write over the version that was read; tell whether it was still that one."""
         key = assignment_key(assignment.company_id, assignment.product)
         gone = assignment.status is AssignmentStatus.ABSENT
         return self._table.put(key, _item(assignment), version, None if gone else _listed(key))
 
     def of_company(self, company_id: str) -> list[Assignment]:
-        """Return all of one company, the absent ones too, by product. Raises Unreadable."""
+        """Return a company's assignments, absent ones too, by product. Raises Unreadable."""
         found = self._table.under(company_key(company_id, "PRODUCT#"))
         return [
             read(key_text(key), _assignment, (company_id, _product(key)), stored)
@@ -68,19 +69,20 @@ class AssignmentStore:
     def companies_with(
         self, product: str, shard: int, after: str | None = None, limit: int = 100
     ) -> Sequence[str]:
-        """Return ids of companies that have the product, in order, after the one given.
+        """Return ids of companies with the product, in order, after the given id.
 
-        The index lags a little behind: read what is to be acted on.
+        The index lags a little: read an assignment before acting on it.
         """
         keys = self._table.listed(f"PRODUCT#{product}#{shard}", after=after, limit=limit)
         return [rank for rank, _ in keys]
 
     def count(self, product: str) -> int:
-        """Return how many companies have the product, by the index: the newest may be missing."""
+        """Return how many companies have the product; the index lags a little."""
         return sum(self._table.count(f"PRODUCT#{product}#{shard}") for shard in range(SHARDS))
 
 
 def assignment_key(company_id: str, product: str) -> ItemKey:
+    """Return the key of an assignment's item."""
     return company_key(company_id, f"PRODUCT#{product}")
 
 
@@ -116,7 +118,7 @@ def _item(assignment: Assignment) -> dict[str, Any]:
 def _assignment(pair: tuple[str, str], stored: Stored) -> Assignment:
     company_id, product = pair
     item = stored.attributes
-    given = item.get("consent")
+    consent = item.get("consent")
     return Assignment(
         company_id=company_id,
         product=product,
@@ -124,13 +126,13 @@ def _assignment(pair: tuple[str, str], stored: Stored) -> Assignment:
         changed_at=moment_or_none(item.get("changed_at")),
         changed_by=item.get("changed_by"),
         unsettled_until=moment_or_none(item.get("unsettled_until")),
-        consent=given
+        consent=consent
         and Consent(
             product=product,
-            granted_at=datetime.fromisoformat(given["granted_at"]),
-            granted_by=given["granted_by"],
-            text_version=given["text_version"],
-            data_types=tuple(given["data_types"]),
-            revoked_at=moment_or_none(given.get("revoked_at")),
+            granted_at=datetime.fromisoformat(consent["granted_at"]),
+            granted_by=consent["granted_by"],
+            text_version=consent["text_version"],
+            data_types=tuple(consent["data_types"]),
+            revoked_at=moment_or_none(consent.get("revoked_at")),
         ),
     )

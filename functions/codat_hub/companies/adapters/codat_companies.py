@@ -1,4 +1,4 @@
-"""Codat's companies and their products, as the use cases speak of them."""
+"""Companies and their products at Codat, in the words of the use cases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class CodatCompanies:
-    """Every method makes its calls once and raises CallFailed."""
+    """Companies at Codat. Every method makes its calls once and raises CallFailed."""
 
     def __init__(self, client: CodatClient) -> None:
         self._client = client
@@ -36,14 +36,14 @@ class CodatCompanies:
         return _company(answer.value)
 
     def created_since(self, name: str, since: datetime) -> list[CodatCompany]:
-        """Return companies of that name created then or later, the newest first."""
+        """Return the companies of this name created at `since` or later, the newest first."""
         found = []
-        for one in self._client.companies(order_by="-created"):
-            created = None if one.created is None else one.created.moment
+        for company in self._client.companies(order_by="-created"):
+            created = None if company.created is None else company.created.moment
             if created is not None and created < since:
                 break
-            if created is not None and _kept(one.name) == _kept(name):
-                found.append(_company(one))
+            if created is not None and _kept(company.name) == _kept(name):
+                found.append(_company(company))
         return found
 
     def add_product(self, company_id: str, product: str) -> None:
@@ -54,7 +54,7 @@ class CodatCompanies:
 
 
 def _kept(name: str | None) -> str:
-    """Return what Codat keeps of a name: other characters it takes out (docs/codat.md, C59)."""
+    """Return the characters of a name that Codat keeps (docs/codat.md, C59)."""
     return re.sub(r"[^A-Za-z0-9\s\-',&@.?!]", "", name or "").strip()
 
 

@@ -1,4 +1,4 @@
-"""The company directory in the State table: one item per company."""
+"""The company directory, in the State table: one item for each company."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ if TYPE_CHECKING:
 
 
 class CompanyStore:
-    """Items: `company_id`, `name`, `named`, `products`, `listed`, `deleted_at`,
+    """The directory in the State table.
 
-    `connections`: id -> `{status, integration, source_type, stamp}`,
-    `removed_connections`, `removed_products`: id -> time. Stamps are `[time, Codat event id]`.
+    The items: `company_id`, `name`, `named`, `products`, `listed`, `deleted_at`, `connections`:
+    id -> `{status, integration, source_type, stamp}`, `removed_connections` and
+    `removed_products`: id -> time. A stamp is `[time, id of Codat's event]`.
     """
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def get(self, company_id: str) -> tuple[Company, int]:
-        """Return the entry and its version; an unknown company's is empty, with version 0.
+        """Return a company's entry and its version; an unknown one is empty, of version 0.
 
         Raises Unreadable.
         """
@@ -45,17 +46,17 @@ class CompanyStore:
         return read(key_text(key), _company, company_id, stored), stored.version
 
     def put(self, company: Company, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
+        """Write over the version that was read; tell whether it was still that one."""
         listed = Listed(f"COMPANIES#{shard_of(company.company_id)}", company.company_id)
         return self._table.put(_key(company.company_id), _item(company), version, listed)
 
     def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]:
-        """Return the entries there are."""
-        keys = {_key(one): one for one in company_ids}
+        """Return the entries of the known companies."""
+        keys = {_key(company_id): company_id for company_id in company_ids}
         return read_each(keys, self._table.get_many(keys), _company)
 
     def ids(self, shard: int, after: str | None = None, limit: int = 100) -> list[str]:
-        """Return company ids of one shard, in order, after the one given."""
+        """Return company ids of one shard, in order, after the given id."""
         found = self._table.listed(f"COMPANIES#{shard}", after=after, limit=limit)
         return [rank for rank, _ in found]
 
@@ -68,21 +69,21 @@ def _item(company: Company) -> dict[str, Any]:
     return {
         "company_id": company.company_id,
         "name": company.name,
-        "named": _spell_stamp(company.named),
+        "named": _stamp_parts(company.named),
         "products": list(company.products),
-        "listed": _spell_stamp(company.listed),
+        "listed": _stamp_parts(company.listed),
         "deleted_at": spell_or_none(company.deleted_at),
         "connections": {
             connection_id: {
-                "status": one.status,
-                "integration": one.integration,
-                "source_type": one.source_type,
-                "stamp": _spell_stamp(one.stamp),
+                "status": connection.status,
+                "integration": connection.integration,
+                "source_type": connection.source_type,
+                "stamp": _stamp_parts(connection.stamp),
             }
-            for connection_id, one in company.connections.items()
+            for connection_id, connection in company.connections.items()
         },
-        "removed_connections": _spell_times(company.removed_connections),
-        "removed_products": _spell_times(company.removed_products),
+        "removed_connections": _time_texts(company.removed_connections),
+        "removed_products": _time_texts(company.removed_products),
     }
 
 
@@ -97,30 +98,30 @@ def _company(company_id: str, stored: Stored) -> Company:
         deleted_at=moment_or_none(item.get("deleted_at")),
         connections={
             connection_id: Connection(
-                _stamp(one["stamp"]), one["status"], one["integration"], one["source_type"]
+                _stamp(raw["stamp"]), raw["status"], raw["integration"], raw["source_type"]
             )
-            for connection_id, one in item.get("connections", {}).items()
+            for connection_id, raw in item.get("connections", {}).items()
         },
         removed_connections=_times(item.get("removed_connections", {})),
         removed_products=_times(item.get("removed_products", {})),
     )
 
 
-def _spell_stamp(stamp: Stamp | None) -> list[str] | None:
+def _stamp_parts(stamp: Stamp | None) -> list[str] | None:
     return None if stamp is None else [spell(stamp.at), stamp.event_id]
 
 
-def _stamp(key_text: list[str]) -> Stamp:
-    return Stamp(datetime.fromisoformat(key_text[0]), key_text[1])
+def _stamp(parts: list[str]) -> Stamp:
+    return Stamp(datetime.fromisoformat(parts[0]), parts[1])
 
 
-def _stamp_or_none(key_text: list[str] | None) -> Stamp | None:
-    return None if key_text is None else _stamp(key_text)
+def _stamp_or_none(parts: list[str] | None) -> Stamp | None:
+    return None if parts is None else _stamp(parts)
 
 
-def _spell_times(times: Mapping[str, datetime]) -> dict[str, str]:
+def _time_texts(times: Mapping[str, datetime]) -> dict[str, str]:
     return {name: spell(at) for name, at in times.items()}
 
 
-def _times(key_text: Mapping[str, str]) -> dict[str, datetime]:
-    return {name: datetime.fromisoformat(at) for name, at in key_text.items()}
+def _times(texts: Mapping[str, str]) -> dict[str, datetime]:
+    return {name: datetime.fromisoformat(at) for name, at in texts.items()}

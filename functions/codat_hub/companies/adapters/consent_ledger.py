@@ -1,4 +1,4 @@
-"""The consent ledger: a table of its own that is only ever appended to."""
+"""The consent ledger: a table of its own, which is only appended to."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import BotoCoreError, ClientError
 
 from codat_hub.companies.domain.consent import Consent, ConsentEntry
-from codat_hub.errors import Unavailable
+from codat_hub.storage.aws import unavailable
 from codat_hub.storage.items import moment_or_none, spell, spell_or_none
 
 if TYPE_CHECKING:
@@ -22,10 +21,11 @@ _deserialize = TypeDeserializer().deserialize
 
 
 class ConsentLedger:
-    """Items: `pk` company id, `sk` `{product}#{number}` with the number in eight digits, so that
+    """The ledger; reads are consistent. Every method raises Unavailable.
 
-    the order does not hang on clocks; `product`, `number`, `granted_at`, `granted_by`,
-    `text_version`, `data_types`, `revoked_at`, `by`, `reason`. Reads are consistent.
+    The items: `pk` is the company id, `sk` is `{product}#{number}` with eight digits, so that the
+    order does not depend on clocks; `product`, `number`, `granted_at`, `granted_by`,
+    `text_version`, `data_types`, `revoked_at`, `by`, `reason`.
     """
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
@@ -33,32 +33,28 @@ class ConsentLedger:
         self._name = name
 
     def newest(self, company_id: str, product: str) -> ConsentEntry | None:
-        """Return what counts now; None if nothing was ever recorded. Raises Unavailable."""
+        """Return the newest entry, which is the valid one; None if there is none."""
         found = self._query(company_id, f"{product}#", ScanIndexForward=False, Limit=1)
         return found[0] if found else None
 
     def entries(self, company_id: str) -> list[ConsentEntry]:
-        """Return all of one company, by product, the oldest first. Raises Unavailable."""
+        """Return a company's entries, by product, the oldest first."""
         return self._query(company_id, "")
 
     def append(self, company_id: str, entry: ConsentEntry) -> bool:
-        """Write the entry unless there is one of its number. Tells whether it was written.
-
-        Raises Unavailable.
-        """
+        """Write the entry, unless its number is taken; tell whether it was written."""
         item = {"pk": company_id, "sk": f"{entry.consent.product}#{entry.number:08d}"}
         filled = {name: value for name, value in _item(entry).items() if value is not None}
-        no_such_number_yet = "attribute_not_exists(pk)"
-        try:
-            self._client.put_item(
-                TableName=self._name,
-                Item={name: _serialize(value) for name, value in (item | filled).items()},
-                ConditionExpression=no_such_number_yet,
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the consent was not recorded: {error}") from error
+        number_is_free = "attribute_not_exists(pk)"
+        with unavailable("the consent was not recorded"):
+            try:
+                self._client.put_item(
+                    TableName=self._name,
+                    Item={name: _serialize(value) for name, value in (item | filled).items()},
+                    ConditionExpression=number_is_free,
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
         return True
 
     def _query(self, company_id: str, prefix: str, **options: Any) -> list[ConsentEntry]:
@@ -74,16 +70,14 @@ class ConsentLedger:
             **options,
         }
         items: list[Mapping[str, Any]] = []
-        try:
+        with unavailable("the consents were not read"):
             while True:
                 answer = self._client.query(**request)
                 items += answer["Items"]
                 if "Limit" in options or "LastEvaluatedKey" not in answer:
                     break
                 request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the consents were not read: {error}") from error
-        return [_entry({name: _deserialize(value) for name, value in one.items()}) for one in items]
+        return [_entry({name: _deserialize(raw) for name, raw in item.items()}) for item in items]
 
 
 def _item(entry: ConsentEntry) -> dict[str, Any]:

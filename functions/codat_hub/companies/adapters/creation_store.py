@@ -1,4 +1,4 @@
-"""Requests with an `Idempotency-Key` and what came of them, in the State table."""
+"""Requests with an `Idempotency-Key` and their progress, in the State table."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ _KEPT: Final = timedelta(days=30)
 
 
 class CreationStore:
-    """Items: `fingerprint`, `by`, `begun_at`, `expires_at`,
+    """Creations in the State table.
 
-    `held`: `[key, open_since, unresolved_since]`, `company`: `[id, name, products, link_url]`,
-    `outcome`: per product `[product, status, detail]`.
+    The items: `fingerprint`, `by`, `begun_at`, `expires_at` (TTL, epoch seconds), `held`: `[key,
+    open_since, unresolved_since]`, `company`: `[id, name, products, link_url]`, `outcome`: for each
+    product `[product, status, detail]`.
     """
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def get(self, key: str) -> tuple[Creation | None, int]:
-        """Return it and its version; None and 0 if there is none. Raises Unavailable."""
+        """Return a creation and its version; None and 0 if there is none. Raises Unavailable."""
         stored = self._table.get(_key(key))
         return (_creation(stored.attributes), stored.version) if stored.version else (None, 0)
 
     def put(self, key: str, creation: Creation, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
+        """Write over the version that was read; tell whether it was still that one."""
         return self._table.put(_key(key), _item(creation), version)
 
 
@@ -59,7 +60,7 @@ def _item(creation: Creation) -> dict[str, Any]:
             None if company.products is None else list(company.products),
             company.link_url,
         ],
-        "outcome": outcome and [list(asdict(one).values()) for one in outcome.products],
+        "outcome": outcome and [list(asdict(product).values()) for product in outcome.products],
     }
 
 
@@ -74,7 +75,7 @@ def _creation(item: Mapping[str, Any]) -> Creation:
         company=at_codat,
         outcome=None
         if outcome is None or at_codat is None
-        else CreatedCompany(at_codat, tuple(ProductOutcome(*one) for one in outcome)),
+        else CreatedCompany(at_codat, tuple(ProductOutcome(*row) for row in outcome)),
     )
 
 

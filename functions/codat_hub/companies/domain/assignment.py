@@ -1,4 +1,4 @@
-"""One product on one company: whether Codat has it, and whether the customer has agreed to it."""
+"""A product on a company: its status at Codat, and the customer's consent to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from codat_hub.companies.domain.consent import missing
+from codat_hub.companies.domain.consent import covers
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,21 +16,22 @@ if TYPE_CHECKING:
 
 
 class AssignmentStatus(StrEnum):
-    """`adding` and `removing` are intents: written before the call, so that a repeat finishes."""
+    """Whether Codat has the product; `adding` and `removing` are written before Codat is called."""
 
     ABSENT = "absent"
     ADDING = "adding"
     ASSIGNED = "assigned"
     REMOVING = "removing"
-    STALE = "stale"  # Codat answered 404: reconcile finds out what is true
+    STALE = "stale"  # Codat answered 404; reconcile decides what is gone
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """`changed_by`: the ARN of the caller, or the part of the hub that noticed.
+    """A product on a company.
 
-    `consent` is the newest of the ledger, which is the truth; here it is for who reads many.
-    `unsettled_until`: before that, a call that adds the product may still arrive at Codat.
+    changed_by: the ARN of the caller, or the part of the hub that found the change
+    consent: a copy of the newest consent, for readers of many assignments; the ledger decides
+    unsettled_until: until then a call that adds the product may still arrive at Codat
     """
 
     company_id: str
@@ -42,10 +43,5 @@ class Assignment:
     unsettled_until: datetime | None = None
 
     def may_be_read(self, product: Product) -> bool:
-        """Tell whether the hub may ask Codat to read this product's data of this company."""
-        agreed = self.consent is not None and self.consent.active
-        return (
-            self.status is AssignmentStatus.ASSIGNED
-            and agreed
-            and not missing(self.consent, product)
-        )
+        """Tell whether the hub may ask Codat to read the company's data for this product."""
+        return self.status is AssignmentStatus.ASSIGNED and covers(self.consent, product)

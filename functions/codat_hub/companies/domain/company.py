@@ -1,4 +1,4 @@
-"""The directory's entry of one company, kept from Codat's events in whatever order they come."""
+"""A company's entry in the directory, kept from Codat's events in any order."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
 
     from codat_hub.codat.domain.stamp import Stamp
 
-# Of more, the ones longest without news are forgotten; Codat allows one ledger and a few others.
+# Of more, the hub forgets those whose last event is the oldest. Codat allows few
+# (docs/codat.md, C61).
 MAX_CONNECTIONS: Final = 200
 PENDING: Final = "PendingAuth"
 LINKED: Final = "Linked"
-DELETED: Final = "Deleted"  # Codat sends the last status instead (docs/codat.md, C30)
+DELETED: Final = "Deleted"  # Codat's event has the last status (docs/codat.md, C30)
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """`status` is Codat's or `Deleted`; `integration` its key, such as `gbol`."""
+    """A connection: `status` is Codat's or `Deleted`, `integration` a key such as `gbol`."""
 
     stamp: Stamp
     status: str
@@ -30,7 +31,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class CompanyChange:
-    """What one company.*, connection.* or company.product.* event says; None: nothing of it."""
+    """The content of a company.*, connection.* or company.product.* event; None: not in it."""
 
     company_id: str
     stamp: Stamp
@@ -45,7 +46,11 @@ class CompanyChange:
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """`removed_*` hold the newest removal of each, which asks for a full load afterwards."""
+    """A company.
+
+    named, listed: the events that the name and the products come from
+    removed_connections, removed_products: id -> its newest removal, which asks for a full load
+    """
 
     company_id: str
     name: str | None = None
@@ -59,22 +64,23 @@ class Company:
 
     @property
     def linked(self) -> bool:
-        """Tell whether a connection can sync: only then does Codat read anything."""
+        """Tell whether a connection is linked; Codat reads no other (docs/codat.md, C61)."""
         gone = self.deleted_at is not None
-        return not gone and any(one.status == LINKED for one in self.connections.values())
+        return not gone and any(known.status == LINKED for known in self.connections.values())
 
     def removed_at(self, product: str | None, connection_id: str) -> datetime | None:
-        """Return when the product or the connection was last removed, the later of the two."""
+        """Return the later of the product's and the connection's newest removals, if any."""
         times = (self.removed_connections.get(connection_id), self.removed_products.get(product))  # type: ignore[arg-type]
         return max((time for time in times if time), default=None)
 
     def integration(self, connection_id: str) -> str:
+        """Return the key of a connection's integration, or `unknown`."""
         known = self.connections.get(connection_id)
         return (known and known.integration) or "unknown"
 
 
 def apply(company: Company, change: CompanyChange) -> Company:
-    """Take over what is newer than what is known: forward only, by Codat's time, then event id."""
+    """Return the company with the newer parts of a change: newer by Codat's time, then event id."""
     stamp = change.stamp
     if change.name is not None and _newer(stamp, company.named):
         company = replace(company, name=change.name, named=stamp)
@@ -101,7 +107,7 @@ def _connect(company: Company, connection_id: str, connection: Connection) -> Co
 
 
 def _order(connection: Connection) -> tuple[datetime, bool, str]:
-    # every connection begins as PendingAuth and never goes back, so in a tie that came first
+    # PendingAuth is always the first status, so of two events of one instant it is the older.
     return connection.stamp.at, connection.status != PENDING, connection.stamp.event_id
 
 
@@ -118,5 +124,5 @@ def _bounded(company: Company) -> Company:
         return company
     newest = sorted(company.connections.items(), key=lambda item: (item[1].stamp, item[0]))
     kept = dict(newest[-MAX_CONNECTIONS:])
-    removed = {one: at for one, at in company.removed_connections.items() if one in kept}
+    removed = {name: at for name, at in company.removed_connections.items() if name in kept}
     return replace(company, connections=kept, removed_connections=removed)

@@ -1,4 +1,4 @@
-"""A customer's consent to a product: by whom, to which text and data types (docs/codat.md, C62)."""
+"""A customer's consent to a product: given by, text, data types (docs/codat.md, C62)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """`granted_by`: the person at the customer, as the client names them. Times are aware."""
+    """A consent; `granted_by` is the person at the customer, as the client names them."""
 
     product: str
     granted_at: datetime
@@ -24,15 +24,17 @@ class Consent:
 
     @property
     def active(self) -> bool:
+        """Tell whether the consent is not revoked."""
         return self.revoked_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentEntry:
-    """One entry of the ledger: the consent as it is from here on.
+    """An entry of the ledger: the consent as it is from this entry on.
 
-    number: 1, 2, … per company and product; the highest is the newest, whatever the clocks said
-    by: the ARN of who recorded it; reason: why it was revoked, None when it was granted
+    number: 1, 2, … for each company and product; the highest is the newest, whatever the times
+    by: the ARN of the caller
+    reason: of the revocation; None for a grant
     """
 
     number: int
@@ -42,11 +44,11 @@ class ConsentEntry:
 
 
 def covers(consent: Consent | None, product: Product) -> bool:
-    """Tell whether the customer agrees, now, to all that the product reads."""
+    """Tell whether there is an active consent to all data types of the product."""
     return consent is not None and consent.active and not missing(consent, product)
 
 
 def missing(consent: Consent | None, product: Product) -> tuple[str, ...]:
-    """Return the product's data types that the consent does not cover, in the product's order."""
+    """Return the data types that the consent does not cover, in the product's order."""
     covered = set(consent.data_types) if consent and consent.active else set()
-    return tuple(one for one in product.data_types if one not in covered)
+    return tuple(data_type for data_type in product.data_types if data_type not in covered)

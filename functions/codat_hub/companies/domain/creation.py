@@ -1,4 +1,4 @@
-"""How far the creation of a company has come; a repeat of the request goes on from there."""
+"""The progress of a request to create a company; a repeat goes on from it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """fingerprint: of the request; by: who sent it first, an ARN
+    """The progress of a request to create a company.
 
-    held: the key of Codat's that the next call of `POST /companies` takes
-    company: once it is created; outcome: once all is done, the answer to every repeat
+    fingerprint: of the request's content
+    by: the ARN of its first caller
+    held: the idempotency key for the next call to Codat
+    company: set once the company is created
+    outcome: set once the products are assigned too: the answer to every repeat
     """
 
     fingerprint: str

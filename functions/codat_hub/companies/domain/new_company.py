@@ -1,4 +1,4 @@
-"""A company to be created at Codat, and what came of it."""
+"""A company to be created at Codat, its limits, and the outcome."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ MOST_TAGS: Final = 10
 LONGEST_TAG_KEY: Final = 27
 LONGEST_TAG_VALUE: Final = 100
 LONGEST_NAME: Final = 200
-MOST_PRODUCTS: Final = 20  # each takes two calls to Codat, and API Gateway waits 29 s
+MOST_PRODUCTS: Final = 20  # two calls to Codat for each, and API Gateway waits 29 s
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A consent as the client reports it: who gave it, to which text, for which data types."""
+    """A consent as the client reports it, to be recorded."""
 
     granted_by: str
     text_version: str
     data_types: tuple[str, ...]
 
     def problems(self, where: str = "") -> list[Problem]:
-        """Return what is wrong with it; `where` goes before each field's name."""
+        """Return every problem; `where` goes before each field's name."""
         found = data_type_problems(self.data_types, f"{where}data_types")
         texts = {"granted_by": self.granted_by, "text_version": self.text_version}
         return found + [
@@ -42,7 +42,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class NewCompany:
-    """`consents`: product -> what the customer agreed to before the company was created."""
+    """A company to be created; `consents`: product -> the consent that was given before."""
 
     name: str
     description: str | None = None
@@ -51,11 +51,11 @@ class NewCompany:
     consents: Mapping[str, Grant] = field(default_factory=dict)
 
     def fingerprint(self) -> str:
-        """Return what tells one request from another."""
+        """Return a digest that two different requests do not share."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def problems(self) -> list[Problem]:
-        """Return all that is wrong with it."""
+        """Return every problem with the request."""
         found = []
         if not is_shown(self.name, LONGEST_NAME):
             allowed = f"1 to {LONGEST_NAME} printable characters"
@@ -66,7 +66,7 @@ class NewCompany:
         found += self._tag_problems()
         if len(set(self.products)) < len(self.products) or len(self.products) > MOST_PRODUCTS:
             allowed = f"at most {MOST_PRODUCTS}, each once"
-            found.append(Problem("products", "too many, or one twice", allowed=allowed))
+            found.append(Problem("products", "too many, or a product twice", allowed=allowed))
         for product, grant in self.consents.items():
             found += grant.problems(f"consents.{cut(product)}.")
         return found
@@ -87,17 +87,17 @@ class NewCompany:
 
 @dataclass(frozen=True, slots=True)
 class CodatCompany:
-    """A company as Codat shows it. `products`: None when the answer did not say."""
+    """A company as Codat shows it; `products` is None when the answer does not name them."""
 
     company_id: str
     name: str | None = None
     products: tuple[str, ...] | None = None
-    link_url: str | None = field(default=None, repr=False)  # opens the company's authorisation
+    link_url: str | None = field(default=None, repr=False)  # a secret: opens the authorisation
 
 
 @dataclass(frozen=True, slots=True)
 class ProductOutcome:
-    """`status`: assigned, refused (the state forbids it) or failed (repeat the request)."""
+    """A product's outcome: assigned, refused (see `detail`) or failed (repeat the request)."""
 
     product: str
     status: str
@@ -106,11 +106,12 @@ class ProductOutcome:
 
 @dataclass(frozen=True, slots=True)
 class CreatedCompany:
-    """`complete`: every product asked for is assigned; else repeating the request goes on."""
+    """A created company, with the outcome of each product that was asked for."""
 
     company: CodatCompany
     products: tuple[ProductOutcome, ...] = ()
 
     @property
     def complete(self) -> bool:
-        return all(one.status == "assigned" for one in self.products)
+        """Tell whether every product is assigned; if not, a repeat of the request goes on."""
+        return all(outcome.status == "assigned" for outcome in self.products)

@@ -1,97 +1,99 @@
-"""Add a product to a company at Codat: never one without a covering consent.
+"""Add a product to a company at Codat, never without a consent that covers it.
 
-Codat's calls carry no idempotency key, may arrive late, and may have happened although no answer
-came. So the intent is written first; the consent is looked at before the call and again after it;
-and while a call that adds may still be under way (`unsettled_until`), no removal is called done.
+Codat's calls to add and remove take no idempotency key. They may arrive late, and may succeed
+although no answer comes. So the hub writes its intent first, and reads the consent before the call
+and again after it. While a call that adds may still arrive (`unsettled_until`), no removal counts
+as finished.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from codat_hub.codat.errors import CallFailed, NotUnderstood, OutcomeUnknown, TryLater
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import covers
-from codat_hub.companies.usecases.assignment_context import (
-    TRIES,
-    UNDER_WAY,
-    consent_missing,
-    contended,
-)
+from codat_hub.companies.usecases.assignment_context import UNDER_WAY, consent_missing
 from codat_hub.companies.usecases.remove_product import RemoveProduct
-from codat_hub.errors import Conflict
+from codat_hub.errors import Conflict, Unavailable
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from codat_hub.companies.domain.consent import ConsentEntry
-    from codat_hub.companies.usecases.assignment_context import AssignmentContext
+    from codat_hub.companies.usecases.assignment_context import AssignmentContext, Standing
     from codat_hub.products.domain.product import Product
+
+_BEING_CHANGED: Final = frozenset({AssignmentStatus.ADDING, AssignmentStatus.REMOVING})
+_REMOVED: Final = frozenset({AssignmentStatus.ABSENT, AssignmentStatus.REMOVING})
 
 
 class AssignProduct:
-    """Add a product to a company; doing it again changes nothing, or finishes it.
+    """Add a product to a company; a repeat changes nothing, or finishes the work.
 
     Raises Absent, Conflict (no covering consent, a migration, a removal under way), WrongClient,
     CallFailed, Unavailable.
     """
 
-    def __init__(self, pairs: AssignmentContext) -> None:
-        self._pairs = pairs
-        self._remove = RemoveProduct(pairs)
+    def __init__(self, context: AssignmentContext) -> None:
+        self._context = context
+        self._remove = RemoveProduct(context)
 
     def __call__(self, company_id: str, product: str, by: str) -> Assignment:
-        pairs = self._pairs
-        registered = pairs.registered(product)
-        pairs.refuse_during_migration(company_id, product)
+        context = self._context
+        registered = context.registered(product)
+        context.refuse_during_migration(company_id, product)
         entry = self._covering(company_id, registered, by)
-        pairs.check_client()
-        held = pairs.products_at_codat(company_id)
-        there = held is not None and product in held
+        context.check_client()
+        products = context.products_at_codat(company_id)
+        there = products is not None and product in products
         before, version = self._unless_being_removed(company_id, product)
         if there and before.status is AssignmentStatus.ASSIGNED and before.consent == entry.consent:
             return before
         intent = replace(
             before,
             status=AssignmentStatus.ADDING,
-            changed_at=pairs.now(),
+            changed_at=context.now(),
             changed_by=by,
             consent=entry.consent,
-            unsettled_until=_later(before.unsettled_until, pairs.now() + UNDER_WAY),
+            unsettled_until=_later(before.unsettled_until, context.now() + UNDER_WAY),
         )
-        if not pairs.assignments.put(intent, version):
-            raise contended()
+        if not context.assignments.put(intent, version):
+            # No `update`: the decision rests on Codat's answer, so the caller repeats all of it.
+            raise Unavailable("another request changed this company's product at the same time")
         if not there:
             self._still_covering(before, intent, version + 1, registered)
-            self._call(before, intent, version + 1)
+            self._add_at_codat(before, intent, version + 1)
         return self._settle(before, version + 1, registered, by)
 
     def _covering(self, company_id: str, product: Product, by: str) -> ConsentEntry:
-        entry = self._pairs.ledger.newest(company_id, product.identifier)
+        """Return the newest consent, if it covers the product."""
+        entry = self._context.ledger.newest(company_id, product.identifier)
         if entry is not None and covers(entry.consent, product):
             return entry
-        current, _ = self._pairs.assignments.get(company_id, product.identifier)
-        if current.status in {
-            AssignmentStatus.ADDING,
-            AssignmentStatus.REMOVING,
-        }:  # what was begun may be at Codat
+        current, _ = self._context.assignments.get(company_id, product.identifier)
+        if current.status in _BEING_CHANGED:  # An earlier call may have added the product.
             self._remove.finish(company_id, product.identifier, by, "no consent covers it")
         raise consent_missing(company_id, product, entry)
 
     def _still_covering(
         self, before: Assignment, intent: Assignment, version: int, product: Product
     ) -> None:
-        """Look again behind the intent: a consent revoked from here on finds the intent."""
-        entry = self._pairs.ledger.newest(intent.company_id, intent.product)
+        """Read the consent again now: a later revocation finds the intent and removes the product.
+
+        Raises Conflict, with the intent taken back, if the consent no longer covers the product.
+        """
+        entry = self._context.ledger.newest(intent.company_id, intent.product)
         if entry is None or not covers(entry.consent, product):
             self._undo(before, intent, version)
             raise consent_missing(intent.company_id, product, entry)
 
     def _unless_being_removed(self, company_id: str, product: str) -> tuple[Assignment, int]:
-        before, version = self._pairs.assignments.get(company_id, product)
-        recent = before.changed_at and self._pairs.now() < before.changed_at + UNDER_WAY
+        """Return the assignment and its version. Raises Conflict during a recent removal."""
+        before, version = self._context.assignments.get(company_id, product)
+        recent = before.changed_at and self._context.now() < before.changed_at + UNDER_WAY
         if before.status is AssignmentStatus.REMOVING and recent:
             raise Conflict(
                 f"Product {product} is being removed from company {company_id}: "
@@ -99,61 +101,62 @@ class AssignProduct:
             )
         return before, version
 
-    def _call(self, before: Assignment, intent: Assignment, version: int) -> None:
-        pairs = self._pairs
+    def _add_at_codat(self, before: Assignment, intent: Assignment, version: int) -> None:
         try:
-            pairs.codat.add_product(intent.company_id, intent.product)
+            self._context.codat.add_product(intent.company_id, intent.product)
         except CallFailed as failure:
             if _surely_not_done(failure):
                 self._undo(before, intent, version)
             else:
                 failure.add_note(
-                    "Whether it was added is not known; until it is, the product is `adding` and is"
+                    "Whether it was added is not known. Until it is, the product is `adding` and is"
                     " not refreshed. Repeat the request, or leave it to the nightly reconcile."
                 )
             raise
 
     def _undo(self, before: Assignment, intent: Assignment, version: int) -> None:
-        """Take the intent back: nothing came of it. An earlier unfinished add stays one."""
-        status = (
-            before.status if before.status is AssignmentStatus.ADDING else AssignmentStatus.ABSENT
-        )
+        """Take the intent back; an earlier add that is unfinished stays `adding`."""
+        adding = before.status is AssignmentStatus.ADDING
+        status = AssignmentStatus.ADDING if adding else AssignmentStatus.ABSENT
         undone = replace(intent, status=status, unsettled_until=before.unsettled_until)
-        self._pairs.assignments.put(undone, version)
+        self._context.assignments.put(undone, version)
 
-    def _settle(self, before: Assignment, own: int, product: Product, by: str) -> Assignment:
-        """Call it assigned, if the consent still covers it and nobody removed it meanwhile."""
-        pairs, company_id, name = self._pairs, before.company_id, product.identifier
-        for _ in range(TRIES):
-            current, version = pairs.assignments.get(company_id, name)
-            entry = pairs.ledger.newest(company_id, name)
-            if current.status in {AssignmentStatus.ABSENT, AssignmentStatus.REMOVING}:
-                self._remove.finish(company_id, name, by, "removed while it was being added")
-                raise Conflict(
-                    f"Product {name} was removed from company {company_id} while it was being "
-                    "added, so it is not there now."
-                )
-            if entry is None or not covers(entry.consent, product):
-                self._remove.finish(company_id, name, by, "consent gone while it was being added")
-                raise consent_missing(company_id, product, entry)
-            # only of our own call do we know that it is over
-            unsettled = before.unsettled_until if version == own else current.unsettled_until
-            done = replace(
-                current,
+    def _settle(
+        self, before: Assignment, intent_version: int, product: Product, by: str
+    ) -> Assignment:
+        """Record the product as assigned, unless it was removed or lost its consent meanwhile."""
+        context, company_id, name = self._context, before.company_id, product.identifier
+
+        def assigned(standing: Standing) -> Assignment | None:
+            if standing.assignment.status in _REMOVED or not standing.covers(product):
+                return None
+            # Only this call is known to have finished; keep another caller's deadline.
+            only_ours = standing.version == intent_version
+            until = before.unsettled_until if only_ours else standing.assignment.unsettled_until
+            return replace(
+                standing.with_consent(),
                 status=AssignmentStatus.ASSIGNED,
-                changed_at=pairs.now(),
+                changed_at=context.now(),
                 changed_by=by,
-                consent=entry.consent,
-                unsettled_until=unsettled,
+                unsettled_until=until,
             )
-            if pairs.assignments.put(done, version):
-                logger.info("product assigned", company_id=company_id, product=name, by=by)
-                return done
-        raise contended()
+
+        standing, done = context.update(company_id, name, assigned)
+        if done is not None:
+            logger.info("product assigned", company_id=company_id, product=name, by=by)
+            return done
+        if standing.assignment.status in _REMOVED:
+            self._remove.finish(company_id, name, by, "removed while it was being added")
+            raise Conflict(
+                f"Product {name} was removed from company {company_id} while it was being "
+                "added, so it is not there now."
+            )
+        self._remove.finish(company_id, name, by, "consent gone while it was being added")
+        raise consent_missing(company_id, product, standing.entry)
 
 
 def _surely_not_done(failure: CallFailed) -> bool:
-    """Tell whether Codat has not added it, and will not: an answer said so, or nothing was sent."""
+    """Tell whether Codat has not added the product and will not: it said so, or got no call."""
     match failure:
         case OutcomeUnknown() | NotUnderstood():
             return False
@@ -163,5 +166,5 @@ def _surely_not_done(failure: CallFailed) -> bool:
             return True
 
 
-def _later(one: datetime | None, other: datetime) -> datetime:
-    return other if one is None else max(one, other)
+def _later(known: datetime | None, other: datetime) -> datetime:
+    return other if known is None else max(known, other)

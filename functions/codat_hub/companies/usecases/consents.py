@@ -1,42 +1,36 @@
-"""Record what a customer agrees to, and take a product away when the customer no longer does."""
+"""Record a customer's consents, and remove a product when its consent is revoked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent, ConsentEntry, covers, missing
-from codat_hub.errors import Absent, Conflict, Invalid, Problem, Unavailable
+from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.products.domain.product_rules import cut, is_shown
+from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from codat_hub.companies.domain.company import Company
     from codat_hub.companies.domain.new_company import Grant
+    from codat_hub.companies.ports import Companies
     from codat_hub.companies.usecases.assignment_context import AssignmentContext
-    from codat_hub.companies.usecases.remove_product import RemoveProduct
     from codat_hub.products.domain.product import Product
+    from codat_hub.storage.update import Updated
 
-_TRIES: Final = 10
 LONGEST_REASON: Final = 500
-
-
-class Ledger(Protocol):
-    def newest(self, company_id: str, product: str) -> ConsentEntry | None: ...
-    def entries(self, company_id: str) -> Sequence[ConsentEntry]: ...
-    def append(self, company_id: str, entry: ConsentEntry) -> bool: ...
-
-
-class Directory(Protocol):
-    def get(self, company_id: str) -> tuple[Company, int]: ...
+_AT_CODAT: Final = frozenset(
+    {AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED, AssignmentStatus.STALE}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """`warnings`: the consent is recorded, and yet something about it is worth knowing."""
+    """A recorded consent, with sentences about it that a person should know."""
 
     consent: Consent
     warnings: tuple[str, ...] = ()
@@ -44,51 +38,53 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """`assignment`: absent when the product is gone at Codat, `removing` while it may come back."""
+    """A revoked consent and its assignment.
+
+    The assignment is absent, or `removing` while a call that adds the product may still arrive.
+    """
 
     consent: Consent
     assignment: Assignment
 
 
-class Consents:
-    """Raises Invalid, Absent, Conflict, Unavailable; a revocation also WrongClient, CallFailed:
+class RecordConsents:
+    """Grant, list and revoke consents. Raises Invalid, Absent, Conflict, Unavailable.
 
-    then it is recorded and the refreshes are stopped, and repeating it takes the product away.
+    A revocation also raises WrongClient and CallFailed. It is recorded then, and refreshes have
+    stopped; a repeat removes the product.
     """
 
-    def __init__(
-        self, ledger: Ledger, directory: Directory, pairs: AssignmentContext, remove: RemoveProduct
-    ) -> None:
-        self._ledger = ledger
+    def __init__(self, context: AssignmentContext, directory: Companies) -> None:
+        self._context = context
+        self._ledger = context.ledger
         self._directory = directory
-        self._pairs = pairs
-        self._remove = remove
+        self._remove = RemoveProduct(context)
 
     def of(self, company_id: str) -> list[Consent]:
         """Return the newest consent to each product, revoked ones too."""
-        newest = {one.consent.product: one.consent for one in self._ledger.entries(company_id)}
-        return list(newest.values())
+        entries = self._ledger.entries(company_id)
+        return list({entry.consent.product: entry.consent for entry in entries}.values())
 
     def history(self, company_id: str) -> Sequence[ConsentEntry]:
-        """Return every entry there ever was, by product, the oldest first."""
+        """Return every entry of the ledger, by product, the oldest first."""
         return self._ledger.entries(company_id)
 
     def grant(self, company_id: str, product: str, grant: Grant, by: str) -> Recorded:
-        """Record a consent; the same again changes nothing. It replaces the one before."""
-        registered = self._pairs.registered(product)
+        """Record a consent, which replaces the one before; a repeat changes nothing."""
+        registered = self._context.registered(product)
         if problems := grant.problems():
             raise Invalid(*problems)
         self._refuse_unknown_company(company_id)
         consent = self._record(company_id, registered, grant, by)
-        assignment = self._pairs.copy_consent(company_id, product)
-        if not covers(assignment.consent, registered) and assignment.status in _HELD:
-            # it was being added while a narrower consent came
+        assignment = self._context.copy_consent(company_id, product)
+        if not covers(assignment.consent, registered) and assignment.status in _AT_CODAT:
+            # Another request added the product while this narrower consent was recorded.
             narrower = "the new consent does not cover it"
             self._remove.finish(company_id, product, by, narrower, "The consent")
         return Recorded(consent, tuple(_warnings(consent, registered)))
 
     def revoke(self, company_id: str, product: str, reason: str, by: str) -> Revoked:
-        """Record that the customer no longer agrees, and take this product away, no other."""
+        """Record that the customer no longer agrees, and remove this product only."""
         if not is_shown(reason, LONGEST_REASON):
             allowed = f"1 to {LONGEST_REASON} printable characters"
             raise Invalid(Problem("reason", "say why it is revoked", cut(reason), allowed))
@@ -99,62 +95,81 @@ class Consents:
         return Revoked(consent, assignment)
 
     def _record(self, company_id: str, product: Product, grant: Grant, by: str) -> Consent:
-        for _ in range(_TRIES):
-            entry = self._ledger.newest(company_id, product.identifier)
-            if entry is not None and _same(entry.consent, grant):
-                return entry.consent
+        def granted(newest: ConsentEntry | None) -> ConsentEntry | None:
+            if newest is not None and _same(newest.consent, grant):
+                return None
             consent = Consent(
                 product=product.identifier,
-                granted_at=self._pairs.now(),
+                granted_at=self._context.now(),
                 granted_by=grant.granted_by,
                 text_version=grant.text_version,
                 data_types=grant.data_types,
             )
             self._refuse_narrowing(company_id, product, consent)
-            number = 1 if entry is None else entry.number + 1
-            if self._ledger.append(company_id, ConsentEntry(number, consent, by)):
-                logger.info(
-                    "consent recorded", company_id=company_id, product=consent.product, by=by
-                )
-                return consent
-        raise Unavailable("others keep recording consents of this company at the same time")
+            return ConsentEntry(1 if newest is None else newest.number + 1, consent, by)
+
+        newest, entry = self._append(
+            company_id, lambda: self._ledger.newest(company_id, product.identifier), granted
+        )
+        if entry is None:
+            return newest.consent  # type: ignore[union-attr]  # only the same consent is left
+        logger.info("consent recorded", company_id=company_id, product=product.identifier, by=by)
+        return entry.consent
 
     def _record_revocation(self, company_id: str, product: str, reason: str, by: str) -> Consent:
-        for _ in range(_TRIES):
-            entry = self._ledger.newest(company_id, product)
-            if entry is None:
+        def read() -> ConsentEntry:
+            newest = self._ledger.newest(company_id, product)
+            if newest is None:
                 raise Absent(f"Company {company_id} has no consent to product {cut(product)!r}.")
-            if not entry.consent.active:
-                return entry.consent
-            consent = replace(entry.consent, revoked_at=self._pairs.now())
-            revocation = ConsentEntry(entry.number + 1, consent, by, reason)
-            if self._ledger.append(company_id, revocation):
-                logger.info("consent revoked", company_id=company_id, product=product, by=by)
-                return consent
-        raise Unavailable("others keep recording consents of this company at the same time")
+            return newest
+
+        def revoked(newest: ConsentEntry) -> ConsentEntry | None:
+            if not newest.consent.active:
+                return None
+            consent = replace(newest.consent, revoked_at=self._context.now())
+            return ConsentEntry(newest.number + 1, consent, by, reason)
+
+        newest, entry = self._append(company_id, read, revoked)
+        if entry is None:
+            return newest.consent
+        logger.info("consent revoked", company_id=company_id, product=product, by=by)
+        return entry.consent
+
+    def _append[Newest](
+        self,
+        company_id: str,
+        read: Callable[[], Newest],
+        change: Callable[[Newest], ConsentEntry | None],
+    ) -> Updated[Newest, ConsentEntry]:
+        """Append an entry that follows the newest one, as `update` changes a value."""
+
+        def append(entry: ConsentEntry, _version: None) -> bool:
+            return self._ledger.append(company_id, entry)
+
+        return update(lambda: (read(), None), change, append, "the consents of this company")
 
     def _refuse_narrowing(self, company_id: str, product: Product, consent: Consent) -> None:
-        assignment, _ = self._pairs.assignments.get(company_id, product.identifier)
-        if covers(consent, product) or assignment.status not in _HELD:
+        """Raise Conflict for a consent that does not cover a product that Codat may have."""
+        assignment, _ = self._context.assignments.get(company_id, product.identifier)
+        if covers(consent, product) or assignment.status not in _AT_CODAT:
             return
-        left_out = missing(consent, product)
         raise Conflict(
             f"Company {company_id} has product {product.identifier}, and this consent does not "
-            "cover it. Record one that does, or revoke the consent to take the product away.",
-            *(Problem("data_types", "not covered by the consent", one) for one in left_out),
+            "cover it. Record one that does, or revoke the consent, which removes the product: "
+            f"`tools/hub consents revoke {company_id} {product.identifier}`.",
+            *(
+                Problem("data_types", "not covered by the consent", data_type)
+                for data_type in missing(consent, product)
+            ),
         )
 
     def _refuse_unknown_company(self, company_id: str) -> None:
+        """Raise Absent for a company that was deleted, or that Codat does not know."""
         company, version = self._directory.get(company_id)
         if company.deleted_at is not None:
             raise Absent(f"Company {company_id} was deleted at Codat.")
-        if not version:  # perhaps its webhook is still on the way
-            self._pairs.products_at_codat(company_id)
-
-
-_HELD: Final = frozenset(
-    {AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED, AssignmentStatus.STALE}
-)
+        if not version:  # Its webhook may still be on the way.
+            self._context.products_at_codat(company_id)
 
 
 def _same(consent: Consent, grant: Grant) -> bool:

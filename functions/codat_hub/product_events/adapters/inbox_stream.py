@@ -1,4 +1,4 @@
-"""The Inbox table's stream: new items, as the projection takes them."""
+"""Turns items of the Inbox table into stored webhooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def stored_webhook(image: Mapping[str, Any]) -> StoredWebhook:
-    """Read an inbox item's image, deserialised; its attributes are listed in inbox.py."""
+    """Return the webhook of a deserialised inbox item; InboxTable lists the attributes."""
     body = str(image.get("body", "")).encode(errors="surrogatepass")
     received = image.get("received_at")
     return StoredWebhook(

@@ -1,4 +1,4 @@
-"""Webhooks that can never be projected, noted in the State table under their webhook-id."""
+"""Lists, in the State table, the webhooks that cannot be projected."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ _LONGEST: Final = 500  # characters of a reason
 
 
 class ParkingStore:
-    """Items: `reason`, `parked_at`, `expires_at` (TTL, epoch seconds); the inbox has the body."""
+    """Stores an item per webhook-id; the inbox has the body.
+
+    Attributes: `reason`, `parked_at`, `expires_at` (TTL, epoch seconds).
+    """
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def park(self, webhook_id: str, reason: str, now: datetime) -> None:
-        """Note it once; parking it again changes nothing. Raises Unavailable."""
+        """Park a webhook; parking it again changes nothing. Raises Unavailable."""
         item = {
             "reason": reason[:_LONGEST],
             "parked_at": spell(now),
@@ -33,11 +36,10 @@ class ParkingStore:
         self._table.put(ItemKey(_PARKED, webhook_id), item, version=0)
 
     def page(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
-        """Return some parked webhook-ids, and what to give as `after` next; None at the end."""
-        found = self._table.page(ItemKey(_PARKED, after or ""), limit)
-        webhook_ids = [key.sk for key in found]
-        return webhook_ids, webhook_ids[-1] if len(found) == limit else None
+        """Return parked webhook-ids and the next page's `after`, None after the last page."""
+        webhook_ids = [key.sk for key in self._table.page(ItemKey(_PARKED, after or ""), limit)]
+        return webhook_ids, webhook_ids[-1] if len(webhook_ids) == limit else None
 
     def unpark(self, webhook_id: str) -> None:
-        """Forget that it was parked, if it was. Raises Unavailable."""
+        """Remove a webhook from the list, if it is parked. Raises Unavailable."""
         self._table.delete(ItemKey(_PARKED, webhook_id))

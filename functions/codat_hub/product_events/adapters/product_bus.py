@@ -1,4 +1,4 @@
-"""The bus that carries product events to the teams: one EventBridge event bus."""
+"""Publishes product events on an EventBridge bus."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ if TYPE_CHECKING:
 
     from codat_hub.product_events.domain.product_event import ProductEvent
 
-# What no retry mends, such as an entry that is too large. (EventBridge API: PutEvents)
+# No retry helps here: an entry is too large or malformed. (EventBridge API: PutEvents)
 _REFUSED_FOR_GOOD: Final = {"ValidationException", "InvalidArgument", "MalformedDetail"}
 
 
 class EventsClient(Protocol):
-    """What is used of boto3's `events` client."""
+    """The part of boto3's `events` client that the bus uses."""
 
     def put_events(self, *, Entries: Sequence[Any]) -> Any: ...  # noqa: N803  # boto3's spelling
 
 
 class EventBridgeBus:
+    """The bus that carries product events to the teams."""
+
     def __init__(self, client: EventsClient, name: str) -> None:
         self._client = client
         self._name = name
 
     def publish(self, event: ProductEvent) -> None:
-        """Put the event, in parts if it is too large for one entry.
+        """Put the event on the bus, in parts if it is too large for one entry.
 
-        Raises Unavailable unless EventBridge took every part; then some may be out already, and
-        publishing again repeats them under their own event keys. Raises NeverProjected for an
-        event that it will never take.
+        Raises Unavailable unless EventBridge accepts every part. Some parts may be out then;
+        publishing again repeats them under the same event keys. Raises NeverProjected if
+        EventBridge can never accept the event.
         """
         for part in event.parts():
             self._put(part)
@@ -48,15 +50,15 @@ class EventBridgeBus:
             "Detail": json.dumps(event.detail()),
         }
         try:
-            # one entry a call: the limit of a call is that of an entry
+            # One entry per call: the size limit of an entry is also that of a call.
             answer = self._client.put_events(Entries=[entry])
         except ClientError as error:
             raise _refusal(error.response["Error"].get("Code"), str(error)) from error
         except BotoCoreError as error:
             raise Unavailable(f"the event was not published: {error}") from error
-        (said,) = answer["Entries"]
-        if answer["FailedEntryCount"] or "EventId" not in said:
-            code, text = said.get("ErrorCode"), said.get("ErrorMessage")
+        (result,) = answer["Entries"]
+        if answer["FailedEntryCount"] or "EventId" not in result:
+            code, text = result.get("ErrorCode"), result.get("ErrorMessage")
             raise _refusal(code, f"{code}: {text}")
 
 

@@ -1,4 +1,4 @@
-"""Read states in the State table: one compact item per (company, product)."""
+"""Stores read states in the State table: one compact item per company and product."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ if TYPE_CHECKING:
 
 
 class ReadStateStore:
-    """Items: `company_id`, `product`, `last_read_at`, then
+    """Stores one item per company and product.
 
-    `reads`: the reads that count, each `[time, fingerprint, {suffix: Codat event id}]`
-    `keys`: connection id -> data type -> `[status, read of the latest status, read of the
-    watermark or null, newest reset answered or null]`, reads by their place in `reads`
-    `named`: of plain reads, standard product -> time of the read that named it first.
+    Attributes: `company_id`, `product`, `last_read_at`, and the fields of ReadState:
+    `reads`: a list of `[time, fingerprint, {suffix: Codat event id}]`
+    `keys`: connection id -> data type -> `[status, latest, watermark, covered]`, where `latest` and
+    `watermark` are positions in `reads`; `watermark` and `covered` may be null
+    `named`: standard product -> time
     """
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]:
-        """Return the state and its version, 0 if there is none yet.
+        """Return the state and its version, 0 if there is no item yet.
 
         Raises Unavailable, Unreadable.
         """
@@ -49,20 +50,20 @@ class ReadStateStore:
     def get_many(
         self, pairs: Iterable[tuple[str, str | None]]
     ) -> Found[tuple[str, str | None], ReadState]:
-        """Return those there are of (company, product). Raises Unavailable."""
+        """Return the stored states by (company, product). Raises Unavailable."""
         keys = {_key(*pair): pair for pair in pairs}
         return read_each(keys, self._table.get_many(keys), _state)
 
     def of_company(self, company_id: str) -> list[ReadState]:
-        """Return all of one company: plain reads and every product's.
+        """Return all states of a company: of plain reads and of each product.
 
         Raises Unavailable, Unreadable.
         """
-        found = self._table.under(_key(company_id, None))
-        return [read(key_text(key), _state, key, one) for key, one in found]
+        items = self._table.under(_key(company_id, None))
+        return [read(key_text(key), _state, key, stored) for key, stored in items]
 
     def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one.
+        """Write over the version that was read; return False if another writer was faster.
 
         Raises Unavailable, NeverProjected.
         """
@@ -71,7 +72,7 @@ class ReadStateStore:
 
 
 def _key(company_id: str, product: str | None) -> ItemKey:
-    # a custom product could be called "standard"
+    # A custom product may be called "standard".
     return company_key(company_id, f"READS#{product}" if product else "READS")
 
 

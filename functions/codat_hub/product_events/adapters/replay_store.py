@@ -1,4 +1,4 @@
-"""Replays in the State table: one item each, kept for 90 days."""
+"""Stores replays in the State table for 90 days."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _KEPT: Final = timedelta(days=90)
 
 
 class ReplayStore:
-    """Items: `replay_id`, `selection` (as it was asked for), `requested_by`, `requested_at`,
+    """Stores one item per replay.
 
+    Attributes: `replay_id`, `selection` (as the API takes it), `requested_by`, `requested_at`,
     `updated_at`, `status`, `counts`, `cursor`, `error`, `expires_at` (TTL, epoch seconds).
     """
 
@@ -34,26 +35,26 @@ class ReplayStore:
         self._table = table
 
     def get(self, replay_id: str) -> tuple[Replay | None, int]:
-        """Return the replay and its version, None and 0 if there is none. Raises Unavailable."""
+        """Return a replay and its version, None and 0 if there is none. Raises Unavailable."""
         stored = self._table.get(_key(replay_id))
         return (_replay(stored.attributes) if stored.version else None), stored.version
 
     def put(self, replay: Replay, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
+        """Write over the version that was read; return False if another writer was faster."""
         return self._table.put(_key(replay.replay_id), _item(replay), version)
 
 
-def spell_selection(selection: Selection) -> dict[str, Any]:
-    """Spell a selection as `parse_selection` reads it."""
+def _selection(selection: Selection) -> dict[str, Any]:
+    """Return a selection as `parse_selection` reads it."""
     match selection:
         case WebhookIds(ids):
             return {"webhook_ids": list(ids)}
         case Parked():
             return {"parked": True}
         case ReceivedBetween(since, until, company_id, product):
-            spelt = {"received_from": spell(since), "received_to": spell(until)}
-            narrowed = {"company_id": company_id, "product": product}
-            return spelt | {name: text for name, text in narrowed.items() if text is not None}
+            times = {"received_from": spell(since), "received_to": spell(until)}
+            optional = {"company_id": company_id, "product": product}
+            return times | {name: text for name, text in optional.items() if text is not None}
 
 
 def _key(replay_id: str) -> ItemKey:
@@ -63,7 +64,7 @@ def _key(replay_id: str) -> ItemKey:
 def _item(replay: Replay) -> dict[str, Any]:
     return {
         "replay_id": replay.replay_id,
-        "selection": spell_selection(replay.selection),
+        "selection": _selection(replay.selection),
         "requested_by": replay.requested_by,
         "requested_at": spell(replay.requested_at),
         "updated_at": spell(replay.updated_at),

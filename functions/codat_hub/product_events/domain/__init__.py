@@ -1,1 +1,1 @@
-"""Decides what a read means to a team: its window, its outcome, its event."""
+"""Decisions about reads: the window, the outcome and the event that teams receive."""

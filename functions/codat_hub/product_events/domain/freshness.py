@@ -1,4 +1,4 @@
-"""How fresh the data of one company's product is, measured against the product's own schedule."""
+"""Measures how fresh the data of a company's product is, against the product's own schedule."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from codat_hub.products.domain.product import Product
 
 _LEAST_GRACE: Final = timedelta(hours=1)
-_MOST_GRACE: Final = timedelta(hours=14)  # a refresh is tried for so long
+_MOST_GRACE: Final = timedelta(hours=14)  # a refresh is tried for this long
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Of one (company, product). Times are aware, in UTC.
+    """The freshness of one company's product. Times are aware, in UTC.
 
-    outcomes: how many data types (per connection) ended how, by status
-    unsuccessful: data types whose latest read failed
-    watermark_at: as old as the oldest of its data types; None while one was never complete
-    cadence: from the last slot to the next; None without a schedule that is on
-    due_at: the first slot after the last read (or after the assignment, if never read)
-    overdue_by: how long past `due_at`, once it is past that by more than the grace; else None
+    outcomes: status -> number of data types (per connection) whose latest read ended with it
+    unsuccessful: the data types whose latest read failed
+    watermark_at: the oldest watermark of its data types; None if any was never read completely
+    cadence: the time between two slots; None without an enabled schedule
+    due_at: the first slot after the last read, or after the assignment if there was no read
+    overdue_by: the time since `due_at` if that is longer than the grace, else None
     """
 
     company_id: str
@@ -62,7 +62,7 @@ def freshness(
     state: ReadState,
     now: datetime,
 ) -> Freshness:
-    """Measure it. `product` None: not registered, so of no cadence and no consent to judge."""
+    """Measure freshness; product None: not registered, so without cadence and consent."""
     consent = product is not None and covers(assignment.consent, product)
     cadence, due_at = _due(assignment, product, state.last_read_at)
     overdue_by = None
@@ -78,8 +78,8 @@ def freshness(
         linked=company.linked,
         consent=consent,
         last_read_at=state.last_read_at,
-        outcomes=dict(sorted(Counter(one.status for _, one in keys).items())),
-        unsuccessful=tuple(sorted({name for name, one in keys if is_unsuccessful(one.status)})),
+        outcomes=dict(sorted(Counter(known.status for _, known in keys).items())),
+        unsuccessful=tuple(sorted({name for name, known in keys if is_unsuccessful(known.status)})),
         watermark_at=_oldest_watermark(keys),
         cadence=cadence,
         due_at=due_at,
@@ -88,7 +88,7 @@ def freshness(
 
 
 def grace(cadence: timedelta) -> timedelta:
-    """Return how late a read may be: half its cadence, from an hour to fourteen."""
+    """Return how late a read may be: half the cadence, but 1 to 14 hours."""
     return min(max(cadence / 2, _LEAST_GRACE), _MOST_GRACE)
 
 
@@ -110,17 +110,17 @@ def _due(
 
 
 def _live_keys(company: Company, state: ReadState) -> list[tuple[str, KeyState]]:
-    """Return data types with their state, but those of connections that are gone."""
+    """Return each data type with its state, except for connections removed since their read."""
     gone = company.removed_connections
     return [
-        (key.data_type, one)
-        for key, one in state.keys.items()
-        if gone.get(key.connection_id) is None or gone[key.connection_id] < one.latest.at
+        (key.data_type, known)
+        for key, known in state.keys.items()
+        if gone.get(key.connection_id) is None or gone[key.connection_id] < known.latest.at
     ]
 
 
 def _oldest_watermark(keys: Iterable[tuple[str, KeyState]]) -> datetime | None:
-    marks = [one.watermark for _, one in keys]
+    marks = [known.watermark for _, known in keys]
     if not marks or None in marks:
         return None
     return min(mark.at for mark in marks if mark)

@@ -1,4 +1,4 @@
-"""ProductReadCompleted, version 1: what teams receive. events/schemas/ has its JSON Schema."""
+"""ProductReadCompleted, version 1: the event that teams receive, as events/schemas/ specifies."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 SOURCE: Final = "codat-hub"
 DETAIL_TYPE: Final = "ProductReadCompleted"
-# EventBridge takes 256 KB an entry, source and detail-type included; the rest is left free.
+# EventBridge takes 256 KB per entry, source and detail-type included; the rest is a reserve.
 MAX_DETAIL: Final = 240 * 1024  # bytes
 _KEYS: Final = uuid.UUID("5f0c9e5e-6a0b-4f0e-9a53-0f5f3f0e7c11")
 
 
 class DataTypeDetail(TypedDict):
-    """One data type of one connection, on the wire."""
+    """One data type of one connection, as it is published."""
 
     data_type: str
     connection_id: str
@@ -36,7 +36,7 @@ class DataTypeDetail(TypedDict):
 
 
 class Detail(TypedDict):
-    """The event's `detail`, on the wire."""
+    """The event's `detail`, as it is published."""
 
     version: int
     event_key: str
@@ -51,16 +51,17 @@ class Detail(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a consumer has to read: everything, or what has `modifiedDate` >= `modified_from`.
+    """The records that a team has to read: all, or those with `modifiedDate` >= `modified_from`.
 
-    Neither for an entry that did not end Complete: there is nothing to read.
-    Sources: docs/codat.md, C28, C46, C47, C50.
+    An entry that did not end Complete has neither, as there is nothing to read
+    (docs/codat.md, C28, C46, C47, C50).
     """
 
     full_load: bool
     modified_from: datetime | None
 
     def covers(self, other: Window) -> bool:
+        """Return whether this window contains all records of the other."""
         if self.full_load or self == other:
             return True
         if self.modified_from is None or other.modified_from is None:
@@ -74,7 +75,13 @@ NOTHING_TO_READ: Final = Window(full_load=False, modified_from=None)
 
 @dataclass(frozen=True, slots=True)
 class ProductEvent:
-    """`windows` holds those entries of the read that count, `resets` what full loads answer to."""
+    """A read as it is published.
+
+    windows: the entries that are not superseded, each with its window
+    resets: the times of the resets that the full loads answer
+    standard_products: for a plain read, the standard products it is published for
+    part: the event holds only some windows of a read that is too large for one event
+    """
 
     read: ReadEvent
     windows: tuple[tuple[ReadEntry, Window], ...]
@@ -84,16 +91,16 @@ class ProductEvent:
 
     @property
     def event_key(self) -> str:
-        """For dedupe. A function of the read alone, so that a repeat has the same.
+        """Return the key by which teams recognise a repeat of this event.
 
-        A reset that became known in between asks for more than the first publication did and
-        must not be taken for its repeat; neither must one part of an event for another.
+        It depends on the read, not on the message. A full load that answers a reset has another
+        key than the smaller event before it, and each part of a large event has its own.
         """
         read = self.read
         facts = [read.company_id, read.product or "", *map(str, read.read_id)]
         facts += sorted(map(str, self.resets))
         if self.part:
-            facts += ["part", *(str(entry.key) for entry, _ in self.windows)]
+            facts += ["part", *(entry.key.text for entry, _ in self.windows)]
         return str(uuid.uuid5(_KEYS, "\n".join(facts)))
 
     @property
@@ -101,14 +108,13 @@ class ProductEvent:
         return tuple(entry for entry, _ in self.windows if is_unsuccessful(entry.status))
 
     def covers(self, other: ProductEvent) -> bool:
-        """Tell whether who has acted on this one need not see the other."""
+        """Return whether a team that has acted on this event can do without the other."""
         ours: dict[ReadKey, tuple[ReadEntry, Window]] = {
-            e.key: (e, window) for e, window in self.windows
+            entry.key: (entry, window) for entry, window in self.windows
         }
-        named = set(self.standard_products) >= set(other.standard_products)
         return (
             self.event_key == other.event_key
-            and named
+            and set(self.standard_products) >= set(other.standard_products)
             and all(
                 entry.key in ours
                 and ours[entry.key][0].status == entry.status
@@ -118,7 +124,7 @@ class ProductEvent:
         )
 
     def parts(self, limit: int = MAX_DETAIL) -> Iterator[ProductEvent]:
-        """Yield the event itself, or as many events as it takes to keep each below the limit."""
+        """Yield the event itself, or parts of it that are each below the limit, in bytes."""
         if len(self.windows) < 2 or len(json.dumps(self.detail())) <= limit:
             yield self
             return
@@ -154,5 +160,5 @@ def _details(windows: Iterable[tuple[ReadEntry, Window]]) -> Iterator[DataTypeDe
 
 
 def as_text(moment: datetime) -> str:
-    """Spell an aware time as `2026-07-01T23:00:00.000000Z`: one spelling, which sorts."""
+    """Return an aware time as `2026-07-01T23:00:00.000000Z`, a text that sorts by time."""
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

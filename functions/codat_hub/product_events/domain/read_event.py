@@ -1,4 +1,4 @@
-"""One read-completed webhook, as the projection sees it."""
+"""A read-completed webhook as the projection uses it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 
 
 class ReadKey(NamedTuple):
-    """What a watermark belongs to, within one company and product."""
+    """The data type and connection that has a watermark, within one product of a company."""
 
     data_type: str
     connection_id: str
 
+    @property
+    def text(self) -> str:
+        """Return the text in stored fingerprints and published event keys; it must never change."""
+        return f"Key(data_type={self.data_type!r}, connection_id={self.connection_id!r})"
+
 
 class ReadId(NamedTuple):
-    """Names one read and orders reads by time; equal contents at one instant are one read."""
+    """Identifies a read and orders reads by time; equal contents at one instant are one read."""
 
     at: datetime
     fingerprint: str
@@ -29,7 +34,7 @@ class ReadId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReadEntry:
-    """How the read of one data type of one connection ended."""
+    """The result of reading one data type of one connection."""
 
     key: ReadKey
     status: str
@@ -42,9 +47,12 @@ class ReadEntry:
 
 @dataclass(frozen=True, slots=True)
 class ReadEvent:
-    """`at` is Codat's generatedDate, `modified_from` its modifiedFromDate; both aware, in UTC.
+    """The facts of a read-completed webhook.
 
-    `product` None is a plain `read.completed`. `subs`: which of initial, successful, unsuccessful.
+    product: None for a plain `read.completed`
+    subs: the sub-events, any of initial, successful and unsuccessful
+    at: Codat's generatedDate, aware, in UTC
+    modified_from: Codat's modifiedFromDate, aware, in UTC; None if there is none
     """
 
     event_id: str
@@ -62,7 +70,7 @@ class ReadEvent:
 
     @property
     def suffix(self) -> str:
-        """The sub-events in one spelling, whatever their order was; `base` for none."""
+        """Return the sub-events as one text whatever their order, `base` if there are none."""
         return " ".join(sorted(self.subs)) or "base"
 
     @property
@@ -71,7 +79,9 @@ class ReadEvent:
 
     @property
     def read_id(self) -> ReadId:
-        """Same for the base and the sub-events of one read, if they carry the same time."""
+        """Return an id that all events of a read share if they carry the same time."""
         facts = [repr(self.modified_from)]
-        facts += sorted(f"{one.key}{one.status}{one.records_modified}" for one in self.entries)
+        facts += sorted(
+            f"{entry.key.text}{entry.status}{entry.records_modified}" for entry in self.entries
+        )
         return ReadId(self.at, hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16])

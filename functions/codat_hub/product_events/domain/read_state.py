@@ -1,4 +1,4 @@
-"""What is known of the reads of one company's product; how one more event changes it."""
+"""The state of the reads of one company's product, and how each event changes it."""
 
 from __future__ import annotations
 
@@ -22,27 +22,30 @@ if TYPE_CHECKING:
 
     from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
 
-    # When the product or this connection was last removed, as far as is known.
+    # Connection id -> when the product or the connection was last removed, as far as is known.
     Resets = Callable[[str], datetime | None]
 
 SAME_READ_WITHIN: Final = timedelta(minutes=15)
-# 43 data types on 20 connections. Past it the longest silent are forgotten: their next read is a
-# full load, and the item stays far below DynamoDB's 400 KB.
+# 43 data types on 20 connections keep the item far below DynamoDB's 400 KB. Of more, the keys read
+# longest ago are forgotten: their next read is a full load.
 MAX_KEYS: Final = 860
 
 
 class ProjectionOutcome(StrEnum):
+    """The outcome of projecting one event."""
+
     PUBLISHED = "published"
-    SUPERSEDED = "superseded"  # newer news is known of every entry
-    REPEATED = "repeated"  # the same Codat event under another webhook-id
-    FOLDED = "folded"  # another event of a read that is known
+    SUPERSEDED = "superseded"  # a newer result of every entry is known
+    REPEATED = "repeated"  # the event is known, possibly under another webhook-id
+    FOLDED = "folded"  # the event belongs to a known read
 
 
 @dataclass(frozen=True, slots=True)
 class KnownRead:
-    """A read that some key's latest status or watermark comes from.
+    """A read that gave some key its latest status or its watermark.
 
-    `at` is the earliest time of its events; `seen` maps each suffix to its Codat event id.
+    at: the earliest time of its events
+    seen: suffix -> Codat event id
     """
 
     at: datetime
@@ -57,8 +60,8 @@ class KnownRead:
         seen = {event.suffix: event.event_id, **self.seen}
         return replace(self, at=min(self.at, event.at), seen=seen)
 
-    def is_told_by(self, event: ReadEvent) -> bool:
-        """Tell by content whether the event is of this read: it has no id (docs/codat.md, C45)."""
+    def includes(self, event: ReadEvent) -> bool:
+        """Compare contents, as Codat's events do not name their read (docs/codat.md, C45)."""
         if self.fingerprint != event.read_id.fingerprint:
             return False
         if self.at == event.at:
@@ -68,7 +71,12 @@ class KnownRead:
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """`watermark`: the newest read that ended Complete. `covered`: the newest reset answered."""
+    """The state of one data type of one connection.
+
+    status: of the newest read, `latest`
+    watermark: the newest read that ended Complete
+    covered: the newest reset that a full load has answered
+    """
 
     status: str
     latest: ReadId
@@ -78,10 +86,10 @@ class KeyState:
 
 @dataclass(frozen=True, slots=True)
 class ReadState:
-    """Of one (company, product). Immutable; reads are those that `keys` refer to, oldest first.
+    """The state of the reads of one company's product.
 
-    `named`: of plain reads the standard products they are published for, each with the read that
-    named it first.
+    reads: the reads that `keys` refer to, oldest first
+    named: for plain reads, standard product of the newest read -> when a read first named it
     """
 
     keys: Mapping[ReadKey, KeyState] = field(default_factory=dict)
@@ -92,6 +100,8 @@ class ReadState:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
+    """The state after an event, and the product event to publish, if any."""
+
     state: ReadState
     outcome: ProjectionOutcome
     published: ProductEvent | None = None
@@ -103,14 +113,14 @@ def project(
     resets: Resets = lambda _: None,
     standard_products: tuple[str, ...] = (),
 ) -> Projection:
-    """Decide what an event changes and what teams are told. The order of arrival is no matter.
+    """Return the new state and the event to publish; events may arrive in any order.
 
-    resets: connection id -> when it, or the product, was last removed; None if never.
-    standard_products: those that a plain read may have been for.
+    resets: connection id -> when it or the product was last removed; None: never
+    standard_products: the standard products that a plain read is published for
     """
     if any(event.event_id in read.seen.values() for read in state.reads):
         return Projection(state, ProjectionOutcome.REPEATED)
-    known = [read for read in state.reads if read.is_told_by(event)]
+    known = [read for read in state.reads if read.includes(event)]
     if known:
         nearest = min(known, key=lambda read: (abs(read.at - event.at), read.at))
         return Projection(_fold(state, nearest, event), ProjectionOutcome.FOLDED)
@@ -144,7 +154,7 @@ def _project_read(
 
 
 def _named(state: ReadState, event: ReadEvent, products: tuple[str, ...]) -> Mapping[str, datetime]:
-    """Note which products the newest read names; the team of a new one has nothing so far."""
+    """Return the products of the newest read; the team of a new one has no data so far."""
     if state.last_read_at is not None and event.at <= state.last_read_at:
         return state.named
     return {product: state.named.get(product, event.at) for product in products}
@@ -153,7 +163,7 @@ def _named(state: ReadState, event: ReadEvent, products: tuple[str, ...]) -> Map
 def _reset(
     event: ReadEvent, removed: datetime | None, named: Mapping[str, datetime]
 ) -> datetime | None:
-    """Return the newest reason for a full load that this read can answer: none of after it."""
+    """Return when the newest reason for a full load arose that this read can answer."""
     times = [at for at in named.values() if at <= event.at]
     if removed is not None and removed < event.at:
         times.append(removed)
@@ -161,7 +171,10 @@ def _reset(
 
 
 def _counts(entry: ReadEntry, read: ReadId, known: KeyState | None) -> bool:
-    """A Complete is superseded by a newer Complete only, an error by anything newer."""
+    """Return whether no newer read supersedes the entry.
+
+    Only a newer Complete supersedes a Complete; any newer read supersedes another status.
+    """
     if known is None:
         return True
     if entry.complete:
@@ -175,9 +188,9 @@ def _advance(
     if known is None:
         known = KeyState(entry.status, read)
     if entry.complete:
-        covered = max((one for one in (known.covered, reset) if one), default=None)
+        covered = max((time for time in (known.covered, reset) if time), default=None)
         known = replace(known, watermark=read, covered=covered)
-    # a late Complete behind a newer error leaves the latest status as it is
+    # A late Complete does not replace the latest status, which is a newer error.
     return replace(known, status=entry.status, latest=read) if read >= known.latest else known
 
 
@@ -196,23 +209,24 @@ def _window(entry: ReadEntry, event: ReadEvent, known: KeyState | None) -> Windo
 
 
 def _is_open(reset: datetime, known: KeyState | None) -> bool:
-    """Tell whether a removal still waits for a full load; one that was learned late does too."""
+    """Return whether a reset still needs a full load, even if it was learned late."""
     covered = known.covered if known else None
     return covered is None or reset > covered
 
 
 def _fold(state: ReadState, read: KnownRead, event: ReadEvent) -> ReadState:
-    """Remember one more event of a known read; the read's time is that of its earliest."""
+    """Add an event to a known read, and move the read to the time of its earliest event."""
     folded = read.with_event(event)
-
-    def moved(ref: ReadId | None) -> ReadId | None:
-        return folded.read_id if ref == read.read_id else ref
-
+    moved: dict[ReadId | None, ReadId] = {read.read_id: folded.read_id}
     keys = {
-        key: replace(one, latest=moved(one.latest) or one.latest, watermark=moved(one.watermark))
-        for key, one in state.keys.items()
+        key: replace(
+            known,
+            latest=moved.get(known.latest, known.latest),
+            watermark=moved.get(known.watermark, known.watermark),
+        )
+        for key, known in state.keys.items()
     }
-    reads = tuple(folded if one == read else one for one in state.reads)
+    reads = tuple(folded if known == read else known for known in state.reads)
     return _bounded(_touch(replace(state, keys=keys, reads=reads), event))
 
 
@@ -222,10 +236,10 @@ def _touch(state: ReadState, event: ReadEvent) -> ReadState:
 
 
 def _bounded(state: ReadState) -> ReadState:
-    """Keep the keys read last, and the reads they come from: no other read can matter again."""
+    """Keep the keys that were read last and the reads they refer to."""
     newest = sorted(state.keys, key=lambda key: (state.keys[key].latest, key))[-MAX_KEYS:]
     keys = {key: state.keys[key] for key in sorted(newest)}
-    wanted = {one.latest for one in keys.values()} | {one.watermark for one in keys.values()}
+    wanted = {read_id for known in keys.values() for read_id in (known.latest, known.watermark)}
     reads = sorted(
         (read for read in state.reads if read.read_id in wanted), key=lambda read: read.read_id
     )

@@ -1,4 +1,4 @@
-"""A replay: which stored webhooks are to be projected again, and how far that has come."""
+"""A replay: the stored webhooks to project again, and its progress."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ _RANGE: Final = {"received_from", "received_to", "company_id", "product"}
 
 
 class MalformedSelection(Exception):
-    """What is to be replayed is not said as it should be; the text says what is wrong."""
+    """The selection of a replay is malformed; the text says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookIds:
+    """Webhooks by id, each once, in this order."""
+
     ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Everything that is parked."""
+    """All parked webhooks."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedBetween:
-    """What came from `since` on and before `until`; product as published, or of its directory.
+    """Webhooks received from `since` on and before `until`, such as those the stream gave up.
 
-    What the stream gave up is found like this: the inbox has it all.
+    company_id, product: only webhooks about them; a plain read is about product `standard`
     """
 
     since: datetime
@@ -49,9 +51,10 @@ type Selection = WebhookIds | Parked | ReceivedBetween
 
 
 def parse_selection(raw: Mapping[str, Any]) -> Selection:
-    """Read `{webhook_ids}`, `{parked: true}` or `{received_from, received_to, company_id?,
+    """Parse a selection as the API takes it. Raises MalformedSelection.
 
-    product?}`. Raises MalformedSelection.
+    It is `{webhook_ids}`, `{parked: true}` or
+    `{received_from, received_to, company_id?, product?}`.
     """
     names = set(raw)
     if names == {"webhook_ids"}:
@@ -61,17 +64,17 @@ def parse_selection(raw: Mapping[str, Any]) -> Selection:
     if {"received_from", "received_to"} <= names <= _RANGE:
         return _received(raw)
     raise MalformedSelection(
-        "expected webhook_ids, or parked: true, or received_from and received_to,"
-        " these with company_id and product if wanted"
+        "expected webhook_ids, or parked: true, or received_from and received_to"
+        " (optionally with company_id and product)"
     )
 
 
 def _webhook_ids(raw: Any) -> tuple[str, ...]:
     if not isinstance(raw, list) or not 0 < len(raw) <= MAX_WEBHOOK_IDS:
         raise MalformedSelection(f"webhook_ids is not a list of 1 to {MAX_WEBHOOK_IDS}")
-    ids = dict.fromkeys(_text("webhook_ids", one) for one in raw)
-    if not all(one.isascii() for one in ids):
-        raise MalformedSelection("webhook_ids: one is no webhook-id")
+    ids = dict.fromkeys(_text("webhook_ids", webhook_id) for webhook_id in raw)
+    if not all(webhook_id.isascii() for webhook_id in ids):
+        raise MalformedSelection("webhook_ids: an entry is not a webhook-id")
     return tuple(ids)
 
 
@@ -103,12 +106,16 @@ class ReplayStatus(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETE = "complete"
-    FAILED = "failed"  # by a fault of ours, which `error` names
+    FAILED = "failed"  # `error` names the fault of the hub's code
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """`counts`: webhooks by outcome; `cursor`: where the next page starts, None at the start."""
+    """The progress of a replay.
+
+    counts: outcome -> number of webhooks
+    cursor: where the next page starts; None before the first page and after the last
+    """
 
     replay_id: str
     selection: Selection
@@ -125,7 +132,7 @@ class Replay:
         return self.status in {ReplayStatus.COMPLETE, ReplayStatus.FAILED}
 
     def after(self, outcomes: Iterable[str], cursor: str | None, now: datetime) -> Replay:
-        """Count one more page; without a cursor it was the last."""
+        """Return the replay after one more page; cursor None: that page was the last."""
         status = ReplayStatus.RUNNING if cursor is not None else ReplayStatus.COMPLETE
         counts = dict(Counter(self.counts) + Counter(outcomes))
         return replace(self, status=status, counts=counts, cursor=cursor, updated_at=now)

@@ -1,4 +1,4 @@
-"""From a stored webhook to what it says: a read, a change of a company, a limit, or nothing."""
+"""Interprets a stored webhook: a read, a change of a company, a rate limit, or nothing."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 # Codat's longest data type has 27 characters, a connection id 36, a status 17.
 _MAX_NAME: Final = 64
-# Time zones apart; what is dated later than this would supersede all that comes until then.
+# More than any time zone explains. An event of the future would supersede all events until then.
 _AHEAD: Final = timedelta(days=1)
 _REMOVES: Final = frozenset({"connection.disconnected", "connection.deleted"})
 
 
 @dataclass(frozen=True, slots=True)
 class StoredWebhook:
-    """One inbox item; `quarantine` is why its body could not be placed, None when it could."""
+    """An item of the inbox; `quarantine` is why its body was not recognised, None if it was."""
 
     webhook_id: str
     body: bytes
@@ -42,94 +42,108 @@ type Fact = ReadEvent | CompanyChange | RateLimitNotice
 
 
 def interpret(webhook: StoredWebhook) -> Fact | None:
-    """Say what the webhook means for the projection; None: nothing (writes, other solutions').
+    """Return what a webhook changes; None: nothing, such as a write or another solution's event.
 
-    Raises NeverProjected when it is of a kind we act on but not of the shape Codat documents.
+    Raises NeverProjected when the webhook is not recognised, does not have the shape that Codat
+    documents, or has a date too far ahead.
     """
-    placed = recognise(webhook.body)
-    if not isinstance(placed, WebhookFacts):
-        raise NeverProjected(placed.quarantine)
+    facts = recognise(webhook.body)
+    if not isinstance(facts, WebhookFacts):
+        raise NeverProjected(facts.quarantine)
     payload: dict[str, Any] = json.loads(webhook.body)["payload"]
-    generated = CodatTime(placed.generated_date).moment
-    if generated is None:
-        raise NeverProjected("generatedDate is not a date")
-    if webhook.received_at is not None and generated - webhook.received_at > _AHEAD:
-        raise NeverProjected("generatedDate is over a day after the webhook was received")
-    stamp = Stamp(generated, placed.event_id)
-    family = placed.event_type.partition(".")[0]
-    if placed.company_id is not None and (read := parse_read_completed(placed.event_type)):
+    stamp = Stamp(_generated_at(facts, webhook.received_at), facts.event_id)
+    if facts.company_id is None:
+        return _notice(facts.event_type, stamp, payload)
+    if read := parse_read_completed(facts.event_type):
         return ReadEvent(
-            event_id=placed.event_id,
+            event_id=facts.event_id,
             webhook_id=webhook.webhook_id,
-            company_id=placed.company_id,
+            company_id=facts.company_id,
             product=read.product,
             subs=read.subs,
             at=stamp.at,
             modified_from=_date(payload.get("modifiedFromDate")),
             entries=_entries(payload["dataTypes"]),
         )
-    if placed.company_id is not None and family == "company":
-        return _company_change(placed, stamp, payload)
-    if placed.company_id is not None and family == "connection":
-        return _connection_change(placed, stamp, payload)
-    if placed.event_type == "client.rateLimit.reached":
+    match facts.event_type.partition(".")[0]:
+        case "company":
+            return _company_change(facts, facts.company_id, stamp, payload)
+        case "connection":
+            return _connection_change(facts, facts.company_id, stamp, payload)
+    return None
+
+
+def _generated_at(facts: WebhookFacts, received_at: datetime | None) -> datetime:
+    generated = CodatTime(facts.generated_date).moment
+    if generated is None:
+        raise NeverProjected("generatedDate is not a date")
+    if received_at is not None and generated - received_at > _AHEAD:
+        raise NeverProjected("generatedDate is over a day after the webhook was received")
+    return generated
+
+
+def _notice(event_type: str, stamp: Stamp, payload: dict[str, Any]) -> RateLimitNotice | None:
+    if event_type == "client.rateLimit.reached":
         return rate_limit_notice.reached(stamp, _date(payload.get("expiryDate")))
-    if placed.event_type == "client.rateLimit.reset":
+    if event_type == "client.rateLimit.reset":
         return rate_limit_notice.reset(stamp)
     return None
 
 
 def _entries(raw: Iterable[Any]) -> tuple[ReadEntry, ...]:
-    """Read the data types of a read; of two entries of one key a Complete one counts."""
+    """Return the entries of a read; of two with the same key, the Complete one counts."""
     entries: dict[ReadKey, ReadEntry] = {}
-    for each in raw:
-        if not isinstance(each, dict):
+    for raw_entry in raw:
+        if not isinstance(raw_entry, dict):
             raise NeverProjected("an entry of payload.dataTypes is not an object")
-        key = ReadKey(_name(each, "dataType"), _name(each, "connectionId"))
-        entry = ReadEntry(key, _name(each, "status"), each.get("recordsModified") is True)
+        key = ReadKey(_name(raw_entry, "dataType"), _name(raw_entry, "connectionId"))
+        modified = raw_entry.get("recordsModified") is True
+        entry = ReadEntry(key, _name(raw_entry, "status"), modified)
         if key not in entries or entry.complete:
             entries[key] = entry
     return tuple(entries.values())
 
 
-def _company_change(placed: WebhookFacts, stamp: Stamp, payload: dict[str, Any]) -> CompanyChange:
+def _company_change(
+    facts: WebhookFacts, company_id: str, stamp: Stamp, payload: dict[str, Any]
+) -> CompanyChange:
     products = payload.get("products")
-    removed = placed.event_type == "company.product.removed"
+    removed = facts.event_type == "company.product.removed"
     return CompanyChange(
-        company_id=str(placed.company_id),
+        company_id=company_id,
         stamp=stamp,
         name=_optional(payload, "name"),
         products=_names(products) if isinstance(products, list) else None,
-        deleted=placed.event_type == "company.deleted",
-        removed_product=placed.product if removed else None,
+        deleted=facts.event_type == "company.deleted",
+        removed_product=facts.product if removed else None,
     )
 
 
 def _connection_change(
-    placed: WebhookFacts, stamp: Stamp, payload: dict[str, Any]
+    facts: WebhookFacts, company_id: str, stamp: Stamp, payload: dict[str, Any]
 ) -> CompanyChange:
     raw = payload["connection"]
-    status = DELETED if placed.event_type == "connection.deleted" else _name(raw, "status")
+    status = DELETED if facts.event_type == "connection.deleted" else _name(raw, "status")
     connection = Connection(
         stamp, status, _optional(raw, "integrationKey"), _optional(raw, "sourceType")
     )
     return CompanyChange(
-        company_id=str(placed.company_id),
+        company_id=company_id,
         stamp=stamp,
         name=_optional(payload["referenceCompany"], "name"),
         connection_id=_name(raw, "id"),
         connection=connection,
-        connection_removed=placed.event_type in _REMOVES,
+        connection_removed=facts.event_type in _REMOVES,
     )
 
 
 def _date(raw: object) -> datetime | None:
-    """Read a date that may be missing or nonsense: both are None, which never hides data."""
+    """Return a date; None, which never hides data, if it is missing or malformed."""
     return CodatTime(raw).moment if isinstance(raw, str) else None
 
 
 def _names(raw: list[Any]) -> tuple[str, ...]:
-    return tuple(sorted({one for one in raw if isinstance(one, str) and _is_name(one)}))
+    return tuple(sorted({name for name in raw if isinstance(name, str) and _is_name(name)}))
 
 
 def _name(holder: dict[str, Any], name: str) -> str:
@@ -144,7 +158,7 @@ def _is_name(text: str) -> bool:
 
 
 def _optional(holder: dict[str, Any], name: str) -> str | None:
-    """Return a text to show people: cut, and without what a table or screen cannot hold."""
+    """Return a text for people, cut to 256 characters and without unprintable ones."""
     value = holder.get(name)
     if not isinstance(value, str):
         return None

@@ -1,1 +1,1 @@
-"""Project webhooks, project them again, measure freshness."""
+"""Project webhooks, replay stored ones, measure freshness."""

@@ -1,10 +1,10 @@
-"""Which product of which company was read when, and what is late by its own cadence."""
+"""Measure, for each company and product, when it was read last and whether it is overdue."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.company import Company
@@ -17,41 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from codat_hub.companies.domain.assignment import Assignment
+    from codat_hub.companies.ports import Assignments, Companies
+    from codat_hub.product_events.ports import ReadStates
     from codat_hub.products.domain.product import Product
-    from codat_hub.storage.found import Found
+    from codat_hub.products.ports import Products
 
 _PAGE: Final = 50  # companies read at once
-_LOOKED_AT: Final = 500  # companies one request looks through at most, whatever it finds
-
-
-class Directory(Protocol):
-    def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]: ...
-    def ids(self, shard: int, after: str | None = None, limit: int = 100) -> Sequence[str]: ...
-
-
-class Assignments(Protocol):
-    def get_many(
-        self, pairs: Iterable[tuple[str, str]]
-    ) -> Mapping[tuple[str, str], Assignment]: ...
-    def of_company(self, company_id: str) -> Sequence[Assignment]: ...
-    def companies_with(
-        self, product: str, shard: int, after: str | None = None, limit: int = 100
-    ) -> Sequence[str]: ...
-
-
-class ReadStates(Protocol):
-    def get_many(
-        self, pairs: Iterable[tuple[str, str | None]]
-    ) -> Found[tuple[str, str | None], ReadState]: ...
-
-
-class ProductRegistry(Protocol):
-    def products(self) -> Mapping[str, Product]: ...
+_MOST_COMPANIES: Final = 500  # that one request looks at, even if it finds no row
 
 
 @dataclass(frozen=True, slots=True)
 class FreshnessPage:
-    """`following`: where the next page begins; None: this was the last."""
+    """A page of rows; `following` is where the next page starts, None after the last page."""
 
     rows: tuple[Freshness, ...]
     following: Cursor | None
@@ -59,81 +36,83 @@ class FreshnessPage:
 
 @dataclass(frozen=True)
 class MeasureFreshness:
-    """A page at a time, over the index; nothing is scanned, Codat is not asked.
+    """Measures freshness from stored state, without a scan of the table or a call to Codat.
 
-    All products of a company come on one page. What cannot be read has no row, for it would be a
-    wrong one: it is in the log, and on an alarm. Raises Unavailable.
+    All products of a company come on one page. An item that cannot be read gets no row, because
+    the row would be wrong; it is logged and raises an alarm. Raises Unavailable.
     """
 
-    directory: Directory
+    companies: Companies
     assignments: Assignments
     read_states: ReadStates
-    registry: ProductRegistry
+    registry: Products
     shards: int
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def of_company(self, company_id: str, product: str | None = None) -> list[Freshness]:
-        held = self.assignments.of_company(company_id)
-        return self._measured([one for one in held if product in {None, one.product}])
+        """Return a row for each product of a company, or for one product."""
+        assignments = self.assignments.of_company(company_id)
+        return self._measure(item for item in assignments if product in {None, item.product})
 
     def page(
         self, product: str | None, start: Cursor, limit: int, *, overdue: bool = False
     ) -> FreshnessPage:
-        """Return `limit` rows from a place on, or a little more; fewer need not be all there are.
+        """Return `limit` rows, or a few more to complete a company; `following` is None at the end.
 
-        overdue: only those that are
+        product: None: all products
+        overdue: only overdue rows
         """
-        found: list[Freshness] = []
+        page: list[Freshness] = []
         shard, after, looked_at = start.shard, start.after, 0
-        while shard < self.shards and looked_at < _LOOKED_AT and len(found) < limit:
+        while shard < self.shards and looked_at < _MOST_COMPANIES and len(page) < limit:
             ids = self._ids(product, shard, after, min(_PAGE, limit))
-            rows = self._measured(self._held(ids, product))
+            rows = self._measure(self._assigned(ids, product))
             for company_id in ids:
-                found += [
-                    one
-                    for one in rows
-                    if one.company_id == company_id and (one.overdue or not overdue)
+                page += [
+                    row
+                    for row in rows
+                    if row.company_id == company_id and (row.overdue or not overdue)
                 ]
                 after = company_id
                 looked_at += 1
-                if len(found) >= limit:
-                    return FreshnessPage(tuple(found), Cursor(shard, after))
+                if len(page) >= limit:
+                    return FreshnessPage(tuple(page), Cursor(shard, after))
             if len(ids) < min(_PAGE, limit):
                 shard, after = shard + 1, None
-        return FreshnessPage(tuple(found), Cursor(shard, after) if shard < self.shards else None)
+        return FreshnessPage(tuple(page), Cursor(shard, after) if shard < self.shards else None)
 
     def _ids(self, product: str | None, shard: int, after: str | None, limit: int) -> Sequence[str]:
         if product is None:
-            return self.directory.ids(shard, after, limit)
+            return self.companies.ids(shard, after, limit)
         return self.assignments.companies_with(product, shard, after, limit)
 
-    def _held(self, ids: Iterable[str], product: str | None) -> list[Assignment]:
+    def _assigned(self, ids: Iterable[str], product: str | None) -> list[Assignment]:
         products = self.registry.products() if product is None else [product]
         pairs = [(company_id, name) for company_id in ids for name in products]
-        held = self.assignments.get_many(pairs)
-        return [held[pair] for pair in pairs if pair in held]
+        assignments = self.assignments.get_many(pairs)
+        return [assignments[pair] for pair in pairs if pair in assignments]
 
-    def _measured(self, held: Iterable[Assignment]) -> list[Freshness]:
-        present = [one for one in held if one.status is not AssignmentStatus.ABSENT]
+    def _measure(self, assignments: Iterable[Assignment]) -> list[Freshness]:
+        present = [item for item in assignments if item.status is not AssignmentStatus.ABSENT]
         products = self.registry.products()
-        companies = self.directory.get_many({one.company_id for one in present})
-        states = self.read_states.get_many({_reads(one, products) for one in present})
+        companies = self.companies.get_many({item.company_id for item in present})
+        states = self.read_states.get_many({_state_key(item, products) for item in present})
         return [
             freshness(
-                one,
-                companies.get(one.company_id, Company(one.company_id)),
-                products.get(one.product),
-                states.get(_reads(one, products), ReadState()),
+                item,
+                companies.get(item.company_id, Company(item.company_id)),
+                products.get(item.product),
+                states.get(_state_key(item, products), ReadState()),
                 self.now(),
             )
-            for one in present
-            if one.company_id not in companies.unreadable
-            and _reads(one, products) not in states.unreadable
+            for item in present
+            if item.company_id not in companies.unreadable
+            and _state_key(item, products) not in states.unreadable
         ]
 
 
-def _reads(assignment: Assignment, products: Mapping[str, Product]) -> tuple[str, str | None]:
-    """Return whose reads tell of it: Codat reads standard products together, as plain reads."""
+def _state_key(assignment: Assignment, products: Mapping[str, Product]) -> tuple[str, str | None]:
+    """Return the key of an assignment's read state: standard products share the plain reads."""
     product = products.get(assignment.product)
     standard = product is not None and product.kind is ProductKind.STANDARD
     return assignment.company_id, None if standard else assignment.product

@@ -1,11 +1,11 @@
-"""Turn a stored webhook into what it means: a product event, a directory entry, the rate limit."""
+"""Project a stored webhook: publish a product event, or update the directory or rate limit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from codat_hub.companies.domain import company as directory
 from codat_hub.companies.domain.assignment import AssignmentStatus
@@ -17,57 +17,23 @@ from codat_hub.product_events.domain.stored_webhook import interpret
 from codat_hub.product_events.domain.woken import Woken
 from codat_hub.rate_limiting.domain import rate_limit_notice
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
+from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 from codat_hub.webhooks.webhook_event import Unrecognised, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from codat_hub.companies.domain.assignment import Assignment
+    from codat_hub.companies.ports import Assignments, Companies
     from codat_hub.product_events.domain.product_event import ProductEvent
     from codat_hub.product_events.domain.read_state import Projection, ReadState
     from codat_hub.product_events.domain.stored_webhook import StoredWebhook
+    from codat_hub.product_events.ports import Parking, ProductBus, ReadStates
+    from codat_hub.products.ports import Products
+    from codat_hub.rate_limiting.ports import RateLimitNotices
 
 _CUSTOM: Final = "custom"
 _ADDED: Final = frozenset({AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED})
-_TRIES: Final = 10  # at an item that others keep changing, before the stream brings it again
-
-
-class ReadStates(Protocol):
-    def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]: ...
-    def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool: ...
-
-
-class Companies(Protocol):
-    def get(self, company_id: str) -> tuple[Company, int]: ...
-    def put(self, company: Company, version: int) -> bool: ...
-
-
-class Assignments(Protocol):
-    def get(self, company_id: str, product: str) -> tuple[Assignment, int]: ...
-
-
-class RateLimits(Protocol):
-    def get(self) -> tuple[RateLimitNotice | None, int]: ...
-    def put(self, limit: RateLimitNotice, version: int) -> bool: ...
-
-
-class ProductRegistry(Protocol):
-    def kinds(self) -> Mapping[str, str]: ...
-
-
-class Parking(Protocol):
-    def park(self, webhook_id: str, reason: str, now: datetime) -> None: ...
-
-
-class Wake(Protocol):
-    """Tells the refreshes of a company that a read of it has completed (wake_company.py)."""
-
-    def __call__(self, company_id: str, product: str | None, at: datetime) -> Woken: ...
-
-
-class ProductBus(Protocol):
-    def publish(self, event: ProductEvent) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +47,13 @@ class FailedType:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of one webhook, to be counted.
+    """The result of projecting one webhook, for the metrics.
 
-    outcome: published, superseded, repeated, folded, applied, unchanged, ignored, quarantined
-    or parked; `unregistered`: the product, if it was published and nobody registered it;
-    `woken`: what the end of the read meant to the company's refreshes.
+    outcome: published, superseded, repeated, folded, applied, unchanged, ignored, quarantined or
+    parked
+    failed: the entries that were published as errors
+    unregistered: the published product, if it is not registered
+    woken: the effect on the company's refreshes
     """
 
     outcome: str
@@ -96,39 +64,47 @@ class Report:
 
 @dataclass(frozen=True)
 class ProjectReads:
-    """Call it with a stored webhook. Raises Unavailable; then the same webhook is to come again."""
+    """Projects stored webhooks; the same webhook may be projected again.
+
+    wake: wakes the company's waiting refreshes after a read of a product (None: a plain read) that
+    ended at a time. A replay wakes none.
+    """
 
     read_states: ReadStates
     companies: Companies
     assignments: Assignments
-    rate_limits: RateLimits
-    registry: ProductRegistry
+    rate_limits: RateLimitNotices
+    registry: Products
     bus: ProductBus
     parking: Parking
-    wake: Wake = lambda *_: Woken()  # who projects old webhooks anew wakes nobody
+    wake: Callable[[str, str | None, datetime], Woken] = lambda *_: Woken()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, webhook: StoredWebhook) -> Report:
+        """Project a webhook, or park it if no retry can help.
+
+        Raises Unavailable: the same webhook must be projected again then.
+        """
         try:
             report = self._project(webhook)
         except Unavailable:
             raise
         except NeverProjected as reason:
             report = self._park(webhook, str(reason))
-        except Exception as fault:  # noqa: BLE001  # a fault of ours must not hold up the stream
+        except Exception as fault:  # noqa: BLE001  # a fault of the hub must not block the stream
             logger.exception("webhook could not be projected", webhook_id=webhook.webhook_id)
             report = self._park(webhook, f"fault: {type(fault).__name__}")
         logger.info("webhook projected", webhook_id=webhook.webhook_id, outcome=report.outcome)
         return report
 
     def _project(self, webhook: StoredWebhook) -> Report:
-        # an item that is replayed may be of a kind that was learned since
+        # A newer version of the hub may recognise an old webhook that is replayed.
         if webhook.quarantine is not None and isinstance(recognise(webhook.body), Unrecognised):
             return Report("quarantined")
         match interpret(webhook):
             case ReadEvent() as read:
                 report = self._project_read(read)
-                # whatever became of the event: a repeat finishes what a crash left undone
+                # Wake after a repeat too: a crash may have come before the first wake-up.
                 return replace(report, woken=self._woken(read))
             case CompanyChange() as change:
                 return self._change_company(change)
@@ -141,69 +117,80 @@ class ProjectReads:
         try:
             return self.wake(read.company_id, read.product, read.at)
         except Unreadable:
-            return Woken()  # what waits goes on by its backoff; the read itself is projected
+            return Woken()  # waiting refreshes go on after their backoff
 
     def _project_read(self, event: ReadEvent) -> Report:
-        """Publish first, then advance: a crash in between repeats an event, and loses none.
+        """Publish the event, then write the state: a crash in between repeats it and loses nothing.
 
-        On a conflict with another projector everything is read and decided anew; what was
-        published already is published again only where it does not cover the new decision.
+        So `publish` runs before each write, also after a lost race. It publishes again only if
+        the first event does not cover the second.
         """
         kinds = self.registry.kinds()
-        out: ProductEvent | None = None
-        for _ in range(_TRIES):
+        published: ProductEvent | None = None
+        result: Projection
+
+        def read() -> tuple[tuple[Company, ReadState], int]:
             company = self._known_company(event.company_id)
             state, version = self.read_states.get(event.company_id, event.product)
+            return (company, state), version
+
+        def publish(known: tuple[Company, ReadState]) -> ReadState | None:
+            nonlocal published, result
+            company, state = known
             removed_at = partial(company.removed_at, event.product)
             result = project(state, event, removed_at, self._standard(event, company, kinds))
-            if result.published and not (out and out.covers(result.published)):
-                out = result.published
-                self.bus.publish(out)
-            if result.state == state or self.read_states.put(
-                event.company_id, event.product, result.state, version
-            ):
-                return _report(result, company, kinds, out)
-        raise Unavailable(f"{event.company_id}: others kept changing its state")
+            if result.published and not (published and published.covers(result.published)):
+                published = result.published
+                self.bus.publish(published)
+            return None if result.state == state else result.state
+
+        write = partial(self.read_states.put, event.company_id, event.product)
+        updated = update(read, publish, write, f"the read state of {event.company_id}")
+        company, _ = updated.before
+        return _report(result, company, kinds, published)
 
     def _standard(
         self, event: ReadEvent, company: Company, kinds: Mapping[str, str]
     ) -> tuple[str, ...]:
-        """Return the standard products that a plain read may have been for."""
+        """Return the standard products that a plain read is published for."""
         if event.product is not None:
             return ()
-        # one that nobody registered may be standard: better told once too often than never
-        listed = {one for one in company.products if kinds.get(one) != _CUSTOM}
-        # what the hub has added it knows before Codat's news of it (docs/codat.md, C29)
-        others = [one for one, kind in kinds.items() if kind != _CUSTOM and one not in listed]
-        statuses = {one: self.assignments.get(event.company_id, one)[0].status for one in others}
-        return tuple(sorted(listed | {one for one in others if statuses[one] in _ADDED}))
+        # An unregistered product may be standard: an extra event does less harm than a lost event.
+        listed = {product for product in company.products if kinds.get(product) != _CUSTOM}
+        # The hub knows what it has added before Codat's event arrives (docs/codat.md, C29).
+        others = [name for name, kind in kinds.items() if kind != _CUSTOM and name not in listed]
+        statuses = {name: self.assignments.get(event.company_id, name)[0].status for name in others}
+        return tuple(sorted(listed | {name for name in others if statuses[name] in _ADDED}))
 
     def _known_company(self, company_id: str) -> Company:
-        """Return the directory's entry; a company that is unknown to us is learned."""
+        """Return the directory's entry, which is created if the company is new."""
         company, version = self.companies.get(company_id)
         if not version:
-            self.companies.put(company, version)  # if another projector was first, it is known
+            self.companies.put(company, version)  # False if another projector created it first
         return company
 
     def _change_company(self, change: CompanyChange) -> Report:
-        for _ in range(_TRIES):
+        def read() -> tuple[tuple[Company, int], int]:
             company, version = self.companies.get(change.company_id)
-            changed = directory.apply(company, change)
-            if version and changed == company:
-                return Report("unchanged")
-            if self.companies.put(changed, version):
-                return Report("applied")
-        raise Unavailable(f"{change.company_id}: others kept changing its entry")
+            return (company, version), version
+
+        def changed(known: tuple[Company, int]) -> Company | None:
+            company, version = known
+            after = directory.apply(company, change)
+            return None if version and after == company else after  # a new company is written
+
+        what = f"the directory entry of {change.company_id}"
+        updated = update(read, changed, self.companies.put, what)
+        return Report("unchanged" if updated.after is None else "applied")
 
     def _note_rate_limit(self, notice: RateLimitNotice) -> Report:
-        for _ in range(_TRIES):
-            known, version = self.rate_limits.get()
-            limit = rate_limit_notice.latest(known, notice, self.now())
-            if limit is None or limit == known:
-                return Report("unchanged")
-            if self.rate_limits.put(limit, version):
-                return Report("applied")
-        raise Unavailable("others kept changing the rate limit")
+        def newer(known: RateLimitNotice | None) -> RateLimitNotice | None:
+            latest = rate_limit_notice.latest(known, notice, self.now())
+            return None if latest == known else latest
+
+        what = "the rate limit notice"
+        updated = update(self.rate_limits.get, newer, self.rate_limits.put, what)
+        return Report("unchanged" if updated.after is None else "applied")
 
     def _park(self, webhook: StoredWebhook, reason: str) -> Report:
         logger.error("webhook parked", webhook_id=webhook.webhook_id, reason=reason)
@@ -212,14 +199,14 @@ class ProjectReads:
 
 
 def _report(
-    result: Projection, company: Company, kinds: Mapping[str, str], out: ProductEvent | None
+    result: Projection, company: Company, kinds: Mapping[str, str], event: ProductEvent | None
 ) -> Report:
-    if out is None:
+    if event is None:
         return Report(result.outcome)
     failed = tuple(
-        FailedType(one.key.data_type, company.integration(one.key.connection_id), one.status)
-        for one in out.unsuccessful
+        FailedType(entry.key.data_type, company.integration(entry.key.connection_id), entry.status)
+        for entry in event.unsuccessful
     )
-    product = out.read.product
+    product = event.read.product
     unknown = product is not None and product not in kinds
     return Report("published", failed, product if unknown else None)

@@ -1,11 +1,11 @@
-"""Project webhooks again that are in the inbox: parked ones, given-up ones, any."""
+"""Project stored webhooks again, such as those that were parked or given up."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import RequestReused, Unavailable
 from codat_hub.product_events.domain.replay import (
@@ -21,51 +21,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from codat_hub.product_events.domain.stored_webhook import StoredWebhook
+    from codat_hub.product_events.ports import Archive, Parking, Replays
     from codat_hub.product_events.usecases.project_reads import Report
+    from codat_hub.storage.ports import IdSender
 
-_KEYS: Final = uuid.UUID("6f0f2f0c-6c2f-4f0e-9d5e-0f5a4c9d7b21")  # a namespace of our own
-PAGE: Final = 25  # webhooks between two notes of the cursor
-
-
-class Replays(Protocol):
-    def get(self, replay_id: str) -> tuple[Replay | None, int]: ...
-    def put(self, replay: Replay, version: int) -> bool: ...
-
-
-class ReplayQueue(Protocol):
-    def send(self, replay_id: str) -> None: ...
-
-
-class Archive(Protocol):
-    def get(self, webhook_id: str) -> StoredWebhook | None: ...
-    def page(
-        self, received: ReceivedBetween, after: str | None
-    ) -> tuple[list[StoredWebhook], str | None]: ...
-
-
-class Parking(Protocol):
-    def page(self, after: str | None, limit: int) -> tuple[list[str], str | None]: ...
-    def unpark(self, webhook_id: str) -> None: ...
+_KEYS: Final = uuid.UUID("6f0f2f0c-6c2f-4f0e-9d5e-0f5a4c9d7b21")  # the hub's own namespace
+PAGE: Final = 25  # webhooks between two writes of the cursor
 
 
 @dataclass(frozen=True)
 class StartReplay:
-    """Call it with what is to be replayed and who asks; returns the replay, queued.
-
-    Raises MalformedSelection, Unavailable.
-    """
+    """Queues replays."""
 
     replays: Replays
-    queue: ReplayQueue
+    queue: IdSender
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
 
     def __call__(
         self, selection: Mapping[str, Any], requested_by: str, key: str | None = None
     ) -> Replay:
-        """`key`: the same of the same caller again is the same replay, queued once more.
+        """Queue a replay and return it.
 
-        Raises RequestReused if it came with another selection.
+        selection: as the API takes it
+        requested_by: the caller's ARN
+        key: the same key of the same caller queues the same replay again
+
+        Raises MalformedSelection, Unavailable, and RequestReused if the key came with another
+        selection before.
         """
         now = self.now()
         own_id = self.new_id() if key is None else str(uuid.uuid5(_KEYS, f"{requested_by} {key}"))
@@ -84,11 +67,11 @@ class StartReplay:
 
 @dataclass(frozen=True)
 class ReplayWebhooks:
-    """Call it with a replay's id until it says that the replay is over.
+    """Projects the webhooks of a replay, page by page.
 
-    The cursor is noted after each page. If a worker is killed, the next one projects its page once
-    more, which publishes nothing again: those webhooks are counted as repeated, or not at all if
-    they are parked no more. Raises Unavailable; then too the replay goes on from its cursor.
+    The cursor is stored after each page. If a worker is killed, the next worker projects the page
+    again, which publishes nothing twice: those webhooks are counted as repeated, or not at all if
+    they are no longer parked.
     """
 
     replays: Replays
@@ -98,6 +81,10 @@ class ReplayWebhooks:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, replay_id: str, has_time: Callable[[], bool]) -> bool:
+        """Project pages while there is time, and return whether the replay is over.
+
+        Raises Unavailable. The next call continues from the stored cursor in any case.
+        """
         replay, version = self.replays.get(replay_id)
         if replay is None:
             logger.error("replay is not known", replay_id=replay_id)
@@ -107,7 +94,7 @@ class ReplayWebhooks:
                 return False
             replay = self._advance(replay)
             if not self.replays.put(replay, version):
-                return False  # the queue has delivered twice, and another is further: look again
+                return False  # the message came twice, and another worker is ahead: try again later
             version += 1
         logger.info(
             "replay over", replay_id=replay_id, status=replay.status, counts=dict(replay.counts)
@@ -119,7 +106,7 @@ class ReplayWebhooks:
             outcomes, cursor = self._replay_page(replay)
         except Unavailable:
             raise
-        except Exception as fault:  # noqa: BLE001  # to be seen by who asked for it
+        except Exception as fault:  # noqa: BLE001  # the replay names the fault to its requester
             logger.exception("replay failed", replay_id=replay.replay_id)
             return replay.failed(type(fault).__name__, self.now())
         return replay.after(outcomes, cursor, self.now())
@@ -139,8 +126,8 @@ class ReplayWebhooks:
                 return [self._replay(webhook) for webhook in webhooks], cursor
 
     def _replay_all(self, webhook_ids: Iterable[str]) -> list[str]:
-        found = (self.archive.get(webhook_id) for webhook_id in webhook_ids)
-        return ["missing" if webhook is None else self._replay(webhook) for webhook in found]
+        webhooks = (self.archive.get(webhook_id) for webhook_id in webhook_ids)
+        return ["missing" if webhook is None else self._replay(webhook) for webhook in webhooks]
 
     def _replay(self, webhook: StoredWebhook) -> str:
         outcome = str(self.project(webhook).outcome)

@@ -1,6 +1,6 @@
-"""Which products the client has registered with the hub, in the State table: one item.
+"""The registered products, in one item of the State table.
 
-One item, so that a whole registry is applied or none of it; a hundred products take some 30 KB.
+With one item a registry is applied as a whole or not at all. A hundred products take about 30 KB.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ _MAX_AGE: Final = 60.0  # seconds
 
 
 class ProductStore:
-    """The item: `products`, identifier -> `{kind, name, data_types, schedule, team,
+    """The registry in the State table.
 
-    consent_text_version}`; `schedule`: `{expression, timezone, enabled}`. `changed_by`: who last
-    changed it, an ARN.
+    The item: `products`: identifier -> `{kind, name, data_types, schedule, team,
+    consent_text_version}`, with `schedule`: `{expression, timezone, enabled}`; `changed_by`: the
+    ARN of the last change's caller.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class ProductStore:
         *,
         max_age: float = _MAX_AGE,
     ) -> None:
-        """`max_age`: seconds that `products` and `kinds` may be old."""
+        """Set the longest age of the products that `products` and `kinds` return, in seconds."""
         self._table = table
         self._max_age = max_age
         self._clock = clock
@@ -45,18 +46,18 @@ class ProductStore:
         self._read_at = float("-inf")
 
     def products(self) -> Found[str, Product]:
-        """Return them by identifier, at most `max_age` old. Raises Unavailable."""
+        """Return the products by identifier, at most `max_age` old. Raises Unavailable."""
         if self._clock() - self._read_at >= self._max_age:
             self._known, _ = self.read()
             self._read_at = self._clock()
         return self._known
 
     def kinds(self) -> Mapping[str, str]:
-        """Return identifier -> kind, at most `max_age` old. Raises Unavailable."""
-        return {identifier: one.kind.value for identifier, one in self.products().items()}
+        """Return the kinds by identifier, at most `max_age` old. Raises Unavailable."""
+        return {name: product.kind.value for name, product in self.products().items()}
 
     def read(self) -> tuple[Found[str, Product], int]:
-        """Return them as they are now, with the version for `replace`. Raises Unavailable."""
+        """Return the present products, with the version for `replace`. Raises Unavailable."""
         stored = self._table.get(KEY)
         items = stored.attributes.get("products", {})
         readable, unreadable = {}, []
@@ -68,11 +69,11 @@ class ProductStore:
         return Found(readable, unreadable), stored.version
 
     def replace(self, products: Iterable[Product], version: int, by: str | None = None) -> bool:
-        """Make these the registry, if it still has the version that was read.
+        """Make these the registry, if it still has this version; tell whether it had.
 
         Raises Unavailable, NeverProjected (over DynamoDB's 400 KB).
         """
-        items = {one.identifier: _item(one) for one in products}
+        items = {product.identifier: _item(product) for product in products}
         replaced = self._table.put(KEY, {"products": items, "changed_by": by}, version)
         self._read_at = float("-inf")
         return replaced

@@ -1,4 +1,4 @@
-"""The refresh schedules: EventBridge Scheduler, one per product, in the stack's own group."""
+"""The refresh schedules of EventBridge Scheduler: one for each product, in the stack's group."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from codat_hub.errors import Unavailable
+from codat_hub.storage.aws import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,9 +17,9 @@ if TYPE_CHECKING:
 
     from codat_hub.products.domain.product import Schedule
 
-_PREFIX: Final = "refresh-"  # what else is in the group is not ours to delete
-_LONGEST: Final = 64  # EventBridge Scheduler's own limit
-# A planner that could not be started is tried again for an hour, then noted in the queue.
+_PREFIX: Final = "refresh-"  # of the hub's own schedules; it deletes no other
+_LONGEST: Final = 64  # the limit of EventBridge Scheduler
+# A start that fails is repeated for an hour, then its event goes to the queue of failures.
 _RETRIES: Final = {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 30}
 _COMPARED: Final = (
     "ScheduleExpression",
@@ -34,7 +32,7 @@ _COMPARED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """What a schedule starts: a function, under which role, and where what failed is noted."""
+    """The function that a schedule starts, its role, and the queue of failed starts."""
 
     function_arn: str
     role_arn: str
@@ -42,7 +40,7 @@ class Planner:
 
 
 class RefreshSchedules:
-    """`match` compares with what the group really holds: repeating it mends half-done work."""
+    """The schedules of the group. `match` compares with them, so a repeat finishes the work."""
 
     def __init__(self, client: EventBridgeSchedulerClient, group: str, planner: Planner) -> None:
         self._client = client
@@ -50,13 +48,14 @@ class RefreshSchedules:
         self._planner = planner
 
     def match(self, wanted: Mapping[str, Schedule]) -> list[str]:
-        """Make these the schedules; return the products whose schedule changed. Raises Unavailable.
+        """Make these the schedules; return the products whose schedule changed by that.
 
-        One that is not enabled is kept, disabled. Times are exact: no flexible window.
+        A schedule that is not enabled is kept, disabled. Times are exact, without a flexible
+        window. Raises Unavailable.
         """
         names = {schedule_name(product): product for product in wanted}
         changed = []
-        try:
+        with unavailable("the schedules do not match the registry yet"):
             present = self._names()
             for name, product in names.items():
                 if self._put(name, self._request(product, wanted[product]), name in present):
@@ -64,17 +63,16 @@ class RefreshSchedules:
             for name in sorted(present - set(names)):
                 self._delete(name)
                 changed.append(name.removeprefix(_PREFIX))
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the schedules do not match the registry yet: {error}") from error
         return changed
 
     def _names(self) -> set[str]:
         pages = self._client.get_paginator("list_schedules").paginate(
             GroupName=self._group, NamePrefix=_PREFIX
         )
-        return {one["Name"] for page in pages for one in page["Schedules"]}
+        return {schedule["Name"] for page in pages for schedule in page["Schedules"]}
 
     def _put(self, name: str, request: dict[str, Any], present: bool) -> bool:
+        """Create or update a schedule; tell whether it changed."""
         named = {"Name": name, "GroupName": self._group, **request}
         if present:
             held: Any = self._client.get_schedule(Name=name, GroupName=self._group)
@@ -84,7 +82,7 @@ class RefreshSchedules:
             return True
         try:
             self._client.create_schedule(**named)
-        except self._client.exceptions.ConflictException:  # somebody else made it meanwhile
+        except self._client.exceptions.ConflictException:  # another request created it meanwhile
             self._client.update_schedule(**named)
         return True
 
@@ -95,7 +93,7 @@ class RefreshSchedules:
             return
 
     def _request(self, product: str, schedule: Schedule) -> dict[str, Any]:
-        given = {"product": product, "scheduled_time": "<aws.scheduler.scheduled-time>"}
+        planner_input = {"product": product, "scheduled_time": "<aws.scheduler.scheduled-time>"}
         return {
             "ScheduleExpression": schedule.expression,
             "ScheduleExpressionTimezone": schedule.timezone,
@@ -104,7 +102,7 @@ class RefreshSchedules:
             "Target": {
                 "Arn": self._planner.function_arn,
                 "RoleArn": self._planner.role_arn,
-                "Input": json.dumps(given),
+                "Input": json.dumps(planner_input),
                 "RetryPolicy": _RETRIES,
                 "DeadLetterConfig": {"Arn": self._planner.failures_arn},
             },
@@ -112,7 +110,7 @@ class RefreshSchedules:
 
 
 def schedule_name(product: str) -> str:
-    """Return the schedule's name: the product's, made fit, and no other product's ever."""
+    """Return a name that EventBridge Scheduler takes and that no other product has."""
     name = f"{_PREFIX}{product}"
     if len(name) <= _LONGEST and re.fullmatch(r"[0-9A-Za-z._-]+", name):
         return name

@@ -1,4 +1,4 @@
-"""A product as the client has registered it: which data it reads, and how often."""
+"""A product as the client registers it: its data types and its schedule."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-STANDARD: Final = "standard"  # what plain `read.completed` is published as
+STANDARD: Final = "standard"  # the product in events of plain `read.completed`
 
 
 class ProductKind(StrEnum):
-    """For a standard product Codat sets the data types, else the client (docs/codat.md, C53)."""
+    """Standard products have Codat's data types, custom ones the client's (docs/codat.md, C53)."""
 
     STANDARD = "standard"
     CUSTOM = "custom"
@@ -18,7 +18,7 @@ class ProductKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a custom product is refreshed: an EventBridge Scheduler expression in an IANA zone."""
+    """The times of a custom product's refreshes: an EventBridge Scheduler expression in a zone."""
 
     expression: str
     timezone: str = "UTC"
@@ -27,7 +27,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """`consent_text_version`: the text that customers agree to now; None: any version will do."""
+    """A product; `consent_text_version` is the text that customers agree to now, None any text."""
 
     identifier: str
     kind: ProductKind

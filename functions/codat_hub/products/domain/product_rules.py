@@ -1,4 +1,4 @@
-"""What a product must be like to be registered. Every problem is found, not just the first."""
+"""The rules for a product to be registered. Every problem is found, not only the first."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from codat_hub.products.domain.product import Product, Schedule
 
-# A part of event types, of table keys and of URLs: no `#`, no blank, no slash.
-# Codat's own have letters, digits and hyphens; dots are possible (docs/codat.md, C54).
+# An identifier is part of event types, table keys and URLs, so it has no `#`, blank or slash.
+# Codat's identifiers have letters, digits and hyphens (docs/codat.md, C54).
 IDENTIFIER: Final = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 IDENTIFIER_ALLOWED: Final = (
-    "letters, digits, '.', '_' and '-', beginning and ending with a letter or digit, 64 at most"
+    "letters, digits, '.', '_' and '-', 64 at most; the first and last are letters or digits"
 )
 LONGEST_TEXT: Final = 200
 MOST_PRODUCTS: Final = 200
@@ -29,21 +29,21 @@ _LONGEST_VALUE: Final = 100
 
 
 def registry_problems(products: Sequence[Product]) -> list[Problem]:
-    """Return what is wrong with a whole registry, by fields such as `products[2].kind`."""
+    """Return every problem with a whole registry, by fields such as `products[2].kind`."""
     found = []
     if len(products) > MOST_PRODUCTS:
         allowed = f"at most {MOST_PRODUCTS}"
         found.append(Problem("products", "too many products", str(len(products)), allowed))
-    for name, times in Counter(one.identifier for one in products).items():
+    for name, times in Counter(product.identifier for product in products).items():
         if times > 1:
             found.append(Problem("products", f"named {times} times", name, "each product once"))
-    for number, one in enumerate(products):
-        found += product_problems(one, f"products[{number}].")
+    for number, product in enumerate(products):
+        found += product_problems(product, f"products[{number}].")
     return found
 
 
 def product_problems(product: Product, where: str = "") -> list[Problem]:
-    """Return what is wrong with one product; `where` goes before each field's name."""
+    """Return every problem with a product; `where` goes before each field's name."""
     found = identifier_problems(product.identifier, f"{where}product")
     found += data_type_problems(product.data_types, f"{where}data_types")
     found += _text_problems(product, where)
@@ -59,7 +59,7 @@ def product_problems(product: Product, where: str = "") -> list[Problem]:
 
 
 def identifier_problems(identifier: str, field: str) -> list[Problem]:
-    """Return what keeps a text from being a product's identifier."""
+    """Return the problem with a product's identifier, or nothing."""
     value = cut(identifier)
     if not re.fullmatch(IDENTIFIER, identifier, re.ASCII):
         return [Problem(field, "not a product identifier", value, IDENTIFIER_ALLOWED)]
@@ -70,7 +70,7 @@ def identifier_problems(identifier: str, field: str) -> list[Problem]:
 
 
 def data_type_problems(data_types: Iterable[str], field: str) -> list[Problem]:
-    """Return the unknown and the repeated among names of data types, with what may be meant."""
+    """Return the unknown and the repeated data types, with suggestions."""
     found = []
     for name, times in Counter(data_types).items():
         if name not in DATA_TYPES:
@@ -83,6 +83,7 @@ def data_type_problems(data_types: Iterable[str], field: str) -> list[Problem]:
 
 
 def cut(value: str) -> str:
+    """Return a value as a problem shows it: 100 characters at most."""
     return value if len(value) <= _LONGEST_VALUE else f"{value[: _LONGEST_VALUE - 1]}…"
 
 
@@ -119,5 +120,5 @@ def _text_problems(product: Product, where: str) -> list[Problem]:
 
 
 def is_shown(text: str, longest: int = LONGEST_TEXT) -> bool:
-    """Tell whether a person can read the text: something printable, and not too much of it."""
+    """Tell whether a text can be shown: printable, not blank, and at most `longest` characters."""
     return text.isprintable() and bool(text.strip()) and len(text) <= longest

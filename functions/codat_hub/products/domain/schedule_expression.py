@@ -1,10 +1,10 @@
-"""What EventBridge Scheduler makes of a schedule: is it valid, when does it run next?
+"""Schedule expressions of EventBridge Scheduler: their problems, and when they run next.
 
-AWS checks an expression only when the schedule is made, the emulator never, and neither lists every
-problem; so the hub reads expressions itself. Rules: AWS's guide, "Schedule types in EventBridge
-Scheduler". No cron library fits: this dialect numbers the weekdays from Sunday = 1, asks for
-exactly one `?`, and treats the change of clocks in its own way: a time that the clock skips in
-spring does not run, one that it shows twice in autumn runs once (here: the first time).
+AWS checks an expression only when a schedule is created, the emulator never does, and neither lists
+every problem. So the hub parses expressions itself, by AWS's guide "Schedule types in EventBridge
+Scheduler". No cron library fits. In this dialect Sunday is day 1, exactly one field is `?`, and a
+change of clocks has its own rules: a time that the clock skips in spring does not run, and a time
+that it shows twice in autumn runs once (here: the first time).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from codat_hub.products.domain.product import Schedule
 
-NEVER: Final = timedelta(days=36500)  # how far away a slot is that never comes
+NEVER: Final = timedelta(days=36500)  # the time to a slot that never comes
 LONGEST_RATE: Final = timedelta(days=366)
-LONGEST_TEXT: Final = 256  # EventBridge Scheduler's own limit
+LONGEST_TEXT: Final = 256  # the limit of EventBridge Scheduler
 _RATE: Final = re.compile(r"rate\(([0-9]{1,9}) (minute|hour|day)(s?)\)", re.ASCII)
 _CRON: Final = re.compile(r"cron\((.*)\)", re.ASCII)
 _NOT_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
@@ -40,7 +40,7 @@ class _Field:
     name: str
     low: int
     high: int
-    names: tuple[str, ...] = ()  # of the values from `low` on
+    names: tuple[str, ...] = ()  # for the values from `low` on
     steps: bool = True
 
     def allowed(self) -> str:
@@ -57,7 +57,7 @@ _WEEKDAY: Final = _Field("day of week", 1, 7, _DAYS, steps=False)
 _YEAR: Final = _Field("year", 1970, 2199)
 
 type _Days = Callable[[int, int], Iterable[int]]
-"""Year and month to the days of the month that match."""
+"""A function from year and month to the matching days of that month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class _Cron:
     years: tuple[int, ...]
 
     def after(self, wall: datetime) -> Iterator[datetime]:
-        """Yield the matching wall-clock times later than one, in order."""
+        """Yield the matching wall-clock times after a wall-clock time, in order."""
         first = wall.date()
         for year, month in product(self.years, self.months):
             if (year, month) < (first.year, first.month):
@@ -84,7 +84,7 @@ class _Cron:
 
 
 def problems(schedule: Schedule) -> list[str]:
-    """Return everything that is wrong with it, a sentence each; nothing if it is valid."""
+    """Return every problem with a schedule, a sentence each."""
     found = _zone_problems(schedule.timezone)
     expression = schedule.expression
     if len(expression) > LONGEST_TEXT:
@@ -99,10 +99,10 @@ def problems(schedule: Schedule) -> list[str]:
 
 
 def next_after(schedule: Schedule, moment: datetime) -> datetime | None:
-    """Return the first slot later than an aware moment, in UTC; None if none comes any more.
+    """Return the first slot after an aware moment, in UTC; None if there is no more.
 
-    A rate counts from the moment given, so give it the last slot. Raises ValueError for a schedule
-    with problems.
+    A rate counts from the moment, so pass the last slot. Raises ValueError for a schedule with
+    problems.
     """
     parsed = _parse(schedule.expression)
     if isinstance(parsed, timedelta):
@@ -118,9 +118,9 @@ def next_after(schedule: Schedule, moment: datetime) -> datetime | None:
 
 
 def interval(schedule: Schedule, moment: datetime) -> timedelta:
-    """Return the time from an aware moment, such as a slot, to the slot after it.
+    """Return the time from an aware moment, such as a slot, to the next slot.
 
-    `NEVER` if none comes any more. Raises ValueError for a schedule with problems.
+    It is NEVER if there is no more. Raises ValueError for a schedule with problems.
     """
     following = next_after(schedule, moment)
     return NEVER if following is None else following - moment
@@ -176,7 +176,7 @@ def _parse_cron(text: str) -> _Cron:
         )
     minute, hour, day, month, weekday, year = fields
     found: list[str] = []
-    read = _collecting(found)
+    read = _FieldReader(found)
     days: _Days = _no_days
     if (day == "?") == (weekday == "?"):
         found.append(
@@ -198,8 +198,8 @@ def _parse_cron(text: str) -> _Cron:
     return cron
 
 
-class _collecting:  # noqa: N801  # reads as a function
-    """Read a field; note the problem instead of raising it."""
+class _FieldReader:
+    """Reads a field with a function; adds its ValueError to the problems instead of raising it."""
 
     def __init__(self, found: list[str]) -> None:
         self._found = found
@@ -217,7 +217,7 @@ def _no_days(_year: int, _month: int) -> Iterable[int]:
 
 
 def _values(field: _Field, text: str) -> tuple[int, ...]:
-    """Return the numbers that a list of values, ranges and steps stands for, in order."""
+    """Return the numbers of a list of values, ranges and steps, in order."""
     return tuple(sorted({number for part in text.split(",") for number in _part(field, part)}))
 
 
@@ -296,11 +296,13 @@ def _days_of_week(text: str) -> _Days:
 
 
 def _on_weekdays(weekdays: tuple[int, ...]) -> _Days:
-    return lambda year, month: [day for one in weekdays for day in _matching(year, month, one)]
+    return lambda year, month: [
+        day for weekday in weekdays for day in _matching(year, month, weekday)
+    ]
 
 
 def _matching(year: int, month: int, weekday: int) -> list[int]:
-    """Return the days of a month on one weekday, Sunday being 1."""
-    first, length = monthrange(year, month)  # Monday is 0
+    """Return the days of a month that are this weekday; Sunday is 1."""
+    first, length = monthrange(year, month)  # here Monday is 0
     offset = (weekday - 2 - first) % 7
     return list(range(1 + offset, length + 1, 7))

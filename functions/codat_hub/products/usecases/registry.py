@@ -1,53 +1,28 @@
-"""Register products: the registry first, all or nothing, then the schedules to match it."""
+"""Register products: change the registry, all or nothing, then match the schedules to it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from codat_hub.errors import Absent, Conflict, Invalid, Problem, Unavailable
+from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.products.domain.product_rules import product_problems, registry_problems
+from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from codat_hub.products.domain.product import Product, Schedule
+    from codat_hub.products.domain.product import Product
+    from codat_hub.products.ports import Products, Schedules
     from codat_hub.storage.found import Found
 
-_TRIES: Final = 5  # at a registry that somebody else keeps changing
 _FIELDS: Final = ("kind", "name", "data_types", "schedule", "team", "consent_text_version")
-
-
-class Store(Protocol):
-    """The registry as it is kept."""
-
-    def read(self) -> tuple[Found[str, Product], int]: ...
-    def replace(self, products: Iterable[Product], version: int, by: str | None = None) -> bool: ...
-
-
-class Schedules(Protocol):
-    """Schedules that ask for refreshes, one per product that has one."""
-
-    def match(self, wanted: Mapping[str, Schedule]) -> Sequence[str]:
-        """Make these the schedules; return the products whose schedule changed by that.
-
-        Raises Unavailable; calling it again finishes what is left.
-        """
-        ...
-
-
-class Holders(Protocol):
-    """Who has a product."""
-
-    def count(self, product: str) -> int:
-        """Return how many companies have it or are about to; the newest may be missing."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What applying does to one product: added, changed, removed or unchanged."""
+    """A product's change: added, changed (with its fields), removed or unchanged."""
 
     product: str
     change: str
@@ -56,36 +31,55 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """`warnings`: what is allowed and yet worth knowing. `scheduled`: whose schedule changed."""
+    """The changes of a registry.
+
+    warnings: sentences about the changes that a person should know
+    scheduled: the products whose schedule changed
+    """
 
     changes: tuple[Change, ...]
     warnings: tuple[str, ...] = ()
     scheduled: tuple[str, ...] = ()
 
+    @property
+    def altered(self) -> list[Change]:
+        """The changes that are not `unchanged`."""
+        return [change for change in self.changes if change.change != "unchanged"]
+
+
+class _Plan(NamedTuple):
+    wanted: Mapping[str, Product]
+    applied: Applied
+
 
 class Registry:
-    """Every change records who made it. Raises Invalid, Absent, Conflict, Unavailable."""
+    """The registry and its changes. Raises Invalid, Absent, Conflict, Unavailable."""
 
-    def __init__(self, store: Store, schedules: Schedules, holders: Holders) -> None:
+    def __init__(
+        self, store: Products, schedules: Schedules, companies_with: Callable[[str], int]
+    ) -> None:
+        """Take the registry, its schedules, and how many companies have a product or soon will."""
         self._store = store
         self._schedules = schedules
-        self._holders = holders
+        self._companies_with = companies_with
 
     def products(self) -> Mapping[str, Product]:
+        """Return the registered products by identifier."""
         return self._store.read()[0]
 
     def product(self, identifier: str) -> Product:
+        """Return one registered product."""
         return _named(self.products(), identifier)
 
     def apply(self, products: Sequence[Product], by: str, *, dry_run: bool = False) -> Applied:
-        """Make these the whole registry; `dry_run` only tells what that would change."""
+        """Make these the whole registry; `dry_run` returns the changes and makes none."""
         if problems := registry_problems(products):
             raise Invalid(*problems)
-        wanted = {one.identifier: one for one in products}
+        wanted = {product.identifier: product for product in products}
         return self._change(lambda _known: wanted, by, dry_run)
 
     def put(self, product: Product, by: str) -> Applied:
-        """Register one product, or change it; the others stay as they are."""
+        """Register or change one product; the others stay as they are."""
         if problems := product_problems(product):
             raise Invalid(*problems)
         return self._change(lambda known: {**known, product.identifier: product}, by)
@@ -95,7 +89,7 @@ class Registry:
 
         def without(known: Mapping[str, Product]) -> dict[str, Product]:
             _named(known, identifier)
-            return {name: one for name, one in known.items() if name != identifier}
+            return {name: product for name, product in known.items() if name != identifier}
 
         return self._change(without, by)
 
@@ -105,63 +99,72 @@ class Registry:
         by: str,
         dry_run: bool = False,
     ) -> Applied:
-        for _ in range(_TRIES):
+        """Change the registry, then match the schedules to it, which a repeat does again."""
+
+        def plan() -> tuple[_Plan, int]:
             known, version = self._store.read()
             wanted = change(known)
             _refuse_losing(known, wanted)
             applied = difference(known, wanted)
             self._refuse_removing_what_companies_have(applied)
-            if dry_run:
-                return applied
-            altered = any(one.change != "unchanged" for one in applied.changes)
-            if altered and not self._store.replace(wanted.values(), version, by):
-                continue  # somebody else was faster: look again
-            for one in applied.changes:
-                if one.change != "unchanged":
-                    logger.info("product registered", product=one.product, change=one.change, by=by)
-            return replace(applied, scheduled=self._match_schedules())
-        raise Unavailable("the registry keeps being changed by somebody else")
+            return _Plan(wanted, applied), version
+
+        def altered(plan: _Plan) -> _Plan | None:
+            return plan if plan.applied.altered and not dry_run else None
+
+        def write(plan: _Plan, version: int) -> bool:
+            return self._store.replace(plan.wanted.values(), version, by)
+
+        (_, applied), _ = update(plan, altered, write, "the registry")
+        if dry_run:
+            return applied
+        for done in applied.altered:
+            logger.info("product registered", product=done.product, change=done.change, by=by)
+        return replace(applied, scheduled=self._match_schedules())
 
     def _refuse_removing_what_companies_have(self, applied: Applied) -> None:
-        removed = [one.product for one in applied.changes if one.change == "removed"]
-        counts = {product: self._holders.count(product) for product in removed}
+        removed = [done.product for done in applied.changes if done.change == "removed"]
         problems = [
             Problem(product, f"{count} companies have this product", allowed="remove it from them")
-            for product, count in counts.items()
-            if count
+            for product in removed
+            if (count := self._companies_with(product))
         ]
         if problems:
             raise Conflict(
                 "Products that companies have cannot be unregistered: remove them from those "
-                "companies first. Nothing was changed.",
+                "companies first, with `tools/hub companies remove-product`. Nothing was changed.",
                 *problems,
             )
 
     def _match_schedules(self) -> tuple[str, ...]:
-        """Repeat it until the registry is the one that was matched, whoever else changes it."""
-        changed: dict[str, None] = {}
-        for _ in range(_TRIES):
-            known, version = self._store.read()
-            wanted = {name: one.schedule for name, one in known.items() if one.schedule}
-            changed |= dict.fromkeys(self._schedules.match(wanted))
-            if self._store.read()[1] == version:
-                return tuple(changed)
-        raise Unavailable("the registry keeps being changed by somebody else")
+        """Match the schedules to the registry, again if it changed meanwhile."""
+        changed: dict[str, None] = {}  # in order, each product once
+
+        def match(known: Mapping[str, Product]) -> Mapping[str, None]:
+            wanted = {name: product.schedule for name, product in known.items() if product.schedule}
+            changed.update(dict.fromkeys(self._schedules.match(wanted)))
+            return changed
+
+        def still_the_same(_changed: Mapping[str, None], version: int) -> bool:
+            return self._store.read()[1] == version
+
+        update(self._store.read, match, still_the_same, "the registry")
+        return tuple(changed)
 
 
 def _refuse_losing(known: Found[str, Product], wanted: Mapping[str, Product]) -> None:
-    """A product that cannot be read is written anew, or nothing is; it never drops out unseen."""
+    """Raise Conflict if a product that cannot be read would drop out of the registry."""
     lost = sorted(known.unreadable - wanted.keys())
     if lost:
         raise Conflict(
-            "Registered products cannot be read. Apply a registry that has them, which writes them "
-            "anew. Nothing was changed.",
-            *(Problem(one, "cannot be read") for one in lost),
+            "Registered products cannot be read. Apply a file that has them, which writes them "
+            "again: `tools/hub products apply`. Nothing was changed.",
+            *(Problem(product, "cannot be read") for product in lost),
         )
 
 
 def difference(known: Mapping[str, Product], wanted: Mapping[str, Product]) -> Applied:
-    """Return what changes from one registry to another, by product, and what to be warned of."""
+    """Return the changes from one registry to another, by product, with warnings."""
     changes = [
         _change_of(name, known.get(name), wanted.get(name)) for name in sorted({*known, *wanted})
     ]
@@ -179,11 +182,12 @@ def _change_of(name: str, before: Product | None, after: Product | None) -> Chan
 
 def _warnings(known: Mapping[str, Product], wanted: Mapping[str, Product]) -> Iterable[str]:
     for name in sorted({*known} & {*wanted}):
-        more = [one for one in wanted[name].data_types if one not in known[name].data_types]
+        before = known[name].data_types
+        more = [data_type for data_type in wanted[name].data_types if data_type not in before]
         if more:
             yield (
-                f"{name} reads more: {', '.join(more)}. Companies whose consent does not cover "
-                "that are not refreshed until a new consent is recorded."
+                f"{name} reads more: {', '.join(more)}. A company whose consent does not cover "
+                "that is not refreshed until a new consent is recorded."
             )
 
 

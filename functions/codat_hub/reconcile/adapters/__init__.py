@@ -1,1 +1,1 @@
-"""Runs in the State table, and Codat as reconcile reads it."""
+"""Stores the runs in the State table, and reads Codat."""

@@ -1,4 +1,4 @@
-"""Codat as reconcile sees it: what the calls say in the hub's own words, at a polite pace."""
+"""Reads Codat for reconcile, at a limited pace, and translates the answers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Every method makes one call and raises CallFailed. `calls` counts them, `quota` is the last.
+    """Codat as reconcile reads it: each method makes one call, and raises CallFailed.
 
-    a_second: asked before each call, for the pace; may raise RateLimited
+    per_second: returns how many calls a second are allowed; called before each call, and may
+        raise RateLimited
+    calls: how many calls were made; quota: the latest that an answer stated
     Not thread-safe: a Lambda works on one run at a time.
     """
 
@@ -37,13 +39,13 @@ class Observer:
         self,
         codat: CodatClient,
         *,
-        a_second: Callable[[], float] = lambda: RECONCILE_PER_SECOND,
+        per_second: Callable[[], float] = lambda: RECONCILE_PER_SECOND,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._codat = codat
-        self._a_second = a_second
+        self._per_second = per_second
         self._now = now
         self._clock = clock
         self._sleep = sleep
@@ -52,16 +54,16 @@ class Observer:
         self.quota: Quota | None = None
 
     def companies(self, page: int) -> ObservedPage:
-        """Return one page of 100, the oldest company first, so that new ones shift nothing."""
+        """Return a page of 100 companies, the oldest first, so that new companies shift nothing."""
         asked_at = self._now()
         found = self._call(lambda: self._codat.companies_page(page, order_by="created"))
         if found.page_number not in {None, page} or (found.has_next and not found.results):
-            raise NotUnderstood(f"asked for page {page} of the companies, got something else")
-        companies = tuple(_company(one) for one in found.results)
+            raise NotUnderstood(f"Codat did not answer with page {page} of the companies")
+        companies = tuple(_company(company) for company in found.results)
         return ObservedPage(asked_at, companies, found.has_next, found.total_results)
 
     def exists(self, company_id: str) -> bool:
-        """Tell whether Codat has the company, so whether it says anything but 404."""
+        """Tell whether Codat has the company: whether it answers other than with 404."""
         try:
             self._call(lambda: self._codat.company(company_id))
         except NotFound:
@@ -69,29 +71,32 @@ class Observer:
         return True
 
     def settings(self) -> ObservedSettings:
+        """Return the client-level schedules."""
         return _settings(self._call(self._codat.client_sync_settings))
 
     def override(self, company_id: str) -> ObservedSettings:
-        """Return the company's own schedules; none if the client's settings hold for it."""
+        """Return the company's own schedules; none if the client-level settings apply to it."""
         return _settings(self._call(lambda: self._codat.company_sync_settings(company_id)))
 
     def consumers(self) -> tuple[ObservedConsumer, ...]:
+        """Return every webhook consumer of the Codat client."""
         found = self._call(self._codat.webhook_consumers).results
         return tuple(
-            ObservedConsumer(one.id, one.url, one.disabled, one.event_types) for one in found
+            ObservedConsumer(consumer.id, consumer.url, consumer.disabled, consumer.event_types)
+            for consumer in found
         )
 
     def statuses(self, company_id: str) -> Mapping[str, ObservedStatus]:
-        """Return the data types' statuses by name."""
+        """Return the status of each of the company's data types, by name."""
         found = self._call(lambda: self._codat.data_status(company_id)).root
-        return {name: _status(one) for name, one in found.items() if one is not None}
+        return {name: _status(status) for name, status in found.items() if status is not None}
 
     def _call[T](self, ask: Callable[[], Answer[T]]) -> T:
-        """Ask at the pace; count the call, note the quota. A refused key is read anew next time."""
+        """Wait for the pace, count the call and keep the quota; forget the API key after a 401."""
         ahead = self._next_at - self._clock()
         if ahead > 0:
             self._sleep(ahead)
-        self._next_at = self._clock() + 1 / self._a_second()
+        self._next_at = self._clock() + 1 / self._per_second()
         self.calls += 1
         try:
             answer = ask()
@@ -102,24 +107,29 @@ class Observer:
         return answer.value
 
 
-def _status(one: models.DataStatus) -> ObservedStatus:
-    synced = one.last_successful_sync
-    return ObservedStatus(one.current_status, None if synced is None else synced.moment)
+def _status(status: models.DataStatus) -> ObservedStatus:
+    synced = status.last_successful_sync
+    return ObservedStatus(status.current_status, None if synced is None else synced.moment)
 
 
-def _company(one: models.WireCompany) -> ObservedCompany:
-    told = "data_connections" in one.model_fields_set
+def _company(company: models.WireCompany) -> ObservedCompany:
     connections = {
-        each.id: ObservedConnection(
-            each.status or "Unknown", each.integration_key, each.source_type, each.platform_name
+        connection.id: ObservedConnection(
+            connection.status or "Unknown",
+            connection.integration_key,
+            connection.source_type,
+            connection.platform_name,
         )
-        for each in one.data_connections
+        for connection in company.data_connections
     }
-    return ObservedCompany(one.id, one.name, one.products, connections if told else None)
+    in_answer = "data_connections" in company.model_fields_set
+    return ObservedCompany(
+        company.id, company.name, company.products, connections if in_answer else None
+    )
 
 
 def _settings(settings: models.SyncSettings) -> ObservedSettings:
     if not settings.overrides_defaults:
         return ObservedSettings()
-    schedules = {one.data_type: one.sync_schedule for one in settings.settings}
+    schedules = {setting.data_type: setting.sync_schedule for setting in settings.settings}
     return ObservedSettings({name: hours for name, hours in schedules.items() if hours > 0})

@@ -1,4 +1,4 @@
-"""Runs of reconcile in the State table: one item per run, one note per step that found drift.
+"""Keeps the runs of reconcile in the State table, with a note for each step that found drift.
 
 The run: `requested_by`, `requested_at`, `status`, `phase`, `cursor`, `step`, `counts`, `drift`,
 `mended`, `unsafe`, `listed`, `integrations`, `unregistered`, `facts`, `started_at`, `finished_at`,
@@ -10,6 +10,7 @@ A note `DRIFT#{step}`: `rows`, each `{kind, detail, company_id?, product?, subje
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,7 @@ from codat_hub.reconcile.domain.reconcile_run import (
 )
 from codat_hub.storage.items import CODAT, ItemKey, Listed, moment_or_none, spell, spell_or_none
 from codat_hub.storage.reading import key_text, read, read_each
+from codat_hub.storage.update import update
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,20 +34,21 @@ if TYPE_CHECKING:
 _PRESENT: Final = ItemKey(CODAT, "RECONCILE")
 _GROUP: Final = "RECONCILES"
 _KEPT: Final = timedelta(days=90)
-_DIGEST: Final = 8  # bytes; two of a million companies collide once in 37 million runs
+# Bytes: two of a million companies have the same digest once in 37 million runs.
+_DIGEST: Final = 8
 
 
 class ReconcileRunStore:
-    """A run's rank is its id, which starts with the time it was asked for."""
+    """Stored runs. Raises Unavailable.
+
+    A run's rank in the list is its id, which starts with the time of the request.
+    """
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def get(self, reconcile_id: str) -> tuple[ReconcileRun | None, int]:
-        """Return it and its version; None and 0 if there is none.
-
-        Raises Unavailable, Unreadable.
-        """
+        """Return the run and its version; None and 0 if there is none. Raises Unreadable."""
         key = _key(reconcile_id)
         stored = self._table.get(key)
         if not stored.version:
@@ -53,66 +56,73 @@ class ReconcileRunStore:
         return read(key_text(key), _run, reconcile_id, stored), stored.version
 
     def put(self, run: ReconcileRun, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
+        """Write over the version that was read. Tells whether it was still current."""
         listed = Listed(_GROUP, run.reconcile_id)
         return self._table.put(_key(run.reconcile_id), _item(run), version, listed)
 
     def present(self) -> tuple[str | None, int]:
-        """Return the id of the run begun last, which may be over, and the version for `begin`."""
+        """Return the id of the newest run, which may be over, and the version for `begin`."""
         stored = self._table.get(_PRESENT)
         return stored.attributes.get("reconcile_id"), stored.version
 
     def begin(self, run: ReconcileRun, version: int) -> bool:
-        """Make it the present run, if nobody else was quicker. Tells whether it is."""
+        """Make a new run the present one. Tells whether it is: another process may be quicker."""
         if not self._table.put(_PRESENT, {"reconcile_id": run.reconcile_id}, version):
             return False
         return self.put(run, version=0)
 
     def latest(self, before: str | None = None, limit: int = 10) -> list[ReconcileRun]:
-        """Return the newest first, those before the id given. A brand-new one may lack yet."""
+        """Return the newest runs first, from before an id on; a brand-new run may be missing."""
         keys = [key for _, key in self._table.latest(_GROUP, before=before, limit=limit)]
         found = read_each({key: _id(key) for key in keys}, self._table.get_many(keys), _run)
         return [found[_id(key)] for key in keys if _id(key) in found]
 
     def note(self, run: ReconcileRun, drift: Iterable[Drift]) -> None:
-        """Keep what the run's present step found; the step's earlier note is replaced."""
+        """Keep the drift of the run's present step, in place of an earlier note of the step."""
         key = _key(run.reconcile_id, f"DRIFT#{run.step:06}")
-        item = {"rows": [_row(one) for one in drift], "expires_at": _expiry(run)}
-        while not self._table.put(key, item, self._table.get(key).version):
-            pass  # whoever else is at this step notes the same
+        self._replace(key, {"rows": [_row(found) for found in drift], "expires_at": _expiry(run)})
 
     def noted(self, run: ReconcileRun) -> tuple[Drift, ...]:
-        """Return what an earlier try of the run's present step noted."""
+        """Return the drift that an earlier try of the run's present step noted."""
         stored = self._table.get(_key(run.reconcile_id, f"DRIFT#{run.step:06}"))
         return _drift(stored)
 
     def drift(
         self, run: ReconcileRun, step: int, steps: int
     ) -> list[tuple[int, tuple[Drift, ...]]]:
-        """Return the drift of some steps, in order: from one on, at most so many."""
+        """Return the drift of at most `steps` steps from `step` on, in order, with its step."""
         wanted = range(step, min(step + steps, run.step + 1))
-        keys = {_key(run.reconcile_id, f"DRIFT#{one:06}"): one for one in wanted}
+        keys = {_key(run.reconcile_id, f"DRIFT#{number:06}"): number for number in wanted}
         found = self._table.get_many(keys)
-        return [(one, _drift(found[key])) for key, one in keys.items() if key in found]
+        return [(number, _drift(found[key])) for key, number in keys.items() if key in found]
 
     def see(self, run: ReconcileRun, company_ids: Iterable[str]) -> None:
-        """Remember that Codat listed these companies."""
+        """Remember that Codat listed these companies in the run's present step."""
         key = _key(run.reconcile_id, f"SEEN#{run.step:06}")
-        item = {"ids": b"".join(map(_digest, company_ids)), "expires_at": _expiry(run)}
-        self._table.put(key, item, self._table.get(key).version)
+        ids = b"".join(map(_digest, company_ids))
+        self._replace(key, {"ids": ids, "expires_at": _expiry(run)})
 
     def seen(self, reconcile_id: str) -> Seen:
-        """Return what `see` remembered, all of it."""
+        """Return every company that Codat listed in the run so far."""
         found = self._table.under(_key(reconcile_id, "SEEN#"))
-        return Seen(bytes(one.attributes["ids"]) for _, one in found)
+        return Seen(bytes(stored.attributes["ids"]) for _, stored in found)
+
+    def _replace(self, key: ItemKey, item: dict[str, Any]) -> None:
+        """Write an item whatever it was: every process at the same step writes the same."""
+        update(
+            lambda: (None, self._table.get(key).version),
+            lambda _: item,
+            lambda item, version: self._table.put(key, item, version),
+            "the findings of a step",
+        )
 
 
 class Seen:
-    """A set of company ids; memory: some 100 bytes a company."""
+    """A set of company ids; it takes some 100 bytes of memory a company."""
 
     def __init__(self, digests: Iterable[bytes]) -> None:
         self._known = {
-            ids[place : place + _DIGEST] for ids in digests for place in range(0, len(ids), _DIGEST)
+            ids[start : start + _DIGEST] for ids in digests for start in range(0, len(ids), _DIGEST)
         }
 
     def __contains__(self, company_id: object) -> bool:
@@ -165,10 +175,7 @@ def _item(run: ReconcileRun) -> dict[str, Any]:
         "mended": run.mended,
         "unsafe": run.unsafe,
         "listed": dict(run.listed),
-        "integrations": {
-            key: {"name": one.name, "connections": one.connections, "linked": one.linked}
-            for key, one in run.integrations.items()
-        },
+        "integrations": {key: asdict(integration) for key, integration in run.integrations.items()},
         "unregistered": dict(run.unregistered),
         "facts": dict(run.facts),
         "started_at": spell_or_none(run.started_at),
@@ -176,7 +183,7 @@ def _item(run: ReconcileRun) -> dict[str, Any]:
         "lease_until": spell_or_none(run.lease_until),
         "waiting_until": spell_or_none(run.waiting_until),
         "resumed": run.resumed,
-        "troubles": run.troubles,
+        "troubles": run.failures,
         "error": run.error,
         "expires_at": _expiry(run),
     }
@@ -192,27 +199,27 @@ def _run(reconcile_id: str, stored: Stored) -> ReconcileRun:
         phase=Phase(item["phase"]),
         cursor=item.get("cursor"),
         step=int(item["step"]),
-        counts=_whole(item["counts"]),
-        drift=_whole(item["drift"]),
+        counts=_integers(item["counts"]),
+        drift=_integers(item["drift"]),
         mended=int(item["mended"]),
         unsafe=int(item["unsafe"]),
-        listed=_whole(item["listed"]),
+        listed=_integers(item["listed"]),
         integrations={
-            key: Integration(one["name"], int(one["connections"]), int(one["linked"]))
-            for key, one in item["integrations"].items()
+            key: Integration(part["name"], int(part["connections"]), int(part["linked"]))
+            for key, part in item["integrations"].items()
         },
-        unregistered=_whole(item["unregistered"]),
+        unregistered=_integers(item["unregistered"]),
         facts=item["facts"],
         started_at=moment_or_none(item.get("started_at")),
         finished_at=moment_or_none(item.get("finished_at")),
         lease_until=moment_or_none(item.get("lease_until")),
         waiting_until=moment_or_none(item.get("waiting_until")),
         resumed=int(item["resumed"]),
-        troubles=int(item["troubles"]),
+        failures=int(item["troubles"]),
         error=item.get("error"),
     )
 
 
-def _whole(counts: Mapping[str, Any]) -> dict[str, int]:
-    """DynamoDB gives numbers as Decimal."""
+def _integers(counts: Mapping[str, Any]) -> dict[str, int]:
+    """Return the counts as integers; DynamoDB gives numbers as Decimal."""
     return {name: int(count) for name, count in counts.items()}

@@ -1,1 +1,1 @@
-"""Decides what differs, how severe that is, and what may repair it."""
+"""Decides what differs, how bad the difference is, and what may repair it."""

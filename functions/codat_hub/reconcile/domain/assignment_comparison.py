@@ -1,4 +1,4 @@
-"""A product on a company: the hub's assignment and the consent against what Codat has."""
+"""Compare the hub's assignment and consent for a product on a company with Codat."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ if TYPE_CHECKING:
     from codat_hub.companies.domain.assignment import Assignment
     from codat_hub.products.domain.product import Product
 
-# Far longer than any call lasts: an intent of that age was left behind.
+# Far longer than any call lasts, so the process behind an older intent is gone.
 INTENT_LEFT_AFTER: Final = timedelta(minutes=15)
 
 
 class Repair(Enum):
-    """What puts it right without anything that the customer has not agreed to."""
+    """Changes that need no further consent of the customer."""
 
-    ASSIGN = auto()  # Codat has it and consent covers it: say so
-    CLEAR = auto()  # Codat does not have it: say so
-    REMOVE = auto()  # a removal was begun and not finished: finish it at Codat
+    ASSIGN = auto()  # in the hub: Codat has the product, and a consent covers it
+    CLEAR = auto()  # in the hub: Codat does not have the product
+    REMOVE = auto()  # at Codat too: a person started the removal, and it was never finished
 
 
 @dataclass(frozen=True, slots=True)
 class AssignmentVerdict:
-    """`mend` None: a person decides."""
+    """The drift, and its repair; repair None: a person decides."""
 
     drift: Drift
-    mend: Repair | None = None
+    repair: Repair | None = None
 
 
 def judge(
     ours: Assignment, product: Product | None, *, at_codat: bool, asked_at: datetime
 ) -> AssignmentVerdict | None:
-    """Compare one pair. None: they agree, or the hub changed it since Codat was asked.
+    """Compare one assignment. None: both sides agree, or the hub changed it after `asked_at`.
 
-    product: None for one that is not registered, whose consent cannot be judged.
+    product: None if it is not registered; then its consent cannot be judged
+    asked_at: the time just before the call to Codat
     """
     if ours.changed_at is not None and ours.changed_at > asked_at - _settles_after(ours.status):
         return None
@@ -54,18 +55,19 @@ def judge(
         ):
             return refusal
         case AssignmentStatus.ABSENT:
-            return refusal or _found(DriftKind.PRODUCT_UNASSIGNED, ours, Repair.ASSIGN)
+            return refusal or _verdict(DriftKind.PRODUCT_UNASSIGNED, ours, Repair.ASSIGN)
         case AssignmentStatus.ASSIGNED:
-            return _found(DriftKind.ASSIGNMENT_GONE, ours, None)
+            return _verdict(DriftKind.ASSIGNMENT_GONE, ours, None)
         case AssignmentStatus.STALE | AssignmentStatus.ADDING:
             kind = (
                 DriftKind.ASSIGNMENT_STALE
                 if ours.status is AssignmentStatus.STALE
                 else DriftKind.INTENT_LEFT
             )
-            return refusal or _found(kind, ours, Repair.ASSIGN if at_codat else Repair.CLEAR)
+            return refusal or _verdict(kind, ours, Repair.ASSIGN if at_codat else Repair.CLEAR)
         case AssignmentStatus.REMOVING:
-            return _found(DriftKind.INTENT_LEFT, ours, Repair.REMOVE if at_codat else Repair.CLEAR)
+            repair = Repair.REMOVE if at_codat else Repair.CLEAR
+            return _verdict(DriftKind.INTENT_LEFT, ours, repair)
         case unknown:
             assert_never(unknown)
 
@@ -79,9 +81,9 @@ def _settles_after(status: AssignmentStatus) -> timedelta:
 
 
 def _consent_verdict(ours: Assignment, product: Product | None) -> AssignmentVerdict | None:
-    """Return what is wrong with a product that Codat has; None if consent covers it."""
+    """Return the verdict on a product that no consent covers; None if a consent covers it."""
     if product is None:
-        text = f"on this company, {ours.status} here"
+        text = f"on this company at Codat, {ours.status} here"
         return AssignmentVerdict(
             Drift(DriftKind.PRODUCT_UNREGISTERED, text, ours.company_id, ours.product)
         )
@@ -90,15 +92,16 @@ def _consent_verdict(ours: Assignment, product: Product | None) -> AssignmentVer
     lacking = missing(ours.consent, product)
     state = "no consent is recorded"
     if ours.consent is not None:
-        state = "the consent does not cover all" if ours.consent.active else "consent is revoked"
+        active = ours.consent.active
+        state = "the consent does not cover all" if active else "the consent is revoked"
     text = f"{state}; data types without one: {', '.join(lacking) or 'all of the product'}"
     return AssignmentVerdict(
         Drift(DriftKind.PRODUCT_WITHOUT_CONSENT, text, ours.company_id, ours.product)
     )
 
 
-def _found(kind: DriftKind, ours: Assignment, mend: Repair | None) -> AssignmentVerdict:
-    absent = kind is DriftKind.ASSIGNMENT_GONE or mend is Repair.CLEAR
+def _verdict(kind: DriftKind, ours: Assignment, repair: Repair | None) -> AssignmentVerdict:
+    absent = kind is DriftKind.ASSIGNMENT_GONE or repair is Repair.CLEAR
     since = f" since {ours.changed_at.isoformat(timespec='seconds')}" if ours.changed_at else ""
     text = f"{ours.status}{since} here, {'not there' if absent else 'there'} at Codat"
-    return AssignmentVerdict(Drift(kind, text, ours.company_id, ours.product), mend)
+    return AssignmentVerdict(Drift(kind, text, ours.company_id, ours.product), repair)

@@ -1,4 +1,4 @@
-"""The directory's entry of a company against what Codat's list says of it."""
+"""Compare a company in the directory with the same company in Codat's list."""
 
 from __future__ import annotations
 
@@ -15,32 +15,36 @@ if TYPE_CHECKING:
 
     from codat_hub.reconcile.domain.observed import ObservedCompany
 
-# Events are dated by Codat's clock and reads by ours: an event this much older than the read may
-# still be news that the list did not have yet.
+# Codat's clock dates the events and ours the lists, so an event a little older than a list may
+# still be news to it.
 CLOCK_MARGIN: Final = timedelta(minutes=1)
 BY: Final = "reconcile"
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """The entry as it should be, and where it was not so; no drift: nothing to write."""
+class CompanyComparison:
+    """The entry as Codat has it, and the drift from it; no drift: the entry is unchanged."""
 
     entry: Company
     drift: tuple[Drift, ...]
 
 
 def seen_at(asked_at: datetime) -> Stamp:
-    """Return the stamp of what a list says: news of a later event is kept."""
+    """Return the stamp of a list that was asked for at a time; younger news stays."""
     return Stamp(asked_at - CLOCK_MARGIN, BY)
 
 
-def compare(ours: Company | None, theirs: ObservedCompany, asked_at: datetime) -> Compared:
-    """Take over what differs and is not newer here. What is equal keeps its stamp."""
+def compare(ours: Company | None, theirs: ObservedCompany, asked_at: datetime) -> CompanyComparison:
+    """Take over every difference that is not younger news here. Equal fields keep their stamps.
+
+    ours: None if the directory does not have the company
+    asked_at: the time just before the call to Codat
+    """
     stamp = seen_at(asked_at)
     before = ours or Company(theirs.company_id)
     entry = _with_name_and_products(before, theirs, stamp)
     entry = _with_connections(entry, theirs, stamp)
-    return Compared(entry, tuple(_drift(ours, before, entry, stamp)))
+    return CompanyComparison(entry, tuple(_drift(ours, before, entry, stamp)))
 
 
 def _with_name_and_products(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> Company:
@@ -60,15 +64,15 @@ def _with_connections(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> 
         return entry
     for connection_id, seen in theirs.connections.items():
         known = entry.connections.get(connection_id)
-        now = Connection(stamp, seen.status, seen.integration, seen.source_type)
-        if known is None or replace(known, stamp=stamp) != now:
+        current = Connection(stamp, seen.status, seen.integration, seen.source_type)
+        if known is None or replace(known, stamp=stamp) != current:
             change = CompanyChange(
-                entry.company_id, stamp, connection_id=connection_id, connection=now
+                entry.company_id, stamp, connection_id=connection_id, connection=current
             )
             entry = apply(entry, change)
     for connection_id in sorted(entry.connections.keys() - theirs.connections.keys()):
         known = entry.connections[connection_id]
-        # a deleted connection vanishes from Codat's lists (docs/codat.md, C61)
+        # Codat's lists leave a deleted connection out (docs/codat.md, C61)
         if known.status != DELETED and stamp > known.stamp:
             change = CompanyChange(
                 entry.company_id,
@@ -96,11 +100,11 @@ def _drift(ours: Company | None, before: Company, entry: Company, stamp: Stamp) 
     if set(before.products) != set(entry.products):
         text = f"products {_names(before.products)} here, {_names(entry.products)} at Codat"
         found.append(Drift(DriftKind.COMPANY_OUTDATED, text, company_id, subject="products"))
-    for connection_id, now in sorted(entry.connections.items()):
+    for connection_id, current in sorted(entry.connections.items()):
         known = before.connections.get(connection_id)
-        if known != now:
+        if known != current:
             was = known.status if known else "unknown"
-            text = f"{was} here, {now.status} at Codat ({now.integration or 'unknown'})"
+            text = f"{was} here, {current.status} at Codat ({current.integration or 'unknown'})"
             found.append(
                 Drift(DriftKind.CONNECTION_STATUS, text, company_id, subject=connection_id)
             )

@@ -1,4 +1,4 @@
-"""Codat's webhook consumers against what the hub needs of them."""
+"""Compare Codat's webhook consumers with the consumers that the hub needs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from codat_hub.reconcile.domain.observed import ObservedConsumer
 
 PLAIN: Final = "read.completed"
-# What keeps the directory and the breaker up to date; company.product.* may not exist.
-# Source: docs/codat.md, C29.
+# For the directory and the rate limiter; company.product.* may not exist (docs/codat.md, C29).
 NEEDED: Final = (
     "client.rateLimit.reached",
     "client.rateLimit.reset",
@@ -36,7 +35,7 @@ _HUB_PATH: Final = re.compile(r"/webhooks/codat/(?P<name>[^/]+)/?$")
 
 @dataclass(frozen=True, slots=True)
 class HubAddress:
-    """Where this hub receives webhooks: its API's id, and the domain it is reached by, if any."""
+    """The id of this hub's webhook API, and the hub's own domain, if it has one."""
 
     api_id: str
     domain: str = ""
@@ -45,7 +44,7 @@ class HubAddress:
         """Return the consumer's name in a URL of this hub; None for any other URL."""
         parts = urlsplit(url)
         path = _HUB_PATH.search(parts.path)
-        # AWS has the API's id in the host's name, the emulator in the path
+        # AWS puts the API's id into the host name, the emulator into the path
         at_api = self.api_id in {*(parts.hostname or "").split("."), *parts.path.split("/")}
         at_domain = bool(self.domain) and parts.hostname == self.domain.lower()
         return path["name"] if path and (at_api or at_domain) else None
@@ -54,19 +53,19 @@ class HubAddress:
 def summary(
     consumers: Iterable[ObservedConsumer], hub: HubAddress, secrets: Collection[str]
 ) -> dict[str, dict[str, bool]]:
-    """Return per consumer's name whether Codat has it, sends to it, and its secret is stored."""
+    """Return for each consumer whether Codat has it, sends to it, and its secret is stored.
+
+    consumers: all of the Codat client's; only this hub's are in the summary
+    secrets: names of the consumers whose signing secret is stored
+    """
     found = {name: {"at_codat": False, "enabled": False, "secret": True} for name in secrets}
-    for one in consumers:
-        name = hub.consumer_of(one.url)
+    for consumer in consumers:
+        name = hub.consumer_of(consumer.url)
         if name is not None:
             known = found.setdefault(name, {"at_codat": True, "enabled": False, "secret": False})
             known["at_codat"] = True
-            known["enabled"] = known["enabled"] or not one.disabled
+            known["enabled"] = known["enabled"] or not consumer.disabled
     return dict(sorted(found.items()))
-
-
-def looks_like_a_hub(url: str) -> bool:
-    return _HUB_PATH.search(urlsplit(url).path) is not None
 
 
 def check(
@@ -75,17 +74,20 @@ def check(
     products: Iterable[Product],
     secrets: Collection[str],
 ) -> list[Drift]:
-    """Compare them. `secrets`: names of the consumers that have a signing secret stored."""
+    """Return the drift of the Codat client's consumers.
+
+    secrets: names of the consumers whose signing secret is stored
+    """
     ours: dict[str, list[ObservedConsumer]] = {}
     found: list[Drift] = []
-    for one in sorted(consumers, key=lambda one: (one.url, one.consumer_id)):
-        name = hub.consumer_of(one.url)
+    for consumer in sorted(consumers, key=lambda consumer: (consumer.url, consumer.consumer_id)):
+        name = hub.consumer_of(consumer.url)
         if name is not None:
-            ours.setdefault(name, []).append(one)
-        elif looks_like_a_hub(one.url):
-            text = "its URL is of another hub"
-            found.append(Drift(DriftKind.CONSUMER_ELSEWHERE, text, subject=one.url))
-    every = [one for named in ours.values() for one in named]
+            ours.setdefault(name, []).append(consumer)
+        elif _HUB_PATH.search(urlsplit(consumer.url).path):
+            text = "its URL is that of another hub"
+            found.append(Drift(DriftKind.CONSUMER_ELSEWHERE, text, subject=consumer.url))
+    every = [consumer for named in ours.values() for consumer in named]
     found += _disabled(every)
     found += _doubled(every)
     found += _unsubscribed(every, products)
@@ -94,15 +96,20 @@ def check(
 
 
 def _disabled(ours: Iterable[ObservedConsumer]) -> Iterator[Drift]:
-    for one in ours:
-        if one.disabled:
-            text = f"disabled, with {', '.join(one.event_types) or 'no event types'}"
-            yield Drift(DriftKind.CONSUMER_DISABLED, text, subject=one.url)
+    for consumer in ours:
+        if consumer.disabled:
+            text = f"disabled, with {', '.join(consumer.event_types) or 'no event types'}"
+            yield Drift(DriftKind.CONSUMER_DISABLED, text, subject=consumer.url)
 
 
 def _doubled(ours: Iterable[ObservedConsumer]) -> Iterator[Drift]:
-    """Say which base events come together with sub-events, in whatever consumers."""
-    subscribed = {(kind, one.url) for one in ours if not one.disabled for kind in one.event_types}
+    """Name each base event that comes with its sub-events, by the same consumer or by several."""
+    subscribed = {
+        (kind, consumer.url)
+        for consumer in ours
+        if not consumer.disabled
+        for kind in consumer.event_types
+    }
     kinds = {kind for kind, _ in subscribed}
     for base in sorted(kind for kind in kinds if kind.endswith(PLAIN)):
         subs = sorted(kind for kind in kinds if kind.startswith(f"{base}."))
@@ -113,18 +120,18 @@ def _doubled(ours: Iterable[ObservedConsumer]) -> Iterator[Drift]:
 
 
 def _unsubscribed(ours: Iterable[ObservedConsumer], products: Iterable[Product]) -> Iterator[Drift]:
-    """Name the reads that reach nobody here; a disabled consumer has a drift of its own."""
-    kinds = {kind for one in ours for kind in one.event_types}
+    """Name the events that no consumer subscribes to; a disabled one has a drift of its own."""
+    kinds = {kind for consumer in ours for kind in consumer.event_types}
     for product in products:
         custom = product.kind is ProductKind.CUSTOM
         base = f"{product.identifier}.{PLAIN}" if custom else PLAIN
         subs = {f"{base}.successful", f"{base}.unsuccessful"}
         if base not in kinds and not subs <= kinds:
-            text = f"no consumer of the hub has subscribed to {base}"
+            text = f"no consumer of the hub subscribes to {base}"
             yield Drift(DriftKind.CONSUMER_MISSING, text, product=product.identifier, subject=base)
     for needed in NEEDED:
         if needed not in kinds:
-            text = f"no consumer of the hub has subscribed to {needed}"
+            text = f"no consumer of the hub subscribes to {needed}"
             yield Drift(DriftKind.EVENT_UNSUBSCRIBED, text, subject=needed)
 
 
@@ -134,7 +141,7 @@ def _secrets(ours: dict[str, list[ObservedConsumer]], secrets: Collection[str]) 
             text = (
                 f"no signing secret is stored for {name}"
                 if is_consumer(name)
-                else "its name can be no consumer's: a-z, 0-9 and - only"
+                else "its URL does not end in a valid consumer name: a-z, 0-9 and - only"
             )
             yield Drift(DriftKind.SECRET_MISSING, text, subject=consumers[0].url)
     for name in sorted(set(secrets) - ours.keys()):

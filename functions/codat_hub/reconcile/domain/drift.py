@@ -1,4 +1,4 @@
-"""Where Codat and the hub disagree: each kind, how bad it is, what it means, what to do."""
+"""Kinds of drift between Codat and the hub: how bad each is, what it means, what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Final
 
 
 class Severity(StrEnum):
-    """`unsafe`: a person has to act, and soon; `warning`: should look; `info`: for the record."""
+    """How bad a kind of drift is.
+
+    `unsafe`: a person has to act soon; `warning`: a person should look; `info`: for the record.
+    """
 
     INFO = "info"
     WARNING = "warning"
@@ -16,6 +19,8 @@ class Severity(StrEnum):
 
 
 class DriftKind(StrEnum):
+    """What differs between Codat and the hub."""
+
     COMPANY_UNKNOWN = "company_unknown"
     COMPANY_OUTDATED = "company_outdated"
     COMPANY_GONE = "company_gone"
@@ -45,10 +50,10 @@ class DriftKind(StrEnum):
 class Drift:
     """One disagreement.
 
-    company_id, product: which one it is about; None: the whole client
-    subject: what else it is about: a connection id, a consumer's URL, data types
-    detail: ours and theirs, for a person
-    mended: True: the hub has put its own side right; False: it has not
+    company_id, product: the company and product it is about; None: it is about the whole client
+    subject: the thing it is about, such as a connection id, a consumer's URL or a time
+    detail: the hub's side and Codat's, for a person
+    mended: whether the hub has repaired its own side; stored by this name
     """
 
     kind: DriftKind
@@ -60,44 +65,59 @@ class Drift:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """Same for the same disagreement found twice."""
+        """Return the same value for the same disagreement found twice."""
         return (self.kind, self.company_id or "", self.product or "", self.subject or "")
 
     @property
     def unsafe(self) -> bool:
+        """Tell whether a person has to act: the kind is unsafe, and nothing was repaired."""
         return not self.mended and EXPLAINED[self.kind].severity is Severity.UNSAFE
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
+    """What a kind of drift means, and what a person does about it."""
+
     severity: Severity
     means: str
     to_do: str
 
 
+# The kinds that a step can repair.
+REPAIRABLE: Final = frozenset(
+    {
+        DriftKind.COMPANY_UNKNOWN,
+        DriftKind.COMPANY_OUTDATED,
+        DriftKind.COMPANY_GONE,
+        DriftKind.CONNECTION_STATUS,
+        DriftKind.PRODUCT_UNASSIGNED,
+        DriftKind.ASSIGNMENT_STALE,
+        DriftKind.INTENT_LEFT,
+    }
+)
 _NOTHING: Final = "Nothing: the hub has taken over what Codat says."
 EXPLAINED: Final = {
     DriftKind.COMPANY_UNKNOWN: Explanation(
         Severity.INFO,
-        "Codat has a company that the directory did not; no webhook told of it.",
-        f"{_NOTHING} If there are many, look for missing webhooks.",
+        "Codat has a company that was not in the directory; no webhook reported it.",
+        f"{_NOTHING} If there are many such companies, look for missing webhooks.",
     ),
     DriftKind.COMPANY_OUTDATED: Explanation(
-        Severity.INFO, "The directory had another name or other products of a company.", _NOTHING
+        Severity.INFO, "The directory had another name or other products for a company.", _NOTHING
     ),
     DriftKind.COMPANY_GONE: Explanation(
         Severity.INFO,
-        "The directory has a company that Codat no longer has; asking for it answered 404.",
+        "The directory has a company that Codat no longer has: Codat answered 404 for it.",
         "Nothing: the hub has marked it as deleted and its products as absent.",
     ),
     DriftKind.COMPANY_NOT_DELETED: Explanation(
         Severity.WARNING,
         "The directory says that a company was deleted, but Codat lists it.",
-        "Look at the company in the Codat Portal. If it is in use, ask for support: a deletion at"
-        " Codat is final, so this should not be.",
+        "Look at the company in the Codat Portal. If it is in use, ask Codat's support: a deletion"
+        " at Codat is final, so this should not happen.",
     ),
     DriftKind.CONNECTION_STATUS: Explanation(
-        Severity.INFO, "A connection's status was another one than we knew.", _NOTHING
+        Severity.INFO, "The directory had another status for a connection.", _NOTHING
     ),
     DriftKind.PRODUCT_UNASSIGNED: Explanation(
         Severity.INFO,
@@ -108,98 +128,108 @@ EXPLAINED: Final = {
     DriftKind.PRODUCT_WITHOUT_CONSENT: Explanation(
         Severity.UNSAFE,
         "Codat has a product on a company, and no recorded consent covers all its data types.",
-        "Record the consent (PUT /companies/{id}/consents/{product}) if the customer gave one, else"
-        " remove the product (DELETE /companies/{id}/products/{product}). The hub never removes it"
-        " by itself.",
+        "If the customer gave a consent, record it: tools/hub consents grant COMPANY PRODUCT. If"
+        " not, remove the product: tools/hub companies remove-product COMPANY PRODUCT. The hub"
+        " never removes it by itself.",
     ),
     DriftKind.PRODUCT_UNREGISTERED: Explanation(
         Severity.WARNING,
         "Companies at Codat have a product that is not in the hub's registry, so neither consent"
         " nor cadence can be judged.",
-        "Add the product to products.yaml and apply it.",
+        "Add the product to products.yaml, then run: tools/hub products apply.",
     ),
     DriftKind.ASSIGNMENT_GONE: Explanation(
         Severity.WARNING,
         "The hub assigned a product to a company, but Codat does not have it there.",
-        "If the customer still wants it: PUT /companies/{id}/products/{product}; else DELETE.",
+        "If the customer still wants it: tools/hub companies add-product COMPANY PRODUCT. If not:"
+        " tools/hub companies remove-product COMPANY PRODUCT.",
     ),
     DriftKind.ASSIGNMENT_STALE: Explanation(
         Severity.INFO,
-        "A refresh was answered with 404, so the assignment was in doubt; now it is settled.",
-        "Nothing: the hub counts it as Codat does.",
+        "Codat answered a refresh with 404, so the assignment was in doubt; now it is settled.",
+        "Nothing: the hub has taken over whether Codat has the product.",
     ),
     DriftKind.INTENT_LEFT: Explanation(
         Severity.WARNING,
-        "Adding or removing a product was begun and never finished.",
-        "Nothing if it is mended: what was begun is finished, or found not to have happened. Else"
-        " repeat the call (PUT or DELETE /companies/{id}/products/{product}).",
+        "The hub started to add or remove a product and never finished.",
+        "Nothing if it is repaired: the change is finished, or Codat never made it. If not, repeat"
+        " it: tools/hub companies add-product COMPANY PRODUCT, or remove-product.",
     ),
     DriftKind.WEBHOOK_MISSING: Explanation(
         Severity.UNSAFE,
-        "Codat has newer data of a company than any webhook has told us of.",
-        "Codat itself retries for 28 hours. After that, replay the time given from the webhooks"
-        " page of the Codat Portal (two weeks are kept); what the hub has already is not stored"
-        " twice. Then look at why: a disabled consumer, a missing secret.",
+        "Codat has newer data of a company than any webhook has reported.",
+        "Codat itself retries for 28 hours. After that, replay the given time from the webhooks"
+        " page of the Codat Portal, which keeps two weeks; the hub stores no webhook twice. Then"
+        " look for the cause, such as a disabled consumer or a missing secret.",
     ),
     DriftKind.CONSUMER_MISSING: Explanation(
         Severity.UNSAFE,
         "No webhook consumer at Codat sends the reads of a product to the hub.",
-        "Create the consumer in the Codat Portal with the hub's URL and the event type given, then"
-        " store its signing secret: tools/hub secrets add NAME.",
+        "Create the consumer in the Codat Portal with the hub's URL and the given event type, then"
+        " store its signing secret: tools/hub secrets add CONSUMER.",
     ),
     DriftKind.CONSUMER_DISABLED: Explanation(
         Severity.UNSAFE,
-        "A webhook consumer of the hub is disabled at Codat (Codat does so after 5 days of"
-        " failures), so its events do not arrive.",
-        "Enable it in the Codat Portal, then replay what was missed.",
+        "A webhook consumer of the hub is disabled at Codat, so its events do not arrive. Codat"
+        " disables a consumer after 5 days of failures.",
+        "Enable it in the Codat Portal, then replay the missed events from there.",
     ),
     DriftKind.CONSUMER_DOUBLED: Explanation(
         Severity.WARNING,
-        "The hub gets a read's base event and its sub-events: each read two or three times.",
-        "Leave only the base event type (read.completed, {product}.read.completed) subscribed.",
+        "The hub gets a read's base event and its sub-events, so each read comes two or three"
+        " times.",
+        "In the Codat Portal, leave only the base event type subscribed: read.completed or"
+        " {product}.read.completed.",
     ),
     DriftKind.CONSUMER_ELSEWHERE: Explanation(
         Severity.WARNING,
-        "A webhook consumer of this Codat client has the URL of a hub that is not this one. A test"
-        " client of Codat copies production's consumers.",
-        "Delete it in the Codat Portal, unless that hub is meant to have these events. If it is"
-        " this hub under your own domain, set WebhookDomain.",
+        "A webhook consumer of this Codat client has the URL of another hub. A test client of"
+        " Codat copies the consumers of production.",
+        "Delete it in the Codat Portal, unless that hub should get these events. If the URL is"
+        " this hub's under your own domain, deploy with the parameter WebhookDomain.",
     ),
     DriftKind.EVENT_UNSUBSCRIBED: Explanation(
         Severity.WARNING,
-        "No consumer of the hub has subscribed to an event type that keeps the directory.",
-        "Subscribe to it in the Codat Portal; until then only reconcile notices such changes.",
+        "No consumer of the hub subscribes to an event type that the directory needs.",
+        "Subscribe to it in the Codat Portal. Until then only reconcile notices such changes.",
     ),
     DriftKind.SECRET_MISSING: Explanation(
         Severity.UNSAFE,
-        "A webhook consumer of the hub has no signing secret stored, so its events are refused.",
-        "Copy it from the Codat Portal: tools/hub secrets add NAME. Codat retries for 28 hours.",
+        "A webhook consumer of the hub has no signing secret stored, so the hub refuses its"
+        " events.",
+        "Copy the secret from the Codat Portal and store it: tools/hub secrets add CONSUMER. Codat"
+        " retries for 28 hours.",
     ),
     DriftKind.SECRET_UNUSED: Explanation(
         Severity.INFO,
         "A signing secret is stored for a consumer that Codat does not have.",
-        "Remove it, unless the consumer is about to be created or sends from elsewhere.",
+        "Remove it: tools/hub secrets remove CONSUMER FINGERPRINT. Leave it if you are about to"
+        " create the consumer, or if the consumer belongs to another Codat client.",
     ),
     DriftKind.BOTH_SYNC_SETTINGS: Explanation(
         Severity.UNSAFE,
-        "Client-level sync settings are on while companies have custom products, which have"
-        " settings of their own: the same data is read twice, and windows overlap.",
-        "Run the migration to product-level settings, or switch the client-level schedules off.",
+        "Client-level sync settings are on while companies have custom products with settings of"
+        " their own: Codat reads the same data twice, and windows overlap.",
+        "Migrate to product-level settings: tools/hub migrations plan --product PRODUCT. Or switch"
+        " the client-level schedules off in the Codat Portal.",
     ),
     DriftKind.OVERRIDE_ACTIVE: Explanation(
         Severity.UNSAFE,
-        "A company has sync settings of its own that are on while it has a custom product.",
-        "Run the migration for this company, or switch the override's schedules off.",
+        "A company has sync settings of its own, and they are on while it has a custom product.",
+        "Migrate this company: tools/hub migrations plan --product PRODUCT --company COMPANY. Or"
+        " switch the company's own schedules off.",
     ),
     DriftKind.WRONG_CLIENT: Explanation(
         Severity.UNSAFE,
-        "The API key is not of the Codat client that this stack is bound to. Nothing is compared,"
-        " and nothing is changed at Codat.",
-        "Store the right API key, or deploy with the CodatClientId that is meant.",
+        "The API key belongs to another Codat client than the one this stack is bound to. The hub"
+        " compares nothing, and changes nothing at Codat.",
+        "Store the right API key: tools/hub secrets set-api-key. Or deploy with the right"
+        " CodatClientId.",
     ),
     DriftKind.QUOTA_LOW: Explanation(
         Severity.WARNING,
         "Less than a fifth of Codat's daily quota is left.",
-        "Wait for the reset at 00:00 UTC, or see who else calls with this client's keys.",
+        "Wait for the reset at 00:00 UTC, or find out which other system calls with this client's"
+        " keys.",
     ),
 }

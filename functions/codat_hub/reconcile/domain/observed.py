@@ -1,4 +1,4 @@
-"""What Codat says is there, as far as the hub compares it with what it knows."""
+"""Codat's answers, as far as the hub compares them with its own state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ObservedConnection:
-    """`integration` is its key, such as `gbol`; `platform` the name people know."""
+    """A connection of a company. `integration`: its key, such as `gbol`; `platform`: its name."""
 
     status: str
     integration: str | None = None
@@ -22,7 +22,7 @@ class ObservedConnection:
 
 @dataclass(frozen=True, slots=True)
 class ObservedCompany:
-    """`products`, `connections`: None when the answer did not say, which is not none."""
+    """A company in Codat's list. `products`, `connections`: None if the answer left them out."""
 
     company_id: str
     name: str | None = None
@@ -32,7 +32,10 @@ class ObservedCompany:
 
 @dataclass(frozen=True, slots=True)
 class ObservedPage:
-    """`asked_at`: before the call, so nothing in it is older than that."""
+    """A page of Codat's companies. `asked_at`: before the call, so the page is no older.
+
+    total: the number of companies on all pages, if the answer has it
+    """
 
     asked_at: datetime
     companies: tuple[ObservedCompany, ...]
@@ -52,7 +55,7 @@ class ObservedConsumer:
 
 @dataclass(frozen=True, slots=True)
 class ObservedStatus:
-    """One data type of one company, whatever product it was read for (docs/codat.md, C51)."""
+    """The status of a company's data type, for all products together (docs/codat.md, C51)."""
 
     status: str | None
     last_success: datetime | None
@@ -60,6 +63,6 @@ class ObservedStatus:
 
 @dataclass(frozen=True, slots=True)
 class ObservedSettings:
-    """Hours between client-level fetches by data type, those that are on only."""
+    """Hours between fetches for each data type whose schedule is on."""
 
     schedules: Mapping[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""One run of reconcile: how far it has come, what it has counted, who is at work on it."""
+"""A run of reconcile: its progress, its counts and its lease."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_hub.reconcile.domain.drift import EXPLAINED, Severity
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
 
     from codat_hub.reconcile.domain.drift import Drift
 
-LISTED_OF_A_KIND: Final = 1000  # more of them are counted and not listed
+LISTED_OF_A_KIND: Final = 1000  # drift beyond it is counted and not listed
 LISTED_OF_A_STEP: Final = 500  # keeps one note far below DynamoDB's 400 KB
-MOST_TROUBLES: Final = 20  # in a row, each some minutes after the one before
+MOST_FAILURES: Final = 20  # in a row, some minutes apart
 MOST_INTEGRATIONS: Final = 200
 
 
 class ReconcileStatus(StrEnum):
+    """How far a reconcile is: `complete` and `failed` runs are over."""
+
     QUEUED = "queued"
     RUNNING = "running"
     COMPLETE = "complete"
@@ -28,7 +28,7 @@ class ReconcileStatus(StrEnum):
 
 
 class Phase(StrEnum):
-    """In order: the client as a whole, Codat's list of companies, our own directory."""
+    """The phases in order: the whole client, Codat's list of companies, the hub's directory."""
 
     ACCOUNT = "account"
     COMPANIES = "companies"
@@ -37,13 +37,14 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """A platform that companies are connected by, such as `gbol`."""
+    """A platform that companies connect. `linked`: how many of the connections can sync."""
 
     name: str | None = None
     connections: int = 0
     linked: int = 0
 
     def plus(self, other: Integration) -> Integration:
+        """Add the counts of another page."""
         return Integration(
             other.name or self.name,
             self.connections + other.connections,
@@ -53,10 +54,12 @@ class Integration:
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What one step found out: counts are added up, facts and integrations kept.
+    """The result of a step, which its run adds up.
 
-    phase, cursor: where the next step starts; phase None: that was the last
-    counts: such as companies, codat_calls, writes
+    phase, cursor: where the next step starts; phase None: this step was the last
+    counts: such as companies and codat_calls; the run adds them up
+    unregistered: how many companies have each product that is not registered
+    facts: values that a later phase or the status needs
     """
 
     phase: Phase | None
@@ -69,11 +72,16 @@ class StepOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileRun:
-    """`step` numbers the notes; `listed` counts the drift that is listed, `drift` all of it.
+    """A run, as it is stored after each step.
 
-    lease_until: until then whoever took it on may be at work
-    waiting_until: Codat's limit is reached; no calls before
-    facts: what a later phase or the status needs: schedules, quota, client_id, buckets
+    step: the number of the next step, which also numbers its stored findings
+    drift, listed: all drift by kind, and how much of it is listed
+    mended, unsafe: drift that the hub repaired, and drift that a person has to act on
+    facts: for a later phase or the status, such as schedules, quota, client_id and buckets
+    lease_until: until then another process may be at work on the run
+    waiting_until: Codat's rate limit is reached; no calls before
+    resumed: how often the run went on after its process was killed
+    failures: failed tries of the present step, in a row; stored as `troubles`
     """
 
     reconcile_id: str
@@ -96,22 +104,30 @@ class ReconcileRun:
     lease_until: datetime | None = None
     waiting_until: datetime | None = None
     resumed: int = 0
-    troubles: int = 0
+    failures: int = 0
     error: str | None = None
 
     @property
     def over(self) -> bool:
+        """Tell whether the run has ended, well or not."""
         return self.status in {ReconcileStatus.COMPLETE, ReconcileStatus.FAILED}
 
+    @property
+    def companies_at_codat(self) -> int | None:
+        """Return how many companies Codat says it has; None before the first page."""
+        total = self.facts.get("companies_at_codat")
+        return None if total is None else int(total)
+
     def held(self, now: datetime) -> bool:
-        """Tell whether somebody may be at work on it."""
+        """Tell whether another process may be at work on the run."""
         return self.lease_until is not None and now < self.lease_until
 
     def waits(self, now: datetime) -> bool:
+        """Tell whether the run waits for Codat's rate limit."""
         return self.waiting_until is not None and now < self.waiting_until
 
     def taken(self, now: datetime, lease: timedelta) -> ReconcileRun:
-        """Take it on; a lease that nobody gave back means that its holder was killed."""
+        """Take the run on. A lease that was never released means that its holder was killed."""
         killed = self.lease_until is not None
         return replace(
             self,
@@ -123,64 +139,60 @@ class ReconcileRun:
         )
 
     def released(self) -> ReconcileRun:
+        """Give the lease back."""
         return replace(self, lease_until=None)
 
     def waiting(self, until: datetime) -> ReconcileRun:
+        """Give the lease back, and make no call to Codat before a time."""
         return replace(self.released(), waiting_until=until)
 
-    def troubled(self, error: str, now: datetime) -> ReconcileRun:
-        """Note that a step must be done again; after too many in a row the run has failed."""
-        after = replace(self.released(), troubles=self.troubles + 1, error=error)
-        return after if after.troubles < MOST_TROUBLES else after.failed(error, now)
+    def interrupted(self, error: str, now: datetime) -> ReconcileRun:
+        """Count a failed try of a step; after MOST_FAILURES in a row the run has failed."""
+        after = replace(self.released(), failures=self.failures + 1, error=error)
+        return after if after.failures < MOST_FAILURES else after.failed(error, now)
 
     def failed(self, error: str, now: datetime) -> ReconcileRun:
+        """End the run with an error."""
         return replace(self.released(), status=ReconcileStatus.FAILED, error=error, finished_at=now)
 
     def to_list(self, drift: Iterable[Drift]) -> tuple[Drift, ...]:
-        """Return those of a step's drift that are listed; counts are exact without the others."""
+        """Return the part of a step's drift that is listed, up to both limits."""
         listed = dict(self.listed)
         kept: list[Drift] = []
-        for one in drift:
-            if listed.get(one.kind, 0) < LISTED_OF_A_KIND and len(kept) < LISTED_OF_A_STEP:
-                listed[one.kind] = listed.get(one.kind, 0) + 1
-                kept.append(one)
+        for found in drift:
+            if listed.get(found.kind, 0) < LISTED_OF_A_KIND and len(kept) < LISTED_OF_A_STEP:
+                listed[found.kind] = listed.get(found.kind, 0) + 1
+                kept.append(found)
         return tuple(kept)
 
-    def after(self, stepped: StepOutcome, drift: tuple[Drift, ...], now: datetime) -> ReconcileRun:
-        """Add a step that is done."""
-        done = stepped.phase is None
+    def after(self, outcome: StepOutcome, drift: tuple[Drift, ...], now: datetime) -> ReconcileRun:
+        """Add a finished step and its drift; the last step completes the run."""
+        done = outcome.phase is None
         return replace(
             self,
             status=ReconcileStatus.COMPLETE if done else ReconcileStatus.RUNNING,
-            phase=stepped.phase or self.phase,
-            cursor=stepped.cursor,
+            phase=outcome.phase or self.phase,
+            cursor=outcome.cursor,
             step=self.step + 1,
-            counts=_sum(self.counts, stepped.counts),
+            counts=_sum(self.counts, outcome.counts),
             drift=_sum(self.drift, _count(drift)),
-            mended=self.mended + sum(one.mended for one in drift),
-            unsafe=self.unsafe + sum(one.unsafe for one in drift),
+            mended=self.mended + sum(found.mended for found in drift),
+            unsafe=self.unsafe + sum(found.unsafe for found in drift),
             listed=_sum(self.listed, _count(self.to_list(drift))),
-            integrations=_merged(self.integrations, stepped.integrations),
-            unregistered=_sum(self.unregistered, stepped.unregistered),
-            facts={**self.facts, **stepped.facts},
+            integrations=_merged(self.integrations, outcome.integrations),
+            unregistered=_sum(self.unregistered, outcome.unregistered),
+            facts={**self.facts, **outcome.facts},
             finished_at=now if done else None,
             lease_until=None if done else self.lease_until,
-            troubles=0,
+            failures=0,
             error=None,
         )
-
-    def by_severity(self) -> dict[Severity, int]:
-        """Count the drift by how bad its kind is, mended or not."""
-        found = dict.fromkeys(Severity, 0)
-        for kind, count in self.drift.items():
-            found[EXPLAINED[kind].severity] += count  # type: ignore[index]  # a Kind is a text
-        return found
 
 
 def _count(drift: Iterable[Drift]) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for one in drift:
-        counts[one.kind.value] = counts.get(one.kind.value, 0) + 1
+    for found in drift:
+        counts[found.kind.value] = counts.get(found.kind.value, 0) + 1
     return counts
 
 
@@ -192,7 +204,7 @@ def _merged(
     known: Mapping[str, Integration], more: Mapping[str, Integration]
 ) -> dict[str, Integration]:
     merged = dict(known)
-    for key, one in more.items():
+    for key, integration in more.items():
         if key in merged or len(merged) < MOST_INTEGRATIONS:
-            merged[key] = merged.get(key, Integration()).plus(one)
+            merged[key] = merged.get(key, Integration()).plus(integration)
     return merged

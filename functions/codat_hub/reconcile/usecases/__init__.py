@@ -1,1 +1,1 @@
-"""A run and its steps: the account, the companies, the directory."""
+"""Starts, works on and shows a run; its steps check the account, the companies, the directory."""

@@ -1,61 +1,43 @@
-"""First step of a reconcile: the client as a whole. Its id, settings, webhook consumers, quota."""
+"""Check the Codat client as a whole: its id, sync settings, webhook consumers and quota."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.reconcile.domain import consumers
 from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import Phase, StepOutcome
-from codat_hub.reconcile.usecases.reconcile import Finding, StepFindings
 from codat_hub.reconcile.usecases.reconcile_companies import buckets
+from codat_hub.reconcile.usecases.reconcile_step import Finding, StepFindings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from codat_hub.codat.domain.client_check import ClientCheck
     from codat_hub.codat.domain.quota import Quota
-    from codat_hub.products.domain.product import Product
-    from codat_hub.reconcile.domain.observed import ObservedConsumer, ObservedSettings
+    from codat_hub.products.ports import Products
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
+    from codat_hub.reconcile.ports import ObservedCodat, ReconcileRuns
 
-_LOW: Final = 5  # a fifth of the quota is kept for people
-
-
-class Codat(Protocol):
-    calls: int
-    quota: Quota | None
-
-    def settings(self) -> ObservedSettings: ...
-    def consumers(self) -> tuple[ObservedConsumer, ...]: ...
-
-
-class Registry(Protocol):
-    def products(self) -> Mapping[str, Product]: ...
-
-
-class Secrets(Protocol):
-    def names(self) -> Collection[str]: ...
-
-
-class Runs(Protocol):
-    def latest(self, before: str | None = None, limit: int = 10) -> list[ReconcileRun]: ...
+_LOW: Final = 5  # the quota is low below a fifth of its limit
 
 
 @dataclass(frozen=True)
 class CheckAccount:
-    """`confirm` asks Codat which client the API key is of, and remembers it.
+    """The first step of a run.
 
-    With the key of another client, or bound to none, the run ends here: that client's companies
-    are none of this stack's.
+    confirm: asks Codat for the client of the API key, and keeps the answer
+    stored_secrets: returns the names of the consumers whose signing secret is stored
+    If the stack is bound to another client or to none, the run ends here: the companies of that
+    client do not belong to this stack.
     """
 
-    codat: Codat
+    codat: ObservedCodat
     confirm: Callable[[], ClientCheck]
-    registry: Registry
-    secrets: Secrets
-    runs: Runs
+    registry: Products
+    stored_secrets: Callable[[], Collection[str]]
+    runs: ReconcileRuns
     hub: consumers.HubAddress
 
     def __call__(self, run: ReconcileRun) -> StepFindings:
@@ -64,7 +46,7 @@ class CheckAccount:
         if not check.right:
             return _wrong_client(check)
         schedules = self.codat.settings().schedules
-        listed, secrets = self.codat.consumers(), self.secrets.names()
+        listed, secrets = self.codat.consumers(), self.stored_secrets()
         products = self.registry.products().values()
         found = consumers.check(listed, self.hub, products, secrets)
         facts: dict[str, Any] = {
@@ -75,29 +57,29 @@ class CheckAccount:
         }
         quota = self.codat.quota
         if quota is not None:
-            told = {"limit": quota.limit, "remaining": quota.remaining}
-            facts["quota"] = {name: count for name, count in told.items() if count is not None}
+            counts = {"limit": quota.limit, "remaining": quota.remaining}
+            facts["quota"] = {name: count for name, count in counts.items() if count is not None}
             found += _low(quota)
-        stepped = StepOutcome(
+        outcome = StepOutcome(
             Phase.COMPANIES,
-            counts={"codat_calls": self.codat.calls - before + 1},  # one by `confirm`
+            counts={"codat_calls": self.codat.calls - before + 1},  # `confirm` makes one call
             facts=facts,
         )
-        return StepFindings(stepped, tuple(Finding((one,)) for one in found))
+        return StepFindings(outcome, tuple(Finding((drift,)) for drift in found))
 
     def _buckets(self, run: ReconcileRun) -> int:
-        """Share the look at companies' own settings among nights, by what the last run counted."""
+        """Spread the calls for companies' own settings over nights, as the last run counted."""
         earlier = self.runs.latest(before=run.reconcile_id)
-        counted = (one.counts.get("with_custom", 0) for one in earlier if one.error is None)
+        counted = (past.counts.get("with_custom", 0) for past in earlier if past.error is None)
         return buckets(next((count for count in counted if count), 0))
 
 
 def _wrong_client(check: ClientCheck) -> StepFindings:
     bound = check.bound_to or "nothing: CodatClientId is empty"
-    text = f"bound to {bound}; the API key is of {check.reported}"
+    text = f"bound to {bound}; the API key belongs to {check.reported}"
     drift = Drift(DriftKind.WRONG_CLIENT, text, subject=check.reported)
-    stepped = StepOutcome(Phase.ACCOUNT, counts={"codat_calls": 1})
-    return StepFindings(stepped, (Finding((drift,)),), error=text)
+    outcome = StepOutcome(Phase.ACCOUNT, counts={"codat_calls": 1})
+    return StepFindings(outcome, (Finding((drift,)),), error=text)
 
 
 def _low(quota: Quota) -> list[Drift]:

@@ -1,4 +1,4 @@
-"""Steps of a reconcile over Codat's list: a page of companies against directory and assignments."""
+"""Check a page of Codat's companies against the directory and the assignments."""
 
 from __future__ import annotations
 
@@ -6,75 +6,51 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from codat_hub.codat.errors import CallFailed, RateLimited, Unauthorized
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
-from codat_hub.companies.domain.company import LINKED
+from codat_hub.companies.domain.company import LINKED, Company
 from codat_hub.errors import Conflict
 from codat_hub.products.domain.product import ProductKind
-from codat_hub.reconcile.domain.assignment_comparison import AssignmentVerdict, Repair, judge
+from codat_hub.reconcile.domain.assignment_comparison import Repair, judge
 from codat_hub.reconcile.domain.company_comparison import BY, compare
 from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, StepOutcome
-from codat_hub.reconcile.usecases.reconcile import Finding, StepFindings, patiently
+from codat_hub.reconcile.usecases.reconcile_step import Finding, StepFindings, patiently
+from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from codat_hub.companies.domain.company import Company
-    from codat_hub.companies.domain.consent import ConsentEntry
+    from codat_hub.companies.ports import Assignments, Companies, Consents
     from codat_hub.products.domain.product import Product
-    from codat_hub.reconcile.domain.observed import ObservedCompany, ObservedPage, ObservedSettings
+    from codat_hub.products.ports import Products
+    from codat_hub.reconcile.domain.observed import ObservedCompany, ObservedPage
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
+    from codat_hub.reconcile.ports import ObservedCodat
     from codat_hub.storage.found import Found
+    from codat_hub.storage.update import Updated
 
-_TRIES: Final = 3  # at an item that others keep changing; the next run looks again
-OVERRIDES_A_RUN: Final = 200  # one call each; a larger directory takes its turns
-
-
-class Codat(Protocol):
-    calls: int
-
-    def companies(self, page: int) -> ObservedPage: ...
-    def override(self, company_id: str) -> ObservedSettings: ...
-
-
-class Companies(Protocol):
-    def get(self, company_id: str) -> tuple[Company, int]: ...
-    def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]: ...
-    def put(self, company: Company, version: int) -> bool: ...
-
-
-class Assignments(Protocol):
-    def get(self, company_id: str, product: str) -> tuple[Assignment, int]: ...
-    def get_many(self, pairs: Iterable[tuple[str, str]]) -> Found[tuple[str, str], Assignment]: ...
-    def put(self, assignment: Assignment, version: int) -> bool: ...
-
-
-class Ledger(Protocol):
-    def newest(self, company_id: str, product: str) -> ConsentEntry | None: ...
-
-
-class Registry(Protocol):
-    def products(self) -> Mapping[str, Product]: ...
+OVERRIDES_A_RUN: Final = 200  # one call each; companies of a larger client take turns
 
 
 @dataclass(frozen=True)
 class CheckCompanies:
-    """One page of Codat's companies. The cursor is the page's number.
+    """A step for each page of Codat's companies. The cursor is the page's number.
 
-    Only the hub's own side is mended, with one exception: a removal that a person began is finished
-    by `remove` (company, product, by, reason). What cannot be read is not compared.
+    remove: removes a product at Codat; its arguments are company, product, by and reason
+    Only the hub's own side is repaired, with one exception: a removal that a person started is
+    finished at Codat. An item that cannot be read is not compared.
     """
 
-    codat: Codat
+    codat: ObservedCodat
     companies: Companies
     assignments: Assignments
-    ledger: Ledger
-    registry: Registry
+    consents: Consents
+    registry: Products
     remove: Callable[[str, str, str, str], Assignment]
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
@@ -82,50 +58,53 @@ class CheckCompanies:
         before, number = self.codat.calls, int(run.cursor or 1)
         page = self.codat.companies(number)
         products = self.registry.products()
-        known = self.companies.get_many(one.company_id for one in page.companies)
+        ids = tuple(company.company_id for company in page.companies)
+        known = self.companies.get_many(ids)
         findings = [*self._directory(page, known), *self._assignments(page, known, products)]
-        unregistered = Counter(
-            product
-            for one in page.companies
-            for product in one.products or ()
-            if product not in products
-        )
-        with_custom = [one for one in page.companies if _custom(one, products)]
+        with_custom = [company for company in page.companies if _has_custom(company, products)]
         overrides, read = self._overrides(run, with_custom)
-        counts = {"companies": len(page.companies), "with_custom": len(with_custom)}
-        stepped = StepOutcome(
+        outcome = StepOutcome(
             Phase.COMPANIES if page.has_next else Phase.DIRECTORY,
             str(number + 1) if page.has_next else None,
-            {**counts, "overrides_read": read, "codat_calls": self.codat.calls - before},
+            {
+                "companies": len(page.companies),
+                "with_custom": len(with_custom),
+                "overrides_read": read,
+                "codat_calls": self.codat.calls - before,
+            },
             _integrations(page.companies),
-            unregistered,
+            _unregistered(page.companies, products),
             {} if page.total is None else {"companies_at_codat": page.total},
         )
-        findings += [*overrides, *([] if page.has_next else _at_the_end(run, stepped))]
-        return StepFindings(
-            stepped, tuple(findings), tuple(one.company_id for one in page.companies)
-        )
+        findings += [*overrides, *([] if page.has_next else _at_the_end(run, outcome))]
+        return StepFindings(outcome, tuple(findings), ids)
 
     def _directory(self, page: ObservedPage, known: Found[str, Company]) -> Iterator[Finding]:
         for theirs in page.companies:
             if theirs.company_id in known.unreadable:
                 continue
-            compared = compare(known.get(theirs.company_id), theirs, page.asked_at)
-            if compared.drift:
-                yield Finding(compared.drift, self._entry_mend(theirs, page.asked_at))
+            comparison = compare(known.get(theirs.company_id), theirs, page.asked_at)
+            if comparison.drift:
+                repair = partial(self._repair_entry, theirs, page.asked_at)
+                yield Finding(comparison.drift, repair)
 
-    def _entry_mend(self, theirs: ObservedCompany, asked_at: datetime) -> Callable[[], bool]:
-        def mend() -> bool:
-            for _ in range(_TRIES):
-                ours, version = self.companies.get(theirs.company_id)
-                compared = compare(ours if version else None, theirs, asked_at)
-                if not compared.drift or compared.entry == ours:
-                    return bool(version) and ours.deleted_at is None
-                if self.companies.put(compared.entry, version):
-                    return compared.entry.deleted_at is None
-            return False
+    def _repair_entry(self, theirs: ObservedCompany, asked_at: datetime) -> bool:
+        """Take Codat's word over into the directory; a deleted entry stays deleted."""
 
-        return mend
+        def read() -> tuple[Company | None, int]:
+            ours, version = self.companies.get(theirs.company_id)
+            return (ours if version else None), version
+
+        def as_codat_has_it(ours: Company | None) -> Company | None:
+            entry = compare(ours, theirs, asked_at).entry
+            return None if entry == (ours or Company(theirs.company_id)) else entry
+
+        what = f"company {theirs.company_id}"
+        updated: Updated[Company | None, Company] = update(
+            read, as_codat_has_it, self.companies.put, what
+        )
+        entry = updated.after or updated.before
+        return entry is not None and entry.deleted_at is None
 
     def _assignments(
         self,
@@ -133,12 +112,18 @@ class CheckCompanies:
         known: Mapping[str, Company],
         products: Mapping[str, Product],
     ) -> Iterator[Finding]:
-        told = [one for one in page.companies if one.products is not None]
+        listed = [company for company in page.companies if company.products is not None]
         pairs = [
-            (one.company_id, product) for one in told for product in _products(one, known, products)
+            (company.company_id, product)
+            for company in listed
+            for product in _possible_products(company, known, products)
         ]
         ours = self.assignments.get_many(pairs)
-        at_codat = {(one.company_id, product) for one in told for product in one.products or ()}
+        at_codat = {
+            (company.company_id, product)
+            for company in listed
+            for product in company.products or ()
+        }
         for pair in pairs:
             if pair in ours.unreadable:
                 continue
@@ -148,95 +133,109 @@ class CheckCompanies:
                 at_codat=pair in at_codat,
                 asked_at=page.asked_at,
             )
-            # companies with a product that nobody registered are told once, at the end
+            # an unregistered product is reported once, at the end, and not for each company
             if verdict and verdict.drift.kind is not DriftKind.PRODUCT_UNREGISTERED:
-                yield self._finding(verdict, pair, products.get(pair[1]), page.asked_at)
+                product = products.get(pair[1])
+                repair = verdict.repair and partial(
+                    self._repair_assignment, pair, verdict.repair, product, page.asked_at
+                )
+                yield Finding((verdict.drift,), repair)
 
-    def _finding(
-        self,
-        verdict: AssignmentVerdict,
-        pair: tuple[str, str],
-        product: Product | None,
-        asked_at: datetime,
-    ) -> Finding:
-        """Judge by the ledger, which is the truth, before an assignment is believed."""
-        wanted = verdict.mend
-        if wanted is None:
-            return Finding((verdict.drift,))
+    def _repair_assignment(
+        self, pair: tuple[str, str], wanted: Repair, product: Product | None, asked_at: datetime
+    ) -> bool:
+        """Repair an assignment if the verdict still holds; the ledger decides about consent.
 
-        def mend() -> bool:
-            ours, version = self.assignments.get(*pair)
-            if wanted is Repair.ASSIGN:
-                entry = self.ledger.newest(*pair)
-                ours = replace(ours, consent=None if entry is None else entry.consent)
-            again = judge(ours, product, at_codat=wanted is not Repair.CLEAR, asked_at=asked_at)
-            if again is None or again.mend is not wanted:
-                return False
-            if wanted is Repair.REMOVE:
-                return self._finish_removal(*pair)
-            settled = replace(
-                ours,
-                status=AssignmentStatus.ASSIGNED
-                if wanted is Repair.ASSIGN
-                else AssignmentStatus.ABSENT,
-                changed_at=self.now(),
-                changed_by=BY,
-                unsettled_until=None,
-            )
-            return self.assignments.put(settled, version)
-
-        return Finding((verdict.drift,), mend)
+        Losing a race means that the assignment has just changed, so the next run looks again.
+        """
+        ours, version = self.assignments.get(*pair)
+        if wanted is Repair.ASSIGN:
+            entry = self.consents.newest(*pair)
+            ours = replace(ours, consent=None if entry is None else entry.consent)
+        again = judge(ours, product, at_codat=wanted is not Repair.CLEAR, asked_at=asked_at)
+        if again is None or again.repair is not wanted:
+            return False
+        if wanted is Repair.REMOVE:
+            return self._finish_removal(*pair)
+        assigned = wanted is Repair.ASSIGN
+        settled = replace(
+            ours,
+            status=AssignmentStatus.ASSIGNED if assigned else AssignmentStatus.ABSENT,
+            changed_at=self.now(),
+            changed_by=BY,
+            unsettled_until=None,
+        )
+        return self.assignments.put(settled, version)
 
     def _finish_removal(self, company_id: str, product: str) -> bool:
         try:
-            gone = self.remove(company_id, product, BY, "its removal was begun and never finished")
+            removed = self.remove(
+                company_id, product, BY, "its removal was started and never finished"
+            )
         except (RateLimited, Unauthorized):
             raise
-        except (Conflict, CallFailed) as why:  # such as a migration at work; the next run tries
-            logger.warning("removal not finished", company_id=company_id, cause=str(why))
+        except (Conflict, CallFailed) as error:  # such as a migration; the next run tries again
+            logger.warning("removal not finished", company_id=company_id, cause=str(error))
             return False
-        return gone.status is AssignmentStatus.ABSENT
+        return removed.status is AssignmentStatus.ABSENT
 
     def _overrides(
         self, run: ReconcileRun, candidates: Iterable[ObservedCompany]
     ) -> tuple[list[Finding], int]:
-        """Look at the settings of some companies' own: each night it is others' turn."""
-        buckets, turn = int(run.facts.get("buckets", 1)), run.requested_at.toordinal()
+        """Check the own settings of this night's companies; return how many were read too."""
+        turns, tonight = int(run.facts.get("buckets", 1)), run.requested_at.toordinal()
         left = OVERRIDES_A_RUN - run.counts.get("overrides_read", 0)
-        chosen = [
-            one for one in candidates if (crc32(one.company_id.encode()) + turn) % buckets == 0
+        due = [
+            company.company_id
+            for company in candidates
+            if (crc32(company.company_id.encode()) + tonight) % turns == 0
         ]
+        chosen = due[: max(left, 0)]
         found = []
-        for one in chosen[: max(left, 0)]:
-            settings = patiently(run, partial(self.codat.override, one.company_id))
+        for company_id in chosen:
+            settings = patiently(run, partial(self.codat.override, company_id))
             if settings is not None and settings.schedules:
-                drift = Drift(DriftKind.OVERRIDE_ACTIVE, _hours(settings.schedules), one.company_id)
+                drift = Drift(DriftKind.OVERRIDE_ACTIVE, _hours(settings.schedules), company_id)
                 found.append(Finding((drift,)))
-        return found, len(chosen[: max(left, 0)])
+        return found, len(chosen)
 
 
 def buckets(with_custom: int) -> int:
-    """Return how many nights it takes to look at every company's own settings once."""
+    """Return how many nights it takes to read every company's own settings once.
+
+    with_custom: the number of companies with a custom product
+    """
     return max(1, -(-with_custom // OVERRIDES_A_RUN))
 
 
-def _products(
-    one: ObservedCompany, known: Mapping[str, Company], products: Mapping[str, Product]
+def _possible_products(
+    company: ObservedCompany, known: Mapping[str, Company], products: Mapping[str, Product]
 ) -> list[str]:
-    """Return every product that Codat or the hub could think the company has."""
-    entry = known.get(one.company_id)
-    return sorted({*products, *(one.products or ()), *(entry.products if entry else ())})
+    """Return every product that the company may have at Codat or in the hub."""
+    entry = known.get(company.company_id)
+    return sorted({*products, *(company.products or ()), *(entry.products if entry else ())})
 
 
-def _custom(one: ObservedCompany, products: Mapping[str, Product]) -> bool:
-    kinds = {products[name].kind for name in one.products or () if name in products}
+def _has_custom(company: ObservedCompany, products: Mapping[str, Product]) -> bool:
+    kinds = {products[name].kind for name in company.products or () if name in products}
     return ProductKind.CUSTOM in kinds
+
+
+def _unregistered(
+    companies: Iterable[ObservedCompany], products: Mapping[str, Product]
+) -> Counter[str]:
+    return Counter(
+        product
+        for company in companies
+        for product in company.products or ()
+        if product not in products
+    )
 
 
 def _integrations(companies: Iterable[ObservedCompany]) -> dict[str, Integration]:
     found: dict[str, Integration] = {}
-    for one in companies:
-        for connection in (one.connections or {}).values():
+    for company in companies:
+        for connection in (company.connections or {}).values():
             key = connection.integration or "unknown"
             linked = int(connection.status == LINKED)
             more = Integration(connection.platform, 1, linked)
@@ -245,7 +244,7 @@ def _integrations(companies: Iterable[ObservedCompany]) -> dict[str, Integration
 
 
 def _at_the_end(run: ReconcileRun, last: StepOutcome) -> Iterator[Finding]:
-    """Tell what only the whole list shows."""
+    """Report the drift that only the whole list shows."""
     unregistered = Counter(run.unregistered) + Counter(last.unregistered)
     for product, count in sorted(unregistered.items()):
         text = f"{count} companies have it at Codat"

@@ -1,86 +1,54 @@
-"""Steps of a reconcile over our directory: companies gone at Codat, webhooks that never came."""
+"""Check a page of the directory: companies gone at Codat, and webhooks that never came."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
+from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.company import CompanyChange, apply
 from codat_hub.errors import Unreadable
-from codat_hub.product_events.domain.freshness import Freshness, freshness
+from codat_hub.product_events.domain.freshness import freshness
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import ProductKind
 from codat_hub.reconcile.domain.company_comparison import BY, seen_at
 from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import Phase, StepOutcome
-from codat_hub.reconcile.domain.untold import untold
-from codat_hub.reconcile.usecases.reconcile import Finding, StepFindings, patiently
+from codat_hub.reconcile.domain.unreported import unreported
+from codat_hub.reconcile.usecases.reconcile_step import Finding, StepFindings, patiently
+from codat_hub.storage.update import update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
+    from codat_hub.companies.domain.assignment import Assignment
     from codat_hub.companies.domain.company import Company
-    from codat_hub.products.domain.product import Product
-    from codat_hub.reconcile.domain.observed import ObservedStatus
+    from codat_hub.companies.ports import Assignments, Companies
+    from codat_hub.product_events.domain.freshness import Freshness
+    from codat_hub.product_events.ports import ReadStates
+    from codat_hub.products.ports import Products
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
+    from codat_hub.reconcile.ports import ObservedCodat, ReconcileRuns
 
 PAGE: Final = 100
-_TRIES: Final = 3
-
-
-class Codat(Protocol):
-    calls: int
-
-    def exists(self, company_id: str) -> bool: ...
-    def statuses(self, company_id: str) -> Mapping[str, ObservedStatus]: ...
-
-
-class Companies(Protocol):
-    def get(self, company_id: str) -> tuple[Company, int]: ...
-    def get_many(self, company_ids: Iterable[str]) -> dict[str, Company]: ...
-    def put(self, company: Company, version: int) -> bool: ...
-    def ids(self, shard: int, after: str | None = None, limit: int = 100) -> list[str]: ...
-
-
-class Assignments(Protocol):
-    def get(self, company_id: str, product: str) -> tuple[Assignment, int]: ...
-    def get_many(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Assignment]: ...
-    def put(self, assignment: Assignment, version: int) -> bool: ...
-    def of_company(self, company_id: str) -> list[Assignment]: ...
-
-
-class ReadStates(Protocol):
-    def get_many(
-        self, pairs: Iterable[tuple[str, str | None]]
-    ) -> dict[tuple[str, str | None], ReadState]: ...
-    def of_company(self, company_id: str) -> list[ReadState]: ...
-
-
-class Registry(Protocol):
-    def products(self) -> Mapping[str, Product]: ...
-
-
-class Runs(Protocol):
-    def seen(self, reconcile_id: str) -> Container[str]: ...
 
 
 @dataclass
 class CheckDirectory:
-    """One page of one shard of the directory. The cursor is `{shard}:{last company id}`.
+    """A step for each page of the directory. The cursor is `{shard}:{last company id}`.
 
-    A company that the list did not have is asked for before it counts as gone: pages shift while
-    others are deleted, and new companies come.
+    Codat's pages shift when companies are deleted meanwhile, and new companies come. So a company
+    that was not in Codat's list counts as gone only if Codat answers 404 for it.
     """
 
-    codat: Codat
+    codat: ObservedCodat
     companies: Companies
     assignments: Assignments
     read_states: ReadStates
-    registry: Registry
-    runs: Runs
+    registry: Products
+    runs: ReconcileRuns
     shards: int
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     _seen: tuple[str, Container[str]] = field(default=("", frozenset()), init=False)
@@ -92,11 +60,11 @@ class CheckDirectory:
         entries = self.companies.get_many(ids)
         gone, present = self._parted(run, entries)
         findings = [*gone, *self._overdue(run, present)]
-        stepped = self._next(int(shard), ids)
+        outcome = self._next(int(shard), ids)
         counts = {"directory": len(ids), "codat_calls": self.codat.calls - before}
-        return StepFindings(replace(stepped, counts=counts), tuple(findings))
+        return StepFindings(replace(outcome, counts=counts), tuple(findings))
 
-    def _next(self, shard: int, ids: list[str]) -> StepOutcome:
+    def _next(self, shard: int, ids: Sequence[str]) -> StepOutcome:
         if len(ids) == PAGE:
             return StepOutcome(Phase.DIRECTORY, f"{shard}:{ids[-1]}")
         if shard + 1 < self.shards:
@@ -106,7 +74,7 @@ class CheckDirectory:
     def _parted(
         self, run: ReconcileRun, entries: Mapping[str, Company]
     ) -> tuple[list[Finding], list[Company]]:
-        """Split them into those that are gone at Codat and those that are there."""
+        """Return findings for the companies that are gone at Codat, and the companies there."""
         if self._seen[0] != run.reconcile_id:
             self._seen = (run.reconcile_id, self.runs.seen(run.reconcile_id))
         gone, present = [], []
@@ -118,28 +86,25 @@ class CheckDirectory:
                 present.append(entry)
                 continue
             exists = patiently(run, partial(self.codat.exists, company_id))
-            if exists is not False:
-                present += [entry] if exists else []
-                continue
-            text = f"{entry.name or 'unnamed'}: not in Codat's list, and asking for it is a 404"
-            drift = Drift(DriftKind.COMPANY_GONE, text, company_id)
-            gone.append(Finding((drift,), self._gone_mend(company_id, asked_at)))
+            if exists:
+                present.append(entry)
+            elif exists is False:
+                text = f"{entry.name or 'unnamed'}: not in Codat's list, and Codat answers 404"
+                drift = Drift(DriftKind.COMPANY_GONE, text, company_id)
+                gone.append(Finding((drift,), partial(self._mark_deleted, company_id, asked_at)))
         return gone, present
 
-    def _gone_mend(self, company_id: str, asked_at: datetime) -> Callable[[], bool]:
-        def mend() -> bool:
-            for assignment in self.assignments.of_company(company_id):
-                self._clear(assignment)
-            change = CompanyChange(company_id, seen_at(asked_at), deleted=True)
-            for _ in range(_TRIES):
-                entry, version = self.companies.get(company_id)
-                if entry.deleted_at is not None or self.companies.put(
-                    apply(entry, change), version
-                ):
-                    return True
-            return False
-
-        return mend
+    def _mark_deleted(self, company_id: str, asked_at: datetime) -> bool:
+        for assignment in self.assignments.of_company(company_id):
+            self._clear(assignment)
+        change = CompanyChange(company_id, seen_at(asked_at), deleted=True)
+        update(
+            lambda: self.companies.get(company_id),
+            lambda entry: apply(entry, change) if entry.deleted_at is None else None,
+            self.companies.put,
+            f"company {company_id}",
+        )
+        return True
 
     def _clear(self, assignment: Assignment) -> None:
         ours, version = self.assignments.get(assignment.company_id, assignment.product)
@@ -150,36 +115,37 @@ class CheckDirectory:
             self.assignments.put(absent, version)
 
     def _overdue(self, run: ReconcileRun, companies: Iterable[Company]) -> Iterator[Finding]:
-        """Ask Codat about companies that are late by their product's own cadence, no others."""
+        """Ask Codat only about companies with a product that is late by its own cadence."""
         late: dict[str, list[Freshness]] = {}
-        for one in self._measured(companies):
-            if one.overdue:
-                late.setdefault(one.company_id, []).append(one)
+        for measured in self._measured(companies):
+            if measured.overdue:
+                late.setdefault(measured.company_id, []).append(measured)
         for company_id, products in late.items():
             try:
                 states = self.read_states.of_company(company_id)
             except Unreadable:
-                continue  # what webhooks have told nobody knows
+                continue  # which webhooks came is unknown
             statuses = patiently(run, partial(self.codat.statuses, company_id))
             if statuses is None:
                 continue
-            missing = untold(statuses, states, self.now())
-            for one in products:
-                if drift := self._missing(one, missing):
+            missing = unreported(statuses, states, self.now())
+            for measured in products:
+                if drift := self._missing(measured, missing):
                     yield Finding((drift,))
 
     def _measured(self, companies: Iterable[Company]) -> Iterator[Freshness]:
-        linked = {one.company_id: one for one in companies if one.linked}
+        """Measure every assigned custom product with a schedule on the linked companies."""
+        linked = {company.company_id: company for company in companies if company.linked}
         products = {
-            name: one
-            for name, one in self.registry.products().items()
-            if one.kind is ProductKind.CUSTOM and one.schedule and one.schedule.enabled
+            name: product
+            for name, product in self.registry.products().items()
+            if product.kind is ProductKind.CUSTOM and product.schedule and product.schedule.enabled
         }
         pairs = [(company_id, name) for company_id in linked for name in products]
         assigned = {
-            pair: one
-            for pair, one in self.assignments.get_many(pairs).items()
-            if one.status is AssignmentStatus.ASSIGNED
+            pair: assignment
+            for pair, assignment in self.assignments.get_many(pairs).items()
+            if assignment.status is AssignmentStatus.ASSIGNED
         }
         states = self.read_states.get_many(assigned)
         for pair, assignment in assigned.items():
@@ -187,13 +153,14 @@ class CheckDirectory:
             state = states.get(pair, ReadState())
             yield freshness(assignment, linked[company_id], products[name], state, self.now())
 
-    def _missing(self, one: Freshness, untold_types: Mapping[str, datetime]) -> Drift | None:
-        product = self.registry.products()[one.product]
-        types = {name: at for name, at in untold_types.items() if name in product.data_types}
-        if not types:
+    def _missing(self, late: Freshness, missing: Mapping[str, datetime]) -> Drift | None:
+        """Return the drift of a late product; None if it has none of the missing data types."""
+        product = self.registry.products()[late.product]
+        reads = {name: at for name, at in missing.items() if name in product.data_types}
+        if not reads:
             return None
-        read = ", ".join(f"{name} {at.isoformat(timespec='seconds')}" for name, at in types.items())
-        last = one.last_read_at.isoformat(timespec="seconds") if one.last_read_at else "never"
+        read = ", ".join(f"{name} {at.isoformat(timespec='seconds')}" for name, at in reads.items())
+        last = late.last_read_at.isoformat(timespec="seconds") if late.last_read_at else "never"
         text = f"read at Codat: {read}; last webhook of this product: {last}"
-        since = min(types.values()).isoformat(timespec="seconds")
-        return Drift(DriftKind.WEBHOOK_MISSING, text, one.company_id, one.product, f"since {since}")
+        since = f"since {min(reads.values()).isoformat(timespec='seconds')}"
+        return Drift(DriftKind.WEBHOOK_MISSING, text, late.company_id, late.product, since)
