@@ -7,6 +7,9 @@ import pytest
 
 from codat_hub.codat import errors
 from codat_hub.products.domain.product import Product, ProductKind
+from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
+from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter
+from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
 from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from tests.support.refresh_worker import HOUR, a_message, a_world, failing, work
@@ -65,6 +68,34 @@ def test_disabled_removed_or_without_consent_it_is_cancelled_without_a_call(worl
     assert (result.outcome, world.ticket().status) == ("cancelled", TicketStatus.CANCELLED)
     assert world.ticket().failure.text
     assert not world.codat.calls
+
+
+def test_a_ticket_that_meets_an_open_breaker_stays_due_for_when_it_closes(world):
+    world.opened()
+    world.dispatcher()
+    breaker = Breaker(Cause.UNAUTHORIZED, START, START + 5 * MINUTE)
+    world.limiters.put(RateLimiter(breaker), 0)
+    assert world.worker(a_message(world)).outcome == "breaker"
+    ticket = world.ticket()
+    assert (ticket.due_at, ticket.waits_for, ticket.attempts) == (START, Waits.BREAKER, 0)
+
+
+def test_a_lease_that_ends_before_the_ticket_waits_for_it_lets_the_ticket_go_at_once(world):
+    world.opened(product="a")
+    work(world, product="a")
+    world.opened(product="b")
+    world.dispatcher()
+    put = world.tickets.put
+
+    def end_the_read_first(ticket, version):
+        world.tickets.put = put
+        world.wake("c1", "a", START + MINUTE)
+        return put(ticket, version)
+
+    world.tickets.put = end_the_read_first
+    report = world.worker(a_message(world, product="b"))
+    assert (report.outcome, report.woken) == ("lease", True)
+    assert world.ticket(product="b").status is TicketStatus.SENT
 
 
 @pytest.mark.parametrize(
