@@ -57,7 +57,7 @@ class RefreshAnswer(BaseModel):
 
     @classmethod
     def of(cls, ticket: Ticket) -> RefreshAnswer:
-        failure = ticket.trouble
+        failure = ticket.failure
         return cls(
             company_id=ticket.company_id,
             product=ticket.product,
