@@ -8,7 +8,7 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any, Final
 
-from codat_hub.api.migrations import MigrationAnswer
+from codat_hub.api.routes.migrations import MigrationAnswer
 from tools.drills.migration import rules
 from tools.drills.migration.injector import Injector
 from tools.drills.migration.rows import AWS, Call, Direction, Row, Seen, company_of
