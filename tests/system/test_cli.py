@@ -115,7 +115,7 @@ def test_a_reader_reads_and_is_told_which_role_a_change_needs(cli, hub, monkeypa
     monkeypatch.setattr(environments, "_session", lambda _name: session)
     assert cli("products", "list", "--json")
     refused = cli("products", "remove", PRODUCT, "--yes", code=1)
-    assert "may not call DELETE" in refused.stderr
+    assert "the local root may not do this" in refused.stderr
     assert "ControlApiOperator" in refused.stderr
 
 

@@ -241,7 +241,7 @@ def test_a_busy_company_is_woken_by_its_read_event_at_once(fleet):
     fleet.open(company)
     fleet.dispatch()
     busy = fleet.until(company, TicketStatus.BUSY)
-    assert busy.trouble.kind == "busy"
+    assert busy.failure.kind == "busy"
     far, version = fleet.tickets.get(company, PRODUCT)
     assert fleet.tickets.put(
         replace(far, due_at=far.deadline), version
@@ -272,8 +272,8 @@ def test_each_kind_of_failure_ends_its_ticket_as_documented(fleet):
     fleet.open(*companies)
     fleet.dispatch()
     for company, (_, kind, status) in companies.items():
-        ticket = eventually(lambda c=company: (t := fleet.ticket(c)).trouble and t)
-        assert (ticket.trouble.kind, ticket.status) == (kind, TicketStatus(status)), kind
+        ticket = eventually(lambda c=company: (t := fleet.ticket(c)).failure and t)
+        assert (ticket.failure.kind, ticket.status) == (kind, TicketStatus(status)), kind
     assert {len(statuses) for statuses in fleet.calls(companies).values()} == {1}
     counts = eventually(
         lambda: (now := fleet.counted() - before)["refresh_asked"] >= len(TAXONOMY) and now
@@ -376,7 +376,7 @@ def test_a_consent_revoked_while_the_ticket_waits_prevents_further_calls(fleet):
     revoked = replace(assigned.consent, revoked_at=datetime.now(UTC))
     assert assignments.put(replace(assigned, consent=revoked), version)
     fleet.dispatch()
-    assert fleet.until(company, TicketStatus.CANCELLED).trouble.text
+    assert fleet.until(company, TicketStatus.CANCELLED).failure.text
     assert fleet.calls([company])[company] == []
 
 
@@ -388,7 +388,7 @@ def test_without_access_to_the_api_key_all_refreshes_wait_until_it_is_back(fleet
         fleet.open(company)
         fleet.dispatch()
         eventually(lambda: fleet.limiters.get()[0].breaker.cause is Cause.UNAUTHORIZED)
-        assert fleet.until(company, TicketStatus.QUEUED).trouble.kind == "unauthorized"
+        assert fleet.until(company, TicketStatus.QUEUED).failure.kind == "unauthorized"
         assert fleet.dispatch() == 0
         fleet.idle()
     fleet.probe_now()
