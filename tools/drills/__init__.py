@@ -1,1 +1,0 @@
-"""Drills: long checks of the whole system, each a command of its own."""
