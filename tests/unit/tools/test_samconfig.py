@@ -26,14 +26,22 @@ def read(tmp_path, text):
 @pytest.mark.parametrize(
     "overrides",
     [
-        """'Environment=dev ReconcileSchedule="cron(0 2 * * ? *)" """
-        """WebhookSourceRanges=203.0.113.7/32,198.51.100.0/24'""",
-        r"""'Environment=dev ReconcileSchedule=cron(0\ 2\ *\ *\ ?\ *) """
-        """WebhookSourceRanges=203.0.113.7/32,198.51.100.0/24'""",
-        """['Environment=dev', 'ReconcileSchedule="cron(0 2 * * ? *)"', """
-        """'WebhookSourceRanges=203.0.113.7/32,198.51.100.0/24']""",
-        """{ Environment = 'dev', ReconcileSchedule = 'cron(0 2 * * ? *)', """
-        """WebhookSourceRanges = ['203.0.113.7/32', '198.51.100.0/24'] }""",
+        (
+            """'Environment=dev ReconcileSchedule="cron(0 2 * * ? *)" """
+            """WebhookSourceRanges=203.0.113.7/32,198.51.100.0/24'"""
+        ),
+        (
+            r"""'Environment=dev ReconcileSchedule=cron(0\ 2\ *\ *\ ?\ *) """
+            """WebhookSourceRanges=203.0.113.7/32,198.51.100.0/24'"""
+        ),
+        (
+            """['Environment=dev', 'ReconcileSchedule="cron(0 2 * * ? *)"', """
+            """'WebhookSourceRanges=203.0.113.7/32,198.51.100.0/24']"""
+        ),
+        (
+            """{ Environment = 'dev', ReconcileSchedule = 'cron(0 2 * * ? *)', """
+            """WebhookSourceRanges = ['203.0.113.7/32', '198.51.100.0/24'] }"""
+        ),
         """'file://parameters.yaml'""",
     ],
     ids=["text", "escaped", "list", "table", "file"],
