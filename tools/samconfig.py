@@ -1,4 +1,4 @@
-"""The environments of samconfig.toml, for the tools that call SAM or look for a stack."""
+"""Reads each environment's stack name, region and parameters from samconfig.toml."""
 
 import platform
 import tomllib
@@ -14,7 +14,7 @@ CONFIG: Final = ROOT / "samconfig.toml"
 
 @dataclass(frozen=True)
 class Deployment:
-    """One environment's stack; `overrides` are the template's parameters."""
+    """The stack of an environment; `overrides` are values of the template's parameters."""
 
     region: str
     stack_name: str
