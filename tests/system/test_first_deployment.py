@@ -1,9 +1,9 @@
-"""A first deployment that fails half-way is repeated by `make deploy`, without a hand."""
+"""The first deployment: one that fails half-way is repeated, and prod needs its parameters."""
 
 import json
 
 import pytest
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from tools.deploy import Deploy, DeployError
 from tools.local.emulator import REGION, Emulator
@@ -19,13 +19,15 @@ CANNOT_BE_CREATED = {
 }
 
 
-def template(broken):
+def template(broken=False):
     """Return the template's tables and what they need, with a resource that fails after them."""
     used = ("Environment", "ApiGatewayAccountRole", "DeletionProtection", "KmsKeyArn")
+    used += ("AlarmTopicArn", "CodatClientId")
     resources = {name: RESOURCES[name] for name in TABLES}
     return json.dumps(
         {
             "Parameters": {name: TEMPLATE["Parameters"][name] for name in used},
+            "Rules": TEMPLATE["Rules"],
             "Conditions": {
                 name: TEMPLATE["Conditions"][name] for name in ("IsProtected", "HasKmsKey")
             },
@@ -89,3 +91,21 @@ def test_a_first_deployment_that_fails_half_way_is_repeated_without_a_hand(emula
     ]
     assert len(tables) == len(TABLES)
     assert all(table["DeletionProtectionEnabled"] for table in tables)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"CodatClientId": "0d1e2f3a-0000-4000-8000-000000000000"}, "AlarmTopicArn"),
+        ({"AlarmTopicArn": "arn:aws:sns:eu-west-2:000000000000:alarms"}, "CodatClientId"),
+    ],
+)
+def test_prod_is_refused_without_a_topic_and_a_client(emulator, given, missing):
+    parameters = [
+        {"ParameterKey": name, "ParameterValue": value}
+        for name, value in ({"Environment": "prod"} | given).items()
+    ]
+    with pytest.raises(ClientError, match=f"Without {missing}"):
+        emulator.client("cloudformation").create_stack(
+            StackName=STACK, TemplateBody=template(), Parameters=parameters
+        )
