@@ -29,15 +29,22 @@ def entry(data_type="invoices", connection_id="a", status="Complete", modified=T
     return ReadEntry(ReadKey(data_type, connection_id), status, modified)
 
 
-def a_read(hours: float, *entries: ReadEntry, since: float | None = 0, **changes) -> ReadEvent:
-    """A read that ended `hours` after the start; the Codat event id says when."""
+def a_read(
+    hours: float, *entries: ReadEntry, since: float | None = 0, ahead: float = 0, **changes
+) -> ReadEvent:
+    """A read that ended `hours` after the start; the Codat event id says when.
+
+    Codat dates it `ahead` hours later.
+    """
+    moment = changes.setdefault("at", at(hours))
     read = ReadEvent(
         event_id=f"event-{hours}",
         webhook_id=f"msg-{hours}",
         company_id=COMPANY,
         product=PRODUCT,
         subs=frozenset(),
-        at=at(hours),
+        at=moment,
+        generated=moment + timedelta(hours=ahead),
         modified_from=None if since is None else at(since),
         entries=entries or (entry(),),
     )
@@ -79,9 +86,16 @@ class Ledger:
 
     @property
     def facts(self):
-        """What happened, without what was published in answer (`covered`)."""
-        keys = {key: replace(one, covered=None) for key, one in self.state.keys.items()}
-        return replace(self.state, keys=keys), self.company
+        """What happened, without what was published in answer."""
+        return facts_of(self.state), self.company
+
+
+def facts_of(state: ReadState) -> ReadState:
+    """The state without answers (`covered`) and without reads kept because they may come again."""
+    keys = {key: replace(known, covered=None) for key, known in state.keys.items()}
+    wanted = {mark for known in keys.values() for mark in (known.latest, known.watermark)}
+    reads = tuple(read for read in state.reads if read.read_id in wanted)
+    return replace(state, keys=keys, reads=reads)
 
 
 def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) -> StoredWebhook:
@@ -101,8 +115,9 @@ def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) 
                 for one in event.entries
             ],
         }
-        body = an_event(kind, payload, id=event.event_id, generatedDate=event.at.isoformat())
-        return StoredWebhook(webhook_id or event.webhook_id, body)
+        body = an_event(kind, payload, id=event.event_id, generatedDate=event.generated.isoformat())
+        received_at = event.at if event.generated > event.at else None
+        return StoredWebhook(webhook_id or event.webhook_id, body, received_at=received_at)
     if event.connection:
         kind = "connection.disconnected"
         connection = {"id": event.connection_id, "status": event.connection.status}
@@ -138,8 +153,10 @@ def covered_until(published: list[ProductEvent], key: ReadKey) -> datetime | Non
 
 
 @st.composite
-def histories(draw, most=7):
+def histories(draw, most=7, ahead=False):
     """Reads with several connections, failures, sub-events and repeats; removals in between.
+
+    ahead: some are dated up to a day ahead
 
     Reads of one product do not overlap (Codat locks), so all events of one come before the next.
     """
@@ -154,6 +171,7 @@ def histories(draw, most=7):
             ReadEntry(key, draw(st.sampled_from(STATUSES)), draw(st.booleans())) for key in keys
         )
         base = a_read(hour, *entries, since=draw(st.sampled_from([since, since, None])))
+        hours_ahead = draw(st.sampled_from([0, 0, 30 / 3600, 1, 5.5, 23.5, 24])) if ahead else 0
         if any(one.complete for one in entries):
             since = hour - 0.1  # Codat's own mark: the start of the read
         suffixes = draw(
@@ -167,6 +185,7 @@ def histories(draw, most=7):
                 webhook_id=f"{base.webhook_id}-{suffix}",
                 subs=frozenset(suffix.split()),
                 at=at(moment),
+                generated=at(moment + hours_ahead),
             )
             history.append(event)
     return history

@@ -80,6 +80,9 @@ def _project_record(record: DynamoDBRecord) -> None:
         _count("projected_later")
         raise
     _count(f"projected_{report.outcome}")
+    if report.dated_ahead:
+        logger.warning("webhook is dated ahead", webhook_id=webhook.webhook_id)
+        _count("webhook_dated_ahead")
     if report.woken.woken:
         _count("refresh_woken")
     if report.woken.completed:

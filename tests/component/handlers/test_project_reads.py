@@ -92,11 +92,17 @@ def test_a_malformed_record_is_parked_and_the_others_are_projected(
     assert "dataType" in parked["reason"]["S"]
 
 
-def test_a_record_dated_over_a_day_after_its_reception_is_parked(module, team):
-    received = (at(1) - timedelta(days=2)).isoformat()
-    ahead = a_record(as_webhook(a_read(1)), received_at=received)
-    assert failed(module.handler({"Records": [ahead]}, Context())) == []
-    assert team() == []
+def test_a_record_dated_ahead_hides_no_later_read_and_is_counted(module, team, capsys):
+    records = [
+        a_record(as_webhook(read), number, received_at=at(number).isoformat())
+        for number, read in enumerate([a_read(1, ahead=9000), a_read(2, since=1)], 1)
+    ]
+    assert failed(module.handler({"Records": records}, Context())) == []
+    windows = [event["detail"]["data_types"][0]["modified_from"] for event in team()]
+    assert windows == [None, "2026-07-01T01:00:00.000000Z"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    counts = [line["webhook_dated_ahead"] for line in lines if "webhook_dated_ahead" in line]
+    assert counts == [[1.0]]
 
 
 def test_only_failed_records_are_reported_and_nothing_is_lost(module, monkeypatch, team):

@@ -18,7 +18,7 @@ LAST = a_read(1000, *(ReadEntry(key, "Complete", True) for key in KEYS), since=9
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=st.data(), history=histories())
+@given(data=st.data(), history=histories(ahead=True))
 def test_any_order_with_repeats_ends_in_the_same_state(data, history):
     straight, mixed = Ledger().take(*history), Ledger().take(*shuffled(data.draw, history))
     assert mixed.facts == straight.facts
@@ -27,7 +27,7 @@ def test_any_order_with_repeats_ends_in_the_same_state(data, history):
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=st.data(), history=histories())
+@given(data=st.data(), history=histories(ahead=True))
 def test_any_order_publishes_every_newest_complete_and_leaves_no_gap(data, history):
     ledger = Ledger().take(*shuffled(data.draw, history), LAST)
     for key in KEYS:
@@ -35,7 +35,7 @@ def test_any_order_publishes_every_newest_complete_and_leaves_no_gap(data, histo
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=st.data(), history=histories())
+@given(data=st.data(), history=histories(ahead=True))
 def test_every_newest_complete_is_published_without_a_later_read(data, history):
     ledger = Ledger().take(*shuffled(data.draw, history))
     for key in KEYS:
@@ -45,7 +45,7 @@ def test_every_newest_complete_is_published_without_a_later_read(data, history):
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=st.data(), history=histories())
+@given(data=st.data(), history=histories(ahead=True))
 def test_any_order_publishes_each_read_at_most_once(data, history):
     ledger = Ledger().take(*shuffled(data.draw, history))
     reads = [event.read.webhook_id.split("-")[1] for event in ledger.published]
@@ -54,7 +54,7 @@ def test_any_order_publishes_each_read_at_most_once(data, history):
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=st.data(), history=histories())
+@given(data=st.data(), history=histories(ahead=True))
 def test_after_a_removal_the_next_read_is_a_full_load_in_any_order(data, history):
     ledger = Ledger().take(*shuffled(data.draw, history))
     known = {(key, state.covered) for key, state in ledger.state.keys.items()}
@@ -70,7 +70,7 @@ def test_the_histories_contain_removals_failures_and_sub_events():
     seen = []
 
     @settings(max_examples=300, database=None)
-    @given(history=histories())
+    @given(history=histories(ahead=True))
     def look(history):
         seen.append(history)
 
@@ -80,3 +80,4 @@ def test_the_histories_contain_removals_failures_and_sub_events():
     assert sum(any(event.initial for event in own) for own in reads) > 50
     assert sum(any(not e.complete for event in own for e in event.entries) for own in reads) > 50
     assert len({event.suffix for own in reads for event in own}) == 3
+    assert sum(any(event.generated > event.at for event in own) for own in reads) > 50

@@ -237,3 +237,19 @@ def test_a_read_is_projected_even_if_the_lease_cannot_be_read(world):
 
     assert replace(world.projector(), wake=wake)(READ) == Report("published")
     assert not world.parking.parked
+
+
+def test_a_connection_cut_20_hours_ahead_does_not_hide_later_news(world):
+    def of_connection(change, status, received, ahead):
+        connection = {"id": CONNECTION, "status": status}
+        payload = {"referenceCompany": {"id": COMPANY}, "connection": connection}
+        dates = {"id": change, "generatedDate": (received + ahead).isoformat()}
+        body = an_event(f"connection.{change}", payload, **dates)
+        return StoredWebhook(f"msg-{change}", body, received_at=received)
+
+    project(
+        world,
+        of_connection("disconnected", "Deauthorized", NOW, timedelta(hours=20)),
+        of_connection("reconnected", "Linked", NOW + timedelta(hours=1), timedelta()),
+    )
+    assert world.companies.get(COMPANY)[0].linked

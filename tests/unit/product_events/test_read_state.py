@@ -5,9 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.product_events.domain.product_event import FULL_LOAD, NOTHING_TO_READ, Window
+from codat_hub.product_events.domain.product_event import (
+    FULL_LOAD,
+    NOTHING_TO_READ,
+    Window,
+    as_text,
+)
 from codat_hub.product_events.domain.read_event import ReadKey
 from codat_hub.product_events.domain.read_state import (
+    MAX_AHEAD,
     MAX_KEYS,
     ProjectionOutcome,
     ReadState,
@@ -112,6 +118,56 @@ class TestRemovals:
         answer = project(before.state, a_read(3, since=1), lambda _: at(2)).published
         assert without.event_key != answer.event_key
         assert answer.covers(replace(without, resets=answer.resets))
+
+
+class TestDatesAhead:
+    @pytest.mark.parametrize("ahead", [30 / 3600, 23.5, 24, 9000])
+    def test_an_hourly_read_dated_ahead_hides_no_later_read(self, ahead):
+        ledger = Ledger().take(a_read(1, ahead=ahead))
+        ledger.take(*(a_read(hour, since=hour - 1) for hour in range(2, 30)))
+        assert windows(ledger)[1:] == [{"invoices": since(hour)} for hour in range(1, 29)]
+        assert ledger.state.last_read_at == at(29)
+
+    def test_a_window_after_a_read_dated_30_seconds_ahead_starts_at_its_end(self):
+        ledger = Ledger().take(a_read(1), a_read(2, since=1, ahead=30 / 3600))
+        ledger.take(a_read(3, since=2.005))
+        assert windows(ledger)[2] == {"invoices": since(2)}
+
+    @pytest.mark.parametrize("received", [2.5, 10, 23, 26])
+    def test_a_read_dated_ahead_that_is_delivered_again_later_is_a_repeat(self, received):
+        read = a_read(1, ahead=23.5)
+        ledger = Ledger().take(read, a_read(2, since=1))
+        before = ledger.state
+        moment = min(at(received), read.generated)
+        ledger.take(replace(read, at=moment, webhook_id="msg-recovered"))
+        assert (ledger.outcomes[-1], ledger.state) == (ProjectionOutcome.REPEATED, before)
+        ledger.take(*(a_read(hour, since=hour - 1) for hour in (25, 26)))
+        ledger.take(replace(read, at=read.generated, webhook_id="msg-recovered"))
+        assert len(ledger.published) == 4
+
+    def test_a_repeat_that_is_projected_first_moves_no_window_ahead(self):
+        read = a_read(1, ahead=23.5)
+        late = replace(read, at=at(10), webhook_id="msg-recovered")
+        ledger = Ledger().take(late, read, a_read(2, since=1.9))
+        assert windows(ledger)[1] == {"invoices": since(1)}
+
+    def test_base_and_sub_event_are_folded_by_their_own_dates(self):
+        sub = a_read(1, subs=frozenset({"successful"}), event_id="sub", ahead=23.5)
+        late = replace(sub, at=at(9))  # delivered hours later
+        ledger = Ledger().take(a_read(1, ahead=23.5), late)
+        assert ledger.outcomes[-1] is ProjectionOutcome.FOLDED
+        assert ledger.state.keys[INVOICES].watermark.at == at(1)
+
+    def test_the_reads_kept_because_they_may_come_again_are_bounded(self):
+        ledger = Ledger().take(*(a_read(hour, since=0, ahead=9000) for hour in range(1, 300)))
+        assert len(ledger.state.reads) == MAX_AHEAD + 1
+
+    def test_the_event_key_and_the_published_time_are_of_codats_date(self):
+        first, again = a_read(1, ahead=5), a_read(1, ahead=5, at=at(3))
+        again = replace(again, generated=first.generated)
+        events = [project(ReadState(), event).published for event in (first, again)]
+        assert len({event.event_key for event in events}) == 1
+        assert {event.detail()["occurred_at"] for event in events} == {as_text(at(6))}
 
 
 class TestLateEvents:

@@ -41,3 +41,13 @@ def test_a_sub_event_of_a_stored_read_is_not_published_again():
     assert (state, version) == (Ledger().take(*READS).state, 1)
     sub_event = a_read(1, *READS[0].entries, event_id="sub-event", subs=frozenset({"successful"}))
     assert project(state, sub_event).outcome is ProjectionOutcome.FOLDED
+
+
+def test_a_read_dated_ahead_is_stored_with_its_date_beside_the_reads():
+    table, read = FakeStateTable(), a_read(1, ahead=23.5)
+    state = Ledger().take(read, a_read(2, since=1)).state
+    ReadStateStore(table).put(COMPANY, PRODUCT, state, 0)
+    stored = table.get(KEY).attributes
+    assert [len(row) for row in stored["reads"]] == [3, 3], "the version before reads them too"
+    assert stored["generated"] == {"0": "2026-07-02T00:30:00.000000+00:00"}
+    assert ReadStateStore(table).get(COMPANY, PRODUCT)[0] == state

@@ -24,7 +24,7 @@ REFERENCE = {"id": COMPANY, "name": "Harbour Lane Bakery Ltd"}
 
 
 def interpreted(body: bytes):
-    return interpret(StoredWebhook("msg_1", body))
+    return interpret(StoredWebhook("msg_1", body)).fact
 
 
 def an_entry(**changes):
@@ -39,6 +39,7 @@ def test_a_custom_products_read():
         product="invoice-finance",
         subs=frozenset({"initial", "successful"}),
         at=GENERATED,
+        generated=GENERATED,
         modified_from=CodatTime("2026-07-01T23:00:00Z").moment,
         entries=(ReadEntry(ReadKey("invoices", CONNECTION), "Complete", records_modified=True),),
     )
@@ -54,16 +55,26 @@ def test_a_malformed_date_is_none_so_that_everything_is_loaded(raw):
     assert interpreted(a_read_completed(modifiedFromDate=raw)).modified_from is None
 
 
-@pytest.mark.parametrize("hours", [-48, 0, 23])
-def test_a_date_may_be_some_hours_ahead(hours):
-    webhook = StoredWebhook("m", a_read_completed(), received_at=GENERATED - timedelta(hours=hours))
-    assert interpret(webhook).at == GENERATED
+@pytest.mark.parametrize("seconds_ahead", [-172_800, 0, 30, 300, 301, 84_600, 10_000_000])
+def test_the_time_of_an_event_is_the_earlier_of_its_date_and_its_reception(seconds_ahead):
+    received = GENERATED - timedelta(seconds=seconds_ahead)
+    found = interpret(StoredWebhook("m", a_read_completed(), received_at=received))
+    assert (found.fact.at, found.fact.generated) == (min(GENERATED, received), GENERATED)
+    assert found.dated_ahead is (seconds_ahead > 300)
 
 
-def test_a_webhook_dated_over_a_day_ahead_is_never_projected():
-    webhook = StoredWebhook("m", a_read_completed(), received_at=GENERATED - timedelta(hours=25))
-    with pytest.raises(NeverProjected, match="over a day after"):
-        interpret(webhook)
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        an_event("company.deleted", {"id": COMPANY}),
+        an_event("connection.deleted", {"referenceCompany": REFERENCE, "connection": {"id": "c"}}),
+        an_event("client.rateLimit.reset", {}),
+    ],
+)
+def test_the_directory_and_the_rate_limit_have_the_earlier_time_too(webhook):
+    received = GENERATED - timedelta(hours=20)
+    found = interpret(StoredWebhook("m", webhook, received_at=received))
+    assert (found.fact.stamp.at, found.dated_ahead) == (received, True)
 
 
 def test_of_two_entries_with_one_key_the_complete_entry_counts():

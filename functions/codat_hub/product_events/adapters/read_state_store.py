@@ -30,6 +30,7 @@ class ReadStateStore:
 
     Attributes: `company_id`, `product`, `last_read_at`, and the fields of ReadState:
     `reads`: a list of `[time, fingerprint, {suffix: Codat event id}]`
+    `generated`: position in `reads` -> generatedDate, of reads that Codat dated ahead
     `keys`: connection id -> data type -> `[status, latest, watermark, covered]`, where `latest` and
     `watermark` are positions in `reads`; `watermark` and `covered` may be null
     `named`: standard product -> time
@@ -86,6 +87,12 @@ def _item(state: ReadState) -> dict[str, Any]:
     return {
         "last_read_at": spell_or_none(state.last_read_at),
         "reads": [[spell(read.at), read.fingerprint, dict(read.seen)] for read in state.reads],
+        "generated": {
+            str(place): spell(read.generated)
+            for place, read in enumerate(state.reads)
+            if read.generated != read.at
+        }
+        or None,
         "keys": keys,
         "named": {product: spell(at) for product, at in state.named.items()} or None,
     }
@@ -93,9 +100,15 @@ def _item(state: ReadState) -> dict[str, Any]:
 
 def _state(_name: object, stored: Stored) -> ReadState:
     item: Mapping[str, Any] = stored.attributes
+    generated = item.get("generated", {})
     reads = tuple(
-        KnownRead(datetime.fromisoformat(at), fingerprint, seen)
-        for at, fingerprint, seen in item.get("reads", ())
+        KnownRead(
+            datetime.fromisoformat(at),
+            fingerprint,
+            seen,
+            datetime.fromisoformat(generated.get(str(place), at)),
+        )
+        for place, (at, fingerprint, seen) in enumerate(item.get("reads", ()))
     )
     keys = {
         ReadKey(data_type, connection_id): _key_state(row, reads)

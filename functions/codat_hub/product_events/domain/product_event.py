@@ -97,7 +97,8 @@ class ProductEvent:
         key than the smaller event before it, and each part of a large event has its own.
         """
         read = self.read
-        facts = [read.company_id, read.product or "", *map(str, read.read_id)]
+        facts = [read.company_id, read.product or ""]
+        facts += [str(read.generated), read.read_id.fingerprint]
         facts += sorted(map(str, self.resets))
         if self.part:
             facts += ["part", *(entry.key.text for entry, _ in self.windows)]
@@ -141,7 +142,7 @@ class ProductEvent:
             product=self.read.published_as,
             standard_products=list(self.standard_products),
             outcome="unsuccessful" if self.unsuccessful else "successful",
-            occurred_at=as_text(self.read.at),
+            occurred_at=as_text(self.read.generated),
             data_types=list(_details(self.windows)),
         )
 

@@ -17,7 +17,7 @@ from codat_hub.product_events.domain.product_event import (
 from codat_hub.product_events.domain.read_event import ReadId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
@@ -29,6 +29,7 @@ SAME_READ_WITHIN: Final = timedelta(minutes=15)
 # 43 data types on 20 connections keep the item far below DynamoDB's 400 KB. Of more, the keys read
 # longest ago are forgotten: their next read is a full load.
 MAX_KEYS: Final = 860
+MAX_AHEAD: Final = 100  # reads that Codat dated ahead: those of an hourly product over four days
 
 
 class ProjectionOutcome(StrEnum):
@@ -42,15 +43,17 @@ class ProjectionOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownRead:
-    """A read that gave some key its latest status or its watermark.
+    """A read that gave some key its latest status or its watermark, or that Codat dated ahead.
 
     at: the earliest time of its events
     seen: suffix -> Codat event id
+    generated: the earliest generatedDate of its events, which may be after `at`
     """
 
     at: datetime
     fingerprint: str
     seen: Mapping[str, str]
+    generated: datetime
 
     @property
     def read_id(self) -> ReadId:
@@ -58,15 +61,28 @@ class KnownRead:
 
     def with_event(self, event: ReadEvent) -> KnownRead:
         seen = {event.suffix: event.event_id, **self.seen}
-        return replace(self, at=min(self.at, event.at), seen=seen)
+        generated = min(self.generated, event.generated)
+        return replace(self, at=min(self.at, event.at), seen=seen, generated=generated)
 
     def includes(self, event: ReadEvent) -> bool:
         """Compare contents, as Codat's events do not name their read (docs/codat.md, C45)."""
         if self.fingerprint != event.read_id.fingerprint:
             return False
-        if self.at == event.at:
+        if self.generated == event.generated:
             return True
-        return event.suffix not in self.seen and abs(self.at - event.at) <= SAME_READ_WITHIN
+        return event.suffix not in self.seen and self.distance(event) <= SAME_READ_WITHIN
+
+    def distance(self, event: ReadEvent) -> timedelta:
+        return abs(self.generated - event.generated)
+
+    def may_come_again(self, times: Iterable[datetime]) -> bool:
+        """Return whether a repeat of the read could still pass for a newer one.
+
+        A repeat of an event that Codat dated ahead ends at its later reception.
+
+        times: when the reads ended that now count
+        """
+        return any(self.at <= time < self.generated for time in times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +104,7 @@ class KeyState:
 class ReadState:
     """The state of the reads of one company's product.
 
-    reads: the reads that `keys` refer to, oldest first
+    reads: the reads that `keys` refer to, and those dated ahead that may be repeated, oldest first
     named: for plain reads, standard product of the newest read -> when a read first named it
     """
 
@@ -118,12 +134,16 @@ def project(
     resets: connection id -> when it or the product was last removed; None: never
     standard_products: the standard products that a plain read is published for
     """
-    if any(event.event_id in read.seen.values() for read in state.reads):
-        return Projection(state, ProjectionOutcome.REPEATED)
+    for read in state.reads:
+        if event.event_id in read.seen.values():
+            # A repeat that was received later may have been projected first.
+            earlier = _bounded(_fold(state, read, event)) if event.at < read.at else state
+            return Projection(earlier, ProjectionOutcome.REPEATED)
     known = [read for read in state.reads if read.includes(event)]
     if known:
-        nearest = min(known, key=lambda read: (abs(read.at - event.at), read.at))
-        return Projection(_fold(state, nearest, event), ProjectionOutcome.FOLDED)
+        nearest = min(known, key=lambda read: (read.distance(event), read.generated))
+        after = _bounded(_touch(_fold(state, nearest, event), event))
+        return Projection(after, ProjectionOutcome.FOLDED)
     return _project_read(state, event, resets, standard_products)
 
 
@@ -144,7 +164,9 @@ def _project_read(
             answered.add(reset)
         windows.append((entry, window))
         keys[entry.key] = _advance(entry, event.read_id, known, reset)
-    seen = KnownRead(event.at, event.read_id.fingerprint, {event.suffix: event.event_id})
+    seen = KnownRead(
+        event.at, event.read_id.fingerprint, {event.suffix: event.event_id}, event.generated
+    )
     known_reads = (*state.reads, seen)
     after = _bounded(_touch(replace(state, keys=keys, reads=known_reads, named=named), event))
     if not windows:
@@ -227,7 +249,7 @@ def _fold(state: ReadState, read: KnownRead, event: ReadEvent) -> ReadState:
         for key, known in state.keys.items()
     }
     reads = tuple(folded if known == read else known for known in state.reads)
-    return _bounded(_touch(replace(state, keys=keys, reads=reads), event))
+    return replace(state, keys=keys, reads=reads)
 
 
 def _touch(state: ReadState, event: ReadEvent) -> ReadState:
@@ -236,11 +258,14 @@ def _touch(state: ReadState, event: ReadEvent) -> ReadState:
 
 
 def _bounded(state: ReadState) -> ReadState:
-    """Keep the keys that were read last and the reads they refer to."""
+    """Keep the keys that were read last, the reads they refer to, and those that may come again."""
     newest = sorted(state.keys, key=lambda key: (state.keys[key].latest, key))[-MAX_KEYS:]
     keys = {key: state.keys[key] for key in sorted(newest)}
-    wanted = {read_id for known in keys.values() for read_id in (known.latest, known.watermark)}
-    reads = sorted(
-        (read for read in state.reads if read.read_id in wanted), key=lambda read: read.read_id
-    )
-    return replace(state, keys=keys, reads=tuple(reads))
+    marks = [mark for known in keys.values() for mark in (known.latest, known.watermark) if mark]
+    wanted, times = set(marks), {mark.at for mark in marks}
+    ahead = [
+        read for read in state.reads if read.read_id not in wanted and read.may_come_again(times)
+    ]
+    reads = [read for read in state.reads if read.read_id in wanted]
+    reads += sorted(ahead, key=lambda read: read.read_id)[-MAX_AHEAD:]
+    return replace(state, keys=keys, reads=tuple(sorted(reads, key=lambda read: read.read_id)))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # Codat's longest data type has 27 characters, a connection id 36, a status 17.
 _MAX_NAME: Final = 64
-# More than any time zone explains. An event of the future would supersede all events until then.
-_AHEAD: Final = timedelta(days=1)
+# More than two clocks usually differ by.
+_AHEAD: Final = timedelta(minutes=5)
 _REMOVES: Final = frozenset({"connection.disconnected", "connection.deleted"})
 
 
@@ -41,17 +41,47 @@ class StoredWebhook:
 type Fact = ReadEvent | CompanyChange | RateLimitNotice
 
 
-def interpret(webhook: StoredWebhook) -> Fact | None:
-    """Return what a webhook changes; None: nothing, such as a write or another solution's event.
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """The content of a webhook.
 
-    Raises NeverProjected when the webhook is not recognised, does not have the shape that Codat
-    documents, or has a date too far ahead.
+    fact: what it changes; None: nothing, such as a write or another solution's event
+    dated_ahead: Codat's date is over five minutes after the hub received it
+    """
+
+    fact: Fact | None
+    dated_ahead: bool = False
+
+
+def interpret(webhook: StoredWebhook) -> Interpretation:
+    """Return the content of a webhook.
+
+    Its time is the earlier of Codat's date and its reception, so that a date ahead hides nothing
+    that comes after it.
+
+    Raises NeverProjected when the webhook is not recognised, or does not have the shape that Codat
+    documents.
     """
     facts = recognise(webhook.body)
     if not isinstance(facts, WebhookFacts):
         raise NeverProjected(facts.quarantine)
     payload: dict[str, Any] = json.loads(webhook.body)["payload"]
-    stamp = Stamp(_generated_at(facts, webhook.received_at), facts.event_id)
+    generated = CodatTime(facts.generated_date).moment
+    if generated is None:
+        raise NeverProjected("generatedDate is not a date")
+    received = webhook.received_at or generated
+    fact = _fact(webhook, facts, payload, generated, min(generated, received))
+    return Interpretation(fact, dated_ahead=generated - received > _AHEAD)
+
+
+def _fact(
+    webhook: StoredWebhook,
+    facts: WebhookFacts,
+    payload: dict[str, Any],
+    generated: datetime,
+    at: datetime,
+) -> Fact | None:
+    stamp = Stamp(at, facts.event_id)
     if facts.company_id is None:
         return _notice(facts.event_type, stamp, payload)
     if read := parse_read_completed(facts.event_type):
@@ -61,7 +91,8 @@ def interpret(webhook: StoredWebhook) -> Fact | None:
             company_id=facts.company_id,
             product=read.product,
             subs=read.subs,
-            at=stamp.at,
+            at=at,
+            generated=generated,
             modified_from=_date(payload.get("modifiedFromDate")),
             entries=_entries(payload["dataTypes"]),
         )
@@ -71,15 +102,6 @@ def interpret(webhook: StoredWebhook) -> Fact | None:
         case "connection":
             return _connection_change(facts, facts.company_id, stamp, payload)
     return None
-
-
-def _generated_at(facts: WebhookFacts, received_at: datetime | None) -> datetime:
-    generated = CodatTime(facts.generated_date).moment
-    if generated is None:
-        raise NeverProjected("generatedDate is not a date")
-    if received_at is not None and generated - received_at > _AHEAD:
-        raise NeverProjected("generatedDate is over a day after the webhook was received")
-    return generated
 
 
 def _notice(event_type: str, stamp: Stamp, payload: dict[str, Any]) -> RateLimitNotice | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from codat_hub.companies.ports import Assignments, Companies
     from codat_hub.product_events.domain.product_event import ProductEvent
     from codat_hub.product_events.domain.read_state import Projection, ReadState
-    from codat_hub.product_events.domain.stored_webhook import StoredWebhook
+    from codat_hub.product_events.domain.stored_webhook import Fact, StoredWebhook
     from codat_hub.product_events.ports import Parking, ProductBus, ReadStates
     from codat_hub.products.ports import Products
     from codat_hub.rate_limiting.ports import RateLimitNotices
@@ -54,12 +54,14 @@ class Report:
     failed: the entries that were published as errors
     unregistered: the published product, if it is not registered
     woken: the effect on the company's refreshes
+    dated_ahead: Codat's date is over five minutes after the hub received the webhook
     """
 
     outcome: str
     failed: tuple[FailedType, ...] = ()
     unregistered: str | None = None
     woken: Woken = field(default_factory=Woken)
+    dated_ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,11 @@ class ProjectReads:
         # A newer version of the hub may recognise an old webhook that is replayed.
         if webhook.quarantine is not None and isinstance(recognise(webhook.body), Unrecognised):
             return Report("quarantined")
-        match interpret(webhook):
+        content = interpret(webhook)
+        return replace(self._project_fact(content.fact), dated_ahead=content.dated_ahead)
+
+    def _project_fact(self, fact: Fact | None) -> Report:
+        match fact:
             case ReadEvent() as read:
                 report = self._project_read(read)
                 # Wake after a repeat too: a crash may have come before the first wake-up.
