@@ -80,6 +80,8 @@ def _project_record(record: DynamoDBRecord) -> None:
         _count("projected_later")
         raise
     _count(f"projected_{report.outcome}")
+    if report.parked_entries:
+        metrics.add_metric("projected_parked", MetricUnit.Count, report.parked_entries)
     if report.dated_ahead:
         logger.warning("webhook is dated ahead", webhook_id=webhook.webhook_id)
         _count("webhook_dated_ahead")

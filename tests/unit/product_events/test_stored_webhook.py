@@ -13,7 +13,11 @@ from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import CompanyChange, Connection
 from codat_hub.errors import NeverProjected
 from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
-from codat_hub.product_events.domain.stored_webhook import StoredWebhook, interpret
+from codat_hub.product_events.domain.stored_webhook import (
+    StoredWebhook,
+    interpret,
+    split_entry_key,
+)
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 
@@ -95,9 +99,39 @@ def test_of_two_entries_with_one_key_the_complete_entry_counts():
         [an_entry(), an_entry(connectionId="\n")],
     ],
 )
-def test_malformed_entries_are_never_projected(entries):
-    with pytest.raises(NeverProjected):
-        interpreted(a_read_completed(dataTypes=entries))
+def test_a_malformed_entry_is_told_apart_and_the_others_stay(entries):
+    usable = an_entry(dataType="payments")
+    body = a_read_completed(dataTypes=[usable, *entries])
+    found = interpret(StoredWebhook("m", body))
+    bad = len(entries)
+    assert list(found.unusable) == [bad]
+    assert found.unusable[bad].startswith(f"entry {bad} of payload.dataTypes: ")
+    assert len(found.fact.entries) == len(entries)
+
+
+def test_a_webhook_of_one_entry_has_an_event_id_of_its_own():
+    body = a_read_completed(dataTypes=[an_entry(), an_entry(dataType="payments"), None])
+    second = interpret(StoredWebhook("m", body, entry=1))
+    assert [entry.key.data_type for entry in second.fact.entries] == ["payments"]
+    assert (second.fact.event_id, second.unusable) == (f"{EVENT_ID}#1", {})
+    with pytest.raises(NeverProjected, match="no entry 3"):
+        interpret(StoredWebhook("m", body, entry=3))
+
+
+@pytest.mark.parametrize(
+    ("key", "parts"),
+    [
+        ("msg_1#2", ("msg_1", 2)),
+        ("a#b#3", ("a#b", 3)),
+        ("msg_1", None),
+        ("msg#", None),
+        ("#1", None),
+    ],
+)
+def test_the_key_of_an_entry_is_split(key, parts):
+    assert split_entry_key(key) == parts
+    if parts:
+        assert StoredWebhook(parts[0], b"", entry=parts[1]).key == key
 
 
 def test_company_events():

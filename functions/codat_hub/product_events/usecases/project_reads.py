@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from codat_hub.companies.ports import Assignments, Companies
     from codat_hub.product_events.domain.product_event import ProductEvent
     from codat_hub.product_events.domain.read_state import Projection, ReadState
-    from codat_hub.product_events.domain.stored_webhook import Fact, StoredWebhook
+    from codat_hub.product_events.domain.stored_webhook import StoredWebhook
     from codat_hub.product_events.ports import Parking, ProductBus, ReadStates
     from codat_hub.products.ports import Products
     from codat_hub.rate_limiting.ports import RateLimitNotices
 
+MAX_UNUSABLE: Final = 100  # entries of one read; of more, the whole webhook is parked
 _CUSTOM: Final = "custom"
 _ADDED: Final = frozenset({AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED})
 
@@ -55,6 +56,7 @@ class Report:
     unregistered: the published product, if it is not registered
     woken: the effect on the company's refreshes
     dated_ahead: Codat's date is over five minutes after the hub received the webhook
+    parked_entries: how many entries of the read were parked by themselves
     """
 
     outcome: str
@@ -62,6 +64,7 @@ class Report:
     unregistered: str | None = None
     woken: Woken = field(default_factory=Woken)
     dated_ahead: bool = False
+    parked_entries: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,37 +90,51 @@ class ProjectReads:
 
         Raises Unavailable: the same webhook must be projected again then.
         """
+        report = self._or_parked(webhook, partial(self._project, webhook))
+        logger.info("webhook projected", webhook_id=webhook.key, outcome=report.outcome)
+        return report
+
+    def _or_parked(self, webhook: StoredWebhook, project: Callable[[], Report]) -> Report:
         try:
-            report = self._project(webhook)
+            return project()
         except Unavailable:
             raise
         except NeverProjected as reason:
-            report = self._park(webhook, str(reason))
+            return self._park(webhook.key, str(reason))
         except Exception as fault:  # noqa: BLE001  # a fault of the hub must not block the stream
-            logger.exception("webhook could not be projected", webhook_id=webhook.webhook_id)
-            report = self._park(webhook, f"fault: {type(fault).__name__}")
-        logger.info("webhook projected", webhook_id=webhook.webhook_id, outcome=report.outcome)
-        return report
+            logger.exception("webhook could not be projected", webhook_id=webhook.key)
+            return self._park(webhook.key, f"fault: {type(fault).__name__}")
 
     def _project(self, webhook: StoredWebhook) -> Report:
         # A newer version of the hub may recognise an old webhook that is replayed.
         if webhook.quarantine is not None and isinstance(recognise(webhook.body), Unrecognised):
             return Report("quarantined")
         content = interpret(webhook)
-        return replace(self._project_fact(content.fact), dated_ahead=content.dated_ahead)
-
-    def _project_fact(self, fact: Fact | None) -> Report:
-        match fact:
+        match content.fact:
             case ReadEvent() as read:
-                report = self._project_read(read)
-                # Wake after a repeat too: a crash may have come before the first wake-up.
-                return replace(report, woken=self._woken(read))
+                project = partial(self._project_entries, webhook, read, content.unusable)
+                report = self._or_parked(webhook, project)
+                # Wake after a repeat too: a crash may have come before the first wake-up. Wake
+                # after a parked read too: it has ended all the same.
+                report = replace(report, woken=self._woken(read))
             case CompanyChange() as change:
-                return self._change_company(change)
+                report = self._change_company(change)
             case RateLimitNotice() as notice:
-                return self._note_rate_limit(notice)
+                report = self._note_rate_limit(notice)
             case None:
-                return Report("ignored")
+                report = Report("ignored")
+        return replace(report, dated_ahead=content.dated_ahead)
+
+    def _project_entries(
+        self, webhook: StoredWebhook, read: ReadEvent, unusable: Mapping[int, str]
+    ) -> Report:
+        """Project the usable entries and park each of the others under a key of its own."""
+        if unusable and (not read.entries or len(unusable) > MAX_UNUSABLE):
+            raise NeverProjected(next(iter(unusable.values())))
+        report = self._project_read(read)
+        for position, reason in unusable.items():
+            self._park(webhook.entry_key(position), reason)
+        return replace(report, parked_entries=len(unusable))
 
     def _woken(self, read: ReadEvent) -> Woken:
         try:
@@ -198,9 +215,9 @@ class ProjectReads:
         updated = update(self.rate_limits.get, newer, self.rate_limits.put, what)
         return Report("unchanged" if updated.after is None else "applied")
 
-    def _park(self, webhook: StoredWebhook, reason: str) -> Report:
-        logger.error("webhook parked", webhook_id=webhook.webhook_id, reason=reason)
-        self.parking.park(webhook.webhook_id, reason, self.now())
+    def _park(self, key: str, reason: str) -> Report:
+        logger.error("webhook parked", webhook_id=key, reason=reason)
+        self.parking.park(key, reason, self.now())
         return Report("parked")
 
 
