@@ -42,13 +42,25 @@ def test_every_published_event_is_valid_by_the_schema(history):
         {"outcome": "done"},
         {"event_key": None},
         {"occurred_at": "yesterday"},
-        {"extra": 1},
+        {"part": 0},
+        {"parts": "all"},
         {"data_types": []},
     ],
 )
 def test_the_schema_refuses_another_event(change):
     with pytest.raises(jsonschema.ValidationError):
         VALIDATOR.validate(published().detail() | change)
+
+
+def test_the_schema_accepts_fields_that_a_later_version_adds():
+    detail = published().detail()
+    (data_type,) = detail["data_types"]
+    VALIDATOR.validate(detail | {"added": 1, "data_types": [data_type | {"added": {}}]})
+
+
+def test_the_schema_accepts_an_event_of_the_first_version():
+    detail = published().detail()
+    VALIDATOR.validate({name: detail[name] for name in SCHEMA["required"]})
 
 
 @pytest.mark.parametrize(
@@ -76,7 +88,9 @@ def test_the_schema_refuses_a_contradictory_window(change):
     ],
 )
 def test_types_and_schema_name_the_same_fields(typed, schema):
-    assert set(get_type_hints(typed)) == set(schema["properties"]) == set(schema["required"])
+    properties, required = set(schema["properties"]), set(schema["required"])
+    assert set(get_type_hints(typed)) == properties
+    assert properties - required == ({"part", "parts"} if schema is SCHEMA else set())
 
 
 def test_an_event_has_all_documented_fields():
@@ -88,6 +102,8 @@ def test_an_event_has_all_documented_fields():
         "product": "invoice-finance",
         "standard_products": [],
         "outcome": "successful",
+        "part": 1,
+        "parts": 1,
         "occurred_at": "2026-07-01T01:00:00.000000Z",
         "data_types": [
             {
@@ -133,6 +149,16 @@ class TestParts:
         assert len(parts) > 1
         assert all(len(json.dumps(part.detail())) <= 240 * 1024 for part in parts)
         assert [window for part in parts for window in part.windows] == list(self.LARGE.windows)
+
+    def test_all_parts_have_the_outcome_of_the_read_and_are_numbered(self):
+        failing = entry(connection_id="z", status="FetchError")
+        event = published(*(entry(connection_id=f"{n:040}") for n in range(2000)), failing)
+        details = [part.detail() for part in event.parts()]
+        assert {detail["outcome"] for detail in details} == {"unsuccessful"}
+        assert [detail["part"] for detail in details] == list(range(1, len(details) + 1))
+        assert {detail["parts"] for detail in details} == {len(details)}
+        for detail in details:
+            VALIDATOR.validate(detail)
 
     def test_each_part_has_a_key_that_depends_on_its_entries(self):
         parts = list(self.LARGE.parts())
