@@ -105,6 +105,20 @@ def test_a_record_dated_ahead_hides_no_later_read_and_is_counted(module, team, c
     assert counts == [[1.0]]
 
 
+@pytest.mark.parametrize("received", ["soon", "2026-07-01T00:00:00", ""])
+def test_a_record_whose_reception_cannot_be_read_is_parked_and_the_others_are_projected(
+    module, dynamodb, state_table, team, received
+):
+    records = [
+        a_record(as_webhook(a_read(1), "msg-odd"), received_at=received),
+        a_record(as_webhook(a_read(2)), 2),
+    ]
+    assert failed(module.handler({"Records": records}, Context())) == []
+    assert len(team()) == 1
+    key = {"pk": {"S": "PARKED"}, "sk": {"S": "msg-odd"}}
+    assert "received_at" in dynamodb.get_item(TableName=state_table, Key=key)["Item"]["reason"]["S"]
+
+
 def test_only_failed_records_are_reported_and_nothing_is_lost(module, monkeypatch, team):
     def refuse_the_second(_self, event: ProductEvent) -> None:
         if event.read.webhook_id == "msg-2":

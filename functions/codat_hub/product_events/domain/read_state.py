@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.codat.domain.data_types import has_modified_date
@@ -17,7 +18,7 @@ from codat_hub.product_events.domain.product_event import (
 from codat_hub.product_events.domain.read_event import ReadId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Set
     from datetime import datetime
 
     from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     Resets = Callable[[str], datetime | None]
 
 SAME_READ_WITHIN: Final = timedelta(minutes=15)
-# 43 data types on 20 connections keep the item far below DynamoDB's 400 KB. Of more, the keys read
-# longest ago are forgotten: their next read is a full load.
+# 43 data types on 20 connections. Of more, the keys read longest ago are dropped.
 MAX_KEYS: Final = 860
-MAX_AHEAD: Final = 100  # reads that Codat dated ahead: those of an hourly product over four days
+# Bytes of the stored item, of which DynamoDB takes 400 KB.
+MAX_SIZE: Final = 250_000  # keys and their reads
+MAX_AHEAD: Final = 30_000  # reads that may come again: those of an hourly product over four days
+_STORED_TIME: Final = 33  # bytes
 
 
 class ProjectionOutcome(StrEnum):
@@ -258,14 +261,46 @@ def _touch(state: ReadState, event: ReadEvent) -> ReadState:
 
 
 def _bounded(state: ReadState) -> ReadState:
-    """Keep the keys that were read last, the reads they refer to, and those that may come again."""
-    newest = sorted(state.keys, key=lambda key: (state.keys[key].latest, key))[-MAX_KEYS:]
-    keys = {key: state.keys[key] for key in sorted(newest)}
-    marks = [mark for known in keys.values() for mark in (known.latest, known.watermark) if mark]
-    wanted, times = set(marks), {mark.at for mark in marks}
+    """Keep the keys that were read last and their reads, and the reads that may come again.
+
+    A key that is dropped is a full load at its next read.
+    """
+    by_id = {read.read_id: read for read in state.reads}
+    newest = sorted(state.keys, key=lambda key: (state.keys[key].latest, key), reverse=True)
+    kept: dict[ReadKey, KeyState] = {}
+    wanted: set[ReadId] = set()
+    size = 0
+    for key in newest[:MAX_KEYS]:
+        known = state.keys[key]
+        more = {mark for mark in (known.latest, known.watermark) if mark} - wanted
+        size += _key_size(key, known) + sum(_read_size(by_id[mark]) for mark in more)
+        if size > MAX_SIZE:
+            break
+        kept[key] = known
+        wanted |= more
+    reads = [read for read in state.reads if read.read_id in wanted] + _ahead(state, wanted)
+    return replace(
+        state,
+        keys={key: kept[key] for key in sorted(kept)},
+        reads=tuple(sorted(reads, key=lambda read: read.read_id)),
+    )
+
+
+def _ahead(state: ReadState, wanted: Set[ReadId]) -> list[KnownRead]:
+    """Return the newest of the reads that no key refers to and that may come again."""
+    times = {read_id.at for read_id in wanted}
     ahead = [
         read for read in state.reads if read.read_id not in wanted and read.may_come_again(times)
     ]
-    reads = [read for read in state.reads if read.read_id in wanted]
-    reads += sorted(ahead, key=lambda read: read.read_id)[-MAX_AHEAD:]
-    return replace(state, keys=keys, reads=tuple(sorted(reads, key=lambda read: read.read_id)))
+    newest = sorted(ahead, key=lambda read: read.read_id, reverse=True)
+    sizes = accumulate(map(_read_size, newest))
+    return [read for read, size in zip(newest, sizes, strict=True) if size <= MAX_AHEAD]
+
+
+def _key_size(key: ReadKey, known: KeyState) -> int:
+    return len(key.data_type) + len(key.connection_id) + len(known.status) + _STORED_TIME + 20
+
+
+def _read_size(read: KnownRead) -> int:
+    seen = sum(len(suffix) + len(event_id) + 6 for suffix, event_id in read.seen.items())
+    return len(read.fingerprint) + seen + 2 * _STORED_TIME + 20

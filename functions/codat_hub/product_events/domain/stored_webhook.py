@@ -36,6 +36,7 @@ class StoredWebhook:
 
     quarantine: why its body was not recognised, None if it was
     entry: project only this entry of the read, by its position in dataTypes; None: all entries
+    unreadable: the attribute of the item that cannot be read, if any
     """
 
     webhook_id: str
@@ -43,6 +44,7 @@ class StoredWebhook:
     quarantine: str | None = None
     received_at: datetime | None = None
     entry: int | None = None
+    unreadable: str | None = None
 
     @property
     def key(self) -> str:
@@ -85,6 +87,8 @@ def interpret(webhook: StoredWebhook) -> Interpretation:
     Raises NeverProjected when the webhook is not recognised, or does not have the shape that Codat
     documents.
     """
+    if webhook.unreadable is not None:
+        raise NeverProjected(f"{webhook.unreadable} of the inbox item cannot be read")
     facts = recognise(webhook.body)
     if not isinstance(facts, WebhookFacts):
         raise NeverProjected(facts.quarantine)
