@@ -212,9 +212,10 @@ class FakeProductRegistry(Versioned):
 
 
 class FakeCodatCompanies:
-    """Codat's companies. `failures` are raised by the next calls that change something: each is an
+    """Codat's companies, with faults.
 
-    exception and whether the change happens all the same.
+    failures: for each of the next calls that change something, an exception and whether the change
+        happens all the same
     """
 
     def __init__(self, *company_ids: str):

@@ -109,7 +109,7 @@ def test_who_may_only_read_reads_and_is_told_what_to_ask_for(cli, hub, monkeypat
     monkeypatch.setattr(environments, "_session", lambda _name: session)
     assert cli("products", "list", "--json")
     refused = cli("products", "remove", PRODUCT, "--yes", code=1)
-    assert "may not call DELETE" in refused.stderr
+    assert "the local root may not do this" in refused.stderr
     assert "ControlApiOperator" in refused.stderr
 
 

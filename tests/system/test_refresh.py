@@ -239,7 +239,7 @@ def test_a_busy_company_is_woken_by_its_read_event_at_once(fleet):
     fleet.open(company)
     fleet.dispatch()
     busy = fleet.until(company, TicketStatus.BUSY)
-    assert busy.trouble.kind == "busy"
+    assert busy.failure.kind == "busy"
     far, version = fleet.tickets.get(company, PRODUCT)
     assert fleet.tickets.put(replace(far, due_at=far.deadline), version)  # no backoff helps it
     fleet.complete_reads(company)
@@ -260,7 +260,7 @@ TAXONOMY = [
 
 
 def test_each_row_of_the_taxonomy_through_the_deployed_stack(fleet):
-    """All at once: one company's trouble is nobody else's."""
+    """All at once: one company's failure is nobody else's."""
     companies = dict(zip(fleet.companies(len(TAXONOMY)), TAXONOMY, strict=True))
     before = fleet.counted()
     for company, (fault, _, _) in companies.items():
@@ -268,8 +268,8 @@ def test_each_row_of_the_taxonomy_through_the_deployed_stack(fleet):
     fleet.open(*companies)
     fleet.dispatch()
     for company, (_, kind, status) in companies.items():
-        ticket = eventually(lambda c=company: (t := fleet.ticket(c)).trouble and t)
-        assert (ticket.trouble.kind, ticket.status) == (kind, TicketStatus(status)), kind
+        ticket = eventually(lambda c=company: (t := fleet.ticket(c)).failure and t)
+        assert (ticket.failure.kind, ticket.status) == (kind, TicketStatus(status)), kind
     assert {len(statuses) for statuses in fleet.calls(companies).values()} == {1}
     counts = eventually(
         lambda: (now := fleet.counted() - before)["refresh_asked"] >= len(TAXONOMY) and now
@@ -368,7 +368,7 @@ def test_revoked_while_it_waits_not_one_more_call(fleet):
     revoked = replace(assigned.consent, revoked_at=datetime.now(UTC))
     assert assignments.put(replace(assigned, consent=revoked), version)
     fleet.dispatch()
-    assert fleet.until(company, TicketStatus.CANCELLED).trouble.text
+    assert fleet.until(company, TicketStatus.CANCELLED).failure.text
     assert fleet.calls([company])[company] == []
 
 
@@ -380,7 +380,7 @@ def test_without_the_api_key_all_wait_and_go_on_when_it_may_be_read_again(fleet)
         fleet.open(company)
         fleet.dispatch()
         eventually(lambda: fleet.limiters.get()[0].breaker.cause is Cause.UNAUTHORIZED)
-        assert fleet.until(company, TicketStatus.QUEUED).trouble.kind == "unauthorized"
+        assert fleet.until(company, TicketStatus.QUEUED).failure.kind == "unauthorized"
         assert fleet.dispatch() == 0
         fleet.idle()
     fleet.probe_now()

@@ -1,4 +1,4 @@
-"""Lambda: every minute -> tickets that are due go on the queue, those past their deadline end."""
+"""Lambda: every minute -> due tickets go on the queue, tickets past their deadline are closed."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
 dispatch = DispatchRefreshes(
     tickets=TicketStore(_table),
     limiters=RateLimiterStore(_table),
-    rate_limits=RateLimitNoticeStore(_table),
+    notices=RateLimitNoticeStore(_table),
     registry=ProductStore(_table, max_age=1.0),
-    dispatches=DispatchStore(_table),
+    memories=DispatchStore(_table),
     queue=RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url),
     now=lambda: datetime.now(UTC),
 )
@@ -41,12 +41,12 @@ dispatch = DispatchRefreshes(
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Anything in, how many were sent out."""
-    done = dispatch()
-    metrics.add_metric("refresh_sent", MetricUnit.Count, done.sent)
-    metrics.add_metric("refresh_barred", MetricUnit.Count, int(done.barred))
-    for status, count in done.closed.items():
+    """Any event in, the number of refreshes sent out."""
+    report = dispatch()
+    metrics.add_metric("refresh_sent", MetricUnit.Count, report.sent)
+    metrics.add_metric("refresh_barred", MetricUnit.Count, int(report.blocked))
+    for status, count in report.closed.items():
         metrics.add_metric(f"refresh_{status}", MetricUnit.Count, count)
-    if done.sent or done.closed:
-        logger.info("refreshes dispatched", sent=done.sent, closed=dict(done.closed))
-    return {"sent": done.sent}
+    if report.sent or report.closed:
+        logger.info("refreshes dispatched", sent=report.sent, closed=dict(report.closed))
+    return {"sent": report.sent}

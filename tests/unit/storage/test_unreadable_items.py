@@ -222,9 +222,9 @@ class TestTheHubsOwn:
         world.dispatching().run_until(START + 2 * MINUTE)
         assert accepted(world) == ["c1"]
         assert DispatchStore(world.table).get()[0].busy_until is not None
-        _, version = world.rate_limits.get()
-        assert world.rate_limits.put(RateLimitNotice(stamp, None), version)
-        assert world.rate_limits.get()[0] == RateLimitNotice(stamp, None)
+        _, version = world.notices.get()
+        assert world.notices.put(RateLimitNotice(stamp, None), version)
+        assert world.notices.get()[0] == RateLimitNotice(stamp, None)
 
     def test_codat_is_asked_again_for_the_client_of_the_key(self, world, reported):
         checks = ClientCheckStore(world.table)

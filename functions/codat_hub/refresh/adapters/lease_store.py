@@ -1,4 +1,4 @@
-"""Company leases in the State table: one item each, below their company."""
+"""Company leases: one item each of the State table, below their company."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _LEASE: Final = "REFRESH#LEASE"
 
 
 class LeaseStore:
-    """Items: the fields of domain/lease.py.
+    """Each item has the fields of domain/lease.py.
 
-    per_product: narrows what one refresh at a time holds for, from the company to its product.
+    per_product: one refresh at a time of a company's product, instead of the company
     """
 
     def __init__(self, table: StateTable, *, per_product: bool = False) -> None:
@@ -33,7 +33,7 @@ class LeaseStore:
         return read(key_text(key), _lease, stored.attributes), stored.version
 
     def put(self, company_id: str, product: str | None, lease: Lease, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
+        """Write over the version that was read, and tell whether it was still that one."""
         item = {
             "holder": lease.holder,
             "taken_at": spell_or_none(lease.taken_at),

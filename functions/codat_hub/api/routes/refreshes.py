@@ -9,18 +9,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from pydantic import BaseModel
 
 from codat_hub.api.fields import CompanyId, ProductId, RequestModel
-from codat_hub.api.hub import caller_of, hub_of, new_router
-from codat_hub.api.problems import answers
+from codat_hub.api.resource import Resource
 from codat_hub.rate_limiting.domain.waits import Waits  # pydantic reads them
 from codat_hub.refresh.domain.ticket import TicketStatus  # pydantic reads them
 
 if TYPE_CHECKING:
     from codat_hub.refresh.domain.ticket import Failure, Ticket
 
-router: Final = new_router()
-_TAGS: Final = ["refreshes"]
-_ASKED: Final = answers(404, 409, success={202: "Requested; GET on the same path shows it."})
-_SHOWN: Final = answers(404)
+routes: Final = Resource("refreshes")
 
 
 class WhatToRefresh(RequestModel):
@@ -61,7 +57,7 @@ class RefreshAnswer(BaseModel):
 
     @classmethod
     def of(cls, ticket: Ticket) -> RefreshAnswer:
-        failure = ticket.trouble
+        failure = ticket.failure
         return cls(
             company_id=ticket.company_id,
             product=ticket.product,
@@ -96,82 +92,69 @@ def _data_types(body: WhatToRefresh | None) -> tuple[str, ...] | None:
     return None if body is None or body.data_types is None else tuple(body.data_types)
 
 
-@router.post(
+@routes.post(
     "/companies/<company_id>/products/<product>/refresh",
-    summary="Refresh a company's product now",
-    tags=_TAGS,
-    status_code=202,
-    responses=_ASKED,
-    operation_id="refresh_company_product",
+    "Refresh a company's product now",
+    404,
+    409,
+    success={202: "Requested; GET on the same path shows it."},
 )
 def refresh_company_product(
     company_id: CompanyId, product: ProductId, body: Annotated[WhatToRefresh | None, Body()] = None
 ) -> RefreshAnswer:
-    asked = hub_of(router).refresh_now.company(
-        company_id, product, _data_types(body), caller_of(router)
-    )
+    asked = routes.hub.refresh_now.company(company_id, product, _data_types(body), routes.caller)
     return RefreshAnswer.of(asked)
 
 
-@router.get(
+@routes.get(
     "/companies/<company_id>/products/<product>/refresh",
-    summary="Show the latest refresh of a company's product",
-    tags=_TAGS,
-    responses=_SHOWN,
-    operation_id="show_refresh",
+    "Show the latest refresh of a company's product",
+    404,
 )
 def show_refresh(company_id: CompanyId, product: ProductId) -> RefreshAnswer:
-    return RefreshAnswer.of(hub_of(router).refresh_now.show(company_id, product))
+    return RefreshAnswer.of(routes.hub.refresh_now.show(company_id, product))
 
 
-@router.delete(
+@routes.delete(
     "/companies/<company_id>/products/<product>/refresh",
-    summary="Cancel the refresh of a company's product, unless it is over",
-    tags=_TAGS,
-    responses=_SHOWN,
-    operation_id="cancel_refresh",
+    "Cancel the refresh of a company's product, unless it is over",
+    404,
 )
 def cancel_refresh(company_id: CompanyId, product: ProductId) -> RefreshAnswer:
-    stopped = hub_of(router).refresh_now.stop(company_id, product, caller_of(router))
+    stopped = routes.hub.refresh_now.stop(company_id, product, routes.caller)
     return RefreshAnswer.of(stopped)
 
 
-@router.post(
+@routes.post(
     "/products/<product>/refresh",
-    summary="Refresh a product now for every company that has it",
-    tags=_TAGS,
-    status_code=202,
-    responses=_ASKED,
-    operation_id="refresh_product",
+    "Refresh a product now for every company that has it",
+    404,
+    409,
+    success={202: "Requested; GET on the same path shows it."},
 )
 def refresh_product(product: ProductId) -> ProductRefreshAnswer:
-    run = hub_of(router).refresh_now.all_companies(product, caller_of(router))
+    run = routes.hub.refresh_now.all_companies(product, routes.caller)
     return ProductRefreshAnswer(product=product, run=run)
 
 
-@router.post(
+@routes.post(
     "/companies/<company_id>/refresh",
-    summary="Refresh a company on client-level settings now",
-    tags=_TAGS,
-    status_code=202,
-    responses=_ASKED,
-    operation_id="refresh_company",
+    "Refresh a company on client-level settings now",
+    404,
+    409,
+    success={202: "Requested; GET on the same path shows it."},
 )
 def refresh_company(
     company_id: CompanyId, body: Annotated[WhatToRefresh | None, Body()] = None
 ) -> RefreshAnswer:
-    asked = hub_of(router).refresh_now.client_level(
-        company_id, _data_types(body), caller_of(router)
-    )
+    asked = routes.hub.refresh_now.client_level(company_id, _data_types(body), routes.caller)
     return RefreshAnswer.of(asked)
 
 
-@router.get(
+@routes.get(
     "/companies/<company_id>/refresh",
-    summary="Show the latest refresh of a company by client-level settings",
-    tags=_TAGS,
-    responses=_SHOWN,
-    operation_id="show_company_refresh",
+    "Show the latest refresh of a company by client-level settings",
+    404,
 )
 def show_company_refresh(company_id: CompanyId) -> RefreshAnswer:
-    return RefreshAnswer.of(hub_of(router).refresh_now.show(company_id, None))
+    return RefreshAnswer.of(routes.hub.refresh_now.show(company_id, None))

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel
 
-from codat_hub.api.hub import hub_of, new_router
-from codat_hub.api.problems import answers
-from codat_hub.api.reconciles import ReconcileAnswer
+from codat_hub.api.resource import Resource
+from codat_hub.api.routes.reconciles import ReconcileAnswer
 
 if TYPE_CHECKING:
     from codat_hub.products.domain.product import Product
 
-router: Final = new_router()
+routes: Final = Resource("status")
 
 
 class ClientAnswer(BaseModel):
@@ -84,9 +83,9 @@ class StatusAnswer(BaseModel):
     calls_barred_until: datetime | None
 
 
-@router.get("/status", summary="Show the hub at a glance", tags=["status"], responses=answers())
+@routes.get("/status", "Show the hub at a glance")
 def show_status() -> StatusAnswer:
-    found = hub_of(router).status()
+    found = routes.hub.status()
     check = found.check
     return StatusAnswer(
         environment=found.environment,

@@ -9,16 +9,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import BaseModel, Field
 
 from codat_hub.api.fields import COMPANY_ID, IdempotencyKey, RequestModel, Text
-from codat_hub.api.hub import caller_of, hub_of, new_router
-from codat_hub.api.problems import answers
+from codat_hub.api.resource import Resource
 from codat_hub.errors import Absent, Invalid, Problem
 from codat_hub.product_events.domain.replay import MAX_WEBHOOK_IDS, MalformedSelection, ReplayStatus
 
 if TYPE_CHECKING:
     from codat_hub.product_events.domain.replay import Replay
 
-router: Final = new_router()
-_TAGS: Final = ["replays"]
+routes: Final = Resource("replays")
 ReplayId = Annotated[str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$", description="the id of a replay")]
 
 
@@ -55,12 +53,11 @@ class ReplayAnswer(BaseModel):
         return cls.model_validate(replay, from_attributes=True)
 
 
-@router.post(
+@routes.post(
     "/replays",
-    summary="Process stored webhooks again",
-    tags=_TAGS,
-    status_code=202,
-    responses=answers(422, success={202: "Queued; GET /replays/{id} shows how far it is."}),
+    "Process stored webhooks again",
+    422,
+    success={202: "Queued; GET /replays/{id} shows how far it is."},
 )
 def start_replay(
     body: Annotated[SelectionFields, Body()],
@@ -68,17 +65,15 @@ def start_replay(
 ) -> ReplayAnswer:
     selection = body.model_dump(exclude_none=True)
     try:
-        replay = hub_of(router).start_replay(selection, caller_of(router), idempotency_key)
+        replay = routes.hub.start_replay(selection, routes.caller, idempotency_key)
     except MalformedSelection as error:
         raise Invalid(Problem("body", str(error))) from None
     return ReplayAnswer.of(replay)
 
 
-@router.get(
-    "/replays/<replay_id>", summary="Show how far a replay is", tags=_TAGS, responses=answers(404)
-)
+@routes.get("/replays/<replay_id>", "Show how far a replay is", 404)
 def show_replay(replay_id: ReplayId) -> ReplayAnswer:
-    replay, _ = hub_of(router).replays.get(replay_id)
+    replay, _ = routes.hub.replays.get(replay_id)
     if replay is None:
         raise Absent(
             f"There is no replay {replay_id!r}, or it is over 90 days old."

@@ -10,8 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Path
 from pydantic import BaseModel, Field, model_validator
 
 from codat_hub.api.fields import COMPANY_ID, IdempotencyKey, RequestModel, Text
-from codat_hub.api.hub import caller_of, hub_of, new_router
-from codat_hub.api.problems import answers
+from codat_hub.api.resource import Resource
 from codat_hub.migration.domain import run as domain
 from codat_hub.migration.domain.run import (
     FirstLink,
@@ -22,8 +21,7 @@ from codat_hub.migration.domain.run import (
     WaitingFor,
 )
 
-router: Final = new_router()
-_TAGS: Final = ["migrations"]
+routes: Final = Resource("migrations")
 _MOST_COMPANIES: Final = 1000
 
 MigrationId = Annotated[str, Path(pattern=r"^m-[0-9a-z-]{1,60}$")]
@@ -188,122 +186,103 @@ class ReportAnswer(BaseModel):
     notes: list[str]
 
 
-@router.get(
-    "/migrations",
-    summary="List migrations",
-    tags=_TAGS,
-    responses=answers(),
-    operation_id="list_migrations",
-)
+@routes.get("/migrations", "List migrations")
 def list_migrations() -> MigrationList:
-    runs = hub_of(router).migrations.newest()
+    runs = routes.hub.migrations.newest()
     return MigrationList(
         migrations=[MigrationAnswer.of(run).model_copy(update={"plan": None}) for run in runs]
     )
 
 
-@router.post(
+@routes.post(
     "/migrations",
-    summary="Start a migration; with dry_run it only makes the plan",
-    tags=_TAGS,
-    responses=answers(409, 422, success={202: "Started."}),
-    operation_id="start_migration",
+    "Start a migration; with dry_run it only makes the plan",
+    409,
+    422,
+    success={202: "Started."},
 )
 def start_migration(
     body: Annotated[MigrationFields, Body()], idempotency_key: IdempotencyKey = None
 ) -> Response[StartedMigration]:
-    migrations = hub_of(router).migrations
-    run = migrations.start(body.request(), caller_of(router), idempotency_key)
+    migrations = routes.hub.migrations
+    run = migrations.start(body.request(), routes.caller, idempotency_key)
     return Response(202, "application/json", StartedMigration(migration_id=run.migration_id))
 
 
-@router.get(
+@routes.get(
     "/migrations/<migration_id>",
-    summary="Show how far a migration is, and what a person has to do now",
-    tags=_TAGS,
-    responses=answers(404),
-    operation_id="show_migration",
+    "Show how far a migration is, and what a person has to do now",
+    404,
 )
 def show_migration(migration_id: MigrationId) -> MigrationAnswer:
-    migrations = hub_of(router).migrations
+    migrations = routes.hub.migrations
     run = migrations.get(migration_id)
     return MigrationAnswer.of(run, migrations.counts(run))
 
 
-@router.get(
+@routes.get(
     "/migrations/<migration_id>/report",
-    summary="Report what a migration changed and what it took back",
-    tags=_TAGS,
-    responses=answers(404),
-    operation_id="report_migration",
+    "Report what a migration changed and what it took back",
+    404,
 )
 def report_migration(migration_id: MigrationId) -> ReportAnswer:
-    return ReportAnswer(**hub_of(router).migrations.report(migration_id))
+    return ReportAnswer(**routes.hub.migrations.report(migration_id))
 
 
-@router.post(
-    "/migrations/<migration_id>/approve",
-    summary="Approve the plan of a migration",
-    tags=_TAGS,
-    responses=answers(404, 409),
-    operation_id="approve_migration",
-)
+@routes.post("/migrations/<migration_id>/approve", "Approve the plan of a migration", 404, 409)
 def approve_migration(
     migration_id: MigrationId,
     body: Annotated[ApprovalFields, Body()] = ApprovalFields(),  # noqa: B008  # frozen by use
 ) -> MigrationAnswer:
-    migrations = hub_of(router).migrations
-    return MigrationAnswer.of(migrations.approve(migration_id, caller_of(router), body.plan))
+    migrations = routes.hub.migrations
+    return MigrationAnswer.of(migrations.approve(migration_id, routes.caller, body.plan))
 
 
-@router.post(
+@routes.post(
     "/migrations/<migration_id>/confirm-webhooks-disabled",
-    summary="Confirm that the old consumers are disabled; the hub checks it at Codat",
-    tags=_TAGS,
-    responses=answers(404, 409),
-    operation_id="confirm_webhooks_disabled",
+    "Confirm that the old consumers are disabled; the hub checks it at Codat",
+    404,
+    409,
 )
 def confirm_webhooks_disabled(migration_id: MigrationId) -> MigrationAnswer:
-    return MigrationAnswer.of(hub_of(router).migrations.confirm_webhooks_disabled(migration_id))
+    return MigrationAnswer.of(routes.hub.migrations.confirm_webhooks_disabled(migration_id))
 
 
-@router.post(
+@routes.post(
     "/migrations/<migration_id>/confirm-secret",
-    summary="Store the signing secret of a new consumer; after the last one the migration goes on",
-    tags=_TAGS,
-    responses=answers(404, 409),
-    operation_id="confirm_secret",
+    "Store the signing secret of a new consumer; after the last one the migration goes on",
+    404,
+    409,
 )
 def confirm_secret(
     migration_id: MigrationId, body: Annotated[SecretFields, Body()]
 ) -> MigrationAnswer:
-    migrations = hub_of(router).migrations
+    migrations = routes.hub.migrations
     return MigrationAnswer.of(
         migrations.confirm_secret(migration_id, body.consumer_id, body.secret)
     )
 
 
-@router.post(
+@routes.post(
     "/migrations/<migration_id>/confirm-webhooks-restored",
-    summary="Confirm that the old consumers are enabled again; the hub checks it at Codat",
-    tags=_TAGS,
-    responses=answers(404, 409),
-    operation_id="confirm_webhooks_restored",
+    "Confirm that the old consumers are enabled again; the hub checks it at Codat",
+    404,
+    409,
 )
 def confirm_webhooks_restored(migration_id: MigrationId) -> MigrationAnswer:
-    return MigrationAnswer.of(hub_of(router).migrations.confirm_webhooks_restored(migration_id))
+    return MigrationAnswer.of(routes.hub.migrations.confirm_webhooks_restored(migration_id))
 
 
-@router.post(
+@routes.post(
     "/migrations/<migration_id>/rollback",
-    summary="Roll a migration back from any step, or finish an incomplete rollback",
-    tags=_TAGS,
-    responses=answers(404, 409, success={202: "The rollback has started."}),
-    operation_id="roll_back_migration",
+    "Roll a migration back from any step, or finish an incomplete rollback",
+    404,
+    409,
+    success={202: "The rollback has started."},
 )
 def roll_back_migration(
     migration_id: MigrationId,
     body: Annotated[RollbackFields, Body()] = RollbackFields(),  # noqa: B008  # frozen by use
 ) -> Response[MigrationAnswer]:
-    run = hub_of(router).migrations.rollback(migration_id, caller_of(router), forced=body.forced)
+    run = routes.hub.migrations.rollback(migration_id, routes.caller, forced=body.forced)
     return Response(202, "application/json", MigrationAnswer.of(run))

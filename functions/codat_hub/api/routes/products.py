@@ -9,16 +9,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel, Field
 
 from codat_hub.api.fields import ProductId, RequestModel, Text
-from codat_hub.api.hub import caller_of, hub_of, new_router
-from codat_hub.api.problems import answers
+from codat_hub.api.resource import Resource
 from codat_hub.codat.domain.data_types import DATA_TYPES
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.products.usecases.registry import Applied
 
-router: Final = new_router()
-_TAGS: Final = ["products"]
-_READ: Final = answers()
-_CHANGE: Final = answers(409)
+routes: Final = Resource("products")
 
 
 class ScheduleFields(RequestModel):
@@ -121,61 +117,33 @@ class ProductChanges(BaseModel):
         )
 
 
-@router.get(
-    "/products",
-    summary="List the registered products",
-    tags=_TAGS,
-    responses=_READ,
-    operation_id="list_products",
-)
+@routes.get("/products", "List the registered products")
 def list_products() -> ProductList:
-    products = hub_of(router).registry.products()
+    products = routes.hub.registry.products()
     return ProductList(products=[NamedProduct.of(product) for product in products.values()])
 
 
-@router.put(
-    "/products",
-    summary="Replace the whole registry; with dry_run, only show what would change",
-    tags=_TAGS,
-    responses=_CHANGE,
-    operation_id="apply_products",
+@routes.put(
+    "/products", "Replace the whole registry; with dry_run, only show what would change", 409
 )
 def apply_products(
     body: Annotated[ProductList, Body()], dry_run: Annotated[bool, Query()] = False
 ) -> ProductChanges:
     products = [fields.named(fields.product) for fields in body.products]
-    applied = hub_of(router).registry.apply(products, caller_of(router), dry_run=dry_run)
+    applied = routes.hub.registry.apply(products, routes.caller, dry_run=dry_run)
     return ProductChanges.of(applied, dry_run=dry_run)
 
 
-@router.get(
-    "/products/<product>",
-    summary="Show one product",
-    tags=_TAGS,
-    responses=_READ,
-    operation_id="show_product",
-)
+@routes.get("/products/<product>", "Show one product")
 def show_product(product: ProductId) -> NamedProduct:
-    return NamedProduct.of(hub_of(router).registry.product(product))
+    return NamedProduct.of(routes.hub.registry.product(product))
 
 
-@router.put(
-    "/products/<product>",
-    summary="Register a product, or change it",
-    tags=_TAGS,
-    responses=_CHANGE,
-    operation_id="register_product",
-)
+@routes.put("/products/<product>", "Register a product, or change it", 409)
 def register_product(product: ProductId, body: Annotated[ProductFields, Body()]) -> ProductChanges:
-    return ProductChanges.of(hub_of(router).registry.put(body.named(product), caller_of(router)))
+    return ProductChanges.of(routes.hub.registry.put(body.named(product), routes.caller))
 
 
-@router.delete(
-    "/products/<product>",
-    summary="Unregister a product that no company has",
-    tags=_TAGS,
-    responses=_CHANGE,
-    operation_id="unregister_product",
-)
+@routes.delete("/products/<product>", "Unregister a product that no company has", 409)
 def unregister_product(product: ProductId) -> ProductChanges:
-    return ProductChanges.of(hub_of(router).registry.remove(product, caller_of(router)))
+    return ProductChanges.of(routes.hub.registry.remove(product, routes.caller))

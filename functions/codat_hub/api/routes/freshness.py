@@ -9,8 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
 from codat_hub.api.fields import COMPANY_ID, LONGEST, seal_place, unseal_place
-from codat_hub.api.hub import hub_of, new_router
-from codat_hub.api.problems import answers
+from codat_hub.api.resource import Resource
 from codat_hub.companies.domain.assignment import AssignmentStatus
 
 if TYPE_CHECKING:
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
     from codat_hub.product_events.domain.freshness import Freshness
 
-router: Final = new_router()
-_TAGS: Final = ["freshness"]
+routes: Final = Resource("freshness")
 
 
 class FreshnessAnswer(BaseModel):
@@ -81,7 +79,7 @@ class FreshnessList(BaseModel):
     next_cursor: str | None
 
 
-@router.get("/freshness", summary="Show how fresh the data is", tags=_TAGS, responses=answers())
+@routes.get("/freshness", "Show how fresh the data is")
 def list_freshness(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
@@ -93,7 +91,7 @@ def list_freshness(
         bool, Query(description="only products that are late by their cadence")
     ] = False,
 ) -> FreshnessList:
-    measure = hub_of(router).freshness
+    measure = routes.hub.freshness
     if company is not None:
         rows = measure.of_company(company, product or None)
         wanted = [row for row in rows if row.overdue or not overdue]

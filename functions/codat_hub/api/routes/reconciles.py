@@ -10,16 +10,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel
 
 from codat_hub.api.fields import LONGEST, not_a_cursor, seal, unseal
-from codat_hub.api.hub import caller_of, hub_of, new_router
-from codat_hub.api.problems import answers
+from codat_hub.api.resource import Resource
 from codat_hub.reconcile.domain.drift import EXPLAINED, Drift, DriftKind, Severity
 from codat_hub.reconcile.domain.reconcile_run import ReconcileStatus
 
 if TYPE_CHECKING:
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
 
-router: Final = new_router()
-_TAGS: Final = ["reconciles"]
+routes: Final = Resource("reconciles")
 ReconcileId = Annotated[
     str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$", description="the id of a reconcile")
 ]
@@ -95,44 +93,35 @@ class ReconcileDetails(ReconcileAnswer):
     next_cursor: str | None
 
 
-@router.post(
+@routes.post(
     "/reconciles",
-    summary="Compare Codat with the hub now",
-    tags=_TAGS,
-    status_code=202,
-    responses=answers(
-        success={202: "Started. If a reconcile is under way, the answer is that reconcile."}
-    ),
+    "Compare Codat with the hub now",
+    success={202: "Started. If a reconcile is under way, the answer is that reconcile."},
 )
 def start_reconcile() -> ReconcileAnswer:
-    return ReconcileAnswer.of(hub_of(router).start_reconcile(caller_of(router)))
+    return ReconcileAnswer.of(routes.hub.start_reconcile(routes.caller))
 
 
-@router.get("/reconciles", summary="List the reconciles", tags=_TAGS, responses=answers())
+@routes.get("/reconciles", "List the reconciles")
 def list_reconciles(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
 ) -> ReconcilePage:
-    runs = hub_of(router).reconciles.page(_before(cursor), limit)
+    runs = routes.hub.reconciles.page(_before(cursor), limit)
     following = seal(runs[-1].reconcile_id) if len(runs) == limit else None
     return ReconcilePage(
         reconciles=[ReconcileAnswer.of(run) for run in runs], next_cursor=following
     )
 
 
-@router.get(
-    "/reconciles/<reconcile_id>",
-    summary="Show how far a reconcile is, and what it found",
-    tags=_TAGS,
-    responses=answers(404),
-)
+@routes.get("/reconciles/<reconcile_id>", "Show how far a reconcile is, and what it found", 404)
 def show_reconcile(
     reconcile_id: ReconcileId,
     kind: Annotated[DriftKind | None, Query(description="only drift of this kind")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 100,
     cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
 ) -> ReconcileDetails:
-    reconciles = hub_of(router).reconciles
+    reconciles = routes.hub.reconciles
     run = reconciles.show(reconcile_id)
     page = reconciles.drift(run, _start(cursor), limit, kind)
     return ReconcileDetails(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel, Field
 
-from codat_hub.api.assignments import AssignmentAnswer
 from codat_hub.api.fields import (
     LONGEST,
     CompanyId,
@@ -19,9 +18,10 @@ from codat_hub.api.fields import (
     seal_place,
     unseal_place,
 )
-from codat_hub.api.hub import caller_of, hub_of, new_router
-from codat_hub.api.problems import CALLS_CODAT, answers
+from codat_hub.api.problems import CALLS_CODAT
 from codat_hub.api.queries.companies import CompanyFilter
+from codat_hub.api.resource import Resource
+from codat_hub.api.routes.assignments import AssignmentAnswer
 from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.new_company import CreatedCompany, NewCompany
 from codat_hub.errors import Invalid, Problem
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from codat_hub.api.queries.companies import CompanyView
     from codat_hub.companies.domain.company import Company
 
-router: Final = new_router()
-_TAGS: Final = ["companies"]
+routes: Final = Resource("companies")
 _JSON: Final = "application/json"
 
 
@@ -148,33 +147,22 @@ class CompanyDetails(CompanyAnswer):
         )
 
 
-@router.post(
+@routes.post(
     "/companies",
-    summary="Create a company, with products",
-    tags=_TAGS,
-    status_code=201,
-    responses=answers(
-        422,
-        *CALLS_CODAT,
-        success={201: "Created; `complete` says whether every product is assigned."},
-    ),
-    operation_id="create_company",
+    "Create a company, with products",
+    422,
+    *CALLS_CODAT,
+    success={201: "Created; `complete` says whether every product is assigned."},
 )
 def create_company(
     body: Annotated[NewCompanyFields, Body()],
     idempotency_key: IdempotencyKey = None,
 ) -> CreatedCompanyAnswer:
-    created = hub_of(router).create_company(body.company(), idempotency_key, caller_of(router))
+    created = routes.hub.create_company(body.company(), idempotency_key, routes.caller)
     return CreatedCompanyAnswer.of(created)
 
 
-@router.get(
-    "/companies",
-    summary="List companies",
-    tags=_TAGS,
-    responses=answers(),
-    operation_id="list_companies",
-)
+@routes.get("/companies", "List companies")
 def list_companies(  # noqa: PLR0917  # one argument is one query parameter
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
@@ -192,20 +180,14 @@ def list_companies(  # noqa: PLR0917  # one argument is one query parameter
     if status is not None and product is None:
         raise Invalid(Problem("status", "needs a product: name the product too", status))
     wanted = CompanyFilter(product or None, status, linked, name, deleted)
-    page = hub_of(router).companies.page(wanted, unseal_place(cursor), limit)
+    page = routes.hub.companies.page(wanted, unseal_place(cursor), limit)
     companies = [CompanyAnswer.of(company) for company in page.companies]
     return CompanyPage(companies=companies, next_cursor=seal_place(page.following))
 
 
-@router.get(
-    "/companies/<company_id>",
-    summary="Show one company",
-    tags=_TAGS,
-    responses=answers(),
-    operation_id="show_company",
-)
+@routes.get("/companies/<company_id>", "Show one company")
 def show_company(company_id: CompanyId) -> CompanyDetails:
-    return CompanyDetails.of_view(hub_of(router).companies.show(company_id))
+    return CompanyDetails.of_view(routes.hub.companies.show(company_id))
 
 
 def _company(company: Company) -> dict[str, Any]:

@@ -10,16 +10,15 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel
 
-from codat_hub.api.assignments import AssignmentAnswer, assignment_answer
 from codat_hub.api.fields import LONGEST, CompanyId, GrantFields, ProductId
-from codat_hub.api.hub import caller_of, hub_of, new_router
-from codat_hub.api.problems import CALLS_CODAT, answers
+from codat_hub.api.problems import CALLS_CODAT
+from codat_hub.api.resource import Resource
+from codat_hub.api.routes.assignments import AssignmentAnswer, assignment_answer
 
 if TYPE_CHECKING:
     from codat_hub.companies.domain.consent import Consent, ConsentEntry
 
-router: Final = new_router()
-_TAGS: Final = ["consents"]
+routes: Final = Resource("consents")
 
 
 class ConsentAnswer(BaseModel):
@@ -62,15 +61,9 @@ class ConsentList(BaseModel):
     history: list[ConsentEvent] | None = None
 
 
-@router.get(
-    "/companies/<company_id>/consents",
-    summary="List the consents of a company's customer",
-    tags=_TAGS,
-    responses=answers(),
-    operation_id="list_consents",
-)
+@routes.get("/companies/<company_id>/consents", "List the consents of a company's customer")
 def list_consents(company_id: CompanyId, history: Annotated[bool, Query()] = False) -> ConsentList:
-    consents = hub_of(router).consents
+    consents = routes.hub.consents
     entries = consents.history(company_id) if history else None
     return ConsentList(
         consents=[ConsentAnswer.of(consent) for consent in consents.of(company_id)],
@@ -78,33 +71,23 @@ def list_consents(company_id: CompanyId, history: Annotated[bool, Query()] = Fal
     )
 
 
-@router.put(
-    "/companies/<company_id>/consents/<product>",
-    summary="Record a consent",
-    tags=_TAGS,
-    responses=answers(*CALLS_CODAT),
-    operation_id="grant_consent",
-)
+@routes.put("/companies/<company_id>/consents/<product>", "Record a consent", *CALLS_CODAT)
 def grant_consent(
     company_id: CompanyId, product: ProductId, body: Annotated[GrantFields, Body()]
 ) -> ConsentAnswer:
-    consents = hub_of(router).consents
-    recorded = consents.grant(company_id, product, body.grant(), caller_of(router))
+    consents = routes.hub.consents
+    recorded = consents.grant(company_id, product, body.grant(), routes.caller)
     return ConsentAnswer.of(recorded.consent, recorded.warnings)
 
 
-@router.delete(
+@routes.delete(
     "/companies/<company_id>/consents/<product>",
-    summary="Revoke a consent and remove its product at Codat; other products stay",
-    tags=_TAGS,
-    responses=answers(
-        *CALLS_CODAT,
-        success={
-            200: "Revoked, and the product is removed.",
-            202: "Revoked. An earlier call may still add the product: repeat after `Retry-After`.",
-        },
-    ),
-    operation_id="revoke_consent",
+    "Revoke a consent and remove its product at Codat; other products stay",
+    *CALLS_CODAT,
+    success={
+        200: "Revoked, and the product is removed.",
+        202: "Revoked. An earlier call may still add the product: repeat after `Retry-After`.",
+    },
 )
 def revoke_consent(
     company_id: CompanyId,
@@ -113,7 +96,5 @@ def revoke_consent(
         str, Query(min_length=1, max_length=LONGEST, description="why the consent is revoked")
     ],
 ) -> Response[AssignmentAnswer]:
-    consents = hub_of(router).consents
-    return assignment_answer(
-        consents.revoke(company_id, product, reason, caller_of(router)).assignment
-    )
+    consents = routes.hub.consents
+    return assignment_answer(consents.revoke(company_id, product, reason, routes.caller).assignment)

@@ -10,15 +10,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
 from codat_hub.api.fields import LONGEST, CompanyId, ProductId
-from codat_hub.api.hub import caller_of, hub_of, new_router
-from codat_hub.api.problems import CALLS_CODAT, answers
+from codat_hub.api.problems import CALLS_CODAT
+from codat_hub.api.resource import Resource
 from codat_hub.companies.domain.assignment import AssignmentStatus
 
 if TYPE_CHECKING:
     from codat_hub.companies.domain.assignment import Assignment
 
-router: Final = new_router()
-_TAGS: Final = ["companies"]
+routes: Final = Resource("companies")
 _JSON: Final = "application/json"
 
 
@@ -57,37 +56,29 @@ def assignment_answer(assignment: Assignment) -> Response[AssignmentAnswer]:
     return Response(202, _JSON, body, headers={"Retry-After": str(wait)})
 
 
-@router.put(
+@routes.put(
     "/companies/<company_id>/products/<product>",
-    summary="Add a product to a company, if a consent covers it",
-    tags=_TAGS,
-    responses=answers(*CALLS_CODAT),
-    operation_id="add_product",
+    "Add a product to a company, if a consent covers it",
+    *CALLS_CODAT,
 )
 def add_product(company_id: CompanyId, product: ProductId) -> AssignmentAnswer:
-    assigned = hub_of(router).assign_product(company_id, product, by=caller_of(router))
+    assigned = routes.hub.assign_product(company_id, product, by=routes.caller)
     return AssignmentAnswer.of(assigned)
 
 
-@router.delete(
+@routes.delete(
     "/companies/<company_id>/products/<product>",
-    summary="Remove a product from a company; its consent stays",
-    tags=_TAGS,
-    responses=answers(
-        *CALLS_CODAT,
-        success={
-            200: "The product is removed.",
-            202: "An earlier call may still add the product: repeat after `Retry-After`.",
-        },
-    ),
-    operation_id="remove_product",
+    "Remove a product from a company; its consent stays",
+    *CALLS_CODAT,
+    success={
+        200: "The product is removed.",
+        202: "An earlier call may still add the product: repeat after `Retry-After`.",
+    },
 )
 def remove_product(
     company_id: CompanyId,
     product: ProductId,
     reason: Annotated[str, Query(max_length=LONGEST)] = "removed by request",
 ) -> Response[AssignmentAnswer]:
-    removed = hub_of(router).remove_product(
-        company_id, product, by=caller_of(router), reason=reason
-    )
+    removed = routes.hub.remove_product(company_id, product, by=routes.caller, reason=reason)
     return assignment_answer(removed)
