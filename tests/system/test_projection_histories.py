@@ -16,6 +16,7 @@ from tests.support.histories import (
     Ledger,
     a_read,
     a_removal,
+    an_addition,
     at,
     entry,
     facts_of,
@@ -33,7 +34,7 @@ HISTORY = [
     a_removal(2.5, connection="b"),
     a_read(3, entry(), entry("payments"), entry(connection_id="b", status="AuthError"), since=1),
     a_read(4, entry(status="MapError"), entry("company"), since=3),
-    a_removal(4.5),
+    an_addition(4.5),
     a_read(5, entry(), entry("payments"), entry(connection_id="b"), since=3),
     a_read(6, entry("payments"), entry(connection_id="b", status="NotSupported"), since=5),
 ]  # fmt: skip
@@ -85,7 +86,7 @@ def test_any_history_ends_as_in_memory(projection, data, history):
     assert facts_of(state) == ledger.facts[0]
     directory, _ = CompanyStore(projection.table).get(company)
     assert directory.removed_connections == ledger.company.removed_connections
-    assert directory.removed_products == ledger.company.removed_products
+    assert directory.added_products == ledger.company.added_products
     details = projection.details(company)
     for key in KEYS:
         until, newest = covered_until(details, *key), newest_complete(history, key)

@@ -128,13 +128,15 @@ def test_the_keys_of_a_read_and_of_its_parts_stay_the_same():
     """Teams compare keys with those they have seen, so no version of the hub may change them."""
     assert published().event_key == "15e75a60-0d88-52d2-b53c-8528c21db70a"
     plain = a_read(2, entry(), entry("payments", "b'\"", status="FetchError"), product=None)
-    event = project(ReadState(), plain, lambda _: at(1.5), ("lending",)).published
+    event = project(ReadState(), plain, lambda _: [at(1.5)], ("lending",)).published
     assert event.event_key == "617e85de-66f8-54f3-80e3-4384ec03508a"
     assert [part.event_key for part in event.parts(10)] == [
         "8a9968a6-6d29-55cb-a04c-cd0f3814c005",
         "68894638-9d69-5523-bb72-415ef1c0ffeb",
     ]
-    answer = project(Ledger().take(a_read(1)).state, a_read(3, since=1), lambda _: at(2)).published
+    answer = project(
+        Ledger().take(a_read(1)).state, a_read(3, since=1), lambda _: [at(2)]
+    ).published
     assert answer.event_key == "bdf1ed25-7b96-5145-88e8-e2d8a0d65742"
 
 

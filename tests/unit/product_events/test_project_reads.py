@@ -13,7 +13,7 @@ from codat_hub.product_events.domain.woken import Woken
 from codat_hub.product_events.usecases.project_reads import FailedType, Report
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
-from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, entry
+from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, at, entry
 from tests.support.interleaving import NOW, World
 
 READ = as_webhook(a_read(1))
@@ -121,6 +121,33 @@ def test_a_removal_is_kept_by_the_directory_and_answered_by_the_next_read(world)
     project(world, READ, as_webhook(a_removal(2, connection="a")))
     project(world, as_webhook(a_read(3, since=1)))
     assert world.bus.published[-1].detail()["data_types"][0]["full_load"] is True
+
+
+def test_a_read_that_ends_after_the_hub_removed_its_product_is_counted_and_wakes(world):
+    removed = Assignment(
+        COMPANY, PRODUCT, AssignmentStatus.REMOVING, changed_at=at(0.5), removed_at=at(0.5)
+    )
+    world.assignments.put(removed, 0)
+    woken = []
+    projector = replace(world.projector(), wake=lambda *read: woken.append(read) or Woken())
+    assert projector(READ).outcome == "off"
+    assert (world.bus.published, world.read_states.writes, len(woken)) == ([], 0, 1)
+
+
+def test_a_removal_known_to_the_version_before_hides_no_read_of_a_product_that_is_there(world):
+    """It stored removals and no additions; the assignment or Codat's list shows the product."""
+    project(world, as_webhook(a_removal(0.2)))
+    assert project(world, READ).outcome == "off"
+    world.assignments.put(Assignment(COMPANY, PRODUCT, AssignmentStatus.ASSIGNED, at(0.5)), 0)
+    assert project(world, READ).outcome == "published"
+
+
+def test_a_read_is_projected_even_if_the_assignment_cannot_be_read(world, monkeypatch):
+    def unreadable(*_):
+        raise Unreadable("PRODUCT")
+
+    monkeypatch.setattr(world.assignments, "get", unreadable)
+    assert project(world, READ).outcome == "published"
 
 
 def test_a_repeated_or_older_company_event_writes_nothing(world):

@@ -13,6 +13,7 @@ from tests.support.histories import (
     Ledger,
     a_read,
     a_removal,
+    an_addition,
     as_webhook,
     at,
     covered_until,
@@ -32,7 +33,8 @@ PAIRS = {
     "base and sub-event": (FIRST, replace(FIRST, event_id="sub", subs=frozenset({"successful"}))),
     "an error behind": (FIRST, a_read(2, entry(status="FetchError"), since=1)),
     "different types": (FIRST, a_read(2, entry("payments"), since=1)),
-    "a removal before a read": (a_removal(1.5), SECOND),
+    "an addition before a read": (an_addition(1.5), SECOND),
+    "a connection cut before a read": (a_removal(1.5, connection="a"), SECOND),
 }
 
 

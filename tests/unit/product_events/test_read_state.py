@@ -18,7 +18,16 @@ from codat_hub.product_events.domain.read_state import (
     ReadState,
     project,
 )
-from tests.support.histories import Ledger, a_read, a_removal, at, entry
+from tests.support.histories import (
+    HubCall,
+    Ledger,
+    Look,
+    a_read,
+    a_removal,
+    an_addition,
+    at,
+    entry,
+)
 
 INVOICES = ReadKey("invoices", "a")
 
@@ -90,15 +99,41 @@ class TestRemovals:
         assert published[1:] == [{"a": since(1), "b": FULL_LOAD}, {"a": since(3), "b": since(3)}]
 
     def test_after_the_removal_of_the_product_there_is_a_full_load(self):
-        ledger = Ledger().take(a_read(1), a_removal(2), a_read(3, since=1))
+        ledger = Ledger().take(a_read(1), a_removal(2), an_addition(2.5), a_read(3, since=1))
         assert windows(ledger)[1] == {"invoices": FULL_LOAD}
+
+    def test_a_read_that_ends_after_the_removal_is_not_published_and_answers_nothing(self):
+        ledger = Ledger().take(a_read(1))
+        before = ledger.state
+        ledger.take(a_removal(2), a_read(2.1, since=None))
+        assert (ledger.outcomes[-1], ledger.state) == (ProjectionOutcome.OFF, before)
+        ledger.take(an_addition(3), a_read(4, since=2), a_read(5, since=4))
+        assert windows(ledger)[1:] == [{"invoices": FULL_LOAD}, {"invoices": since(4)}]
+
+    @pytest.mark.parametrize("change", [HubCall(2, adds=False), a_removal(2), Look(2.1, False)])
+    @pytest.mark.parametrize("back", [HubCall(3, adds=True), an_addition(3), Look(3.1, True)])
+    def test_every_way_to_learn_of_a_change_owes_one_full_load(self, change, back):
+        ledger = Ledger().take(HubCall(0, adds=True), an_addition(0.1), a_read(1))
+        ledger.take(change, a_read(2.5), back, a_read(4, since=2.4))
+        ledger.take(Look(4.5, True), a_read(5, since=3.9))
+        assert windows(ledger)[1:] == [{"invoices": FULL_LOAD}, {"invoices": since(3.9)}]
+
+    def test_many_reports_of_one_addition_owe_one_full_load(self):
+        ledger = Ledger().take(a_read(1), a_removal(2), HubCall(3, adds=True), an_addition(3.01))
+        ledger.take(a_read(4, since=1), Look(100, True), an_addition(3.01), a_read(101, since=100))
+        assert windows(ledger)[1:] == [{"invoices": FULL_LOAD}, {"invoices": since(4)}]
+
+    def test_a_full_load_for_another_reason_answers_a_reset(self):
+        ledger = Ledger().take(a_read(1), a_read(3, since=None), an_addition(2), a_read(4, since=3))
+        assert windows(ledger)[2] == {"invoices": since(3)}
 
     def test_the_removal_of_another_product_changes_nothing(self):
         ledger = Ledger().take(a_read(1), a_removal(2, product="other"), a_read(3, since=1))
         assert windows(ledger)[1] == {"invoices": since(1)}
 
     def test_a_removal_learned_late_is_answered_by_the_next_read(self):
-        ledger = Ledger().take(a_read(1), a_read(3, since=1), a_removal(2), a_read(4, since=3))
+        ledger = Ledger().take(a_read(1), a_read(3, since=1), a_removal(2), an_addition(2.1))
+        ledger.take(a_read(4, since=3))
         ledger.take(a_read(5, since=4))
         assert windows(ledger)[1:] == [
             {"invoices": since(1)},
@@ -107,14 +142,15 @@ class TestRemovals:
         ]
 
     def test_a_read_from_before_a_removal_does_not_answer_it(self):
-        ledger = Ledger().take(a_read(1), a_removal(3), a_read(2, since=1), a_read(4, since=2))
+        ledger = Ledger().take(a_read(1), a_removal(3), a_read(2, since=1))
+        ledger.take(an_addition(3.1), a_read(4, since=2))
         assert windows(ledger)[1:] == [{"invoices": since(1)}, {"invoices": FULL_LOAD}]
 
     def test_a_full_load_that_answers_a_removal_has_another_key_than_a_smaller_event(self):
         # The projector was killed after it published; then the removal came.
         before = Ledger().take(a_read(1))
         without = project(before.state, a_read(3, since=1)).published
-        answer = project(before.state, a_read(3, since=1), lambda _: at(2)).published
+        answer = project(before.state, a_read(3, since=1), lambda _: [at(2)]).published
         assert without.event_key != answer.event_key
         assert answer.covers(replace(without, resets=answer.resets))
 

@@ -1,5 +1,6 @@
 """Read states that an earlier version of the hub stored are read, and their reads recognised."""
 
+import pytest
 from boto3.dynamodb.types import TypeSerializer
 
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
@@ -15,7 +16,7 @@ from codat_hub.product_events.domain.read_state import (
 )
 from codat_hub.storage.items import ItemKey
 from tests.support.builders import COMPANY
-from tests.support.histories import PRODUCT, Ledger, a_read, at, entry
+from tests.support.histories import PRODUCT, Ledger, a_read, at, entry, facts_of
 from tests.support.item_size import size_of
 from tools.simulation.fakes import FakeStateTable
 
@@ -43,16 +44,32 @@ KEY = ItemKey(f"COMPANY#{COMPANY}", f"READS#{PRODUCT}")
 def test_a_state_is_stored_in_the_same_form():
     table = FakeStateTable()
     assert ReadStateStore(table).put(COMPANY, PRODUCT, Ledger().take(*READS).state, 0)
-    assert table.get(KEY).attributes == STORED
+    rows = {
+        "a": {"invoices": ["FetchError", 1, 0, "2026-07-01T01:00:00.000000+00:00"]},
+        "b": {"payments": ["Complete", 0, 0, "2026-07-01T01:00:00.000000+00:00"]},
+    }
+    stored = {name: value for name, value in table.get(KEY).attributes.items() if value is not None}
+    assert stored == STORED | {"keys": rows}
 
 
 def test_a_sub_event_of_a_stored_read_is_not_published_again():
     table = FakeStateTable()
     table.put(KEY, STORED, 0)
     state, version = ReadStateStore(table).get(COMPANY, PRODUCT)
-    assert (state, version) == (Ledger().take(*READS).state, 1)
+    assert (facts_of(state), version) == (Ledger().take(*READS).facts[0], 1)
     sub_event = a_read(1, *READS[0].entries, event_id="sub-event", subs=frozenset({"successful"}))
     assert project(state, sub_event).outcome is ProjectionOutcome.FOLDED
+
+
+@pytest.mark.parametrize(("answered", "full"), [(None, True), (1.5, False), (1.2, True)])
+def test_a_reset_that_the_version_before_answered_is_not_answered_again(answered, full):
+    table = FakeStateTable()
+    row = ["Complete", 0, 0, None if answered is None else at(answered).isoformat()]
+    table.put(KEY, STORED | {"keys": {"a": {"invoices": row}}}, 0)
+    state, _ = ReadStateStore(table).get(COMPANY, PRODUCT)
+    read = a_read(3, since=2)
+    window = project(state, read, lambda _: [at(1.5)]).published.windows[0][1]
+    assert window.full_load is full
 
 
 def test_a_read_dated_ahead_is_stored_with_its_date_beside_the_reads():

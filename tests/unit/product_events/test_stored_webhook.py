@@ -143,6 +143,7 @@ def test_company_events():
     removed = payload | {"productId": "b", "productName": "B"}
     assert interpreted(an_event("company.product.removed", removed)).removed_product == "b"
     assert interpreted(an_event("company.product.added", removed)).removed_product is None
+    assert interpreted(an_event("company.product.added", removed)).added_product == "b"
     assert interpreted(an_event("company.created", {"id": COMPANY})).products is None
 
 

@@ -29,8 +29,8 @@ class CompanyStore:
     """The directory in the State table.
 
     The items: `company_id`, `name`, `named`, `products`, `listed`, `deleted_at`, `connections`:
-    id -> `{status, integration, source_type, stamp}`, `removed_connections` and
-    `removed_products`: id -> time. A stamp is `[time, id of Codat's event]`.
+    id -> `{status, integration, source_type, stamp}`, `removed_connections`,
+    `removed_products` and `added_products`: id -> time. A stamp is `[time, id of Codat's event]`.
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -84,6 +84,7 @@ def _item(company: Company) -> dict[str, Any]:
         },
         "removed_connections": _time_texts(company.removed_connections),
         "removed_products": _time_texts(company.removed_products),
+        "added_products": _time_texts(company.added_products) or None,
     }
 
 
@@ -104,6 +105,7 @@ def _company(company_id: str, stored: Stored) -> Company:
         },
         removed_connections=_times(item.get("removed_connections", {})),
         removed_products=_times(item.get("removed_products", {})),
+        added_products=_times(item.get("added_products", {})),
     )
 
 

@@ -31,8 +31,9 @@ class ReadStateStore:
     Attributes: `company_id`, `product`, `last_read_at`, and the fields of ReadState:
     `reads`: a list of `[time, fingerprint, {suffix: Codat event id}]`
     `generated`: position in `reads` -> generatedDate, of reads that Codat dated ahead
-    `keys`: connection id -> data type -> `[status, latest, watermark, covered]`, where `latest` and
-    `watermark` are positions in `reads`; `watermark` and `covered` may be null
+    `keys`: connection id -> data type -> `[status, latest, watermark, full_load_at]`; `latest` and
+    `watermark` are positions in `reads`; `watermark` and `full_load_at` may be null. The first
+    version of the hub stored there the newest reset that a full load answered.
     `named`: standard product -> time
     """
 
@@ -82,7 +83,7 @@ def _item(state: ReadState) -> dict[str, Any]:
     keys: dict[str, dict[str, Any]] = {}
     for key, known in state.keys.items():
         watermark = None if known.watermark is None else places[known.watermark]
-        row = [known.status, places[known.latest], watermark, spell_or_none(known.covered)]
+        row = [known.status, places[known.latest], watermark, spell_or_none(known.full_load_at)]
         keys.setdefault(key.connection_id, {})[key.data_type] = row
     return {
         "last_read_at": spell_or_none(state.last_read_at),
@@ -124,10 +125,10 @@ def _key_state(row: list[Any], reads: tuple[KnownRead, ...]) -> KeyState:
     def at(place: Any) -> ReadId:
         return reads[int(place)].read_id
 
-    status, latest, watermark, covered = row
+    status, latest, watermark, full_load_at = row
     return KeyState(
         status=status,
         latest=at(latest),
         watermark=None if watermark is None else at(watermark),
-        covered=moment_or_none(covered),
+        full_load_at=moment_or_none(full_load_at),
     )

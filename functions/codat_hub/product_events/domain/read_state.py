@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
 
-    # Connection id -> when the product or the connection was last removed, as far as is known.
-    Resets = Callable[[str], datetime | None]
+    # Key -> when the product or the connection was removed or added, as far as is known.
+    Resets = Callable[[ReadKey], Iterable[datetime]]
 
 SAME_READ_WITHIN: Final = timedelta(minutes=15)
 # 43 data types on 20 connections. Of more, the keys read longest ago are dropped.
@@ -42,6 +42,7 @@ class ProjectionOutcome(StrEnum):
     SUPERSEDED = "superseded"  # a newer result of every entry is known
     REPEATED = "repeated"  # the event is known, possibly under another webhook-id
     FOLDED = "folded"  # the event belongs to a known read
+    OFF = "off"  # the company was without the product when the read ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,13 @@ class KeyState:
 
     status: of the newest read, `latest`
     watermark: the newest read that ended Complete
-    covered: the newest reset that a full load has answered
+    full_load_at: the end of the newest read that was a full load, which answers all resets before
     """
 
     status: str
     latest: ReadId
     watermark: ReadId | None = None
-    covered: datetime | None = None
+    full_load_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +130,16 @@ class Projection:
 def project(
     state: ReadState,
     event: ReadEvent,
-    resets: Resets = lambda _: None,
+    resets: Resets = lambda _: (),
     standard_products: tuple[str, ...] = (),
+    *,
+    off: bool = False,
 ) -> Projection:
     """Return the new state and the event to publish; events may arrive in any order.
 
-    resets: connection id -> when it or the product was last removed; None: never
+    resets: key -> when its connection or its product was removed or added
     standard_products: the standard products that a plain read is published for
+    off: the company was without the product when the read ended
     """
     for read in state.reads:
         if event.event_id in read.seen.values():
@@ -147,6 +151,8 @@ def project(
         nearest = min(known, key=lambda read: (read.distance(event), read.generated))
         after = _bounded(_touch(_fold(state, nearest, event), event))
         return Projection(after, ProjectionOutcome.FOLDED)
+    if off:
+        return Projection(state, ProjectionOutcome.OFF)
     return _project_read(state, event, resets, standard_products)
 
 
@@ -160,13 +166,13 @@ def _project_read(
         known = keys.get(entry.key)
         if not _counts(entry, event.read_id, known):
             continue
-        reset = _reset(event, resets(entry.key.connection_id), named)
+        reset = _reset(event, resets(entry.key), named)
         window = _window(entry, event, known)
         if window.modified_from and reset and _is_open(reset, known):
             window = FULL_LOAD
             answered.add(reset)
         windows.append((entry, window))
-        keys[entry.key] = _advance(entry, event.read_id, known, reset)
+        keys[entry.key] = _advance(entry, event.read_id, known, window)
     seen = KnownRead(
         event.at, event.read_id.fingerprint, {event.suffix: event.event_id}, event.generated
     )
@@ -186,12 +192,11 @@ def _named(state: ReadState, event: ReadEvent, products: tuple[str, ...]) -> Map
 
 
 def _reset(
-    event: ReadEvent, removed: datetime | None, named: Mapping[str, datetime]
+    event: ReadEvent, resets: Iterable[datetime], named: Mapping[str, datetime]
 ) -> datetime | None:
     """Return when the newest reason for a full load arose that this read can answer."""
     times = [at for at in named.values() if at <= event.at]
-    if removed is not None and removed < event.at:
-        times.append(removed)
+    times += [at for at in resets if at < event.at]
     return max(times, default=None)
 
 
@@ -207,14 +212,12 @@ def _counts(entry: ReadEntry, read: ReadId, known: KeyState | None) -> bool:
     return read > known.latest
 
 
-def _advance(
-    entry: ReadEntry, read: ReadId, known: KeyState | None, reset: datetime | None
-) -> KeyState:
+def _advance(entry: ReadEntry, read: ReadId, known: KeyState | None, window: Window) -> KeyState:
     if known is None:
         known = KeyState(entry.status, read)
     if entry.complete:
-        covered = max((time for time in (known.covered, reset) if time), default=None)
-        known = replace(known, watermark=read, covered=covered)
+        full_load_at = read.at if window.full_load else known.full_load_at
+        known = replace(known, watermark=read, full_load_at=full_load_at)
     # A late Complete does not replace the latest status, which is a newer error.
     return replace(known, status=entry.status, latest=read) if read >= known.latest else known
 
@@ -235,8 +238,8 @@ def _window(entry: ReadEntry, event: ReadEvent, known: KeyState | None) -> Windo
 
 def _is_open(reset: datetime, known: KeyState | None) -> bool:
     """Return whether a reset still needs a full load, even if it was learned late."""
-    covered = known.covered if known else None
-    return covered is None or reset > covered
+    full_load_at = known.full_load_at if known else None
+    return full_load_at is None or reset > full_load_at
 
 
 def _fold(state: ReadState, read: KnownRead, event: ReadEvent) -> ReadState:
@@ -248,6 +251,7 @@ def _fold(state: ReadState, read: KnownRead, event: ReadEvent) -> ReadState:
             known,
             latest=moved.get(known.latest, known.latest),
             watermark=moved.get(known.watermark, known.watermark),
+            full_load_at=folded.at if known.full_load_at == read.at else known.full_load_at,
         )
         for key, known in state.keys.items()
     }

@@ -176,14 +176,14 @@ def _company_change(
     facts: WebhookFacts, company_id: str, stamp: Stamp, payload: dict[str, Any]
 ) -> CompanyChange:
     products = payload.get("products")
-    removed = facts.event_type == "company.product.removed"
     return CompanyChange(
         company_id=company_id,
         stamp=stamp,
         name=_optional(payload, "name"),
         products=_names(products) if isinstance(products, list) else None,
         deleted=facts.event_type == "company.deleted",
-        removed_product=facts.product if removed else None,
+        removed_product=facts.product if facts.event_type == "company.product.removed" else None,
+        added_product=facts.product if facts.event_type == "company.product.added" else None,
     )
 
 
