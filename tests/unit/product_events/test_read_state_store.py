@@ -44,12 +44,17 @@ KEY = ItemKey(f"COMPANY#{COMPANY}", f"READS#{PRODUCT}")
 def test_a_state_is_stored_in_the_same_form():
     table = FakeStateTable()
     assert ReadStateStore(table).put(COMPANY, PRODUCT, Ledger().take(*READS).state, 0)
-    rows = {
-        "a": {"invoices": ["FetchError", 1, 0, "2026-07-01T01:00:00.000000+00:00"]},
-        "b": {"payments": ["Complete", 0, 0, "2026-07-01T01:00:00.000000+00:00"]},
-    }
     stored = {name: value for name, value in table.get(KEY).attributes.items() if value is not None}
-    assert stored == STORED | {"keys": rows}
+    assert stored == STORED | {"full_load_at": "2026-07-01T01:00:00.000000+00:00"}
+
+
+def test_full_loads_at_several_times_and_none_are_kept():
+    table, fetch_error = FakeStateTable(), entry("company", status="FetchError")
+    ledger = Ledger().take(a_read(1, entry(), entry("payments")), a_read(2, entry("bills", "c")))
+    state = ledger.take(a_read(3, fetch_error, entry(), since=None)).state
+    assert len({known.full_load_at for known in state.keys.values()}) == 4
+    ReadStateStore(table).put(COMPANY, PRODUCT, state, 0)
+    assert ReadStateStore(table).get(COMPANY, PRODUCT)[0] == state
 
 
 def test_a_sub_event_of_a_stored_read_is_not_published_again():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.product_events.domain.read_event import ReadId, ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, KnownRead, ReadState
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from codat_hub.storage.state_table import StateTable
 
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
 class ReadStateStore:
     """Stores one item per company and product.
 
@@ -32,8 +36,9 @@ class ReadStateStore:
     `reads`: a list of `[time, fingerprint, {suffix: Codat event id}]`
     `generated`: position in `reads` -> generatedDate, of reads that Codat dated ahead
     `keys`: connection id -> data type -> `[status, latest, watermark, full_load_at]`; `latest` and
-    `watermark` are positions in `reads`; `watermark` and `full_load_at` may be null. The first
-    version of the hub stored there the newest reset that a full load answered.
+    `watermark` are positions in `reads`; `watermark` may be null, and a `full_load_at` that is null
+    is the item's own `full_load_at`, that of most keys. The first version of the hub stored there
+    the newest reset that a full load answered.
     `named`: standard product -> time
     """
 
@@ -81,12 +86,15 @@ def _key(company_id: str, product: str | None) -> ItemKey:
 def _item(state: ReadState) -> dict[str, Any]:
     places = {read.read_id: place for place, read in enumerate(state.reads)}
     keys: dict[str, dict[str, Any]] = {}
+    usual = _usual(known.full_load_at for known in state.keys.values())
     for key, known in state.keys.items():
         watermark = None if known.watermark is None else places[known.watermark]
-        row = [known.status, places[known.latest], watermark, spell_or_none(known.full_load_at)]
+        full_load = None if known.full_load_at == usual else spell(known.full_load_at or _NEVER)
+        row = [known.status, places[known.latest], watermark, full_load]
         keys.setdefault(key.connection_id, {})[key.data_type] = row
     return {
         "last_read_at": spell_or_none(state.last_read_at),
+        "full_load_at": spell_or_none(usual),
         "reads": [[spell(read.at), read.fingerprint, dict(read.seen)] for read in state.reads],
         "generated": {
             str(place): spell(read.generated)
@@ -111,8 +119,9 @@ def _state(_name: object, stored: Stored) -> ReadState:
         )
         for place, (at, fingerprint, seen) in enumerate(item.get("reads", ()))
     )
+    usual = moment_or_none(item.get("full_load_at"))
     keys = {
-        ReadKey(data_type, connection_id): _key_state(row, reads)
+        ReadKey(data_type, connection_id): _key_state(row, reads, usual)
         for connection_id, rows in item.get("keys", {}).items()
         for data_type, row in rows.items()
     }
@@ -121,7 +130,13 @@ def _state(_name: object, stored: Stored) -> ReadState:
     return ReadState(keys, reads, moment_or_none(item.get("last_read_at")), named)
 
 
-def _key_state(row: list[Any], reads: tuple[KnownRead, ...]) -> KeyState:
+def _usual(times: Iterable[datetime | None]) -> datetime | None:
+    """Return the most frequent time, None if there is none at all."""
+    counts = Counter(time for time in times if time is not None)
+    return max(counts, key=lambda time: (counts[time], time), default=None)
+
+
+def _key_state(row: list[Any], reads: tuple[KnownRead, ...], usual: datetime | None) -> KeyState:
     def at(place: Any) -> ReadId:
         return reads[int(place)].read_id
 
@@ -130,5 +145,9 @@ def _key_state(row: list[Any], reads: tuple[KnownRead, ...]) -> KeyState:
         status=status,
         latest=at(latest),
         watermark=None if watermark is None else at(watermark),
-        full_load_at=moment_or_none(full_load_at),
+        full_load_at=_own(moment_or_none(full_load_at), usual),
     )
+
+
+def _own(time: datetime | None, usual: datetime | None) -> datetime | None:
+    return usual if time is None else None if time == _NEVER else time
