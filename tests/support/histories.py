@@ -1,4 +1,4 @@
-"""Histories of one company's webhooks, as hypothesis draws them and tests spell them."""
+"""Histories of one company's webhooks, drawn by hypothesis or written in tests."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def entry(data_type="invoices", connection_id="a", status="Complete", modified=T
 def a_read(
     hours: float, *entries: ReadEntry, since: float | None = 0, ahead: float = 0, **changes
 ) -> ReadEvent:
-    """A read that ended `hours` after the start; the Codat event id says when.
+    """Return a read that ended `hours` after the start; its event id has the time.
 
     Codat dates it `ahead` hours later.
     """
@@ -57,7 +57,7 @@ def a_read(
 
 
 def a_removal(hours: float, *, connection: str | None = None, product=PRODUCT) -> CompanyChange:
-    """A connection is disconnected, or else the product removed."""
+    """Return the removal of a connection, or of the product without one."""
     stamp = Stamp(at(hours), f"removal-{hours}")
     if connection is None:
         return CompanyChange(COMPANY, stamp, products=("lending",), removed_product=product)
@@ -104,7 +104,7 @@ class Look:
 
 @dataclass
 class Ledger:
-    """Project events one after the other, as one projector without faults does."""
+    """Project events one after the other, as a projector without faults does."""
 
     state: ReadState = field(default_factory=ReadState)
     company: Company = field(default_factory=lambda: Company(COMPANY))
@@ -138,12 +138,12 @@ class Ledger:
 
     @property
     def facts(self):
-        """What happened, without what was published in answer."""
+        """Return what happened, without what was published in answer."""
         return facts_of(self.state), self.company
 
 
 def facts_of(state: ReadState) -> ReadState:
-    """The state without full loads and without reads that are kept because they may come again."""
+    """Return the state without full loads and without reads kept because they may come again."""
     keys = {key: replace(known, full_load_at=None) for key, known in state.keys.items()}
     wanted = {mark for known in keys.values() for mark in (known.latest, known.watermark)}
     reads = tuple(read for read in state.reads if read.read_id in wanted)
@@ -151,7 +151,7 @@ def facts_of(state: ReadState) -> ReadState:
 
 
 def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) -> StoredWebhook:
-    """The event as Codat sends it and the inbox keeps it."""
+    """Return the event as Codat sends it and the inbox keeps it."""
     if isinstance(event, ReadEvent):
         kind = ".".join([*filter(None, [event.product]), "read.completed", *sorted(event.subs)])
         payload = {
@@ -159,12 +159,12 @@ def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) 
             "modifiedFromDate": event.modified_from and event.modified_from.isoformat(),
             "dataTypes": [
                 {
-                    "dataType": one.key.data_type,
-                    "connectionId": one.key.connection_id,
-                    "status": one.status,
-                    "recordsModified": one.records_modified,
+                    "dataType": entry.key.data_type,
+                    "connectionId": entry.key.connection_id,
+                    "status": entry.status,
+                    "recordsModified": entry.records_modified,
                 }
-                for one in event.entries
+                for entry in event.entries
             ],
         }
         body = an_event(kind, payload, id=event.event_id, generatedDate=event.generated.isoformat())
@@ -186,17 +186,17 @@ def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) 
 
 
 def windows_of(published: list[ProductEvent], key: ReadKey):
-    """The Complete windows of one key as (from, until); from None is a full load."""
+    """Return the Complete windows of a key as (from, until); from None is a full load."""
     return [
         (window.modified_from, event.read.at)
         for event in published
-        for one, window in event.windows
-        if one.key == key and one.complete
+        for entry, window in event.windows
+        if entry.key == key and entry.complete
     ]
 
 
 def covered_until(published: list[ProductEvent], key: ReadKey) -> datetime | None:
-    """Join the windows of a key whatever their order; fail at a gap. Codat's own start is 0."""
+    """Join the windows of a key in any order; fail at a gap. Codat's own start is 0."""
     until = None
     for start, end in sorted(windows_of(published, key), key=lambda window: window[1]):
         if start is not None:
@@ -208,12 +208,12 @@ def covered_until(published: list[ProductEvent], key: ReadKey) -> datetime | Non
 
 @st.composite
 def histories(draw, most=7, ahead=False, removals=False):
-    """Reads with several connections, failures, sub-events and repeats; resets in between.
+    """Draw reads with several connections, failures, sub-events and repeats; resets in between.
 
     ahead: some are dated up to a day ahead
     removals: the product is removed before it is added again
 
-    Reads of one product do not overlap (Codat locks), so all events of one come before the next.
+    Reads of a product do not overlap (Codat locks), so a read's events come before the next read.
     """
     history, since = [], 0.0
     for number in range(draw(st.integers(1, most))):
@@ -231,8 +231,8 @@ def histories(draw, most=7, ahead=False, removals=False):
         )
         base = a_read(hour, *entries, since=draw(st.sampled_from([since, since, None])))
         hours_ahead = draw(st.sampled_from([0, 0, 30 / 3600, 1, 5.5, 23.5, 24])) if ahead else 0
-        if any(one.complete for one in entries):
-            since = hour - 0.1  # Codat's own mark: the start of the read
+        if any(entry.complete for entry in entries):
+            since = hour - 0.1  # Codat's own bound: the start of the read
         suffixes = draw(
             st.sets(st.sampled_from(["", "successful", "successful initial"]), min_size=1)
         )
@@ -286,22 +286,24 @@ def lives(draw, most=8):
 
 
 def shuffled(draw, history):
-    """The history in any order, some of it several times under other webhook-ids."""
+    """Draw the history in any order, with some events repeated under other webhook-ids."""
     again = draw(st.lists(st.sampled_from(history), max_size=5))
     copies = [
-        replace(one, webhook_id=f"{one.webhook_id}-again") if isinstance(one, ReadEvent) else one
-        for one in again
+        replace(event, webhook_id=f"{event.webhook_id}-again")
+        if isinstance(event, ReadEvent)
+        else event
+        for event in again
     ]
     return draw(st.permutations([*history, *copies]))
 
 
 def newest_complete(history, key: ReadKey) -> datetime | None:
-    """When the newest read ended in which the key is Complete; a read's time is its earliest."""
+    """Return when the newest read with the key Complete ended, by its earliest event."""
     times = {}
     for event in history:
         if isinstance(event, ReadEvent):
             read = event.webhook_id.split("-")[1]
-            ended = any(one.key == key and one.complete for one in event.entries)
+            ended = any(entry.key == key and entry.complete for entry in event.entries)
             if ended:
                 times[read] = min(times.get(read, event.at), event.at)
     return max(times.values(), default=None)

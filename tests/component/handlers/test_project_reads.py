@@ -3,7 +3,6 @@
 import importlib
 import json
 import sys
-from datetime import timedelta
 
 import boto3
 import pytest
