@@ -16,7 +16,7 @@ from codat_hub.product_events.domain.product_event import ProductEvent
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.product_events.domain.replay import ReceivedBetween, Replay
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
-from codat_hub.products.domain.product import Product, Schedule
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.storage.found import Found
 from codat_hub.webhooks.webhook_event import Delivery, Unrecognised, WebhookFacts
@@ -112,10 +112,16 @@ class FakeRateLimits(Versioned):
 
 @dataclass
 class FakeRegistry:
-    registered: dict[str, str] = field(default_factory=dict)
+    """Products by name and kind; `data_types`: of some products."""
 
-    def kinds(self) -> dict[str, str]:
-        return self.registered
+    registered: dict[str, str] = field(default_factory=dict)
+    data_types: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def products(self) -> dict[str, Product]:
+        return {
+            name: Product(name, ProductKind(kind), data_types=self.data_types.get(name, ()))
+            for name, kind in self.registered.items()
+        }
 
 
 class FakeParking:

@@ -125,6 +125,6 @@ class TestWebhooksThatNeverCame:
 
 
 def a_state(keys, at):
-    read = KnownRead(at, "f", {"base": "e"})
+    read = KnownRead(at, "f", {"base": "e"}, at)
     known = {ReadKey(*key): KeyState("Complete", read.read_id, read.read_id) for key in keys}
     return ReadState(known, (read,), at)

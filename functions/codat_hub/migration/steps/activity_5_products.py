@@ -236,10 +236,15 @@ def _set_status(
     """Set the status of the hub's own assignment; its consent stays."""
 
     def changed(assignment: Assignment) -> Assignment:
+        now = context.now()
+        if status is AssignmentStatus.ADDING and assignment.status is not status:
+            assignment = replace(assignment, added_at=now)
+        elif status is AssignmentStatus.REMOVING:
+            assignment = assignment.with_removal(now)
         return replace(
             assignment,
             status=status,
-            changed_at=context.now(),
+            changed_at=now,
             changed_by=f"migration {command.migration_id}",
         )
 

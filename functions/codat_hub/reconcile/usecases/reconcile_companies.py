@@ -15,7 +15,7 @@ from codat_hub.companies.domain.company import LINKED, Company
 from codat_hub.errors import Conflict
 from codat_hub.products.domain.product import ProductKind
 from codat_hub.reconcile.domain.assignment_comparison import Repair, judge
-from codat_hub.reconcile.domain.company_comparison import BY, compare
+from codat_hub.reconcile.domain.company_comparison import BY, CompanyComparison, compare, seen_at
 from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, StepOutcome
 from codat_hub.reconcile.usecases.reconcile_step import Finding, StepFindings, patiently
@@ -83,10 +83,21 @@ class CheckCompanies:
         for theirs in page.companies:
             if theirs.company_id in known.unreadable:
                 continue
-            comparison = compare(known.get(theirs.company_id), theirs, page.asked_at)
+            ours = known.get(theirs.company_id)
+            # Only a difference costs the read of the company's assignments.
+            if not compare(ours, theirs, page.asked_at).drift:
+                continue
+            comparison = self._compare(ours, theirs, page.asked_at)
             if comparison.drift:
                 repair = partial(self._repair_entry, theirs, page.asked_at)
                 yield Finding(comparison.drift, repair)
+
+    def _compare(
+        self, ours: Company | None, theirs: ObservedCompany, asked_at: datetime
+    ) -> CompanyComparison:
+        products = {*(theirs.products or ()), *(ours.products if ours else ())}
+        pairs = [(theirs.company_id, product) for product in sorted(products)]
+        return compare(ours, theirs, asked_at, self.assignments.get_many(pairs).values())
 
     def _repair_entry(self, theirs: ObservedCompany, asked_at: datetime) -> bool:
         """Take Codat's word over into the directory; a deleted entry stays deleted."""
@@ -96,7 +107,7 @@ class CheckCompanies:
             return (ours if version else None), version
 
         def as_codat_has_it(ours: Company | None) -> Company | None:
-            entry = compare(ours, theirs, asked_at).entry
+            entry = self._compare(ours, theirs, asked_at).entry
             return None if entry == (ours or Company(theirs.company_id)) else entry
 
         what = f"company {theirs.company_id}"
@@ -165,6 +176,9 @@ class CheckCompanies:
             changed_by=BY,
             unsettled_until=None,
         )
+        if ours.status is AssignmentStatus.ABSENT and assigned:
+            # The hub did not know of the addition, so the product's team is owed a full load.
+            settled = replace(settled, added_at=seen_at(asked_at).at)
         return self.assignments.put(settled, version)
 
     def _finish_removal(self, company_id: str, product: str) -> bool:
