@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.codat.adapters import models
 from codat_hub.codat.domain.data_types import IN_PROGRESS
-from codat_hub.codat.errors import Forbidden, NotFound, Permanent
+from codat_hub.codat.errors import Forbidden, NotFound, NotUnderstood, Permanent
 from codat_hub.companies.domain.company import LINKED
 from codat_hub.migration.domain.chunk import ListedCompany
 from codat_hub.migration.domain.consumers import Consumer
@@ -54,7 +54,7 @@ class MigrationCalls:
         """Return a page of 100 by age, and whether there are more: new ones come at the end."""
         self._pace()
         answer = self._codat.companies_page(page, order_by="created").value
-        return [_found(one) for one in answer.results], answer.has_next
+        return [_found(one) for one in _all(answer)], answer.has_next
 
     def company(self, company_id: str) -> ListedCompany | None:
         """Return None for one that Codat does not have (any more)."""
@@ -94,11 +94,12 @@ class MigrationCalls:
         except NotFound:
             return 0
         asked = (one.requested.moment for one in page.results if one.status in IN_PROGRESS)
-        return sum(at is None or at < before for at in asked)
+        # a read that cannot be read may be running
+        return len(page.unreadable) + sum(at is None or at < before for at in asked)
 
     def consumers(self) -> list[Consumer]:
         self._pace()
-        return [_consumer(one) for one in self._codat.webhook_consumers().value.results]
+        return [_consumer(one) for one in _all(self._codat.webhook_consumers().value)]
 
     def create_consumer(
         self,
@@ -156,8 +157,15 @@ class MigrationCalls:
         return None
 
 
+def _all[T](page: models.Results[T]) -> tuple[T, ...]:
+    """Return a page's elements. Raises NotUnderstood: a migration leaves none out unseen."""
+    for unread in page.unreadable:
+        raise NotUnderstood(f"cannot read {unread.id or 'an element'} of the list ({unread.fault})")
+    return page.results
+
+
 def _found(company: models.WireCompany) -> ListedCompany:
-    linked = any(one.status == LINKED for one in company.data_connections)
+    linked = any(one.status == LINKED for one in company.connections)
     return ListedCompany(company.id, linked, company.products or (), company.tags or {})
 
 

@@ -13,7 +13,7 @@ from codat_hub.reconcile.domain.drift import Drift, DriftKind
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from codat_hub.reconcile.domain.observed import ObservedCompany
+    from codat_hub.reconcile.domain.observed import ObservedCompany, ObservedConnection
 
 # Codat's clock dates the events and ours the lists, so an event a little older than a list may
 # still be news to it.
@@ -64,12 +64,14 @@ def _with_connections(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> 
         return entry
     for connection_id, seen in theirs.connections.items():
         known = entry.connections.get(connection_id)
-        current = Connection(stamp, seen.status, seen.integration, seen.source_type)
-        if known is None or replace(known, stamp=stamp) != current:
+        current = _current(known, seen, stamp)
+        if current is not None and (known is None or replace(known, stamp=stamp) != current):
             change = CompanyChange(
                 entry.company_id, stamp, connection_id=connection_id, connection=current
             )
             entry = apply(entry, change)
+    if theirs.unread:
+        return entry  # a connection that is missing here may be one that cannot be read
     for connection_id in sorted(entry.connections.keys() - theirs.connections.keys()):
         known = entry.connections[connection_id]
         # Codat's lists leave a deleted connection out (docs/codat.md, C61)
@@ -83,6 +85,18 @@ def _with_connections(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> 
             )
             entry = apply(entry, change)
     return entry
+
+
+def _current(known: Connection | None, seen: ObservedConnection, stamp: Stamp) -> Connection | None:
+    """Return a connection with everything that Codat tells of it; None without any status."""
+    before = known or Connection(stamp, "")
+    current = Connection(
+        stamp,
+        seen.status or before.status,
+        seen.integration or before.integration,
+        seen.source_type or before.source_type,
+    )
+    return current if current.status else None
 
 
 def _drift(ours: Company | None, before: Company, entry: Company, stamp: Stamp) -> list[Drift]:

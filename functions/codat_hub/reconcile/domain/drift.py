@@ -44,6 +44,8 @@ class DriftKind(StrEnum):
     OVERRIDE_ACTIVE = "override_active"
     WRONG_CLIENT = "wrong_client"
     QUOTA_LOW = "quota_low"
+    ANSWER_UNREADABLE = "answer_unreadable"
+    NOT_CHECKED = "not_checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,5 +233,18 @@ EXPLAINED: Final = {
         "Less than a fifth of Codat's daily quota is left.",
         "Wait for the reset at 00:00 UTC, or find out which other system calls with this client's"
         " keys.",
+    ),
+    DriftKind.ANSWER_UNREADABLE: Explanation(
+        Severity.WARNING,
+        "Codat's list has something that the hub cannot read. The hub changed nothing by it, and"
+        " compared everything else.",
+        "Look at the company, consumer or setting in the Codat Portal. If it is in order there,"
+        " send the given place to Codat's support.",
+    ),
+    DriftKind.NOT_CHECKED: Explanation(
+        Severity.WARNING,
+        "Codat gave no usable answer about a company, so the hub could not check this part of it.",
+        "Nothing if it passes by the next night. If not, follow Codat's words, or send its support"
+        " the correlation id.",
     ),
 }

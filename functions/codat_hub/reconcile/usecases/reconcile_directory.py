@@ -17,7 +17,7 @@ from codat_hub.reconcile.domain.company_comparison import BY, seen_at
 from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import Phase, StepOutcome
 from codat_hub.reconcile.domain.unreported import unreported
-from codat_hub.reconcile.usecases.reconcile_step import Finding, StepFindings, patiently
+from codat_hub.reconcile.usecases.reconcile_step import Finding, Questions, StepFindings
 from codat_hub.storage.update import update
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ class CheckDirectory:
         shard, _, after = (run.cursor or "0:").partition(":")
         ids = self.companies.ids(int(shard), after or None, PAGE)
         entries = self.companies.get_many(ids)
-        gone, present = self._parted(run, entries)
-        findings = [*gone, *self._overdue(run, present)]
+        questions = Questions(run)
+        gone, present = self._parted(questions, entries)
+        findings = [*gone, *self._overdue(questions, present), *questions.missed]
         outcome = self._next(int(shard), ids)
         counts = {"directory": len(ids), "codat_calls": self.codat.calls - before}
         return StepFindings(replace(outcome, counts=counts), tuple(findings))
@@ -72,9 +73,10 @@ class CheckDirectory:
         return StepOutcome(None)
 
     def _parted(
-        self, run: ReconcileRun, entries: Mapping[str, Company]
+        self, questions: Questions, entries: Mapping[str, Company]
     ) -> tuple[list[Finding], list[Company]]:
         """Return findings for the companies that are gone at Codat, and the companies there."""
+        run = questions.run
         if self._seen[0] != run.reconcile_id:
             self._seen = (run.reconcile_id, self.runs.seen(run.reconcile_id))
         gone, present = [], []
@@ -85,7 +87,8 @@ class CheckDirectory:
             if company_id in self._seen[1]:
                 present.append(entry)
                 continue
-            exists = patiently(run, partial(self.codat.exists, company_id))
+            question = partial(self.codat.exists, company_id)
+            exists = questions.ask(company_id, "whether it exists", question)
             if exists:
                 present.append(entry)
             elif exists is False:
@@ -114,7 +117,7 @@ class CheckDirectory:
             )
             self.assignments.put(absent, version)
 
-    def _overdue(self, run: ReconcileRun, companies: Iterable[Company]) -> Iterator[Finding]:
+    def _overdue(self, questions: Questions, companies: Iterable[Company]) -> Iterator[Finding]:
         """Ask Codat only about companies with a product that is late by its own cadence."""
         late: dict[str, list[Freshness]] = {}
         for measured in self._measured(companies):
@@ -125,7 +128,8 @@ class CheckDirectory:
                 states = self.read_states.of_company(company_id)
             except Unreadable:
                 continue  # which webhooks came is unknown
-            statuses = patiently(run, partial(self.codat.statuses, company_id))
+            question = partial(self.codat.statuses, company_id)
+            statuses = questions.ask(company_id, "data status", question)
             if statuses is None:
                 continue
             missing = unreported(statuses, states, self.now())
