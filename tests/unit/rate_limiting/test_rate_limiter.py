@@ -20,6 +20,7 @@ def test_the_reserve_is_kept_until_midnight_at_the_latest(said):
     assert limiter.reserve_until(MIDNIGHT) is None
 
 
-def test_a_reset_that_is_over_keeps_nothing():
-    limiter = RateLimiter().noting(Quota(1000, 100, NOW - timedelta(seconds=1)), NOW)
-    assert limiter.reserve_until(NOW) is None
+def test_a_reset_that_is_over_is_not_believed_and_the_reserve_is_kept():
+    for said in (NOW, NOW - timedelta(seconds=1), datetime.min.replace(tzinfo=UTC)):
+        limiter = RateLimiter().noting(Quota(1000, 100, said), NOW)
+        assert limiter.reserve_until(NOW) == MIDNIGHT

@@ -126,7 +126,8 @@ class RateLimiter:
             return self
         said = quota.resets_at
         # an absurd date would keep the reserve, and nobody would call who could hear another
-        resets_at = said if said is not None and said <= now + LONGEST else next_reset(now)
+        believable = said is not None and now < said <= now + LONGEST
+        resets_at = said if said is not None and believable else next_reset(now)
         heard = KnownQuota(quota.limit, quota.remaining, resets_at, now)
         return (
             self
