@@ -27,6 +27,7 @@ from codat_hub.api import (
     replays,
 )
 from codat_hub.api import status as hub_status
+from codat_hub.api.bodies import read_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +62,7 @@ def _build() -> APIGatewayRestResolver:
         enable_validation=True,
         response_validation_error_http_code=500,
         serializer=lambda body: json.dumps(body, separators=(",", ":")),
+        json_body_deserializer=read_body,
     )
     for router in ROUTERS:
         app.include_router(router)
