@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from codat_hub.codat.domain.quota import Quota
     from codat_hub.reconcile.domain.drift import Drift
@@ -33,6 +34,8 @@ class ReconcileRuns(Protocol):
     ) -> Sequence[tuple[int, tuple[Drift, ...]]]: ...
     def see(self, run: ReconcileRun, company_ids: Iterable[str]) -> None: ...
     def seen(self, reconcile_id: str) -> Container[str]: ...
+    def keep_gone(self, run: ReconcileRun, gone: Mapping[str, datetime]) -> None: ...
+    def gone(self, reconcile_id: str) -> Mapping[str, datetime]: ...
 
 
 class ObservedCodat(Protocol):

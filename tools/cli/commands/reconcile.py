@@ -33,12 +33,19 @@ def start(
     stay: StayOption = True,
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
+    confirm_gone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RECONCILE",
+            help="The reconcile whose vanished companies are really deleted at Codat.",
+        ),
+    ] = None,
 ) -> None:
     """Compare now. The hub's own side is put right; at Codat only begun removals are finished."""
     output = Output(as_json=as_json)
     Leave(env, yes_prod=yes_prod).to_change("Compare Codat with the hub, and mend the hub's side?")
     with control_api(env) as api:
-        run = api.post("reconciles")
+        run = api.post("reconciles", {"confirm_gone": confirm_gone} if confirm_gone else None)
         if stay:
             run = _follow(output, api, run["reconcile_id"], env)
             _show(output, api, run, env)

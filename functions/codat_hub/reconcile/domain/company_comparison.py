@@ -42,7 +42,8 @@ def compare(ours: Company | None, theirs: ObservedCompany, asked_at: datetime) -
     """
     stamp = seen_at(asked_at)
     before = ours or Company(theirs.company_id)
-    entry = _with_name_and_products(before, theirs, stamp)
+    entry = replace(before, deleted_at=None) if _listed_again(before, stamp) else before
+    entry = _with_name_and_products(entry, theirs, stamp)
     entry = _with_connections(entry, theirs, stamp)
     return CompanyComparison(entry, tuple(_drift(ours, before, entry, stamp)))
 
@@ -99,10 +100,14 @@ def _current(known: Connection | None, seen: ObservedConnection, stamp: Stamp) -
     return current if current.status else None
 
 
+def _listed_again(before: Company, stamp: Stamp) -> bool:
+    return before.deleted_at is not None and before.deleted_at <= stamp.at
+
+
 def _drift(ours: Company | None, before: Company, entry: Company, stamp: Stamp) -> list[Drift]:
     company_id = entry.company_id
     found = []
-    if before.deleted_at is not None and before.deleted_at <= stamp.at:
+    if before.deleted_at is not None and _listed_again(before, stamp):
         text = f"deleted here at {before.deleted_at.isoformat(timespec='seconds')}"
         found.append(Drift(DriftKind.COMPANY_NOT_DELETED, text, company_id))
     if ours is None:

@@ -18,7 +18,8 @@ from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun, StepOutcome
 
@@ -41,12 +42,14 @@ class StepFindings:
     """The result of a step.
 
     seen: ids of the companies that Codat listed
+    gone: ids of the companies that Codat answered 404 for, with the time just before the call
     error: why the run cannot go on after this step; None: it goes on
     """
 
     outcome: StepOutcome
     findings: tuple[Finding, ...] = ()
     seen: tuple[str, ...] = ()
+    gone: Mapping[str, datetime] = field(default_factory=dict)
     error: str | None = None
 
 
