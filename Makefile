@@ -9,10 +9,9 @@ INSTALLED := .venv/.installed
 .PHONY: help
 help: ## list everything that can be made
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-15s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ See it work
-
 $(INSTALLED): tools/requirements.txt tools/setup.sh
 	@sh tools/setup.sh
 
@@ -24,7 +23,7 @@ demo: $(INSTALLED) ## show and check the whole system on this machine; leaves no
 	@python -m tools.demo
 
 .PHONY: up
-up: $(INSTALLED) ## build, start and deploy the local stack; writes .local/stack.json
+up: $(INSTALLED) ## build, start and deploy a local stack; writes .local/stack.json
 	@python -m tools.local up
 
 .PHONY: down
@@ -33,7 +32,7 @@ down: $(INSTALLED) ## stop the local stack
 
 ##@ Check
 .PHONY: test
-test: lint validate ## lint, validate and run every test, as CI does
+test: lint validate ## lint, validate and run all tests, as CI does
 	pytest -n 2
 
 .PHONY: lint
@@ -52,15 +51,19 @@ bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
 	@python -m tools.build local
 	@python -m tools.bench.cold_start
 
+.PHONY: drill-migration
+drill-migration: $(INSTALLED) ## fail every call of a migration, there and back (ROWS=1000 SEED=1)
+	@python -m tools.drills.migration --rows $(or $(ROWS),1000) --seed $(or $(SEED),1)
+
 .PHONY: measure
-measure: $(INSTALLED) ## figures of this checkout's code; AGAINST=DIR: beside an earlier checkout's
+measure: $(INSTALLED) ## show figures of the code and their limits; AGAINST=DIR compares with another checkout
 	@python -m tools.measure $(if $(AGAINST),--against $(AGAINST))
 
-.PHONY: environment
 ##@ Deploy
-environment: ## ENV=dev: check the name of an environment
+.PHONY: environment
+environment: ## ENV=dev: check the name of the environment
 	@case "$(ENV)" in dev|test|staging|prod) ;; *) \
-		echo "Say which environment: make $(firstword $(MAKECMDGOALS)) ENV=dev (or test, staging, prod)"; exit 2;; esac
+		echo "ENV=$(ENV) is not an environment. Give ENV=dev, test, staging or prod: make $(firstword $(MAKECMDGOALS)) ENV=dev"; exit 2;; esac
 
 .PHONY: build
 build: environment $(INSTALLED) ## ENV=dev: build for one environment, with bytecode
@@ -81,7 +84,7 @@ openapi: $(INSTALLED) ## generate openapi/control-api.json from the code
 	@python -m tools.openapi
 
 .PHONY: statemachine
-statemachine: $(INSTALLED) ## generate the migration's state machine and its picture from their table
+statemachine: $(INSTALLED) ## generate the migration's state machine and its picture from its table
 	@python -m tools.statemachine
 
 .PHONY: lock
@@ -90,3 +93,5 @@ lock: $(INSTALLED) ## pin the packages that pyproject.toml asks for
 		pyproject.toml --group dev -o tools/requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
 		pyproject.toml -c tools/requirements.txt -o layers/dependencies/requirements.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
+		tools/faults/requirements.in -o tools/faults/requirements.txt

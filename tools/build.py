@@ -1,7 +1,7 @@
-"""`python -m tools.build ENV`: sam build for one environment, then bytecode beside every module.
+"""`python -m tools.build ENV`: runs `sam build` for one environment and adds bytecode.
 
 `sam build` ships no bytecode, and its zip dates every file 1980, so Lambda would compile each
-module again at every cold start; hash-based bytecode is valid whatever the date.
+module again at every cold start. Hash-based bytecode is valid whatever the date.
 """
 
 from tools.starting import INTERRUPTED, importing
@@ -32,18 +32,18 @@ _SKIPPED: Final = ("__pycache__", ".pyc")
 
 
 class BuildError(Exception):
-    """`sam build` or the bytecode step failed; the text is where and how."""
+    """`sam build` or the bytecode step failed; the text names the command and its exit code."""
 
 
 def build_dir(environment: str) -> Path:
-    """Return where the environment's build lies: SAM's own place, but for local."""
+    """Return the folder of the environment's build: SAM's own folder, except for local."""
     return ROOT / ".aws-sam" / ("local" if environment == "local" else "build")
 
 
 def build(environment: str, log: Path) -> bool:
-    """Build unless the sources are those of the last build. Tells whether it built.
+    """Build unless the sources are unchanged since the last build. Return True if it built.
 
-    Raises BuildError; the output of the tools is in `log`.
+    Raises BuildError. `log` gets the output of the tools.
     """
     folder = build_dir(environment)
     stamp = folder.with_name(f"{folder.name}.fingerprint")
@@ -62,7 +62,7 @@ def build(environment: str, log: Path) -> bool:
 
 
 def fingerprint_of(*sources: str) -> str:
-    """Hash all files of these folders and files of the project, and the interpreter's version."""
+    """Hash these files and folders of the project, and the interpreter's version."""
     digest = hashlib.sha256(sys.version.encode())
     for path in _files(sources):
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
@@ -89,7 +89,7 @@ def _run(command: list[str], output: object) -> None:
     env = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "SAM_CLI_TELEMETRY": "0",
-        # compileall must not skip what it finds, nor pip litter the build with checked bytecode
+        # pip must not write bytecode that compileall would then skip
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     done = subprocess.run(
@@ -106,7 +106,7 @@ def _run(command: list[str], output: object) -> None:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Let one build at a time write `folder`: tests and `make up` may run side by side."""
+    """Let only one build at a time write `folder`, because tests and `make up` may run together."""
     folder.parent.mkdir(exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -123,9 +123,9 @@ def main() -> None:
         built = build(environment, log)
     except BuildError as error:
         print(log.read_text())
-        raise SystemExit(f"Build failed: {error}") from None
+        raise SystemExit(f"Build failed: {error}. The log is {log.relative_to(ROOT)}.") from None
     except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None  # half a build has no fingerprint: it is built anew
+        raise SystemExit(INTERRUPTED) from None  # without a fingerprint the next build starts again
     print(f"{'Built' if built else 'Up to date:'} {build_dir(environment).relative_to(ROOT)}")
 
 

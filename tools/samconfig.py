@@ -1,4 +1,4 @@
-"""What samconfig.toml says of each environment, for the tools that call SAM or look for a stack."""
+"""Reads each environment's stack name, region and parameters from samconfig.toml."""
 
 import platform
 import tomllib
@@ -12,19 +12,19 @@ CONFIG: Final = ROOT / "samconfig.toml"
 
 @dataclass(frozen=True)
 class Deployment:
-    """One environment's stack; `overrides` are the template's parameters."""
+    """The stack of an environment; `overrides` are values of the template's parameters."""
 
     region: str
     stack_name: str
     overrides: dict[str, str]
 
     def override_words(self, **more: str) -> list[str]:
-        """Return the words of SAM's --parameter-overrides option, `more` going first."""
+        """Return the words of SAM's option --parameter-overrides; `more` takes precedence."""
         return [f"{name}={value}" for name, value in (self.overrides | more).items()]
 
 
 def deployment(environment: str) -> Deployment:
-    """Read one environment; local gets this machine's architecture, whose wheels it can load."""
+    """Read an environment; local gets this machine's architecture, so that its wheels load."""
     parameters = tomllib.loads(CONFIG.read_text())[environment]["deploy"]["parameters"]
     overrides = dict(pair.split("=", 1) for pair in parameters["parameter_overrides"].split())
     if environment == "local":

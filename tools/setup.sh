@@ -1,13 +1,13 @@
 #!/bin/sh
-# Make .venv: find a Python 3.13 (or fetch one), then install what tools/requirements.txt pins.
-# Run by `make` whenever the pins change; needs only sh and any python3. HUB_PYTHON=/path/to/python3.13 overrides the search.
+# Make .venv: find a Python 3.13 (or fetch one), then install the packages that tools/requirements.txt pins.
+# `make` runs it whenever the pins change. It needs only sh and any python3. HUB_PYTHON=/path/to/python3.13 skips the search.
 set -eu
 cd "$(dirname "$0")/.."
 log=.local/logs/setup.log
 mkdir -p .local/logs
 : >"$log"
 
-# A checkout makes the pins look newer; only other pins are a reason to install again.
+# A checkout changes the date of the pins. Install again only if their content changed.
 pins=$(cksum <tools/requirements.txt)
 if [ "$(cat .venv/.installed 2>/dev/null)" = "$pins" ] && .venv/bin/python -c '' 2>/dev/null; then
     touch .venv/.installed
@@ -22,7 +22,7 @@ fail() {
         printf 'The last lines of %s:\n' "$log" >&2
         tail -n 12 "$log" | sed 's/^/    /' >&2
     fi
-    printf '%s\n' "${2:-Mend the cause and run the same command again.}" >&2
+    printf '%s\n' "${2:-Remove the cause, then run the same command again.}" >&2
     exit 1
 }
 
@@ -31,7 +31,7 @@ is_313() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' >/dev
 can_make_venv() { "$1" -c 'import venv, ensurepip' >/dev/null 2>&1; }
 
 if [ -n "${HUB_PYTHON:-}" ] && ! is_313 "$HUB_PYTHON"; then
-    fail "HUB_PYTHON=$HUB_PYTHON is not a Python 3.13 that runs." "Correct it, or unset it to have one found."
+    fail "HUB_PYTHON=$HUB_PYTHON is not a working Python 3.13." "Correct HUB_PYTHON, or unset it: set-up then finds a Python itself."
 fi
 
 find_313() {
@@ -40,14 +40,14 @@ find_313() {
         "$HOME"/.local/share/uv/python/cpython-3.13*/bin/python3.13 \
         .local/python/cpython-3.13*/bin/python3.13 /usr/bin/python3; do
         if [ -n "$candidate" ] && is_313 "$candidate"; then
-            "$candidate" -c 'import sys; print(sys._base_executable)'  # past any shim or .venv
+            "$candidate" -c 'import sys; print(sys._base_executable)'  # the real program behind a shim or .venv
             return 0
         fi
     done
     return 1
 }
 
-# Debian splits venv and pip off python3; as root (a container, CI) they can be had without asking.
+# Debian has venv and pip in a package of their own; root (a container, CI) can install it.
 debian_venv() {
     command -v apt-get >/dev/null 2>&1 || return 1
     [ "$(id -u)" = 0 ] || return 1
@@ -64,7 +64,7 @@ fetch_313() {
         for candidate in /usr/bin/python3 python3; do
             if "$candidate" -c '' >/dev/null 2>&1; then system=$candidate; break; fi
         done
-        [ -n "$system" ] || fail "no working python3 found." "Install Python 3.13 and run the same command again."
+        [ -n "$system" ] || fail "no working python3 was found." "Install Python 3.13, then run the same command again."
         can_make_venv "$system" || debian_venv || fail "$system cannot make virtual environments." \
             "Install its venv package (Debian: apt-get install python3-venv) or a Python 3.13, then run the same command again."
         "$system" -m venv --clear .local/bootstrap >>"$log" 2>&1 || fail "could not make .local/bootstrap."
@@ -77,7 +77,7 @@ fetch_313() {
     say "fetching Python 3.13 (once)"
     "$uv" python install --install-dir .local/python 3.13 >>"$log" 2>&1 ||
         fail "could not fetch Python 3.13." \
-            "Install Python 3.13 in any way (pyenv install 3.13, your distribution), or set HUB_PYTHON, then run the same command again."
+            "Install Python 3.13 (with pyenv or your distribution) or set HUB_PYTHON, then run the same command again."
 }
 
 if ! python=$(find_313); then
@@ -87,11 +87,11 @@ fi
 can_make_venv "$python" || debian_venv || fail "$python cannot make virtual environments." \
     "Install its venv package (Debian: apt-get install python3-venv), then run the same command again."
 
-[ ! -L .venv ] || fail ".venv is a link to another place, which set-up would empty." "Remove the link and run the same command again."
+[ ! -L .venv ] || fail ".venv is a symbolic link, and set-up would empty its target." "Remove the link, then run the same command again."
 say "Python $("$python" -c 'import platform; print(platform.python_version())') at $python"
 "$python" -m venv --clear .venv >>"$log" 2>&1 || fail "could not make .venv."
 say "installing $(grep -c '^[a-z].*==' tools/requirements.txt) pinned packages into .venv (about a minute, once)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
     -r tools/requirements.txt >>"$log" 2>&1 || fail "could not install the pinned packages."
 printf '%s\n' "$pins" >.venv/.installed
-say "set up"
+say "set-up is complete"

@@ -1,9 +1,9 @@
-"""`python -m tools.sign_event FILE [SECRET]`: an example webhook event, signed for this moment.
+"""`python -m tools.sign_event FILE [SECRET]`: prints an example webhook event, signed now.
 
     python -m tools.sign_event events/receive_webhook.json | sam local invoke -e - \\
         ReceiveWebhookFunction
 
-A webhook is refused five minutes after it was signed, so the event on disk is too old to invoke.
+The hub refuses a webhook five minutes after it was signed, so the event on disk is too old.
 """
 
 import base64
@@ -19,7 +19,7 @@ EXAMPLE_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # noqa: S105  # inven
 
 
 def sign_event(event: dict[str, Any], secret: str, now: datetime) -> dict[str, Any]:
-    """Return the API Gateway event with `webhook-timestamp` and `-signature` for `now`."""
+    """Return the API Gateway event, signed with `secret` at `now`."""
     headers = event["headers"]
     body = base64.b64decode(event["body"]) if event["isBase64Encoded"] else event["body"].encode()
     signature = Webhook(secret).sign(headers["webhook-id"], now, body.decode())

@@ -1,4 +1,4 @@
-"""Ctrl-C while a program still imports what it needs: nothing has begun, so nothing is said."""
+"""Ends a program silently if Ctrl-C comes while it imports its modules."""
 
 import os
 import signal
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-INTERRUPTED: Final = 130  # as a shell reports SIGINT
+INTERRUPTED: Final = 130  # the exit code that a shell reports for SIGINT
 
 
 @contextmanager
 def importing() -> Iterator[None]:
     """End the process at the first Ctrl-C in this block: no traceback, exit code 130.
 
-    Where it means something else already, as in a program started with it ignored, it stays so,
-    and in another thread, which Ctrl-C does not reach.
+    If SIGINT has another handler already, such as "ignore", it is left alone. So is another
+    thread, because Ctrl-C reaches only the main thread.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -30,4 +30,4 @@ def importing() -> Iterator[None]:
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
-    os._exit(INTERRUPTED)  # an exception could be swallowed by whatever is being imported
+    os._exit(INTERRUPTED)  # the module being imported could catch an exception

@@ -1,4 +1,4 @@
-"""The template as tests and benchmarks see it: read once, never retyped."""
+"""template.yaml for tests and benchmarks, which read it and never copy it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ class Function:
 
     @property
     def module(self) -> str:
-        """`receive_webhook` for codat_hub.handlers.receive_webhook.handler."""
+        """Return `receive_webhook` for codat_hub.handlers.receive_webhook.handler."""
         handler: str = self.properties["Handler"]
         return handler.split(".")[-2]
 

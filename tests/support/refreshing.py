@@ -1,4 +1,4 @@
-"""What the refresh handlers need on moto: tables, queues, one company with a product."""
+"""The tables, queues and company that the refresh handlers need on moto."""
 
 import importlib
 import sys
@@ -35,7 +35,7 @@ class Stack:
 
     def messages(self):
         answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
-        return [one["Body"] for one in answer.get("Messages", [])]
+        return [message["Body"] for message in answer.get("Messages", [])]
 
     def ticket(self, company_id):
         return TicketStore(self.table).get(company_id, PRODUCT)[0]

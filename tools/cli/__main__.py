@@ -11,6 +11,7 @@ with importing():
 
     from codat_hub.errors import Unavailable
     from codat_hub.webhooks.signing_secret_store import MalformedSecret
+    from tools.cli.api import SIGN_IN
     from tools.cli.commands import (
         companies,
         consents,
@@ -24,38 +25,46 @@ with importing():
         status,
     )
     from tools.cli.failures import Failure
-    from tools.cli.terminal.output import show_failure
+    from tools.cli.terminal.output import show_failure, show_what_can_be_encoded
 
 _ABOUT = (
-    "Operate a Codat Hub: local, dev, test, staging or prod.\n\n"
-    "Each command takes --env, or the variable HUB_ENV. With --json standard output is one JSON "
-    "document. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 Ctrl-C."
+    "Operate the Codat Hub of one environment: local, dev, test, staging or prod.\n\n"
+    "Each command takes --env, or reads HUB_ENV. With --json, standard output is one JSON "
+    "document. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted by Ctrl-C."
 )
 
 
 class Group(TyperGroup):
-    """Lists its commands with all that each says of itself, wrapped, never cut."""
+    """A group whose help shows the whole text of each command, wrapped and never cut."""
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, one.help or "") for name, one in self.commands.items()])
+            formatter.write_dl(
+                [(name, command.help or "") for name, command in self.commands.items()]
+            )
 
 
 class Hub(Group):
-    """Ends every failure with its sentence and exit code, and Ctrl-C with how to go on."""
+    """The root command: turns every failure and Ctrl-C into a message and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
+        show_what_can_be_encoded()
         try:
             return super().invoke(ctx)
         except Failure as failure:
             show_failure(failure)
             raise typer.Exit(failure.code) from None
         except (ClientError, BotoCoreError) as error:
-            show_failure(Failure(f"AWS says no: {error}"))
+            again = "Check your credentials and network, then give the same command again."
+            if "expired" in str(error).lower():
+                again = SIGN_IN
+            show_failure(Failure(f"The call to AWS failed: {error}", again))
         except (MalformedSecret, Unavailable) as error:
             show_failure(Failure(str(error)))
         except KeyboardInterrupt:
-            again = "What the hub was asked for it finishes. Give the same command again to see."
+            again = (
+                "The hub finishes what it accepted. Give the same command again to see the result."
+            )
             show_failure(Failure("Interrupted.", again))
             raise typer.Exit(INTERRUPTED) from None
         raise typer.Exit(1)
@@ -67,7 +76,7 @@ app = typer.Typer(
     help=_ABOUT,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # with it long names of options are cut off, at 80 columns already
+    rich_markup_mode=None,  # rich markup cuts long option names at 80 columns
 )
 app.add_typer(products.app, name="products", cls=Group)
 app.add_typer(companies.app, name="companies", cls=Group)
@@ -83,7 +92,7 @@ app.add_typer(secrets.app, name="secrets", cls=Group)
 
 @app.callback()
 def hub() -> None:
-    """Operate a Codat Hub: local, dev, test, staging or prod."""
+    """Make the commands subcommands of `hub`."""
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
-"""The control API, called: the only module of these tools that knows its wire format.
+"""The client of the control API: the only module of the tools that knows its wire format.
 
-Answers are JSON; a list comes in pages `{"<items>": [...], "next_cursor": text or null}`; a refusal
+Answers are JSON. A list comes in pages `{"<items>": [...], "next_cursor": text or null}`. A refusal
 is `application/problem+json`: `{type, title, status, detail, errors: [{field, message, value?,
-allowed?}], correlation_id?}`. What API Gateway itself refuses is JSON too,
-with `message` or as a problem, of another content type.
+allowed?}], correlation_id?}`. A refusal by API Gateway itself is JSON with another content type.
 """
 
 import random
@@ -29,19 +28,33 @@ _TRIES: Final = 4
 _TRY_LATER: Final = frozenset({429, 502, 503, 504})
 _LONGEST_PAUSE: Final = 20.0  # seconds
 _PROBLEM: Final = "application/problem+json"
+_STALE_TOKEN: Final = ("expired", "security token", "signature not yet current")
+SIGN_IN: Final = "Sign in to AWS again, such as with: aws sso login. Then repeat the command."
+_OTHER_VERSION: Final = (
+    "Check that the stack's output ControlApiUrl is the control API, and that these commands have"
+    " the version of the stack: deploy it, or check out its version."
+)
 pause: Callable[[float], None] = time.sleep
 
 
-class ControlApi:
-    """Raises Refused or Unanswered, both with a sentence for a person.
+class _Answer(dict[str, Any]):
+    """A JSON object of an answer. A field that it does not have is a failure with a sentence."""
 
-    Repeated by itself is only what may be: a GET, a POST (its Idempotency-Key stays the same), and
-    whatever never reached the API. `who`: the identity that signs, for messages.
+    def __missing__(self, field: str) -> Any:
+        raise Unanswered(f"The control API's answer has no field {field!r}.", _OTHER_VERSION)
+
+
+class ControlApi:
+    """Calls the control API. Raises Refused or Unanswered, each with a message for a person.
+
+    It repeats only requests that are safe to repeat: a GET, a POST (under the same Idempotency-Key)
+    and any request that never reached the API. `identity` names the signer in messages.
     """
 
-    def __init__(self, http: httpx.Client, who: str = "your AWS identity") -> None:
+    def __init__(self, http: httpx.Client, identity: str = "your AWS identity") -> None:
         self._http = http
-        self._who = who
+        self._identity = identity
+        self._host = f"{http.base_url.scheme}://{http.base_url.netloc.decode()}"
 
     def get(self, path: str, **filters: Any) -> Json:
         return self._call("GET", path, params=filters)
@@ -55,21 +68,24 @@ class ControlApi:
     def post(
         self, path: str, body: Mapping[str, Any] | None = None, key: str | None = None
     ) -> Json:
-        """Call with an Idempotency-Key, a new one unless given."""
+        """Call with an Idempotency-Key; without `key` it is a new one."""
         return self._call("POST", path, body=body or {}, key=key or str(uuid.uuid4()))
 
     def pages(self, path: str, items: str, **filters: Any) -> Iterator[list[Json]]:
-        """Walk through a list, page by page, as long as the API names a next one."""
+        """Yield the pages of a list. Raises Unanswered if the API returns the same page twice."""
         cursor = None
         seen: set[str] = set()
         while True:
             answer = self.get(path, **filters, cursor=cursor)
-            yield answer[items]
+            page = answer[items]
+            if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
+                raise Unanswered(f"The control API's list of {items} is no list.", _OTHER_VERSION)
+            yield page
             cursor = answer.get("next_cursor")
             if cursor is None:
                 return
             if cursor in seen:
-                raise Unanswered(f"GET {path} goes round in circles: the same page came twice.")
+                raise Unanswered("The control API returned the same page of the list twice.")
             seen.add(cursor)
 
     def _call(
@@ -96,22 +112,21 @@ class ControlApi:
                 if left and (repeatable or not reached):
                     pause(_length_of_pause(left, None))
                     continue
-                raise self._unanswered(method, path, error, reached=reached) from error
+                raise self._unanswered(error, reached=reached, changes=method != "GET") from error
             if not (left and repeatable and answer.status_code in _TRY_LATER):
                 return self._read(answer)
             pause(_length_of_pause(left, answer.headers.get("Retry-After")))
         raise AssertionError("unreachable")
 
-    def _unanswered(
-        self, method: str, path: str, error: httpx.HTTPError, *, reached: bool
-    ) -> Unanswered:
-        where = f"{self._http.base_url.scheme}://{self._http.base_url.netloc.decode()}"
+    def _unanswered(self, error: httpx.HTTPError, *, reached: bool, changes: bool) -> Unanswered:
         if not reached:
-            why = f"The control API at {where} cannot be reached: {error}"
-            return Unanswered(why, "Nothing was changed. Look whether the stack is up.")
-        what = f"No answer to {method} {path} from {where}: {error or type(error).__name__}"
-        again = "Whether it took effect is not known. Give the same command again: it finishes."
-        return Unanswered(what, None if method == "GET" else again)
+            what = f"The control API at {self._host} cannot be reached: {error}"
+            return Unanswered(what, "Nothing was changed. Check that the stack is up.")
+        what = f"The control API at {self._host} did not answer: {error or type(error).__name__}"
+        again = "Give the same command again"
+        if changes:
+            again = f"The change may have been made. {again}: repeating it is safe"
+        return Unanswered(what, f"{again}.")
 
     def _read(self, answer: httpx.Response) -> Json:
         if not answer.is_success:
@@ -119,25 +134,30 @@ class ControlApi:
         if not answer.content:
             return {}
         try:
-            value: Json = answer.json()
-        except ValueError:
+            value = answer.json(object_hook=_Answer)
+        except (ValueError, RecursionError):
             raise Unanswered(
-                f"{answer.request.url} answered with something that is not JSON.",
-                "Is this the control API? Look at the stack's output ControlApiUrl.",
+                f"The answer of {self._host} is not JSON.",
+                "Check that the stack's output ControlApiUrl is the control API.",
             ) from None
+        if not isinstance(value, dict):
+            raise Unanswered(f"The answer of {self._host} is no JSON object.", _OTHER_VERSION)
         return value
 
     def _refused(self, answer: httpx.Response) -> Refused:
-        status, called = answer.status_code, _called(answer.request)
-        problem = _json_object(answer)
-        said = problem.get("message") or problem.get("Message") or problem.get("detail")
-        said = said or answer.reason_phrase
-        if status == 403:  # from the gateway, always: the hub itself never answers so
+        status, problem = answer.status_code, _json_object(answer)
+        reason = problem.get("message") or problem.get("Message") or problem.get("detail")
+        reason = reason or answer.reason_phrase
+        if status == 403:  # always from the gateway: the hub itself never answers 403
             hint = "Ask for the policy ControlApiOperator, or use another AWS_PROFILE."
-            return Refused(status, f"{self._who} may not call {called}: {said}", hint=hint)
+            if any(word in str(reason).lower() for word in _STALE_TOKEN):
+                hint = SIGN_IN
+            return Refused(status, f"{self._identity} may not do this: {reason}", hint=hint)
         if not answer.headers.get("Content-Type", "").startswith(_PROBLEM):
-            return Refused(status, f"{called} was answered {status}: {said}", hint=_hint(status))
-        what = str(problem.get("detail") or problem.get("title") or f"{called}: {status}")
+            return Refused(
+                status, f"The control API answered {status}: {reason}", hint=_hint(status)
+            )
+        what = str(problem.get("detail") or problem.get("title") or f"Refused with {status}.")
         if correlation_id := problem.get("correlation_id"):
             what += f" (Codat's correlation id: {correlation_id})"
         errors = tuple(map(_field_error, problem.get("errors") or ()))
@@ -149,49 +169,45 @@ def connected(
     url: str,
     credentials: "Credentials",
     region: str,
-    who: str = "your AWS identity",
+    identity: str = "your AWS identity",
     transport: httpx.BaseTransport | None = None,
 ) -> Iterator[ControlApi]:
-    """Open the control API at its base URL, signing with these credentials."""
+    """Open the control API at its base URL; these credentials sign every request."""
     with httpx.Client(
         base_url=url.rstrip("/") + "/",
         auth=SigV4(credentials, region),
         timeout=_TIMEOUT,
         transport=transport,
-        trust_env=False,  # a signature must not travel through whatever a proxy variable names
+        trust_env=False,  # a proxy variable must not route signed requests
     ) as http:
-        yield ControlApi(http, who)
+        yield ControlApi(http, identity)
 
 
 def segment(text: str) -> str:
-    """Spell an identifier as one segment of a path.
+    """Return an identifier as one segment of a path.
 
-    Raises Misused for what would name another path, such as all companies instead of one.
+    Raises Misused for text that would name another path, such as all companies.
     """
     if text in {"", ".", ".."}:
-        raise Misused(f"{text!r} is no identifier.", "Nothing was changed.")
+        raise Misused(f"{text!r} is not an identifier.", "Nothing was changed. Give a whole id.")
     return quote(text, safe="")
 
 
 def _length_of_pause(left: int, retry_after: str | None) -> float:
-    """Return the seconds before the next try: what the API asks for, else doubling, jittered."""
+    """Return the seconds before the next try: the API's Retry-After, else a jittered backoff."""
     if retry_after and retry_after.isdecimal():
         return min(float(retry_after), _LONGEST_PAUSE)
     return random.uniform(0.5, 1) * 2.0 ** (_TRIES - 1 - left)
 
 
 def _with_query(path: str, params: Mapping[str, Any]) -> str:
-    """Append what is not None. A space is %20: of `+` signer and verifier think differently."""
-    given = {name: _spelt(value) for name, value in params.items() if value is not None}
+    """Append the parameters that are not None. A space becomes %20: `+` breaks the signature."""
+    given = {name: _query_text(value) for name, value in params.items() if value is not None}
     return f"{path}?{urlencode(given, quote_via=quote, safe='')}" if given else path
 
 
-def _spelt(value: Any) -> str:
+def _query_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _called(request: httpx.Request) -> str:
-    return f"{request.method} {request.url.path}"
 
 
 def _json_object(answer: httpx.Response) -> Json:
@@ -213,5 +229,5 @@ def _field_error(error: Json) -> FieldError:
 
 def _hint(status: int) -> str | None:
     if status in _TRY_LATER or status == 500:
-        return "Give the same command again in a while: it finishes what was begun."
+        return "Wait a moment, then give the same command again: repeating it is safe."
     return None

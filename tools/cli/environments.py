@@ -1,4 +1,4 @@
-"""Where a command acts: one of the five environments, found by its stack's outputs."""
+"""The five environments that a command can act on, each found by the outputs of its stack."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tools.cli.failures import Failure
 from tools.samconfig import ROOT, deployment
 
 LOCAL: Final = ROOT / ".local" / "stack.json"
-TRANSPORT: Final[httpx.BaseTransport | None] = None  # tests put a fake of the API here
+TRANSPORT: Final[httpx.BaseTransport | None] = None  # tests put a fake API here
 
 
 class Name(StrEnum):
@@ -30,7 +30,7 @@ class Name(StrEnum):
 
 @dataclass(frozen=True)
 class Environment:
-    """A deployed stack: its outputs, and clients for the account it lies in."""
+    """A deployed stack: its outputs, and AWS clients for its account."""
 
     name: Name
     region: str
@@ -45,45 +45,48 @@ class Environment:
         )
 
     def output(self, key: str) -> str:
-        """Return one of the stack's outputs. Raises Failure where an old stack has it not."""
+        """Return one output of the stack. Raises Failure if an old stack does not have it."""
         if key not in self.outputs:
             deploy = "make up" if self.name is Name.LOCAL else f"make deploy ENV={self.name}"
-            raise Failure(f"The stack of {self.name} has no output {key}.", f"Deploy it: {deploy}")
+            raise Failure(
+                f"The stack of {self.name} has no output {key}.",
+                f"Deploy the current version: {deploy}",
+            )
         return self.outputs[key]
 
 
 def find(name: Name) -> Environment:
-    """Look the stack up. Raises Failure if there is none, or no way to read it."""
+    """Find the stack. Raises Failure if it does not exist or cannot be read."""
     if name is Name.LOCAL:
         return _find_local()
     deployed = deployment(name)
     stack, region = deployed.stack_name, deployed.region
     try:
         cloudformation = _session(name).client("cloudformation", region_name=region)
-        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        (described,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except (ClientError, BotoCoreError) as error:
         raise Failure(
             f"Cannot read stack {stack} in {region}: {error}",
-            f"Deploy it (make deploy ENV={name}), or use credentials that may read it.",
+            f"Deploy it: make deploy ENV={name}. Or use credentials that may read it.",
         ) from None
-    outputs = {out["OutputKey"]: out["OutputValue"] for out in found.get("Outputs", [])}
+    outputs = {out["OutputKey"]: out["OutputValue"] for out in described.get("Outputs", [])}
     return Environment(name, region, outputs)
 
 
 @contextmanager
 def control_api(name: Name) -> Iterator[ControlApi]:
-    """Open an environment's control API, signing as the person's own AWS identity."""
+    """Open the control API of an environment; the person's own AWS identity signs requests."""
     environment = find(name)
     session = _session(name)
     credentials = session.get_credentials()
     if credentials is None:
         raise Failure(
-            "There are no AWS credentials to sign with.",
+            "No AWS credentials were found to sign the request with.",
             "Log in (aws sso login), or set AWS_PROFILE to a profile that may call the hub.",
         )
-    who = f"AWS profile {session.profile_name}" if name is not Name.LOCAL else "the local root"
+    identity = f"AWS profile {session.profile_name}" if name is not Name.LOCAL else "the local root"
     url = environment.output("ControlApiUrl")
-    with connected(url, credentials, environment.region, who, TRANSPORT) as api:
+    with connected(url, credentials, environment.region, identity, TRANSPORT) as api:
         yield api
 
 
@@ -98,12 +101,12 @@ def _find_local() -> Environment:
             "CodatApiKeyArn": stack["codat_api_key_arn"],
         }
         return Environment(Name.LOCAL, stack["region"], outputs, stack["endpoint_url"])
-    except (ValueError, KeyError, TypeError):  # written by another version, or cut off
-        raise Failure(f"{LOCAL} does not describe the stack.", "Write it anew: make up") from None
+    except (ValueError, KeyError, TypeError):  # another version wrote it, or it is incomplete
+        raise Failure(f"{LOCAL} does not describe the stack.", "Write it again: make up") from None
 
 
 def _session(name: Name) -> boto3.Session:
     if name is Name.LOCAL:
-        # never the person's own credentials: the emulator takes any
+        # the emulator takes any credentials, so the person's own are never used
         return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106
     return boto3.Session(profile_name=os.environ.get("AWS_PROFILE"))

@@ -1,4 +1,4 @@
-"""What ends a command: each says what is wrong and, where there is one, the next thing to do."""
+"""The failures that end a command: each says what is wrong and what to do next."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +11,7 @@ USAGE: Final = 2
 
 @dataclass(frozen=True)
 class FieldError:
-    """One field, of a request or a file, that is wrong, and why."""
+    """A wrong field of a request or a file: its value, the problem, and what is allowed."""
 
     field: str
     message: str
@@ -20,7 +20,7 @@ class FieldError:
 
 
 class Failure(Exception):
-    """A command did not do what it was asked for. `hint`: the next thing to do."""
+    """A command failed. `hint` is the next thing to do."""
 
     code = REFUSED
 
@@ -33,23 +33,23 @@ class Failure(Exception):
 
 
 class Misused(Failure):
-    """The command line, or a file that it names, is not as it must be."""
+    """The command line, or a file that it names, is wrong."""
 
     code = USAGE
 
 
 class Interrupted(Failure):
-    """A person pressed Ctrl-C; `hint` says what goes on without them and how to come back."""
+    """A person pressed Ctrl-C. `hint` is the command that comes back to the work."""
 
     code = INTERRUPTED
 
 
 class Unanswered(Failure):
-    """The control API cannot be reached, or no answer came in time."""
+    """The control API cannot be reached, or did not answer in time."""
 
 
 class Refused(Failure):
-    """The control API answered with a problem (RFC 9457)."""
+    """The control API refused a request with a problem (RFC 9457)."""
 
     def __init__(
         self,

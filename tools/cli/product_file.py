@@ -1,4 +1,4 @@
-"""products.yaml, read strictly: every unknown key, repeated key and wrong type, with its line.
+"""Reads products.yaml strictly and reports every mistake at once, with its line.
 
     products:
       <identifier>:
@@ -9,8 +9,8 @@
         team: text
         consent_text_version: text
 
-Only what the file's form can say is checked here. What a schedule, a zone or a data type may be is
-the control API's to know; `line_of` finds the line for what it refuses.
+Only the form of the file is checked here. The control API checks schedules, time zones and data
+types; `line_of` finds the line of a field that it refuses.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ type Json = dict[str, Any]
 _TEXT: Final = "tag:yaml.org,2002:str"
 _BOOL: Final = "tag:yaml.org,2002:bool"
 _NULL: Final = "tag:yaml.org,2002:null"
-_TRUE: Final = frozenset({"true", "yes", "on"})  # YAML 1.1 spells it in all of these ways
+_TRUE: Final = frozenset({"true", "yes", "on"})  # each of these is `true` in YAML 1.1
 _FORM: Final[Json] = {
     "kind": str,
     "name": str,
@@ -38,38 +38,35 @@ _FORM: Final[Json] = {
 }
 _KINDS: Final = ("custom", "standard")
 _NEEDED: Final = {"": ("kind",), "schedule": ("expression",)}
-_SPELLED: Final = {str: "a text", bool: "true or false"}
+_TYPE_NAMES: Final = {str: "text", bool: "true or false"}
 
 
 class Malformed(Misused):
-    """The file is not of the form above; `errors` names every place at once."""
+    """The file does not have the form above; `errors` lists every mistake."""
 
     def __init__(self, path: Path, errors: list[FieldError]) -> None:
         count = f"{len(errors)} problem{'s' if len(errors) > 1 else ''}"
-        super().__init__(
-            f"{path} cannot be applied, for {count}:",
-            "Mend the file. Nothing was changed.",
-            tuple(errors),
-        )
+        hint = "Nothing was changed. Correct the file, then give the same command again."
+        super().__init__(f"{path} has {count}:", hint, tuple(errors))
 
 
 @dataclass
 class ProductFile:
-    """`products`: identifier -> body of PUT; `lines`: dotted field -> line, counted from 1."""
+    """A product file. `products`: identifier -> fields; `lines`: dotted field -> line from 1."""
 
     path: Path
     products: dict[str, Json] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
 
     def line_of(self, name: str) -> int | None:
-        """Return the line of a field, or of the nearest thing that holds it."""
+        """Return the line of a field, or of the nearest field around it."""
         while name and name not in self.lines:
             name = name.rpartition(".")[0]
         return self.lines.get(name)
 
 
 def load(path: Path) -> ProductFile:
-    """Read the file. Raises Malformed with all that is wrong, Misused if it cannot be read."""
+    """Read the file. Raises Malformed with every mistake, Misused if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -81,7 +78,7 @@ def load(path: Path) -> ProductFile:
         where = f"line {mark.line + 1}" if mark else "file"
         raise Malformed(path, [FieldError(where, f"not YAML: {error.problem}")]) from None
     except RecursionError:
-        raise Malformed(path, [FieldError("file", "is nested too deeply")]) from None
+        raise Malformed(path, [FieldError("file", "nested too deeply")]) from None
     except yaml.YAMLError as error:
         raise Malformed(path, [FieldError("file", f"not YAML: {error}")]) from None
     reader = _Reader(ProductFile(path))
@@ -92,7 +89,7 @@ def load(path: Path) -> ProductFile:
 
 
 class _Reader:
-    """Walks the nodes, which know their lines, and gathers what is wrong."""
+    """Walks the YAML nodes and collects every mistake with its line."""
 
     def __init__(self, read: ProductFile) -> None:
         self.read = read
@@ -100,7 +97,7 @@ class _Reader:
 
     def file(self, root: yaml.Node | None) -> None:
         if root is None:
-            self.errors.append(FieldError("file", "is empty; for no products say `products: {}`"))
+            self.errors.append(FieldError("file", "is empty; write `products: {}` for no products"))
             return
         if not isinstance(root, yaml.MappingNode):
             self._wrong(root, "", "must be a mapping with the key `products`")
@@ -118,12 +115,12 @@ class _Reader:
         for identifier, value in self._entries(node, "products", None):
             where = f"products.{identifier}"
             if not isinstance(value, yaml.MappingNode):
-                self._wrong(value, where, "must be a product, with at least its `kind`")
+                self._wrong(value, where, "must be a product with at least a `kind`")
                 continue
             product = self._mapping(value, where, _FORM, "")
             if product.get("kind", "custom") not in _KINDS:
                 kind = f"{where}.kind"
-                self._wrong(value, kind, "no kind of product", product["kind"], _KINDS)
+                self._wrong(value, kind, "is not a kind of product", product["kind"], _KINDS)
             self.read.products[identifier] = product
 
     def _mapping(self, node: yaml.Node, where: str, form: Json, name: str) -> Json:
@@ -134,7 +131,7 @@ class _Reader:
         for key, value in self._entries(node, where, tuple(form)):
             self._note(value, f"{where}.{key}")
             if _tag(value) == _NULL:
-                continue  # a key without a value is a key left out
+                continue  # a key without a value counts as left out
             wanted = form[key]
             if isinstance(wanted, dict):
                 found[key] = self._mapping(value, f"{where}.{key}", wanted, key)
@@ -152,11 +149,11 @@ class _Reader:
             self._wrong(node, where, "must be a list of texts, such as [invoices, payments]")
             return []
         texts = []
-        for number, each in enumerate(node.value):
-            self._note(each, f"{where}.{number}")
-            text = self._scalar(each, f"{where}.{number}", str)
+        for number, item in enumerate(node.value):
+            self._note(item, f"{where}.{number}")
+            text = self._scalar(item, f"{where}.{number}", str)
             if text in texts:
-                self._wrong(each, where, "is listed twice", text)
+                self._wrong(item, where, "is listed twice", text)
             texts.append(text)
         return texts
 
@@ -167,23 +164,23 @@ class _Reader:
             return node.value
         if isinstance(node, yaml.ScalarNode):
             quote = f', such as "{node.value}" in quotes' if wanted is str and node.value else ""
-            self._wrong(node, where, f"must be {_SPELLED[wanted]}{quote}", node.value)
+            self._wrong(node, where, f"must be {_TYPE_NAMES[wanted]}{quote}", node.value)
         else:
-            self._wrong(node, where, f"must be {_SPELLED[wanted]}")
+            self._wrong(node, where, f"must be {_TYPE_NAMES[wanted]}")
         return None
 
     def _entries(
         self, node: yaml.MappingNode, where: str, allowed: tuple[str, ...] | None
     ) -> Iterator[tuple[str, yaml.Node]]:
-        """Yield the entries that may be there, each key once."""
+        """Yield the allowed entries, each key once."""
         seen: dict[str, int] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             place = f"{where}.{name}".lstrip(".") if name else where
             if name is None or (allowed is None and _tag(key) != _TEXT):
-                self._wrong(key, place, "a key must be a text", name)
+                self._wrong(key, place, "a key must be text", name)
             elif name in seen:
-                self._wrong(key, place, f"is there twice, first on line {seen[name]}")
+                self._wrong(key, place, f"appears twice, first on line {seen[name]}")
             elif allowed is not None and name not in allowed:
                 self._wrong(key, place, "unknown key", None, allowed)
             else:

@@ -1,4 +1,4 @@
-"""The product registry against a file: what would change, and making it so."""
+"""Compares the product registry with a file, and applies the file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ _DEFAULTS: Final = {"schedule.timezone": "UTC", "schedule.enabled": True}
 
 @dataclass(frozen=True)
 class Change:
-    """One product that would change; `fields`: field -> (now, then), all of a new or gone one."""
+    """A product that would change. `fields`: field -> (now, then)."""
 
     product: str
     action: str  # add, change, remove
@@ -38,12 +38,12 @@ class Change:
 
 
 def registered(api: ControlApi) -> dict[str, Json]:
-    """Return the hub's products by identifier."""
-    return {one["product"]: one for one in api.get("products")[ITEMS]}
+    """Return the registered products by identifier."""
+    return {product["product"]: product for product in api.get("products")[ITEMS]}
 
 
 def changes(now: Mapping[str, Json], then: Mapping[str, Json]) -> list[Change]:
-    """Return what makes the one registry the other, in the order of identifiers."""
+    """Return the changes from one registry to another, sorted by identifier."""
     found = []
     for product in sorted(now.keys() | then.keys()):
         before, after = _flat(now.get(product)), _flat(then.get(product))
@@ -59,9 +59,9 @@ def changes(now: Mapping[str, Json], then: Mapping[str, Json]) -> list[Change]:
 
 
 def apply(api: ControlApi, file: ProductFile, *, dry_run: bool = False) -> Json:
-    """Make the hub's registry this file's, or only ask what the hub says to it.
+    """Apply the file to the registry; a dry run only returns the hub's answer.
 
-    Raises Refused, which names the file's lines; then nothing was changed.
+    Raises Refused with the lines of the file; then nothing was changed.
     """
     products = [{"product": name, **body} for name, body in file.products.items()]
     try:
@@ -86,11 +86,11 @@ def _with_line(error: FieldError, file: ProductFile, order: list[str]) -> FieldE
 
 
 def _flat(product: Json | None) -> Json:
-    """Return the fields that have a value, those of the schedule beside the others."""
+    """Return the fields that have a value; a field of the schedule is `schedule.<name>`."""
     if product is None:
         return {}
     flat = {name: value for name, value in product.items() if name != "schedule"}
     schedule = product.get("schedule")
     if schedule:
-        flat |= _DEFAULTS | {f"schedule.{name}": one for name, one in schedule.items()}
+        flat |= _DEFAULTS | {f"schedule.{name}": value for name, value in schedule.items()}
     return {name: value for name, value in flat.items() if value not in (None, [])}

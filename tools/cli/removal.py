@@ -1,4 +1,4 @@
-"""Taking a product from a company, until it is sure to be gone."""
+"""Removes a product from a company and waits until it stays removed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +10,12 @@ type Json = dict[str, Any]
 
 
 def until_gone(output: Output, remove: Callable[[], Json], again: str) -> Json:
-    """Repeat a removal while a call that adds the product may still arrive at Codat: a minute."""
+    """Repeat the removal until no earlier call can add the product again: about a minute."""
     return watch(
         output,
         remove,
         over=lambda assignment: assignment["status"] != "removing",
         progress=lambda assignment: assignment["status"],
         again=again,
-        meanwhile="Not sure to be gone yet: a call that adds it may still arrive at Codat.",
+        meanwhile="The product may come back: an earlier call that adds it may still reach Codat.",
     )

@@ -1,4 +1,4 @@
-"""Signs requests to the control API with AWS Signature Version 4, service `execute-api`."""
+"""Signs requests to the control API with AWS Signature Version 4 (service `execute-api`)."""
 
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Final
@@ -14,7 +14,7 @@ _SERVICE: Final = "execute-api"
 
 
 class SigV4(httpx.Auth):
-    """Signs method, URL, body and host, each time it is sent: a signature is good for minutes."""
+    """Signs method, URL, body and host whenever a request is sent: a signature expires quickly."""
 
     requires_request_body = True
 

@@ -1,1 +1,1 @@
-"""`make demo`: the hub's story, told and checked on this machine."""
+"""`make demo`: shows and checks the hub's behaviour on this machine."""

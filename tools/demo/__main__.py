@@ -1,4 +1,4 @@
-"""`make demo`: bring the whole hub up, play the story, check it, leave nothing running."""
+"""`make demo`: start the whole hub, play and check the scenes, and leave nothing running."""
 
 import shutil
 import sys
@@ -21,32 +21,32 @@ with importing():
     from tools.local.report import ConsoleReporter, show_failure
     from tools.local.stack import LocalStack, Options
 
-_COMPANIES: Final = 8  # a migration calls for each of them, at Codat's pace
+_COMPANIES: Final = 8  # a migration makes calls for each of them, at Codat's pace
 
 
 def main() -> None:
     interrupt_once()
     console = Console()
     if not console.is_terminal:
-        console = Console(width=120)  # a log has no edge to wrap at
+        console = Console(width=120)  # a file or a pipe is not wrapped
     state = Path(tempfile.mkdtemp(prefix="codat-hub-demo-"))
-    begun, exit_code = time.monotonic(), 1
+    started, exit_code = time.monotonic(), 1
     options = replace(Options.from_env(), companies=_COMPANIES)
     local = LocalStack(state, ConsoleReporter(console), options)
     try:
         console.print(
-            "[bold]Codat Hub[/] on this machine: no AWS account, no Docker, no Codat key."
+            "[bold]Codat Hub[/] on this machine, without an AWS account, Docker or a Codat key:"
         )
         hub = Hub(local, local.up())
-        console.print("\n[bold]Webhooks[/], signed as Codat signs them, into DynamoDB:")
+        console.print("\n[bold]Scenes[/], each played on the deployed stack and checked:")
         story = Story(console)
-        with story.telling():
-            webhooks.tell(story, hub)
-            products.tell(story, hub)
-            control.tell(story, hub)
-            refresh.tell(story, hub)
-            migration.tell(story, hub)
-        exit_code = _summary(console, story, time.monotonic() - begun)
+        with story.on_screen():
+            webhooks.play(story, hub)
+            products.play(story, hub)
+            control.play(story, hub)
+            refresh.play(story, hub)
+            migration.play(story, hub)
+        exit_code = _summary(console, story, time.monotonic() - started)
     except StepFailed as error:
         show_failure(console, error)
     except KeyboardInterrupt:
@@ -57,21 +57,21 @@ def main() -> None:
     if exit_code == 0:
         shutil.rmtree(state, ignore_errors=True)
     else:
-        console.print(f"Nothing is left running. Logs are kept in {state}/logs", highlight=False)
+        console.print(f"Everything is stopped. The logs are in {state}/logs", highlight=False)
     sys.exit(exit_code)
 
 
 def _summary(console: Console, story: Story, seconds: float) -> int:
     checked = sum(len(scene.expectations) for scene in story.scenes)
     broken = story.broken
-    for what in broken:
-        console.print(f"  [red]✗[/] {what}", highlight=False)
+    for expectation in broken:
+        console.print(f"  [red]✗[/] {expectation}", highlight=False)
     if broken:
         console.print(f"\n[bold red]{len(broken)} of {checked} expectations did not hold.[/]")
         return 1
     console.print(
         f"\n[bold green]All {checked} expectations held[/] in {seconds:.0f} s. "
-        "Nothing is left running. Keep a hub to play with: make up"
+        "Everything is stopped. To keep a hub running, use: make up"
     )
     return 0
 

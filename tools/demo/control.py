@@ -1,4 +1,4 @@
-"""The control plane: no product without a consent, and a revocation that takes one product only."""
+"""Scene: a product needs a consent, and a revocation removes only that product."""
 
 import time
 from collections.abc import Iterator
@@ -19,25 +19,25 @@ _PRODUCT: Final = "invoice-finance"
 
 
 class _Watched(httpx.HTTPTransport):
-    """Notes every answer for the scene."""
+    """Records every answer in the scene."""
 
     def __init__(self, scene: Scene) -> None:
         super().__init__()
         self._scene = scene
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        begun = time.monotonic()
+        started = time.monotonic()
         answer = super().handle_request(request)
-        self._scene.answered(answer.status_code, time.monotonic() - begun, "")
+        self._scene.answered(answer.status_code, time.monotonic() - started, "")
         return answer
 
 
-def tell(story: Story, hub: Hub) -> None:
+def play(story: Story, hub: Hub) -> None:
     with (
-        story.scene("a consent gates a product; revoked, only it goes") as scene,
+        story.scene("a product needs a consent, a revocation removes it") as scene,
         _control_api(hub, scene) as api,
     ):
-        _play(scene, hub, api)
+        _run(scene, hub, api)
 
 
 @contextmanager
@@ -48,8 +48,8 @@ def _control_api(hub: Hub, scene: Scene) -> Iterator[ControlApi]:
         yield api
 
 
-def _play(scene: Scene, hub: Hub, api: ControlApi) -> None:
-    products = {one["product"]: one for one in api.get("products")["products"]}
+def _run(scene: Scene, hub: Hub, api: ControlApi) -> None:
+    products = {product["product"]: product for product in api.get("products")["products"]}
     created = api.post(
         "companies",
         {
@@ -62,21 +62,28 @@ def _play(scene: Scene, hub: Hub, api: ControlApi) -> None:
     scene.expect("a company is created with its product", _at_codat(hub, company) == {_KEPT})
 
     wanted = products[_PRODUCT]["data_types"]
-    scene.expect("without consent it is refused", _refused(api, company) == set(wanted))
+    scene.expect(
+        "without consent the second product is refused", _refused(api, company) == set(wanted)
+    )
     consent = f"companies/{company}/consents/{_PRODUCT}"
     api.put(consent, _consent(wanted[:1]))
-    scene.expect("what is missing is named", _refused(api, company) == set(wanted[1:]))
-    scene.expect("nothing came to Codat", _at_codat(hub, company) == {_KEPT})
+    scene.expect(
+        "the refusal names the missing data types", _refused(api, company) == set(wanted[1:])
+    )
+    scene.expect("Codat still has the first product only", _at_codat(hub, company) == {_KEPT})
 
     api.put(consent, _consent(wanted))
     api.put(f"companies/{company}/products/{_PRODUCT}")
     scene.expect("with consent it is added", _at_codat(hub, company) == {_KEPT, _PRODUCT})
 
     api.delete(consent, reason="the customer asked")
-    scene.expect("a revocation takes that product only", _at_codat(hub, company) == {_KEPT})
-    consents = {one["product"]: one for one in api.get(f"companies/{company}/consents")["consents"]}
-    scene.expect("the ledger says so", bool(consents[_PRODUCT]["revoked_at"]))
-    scene.expect("the other consent stands", consents[_KEPT]["revoked_at"] is None)
+    scene.expect("a revocation removes that product only", _at_codat(hub, company) == {_KEPT})
+    consents = {
+        consent["product"]: consent
+        for consent in api.get(f"companies/{company}/consents")["consents"]
+    }
+    scene.expect("the consent is recorded as revoked", bool(consents[_PRODUCT]["revoked_at"]))
+    scene.expect("the other consent stays", consents[_KEPT]["revoked_at"] is None)
 
 
 def _consent(data_types: list[str]) -> Json:

@@ -1,4 +1,4 @@
-"""The demo's hands: deliver webhooks, ask the sandbox to, look into the inbox."""
+"""What the scenes do: deliver webhooks, use the sandbox, and read the inbox."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ _POLL = 0.05  # seconds
 
 @dataclass(frozen=True)
 class Hub:
-    """The deployed hub by the contract of stack.json, and the sandbox beside it."""
+    """The deployed hub as stack.json describes it, and the sandbox."""
 
     local: LocalStack
     stack: Description
@@ -36,7 +36,7 @@ class Hub:
         consumer: str | None = None,
         **headers: str,
     ) -> int:
-        """POST one signed webhook, each part of it changeable; return the status."""
+        """Send a signed webhook, any part of which can be replaced; return the HTTP status."""
         signed_at = datetime.now(UTC) - age
         signer = Webhook(secret or self.stack["webhook_secret"])
         signature = signer.sign(webhook_id, signed_at, body.decode())
@@ -47,13 +47,13 @@ class Hub:
         } | {name.replace("_", "-"): value for name, value in headers.items()}
         url = self.stack["webhook_url"]
         url = f"{url.rpartition('/')[0]}/{consumer}" if consumer else url
-        begun = time.monotonic()
+        started = time.monotonic()
         answer = httpx.post(url, content=body, headers=sent, timeout=30)
-        scene.answered(answer.status_code, time.monotonic() - begun, answer.text)
+        scene.answered(answer.status_code, time.monotonic() - started, answer.text)
         return answer.status_code
 
     def item(self, webhook_id: str) -> dict[str, str] | None:
-        """Return one inbox item by its attributes' plain values."""
+        """Return the values of an inbox item by attribute, None if there is no item."""
         answer = self.local.emulator.client("dynamodb").get_item(
             TableName=self.stack["inbox_table"],
             Key={"webhook_id": {"S": webhook_id}},
@@ -64,7 +64,7 @@ class Hub:
         return {name: str(next(iter(value.values()))) for name, value in answer["Item"].items()}
 
     def note(self, scene: Scene, webhook_ids: set[str]) -> int:
-        """Count, for the scene, which of these webhooks lie in the inbox."""
+        """Count for the scene how many of these webhooks are in the inbox."""
         items = [item for item in map(self.item, webhook_ids) if item]
         scene.stored = len(items)
         scene.quarantined = sum("quarantine" in item for item in items)
@@ -78,12 +78,12 @@ class Hub:
         return answer.json() if answer.content else None
 
     def emit(self, event_type: str, payload: dict[str, Any], **how: Any) -> str:
-        """Let the sandbox send an event to its subscribers; return the webhook-id."""
+        """Make the sandbox send an event to its subscribers; return the webhook-id."""
         body = {"eventType": event_type, "payload": payload, **how}
         return str(self.codat("POST", "/_sandbox/events", body)["webhookId"])
 
     def follow(self, scene: Scene, webhook_ids: set[str]) -> bool:
-        """Show the sandbox's attempts at these messages; tell whether all have arrived."""
+        """Show the sandbox's delivery attempts; tell whether all these messages have arrived."""
         messages = self.codat("GET", "/_sandbox/deliveries")
         ours = [message for message in messages if message["webhookId"] in webhook_ids]
         attempts = [attempt for message in ours for attempt in message["attempts"]]
@@ -93,17 +93,17 @@ class Hub:
         return all(message["state"] == "delivered" for message in ours)
 
     def settle(self, scene: Scene, webhook_ids: set[str]) -> None:
-        """Wait until all of these messages have arrived, showing them on their way."""
+        """Wait until all these messages have arrived, and show each attempt."""
         wait_until(lambda: self.follow(scene, webhook_ids), seconds=150)
 
     def denied(self, action: str) -> AbstractContextManager[None]:
-        """Take one permission away from the deployed webhook function for a while."""
+        """Deny the deployed webhook function one permission inside the block."""
         function = self.stack["receive_webhook_logs"].rpartition("/")[2]
         return self.local.emulator.denied(function, action)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
-    """Poll until the condition holds; tell whether it did in time."""
+    """Poll until the condition holds; return False if it did not hold in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

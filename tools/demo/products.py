@@ -1,4 +1,4 @@
-"""Two teams share payments, each at its own pace: both end with the same, complete data."""
+"""Scene: two teams share payments at different paces, and both have complete data."""
 
 import json
 from typing import Any, Final
@@ -14,7 +14,7 @@ _HOURS: Final = 4
 
 
 class Team:
-    """One product's queue, behind a rule on the hub's bus, and the consumer that empties it."""
+    """A team: its product, a rule on the hub's bus, a queue, and the consumer that reads it."""
 
     def __init__(self, hub: Hub, product: str, consumer: Consumer) -> None:
         self.product = product
@@ -32,7 +32,7 @@ class Team:
         events.put_targets(Rule=rule["Name"], EventBusName=bus, Targets=[target])
 
     def receive(self, company: str) -> int:
-        """Take what is in the queue, without acting on it yet; return how many there were."""
+        """Keep the company's events from the queue; return how many there are so far."""
         answer = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10)
         for message in answer.get("Messages", []):
             detail = json.loads(message["Body"])["detail"]
@@ -43,7 +43,7 @@ class Team:
 
     def act(self) -> None:
         for event in self.events:
-            self.consumer.handle(event)  # type: ignore[arg-type]  # as the schema says
+            self.consumer.handle(event)  # type: ignore[arg-type]  # as the schema describes it
 
     def payments(self, company: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -53,7 +53,7 @@ class Team:
         return found
 
 
-def tell(story: Story, hub: Hub) -> None:
+def play(story: Story, hub: Hub) -> None:
     about = {"url": hub.stack["sandbox_url"], "api_key": hub.stack["codat_api_key"]}
     with (
         story.scene("two teams share payments, daily and hourly") as scene,
@@ -61,10 +61,10 @@ def tell(story: Story, hub: Hub) -> None:
     ):
         daily = Team(hub, _DAILY, Consumer(codat))
         hourly = Team(hub, _HOURLY, Consumer(codat))
-        _play(scene, hub, daily, hourly)
+        _run(scene, hub, daily, hourly)
 
 
-def _play(scene: Scene, hub: Hub, daily: Team, hourly: Team) -> None:
+def _run(scene: Scene, hub: Hub, daily: Team, hourly: Team) -> None:
     company = _shared_company(hub)
     _read(hub, company, daily)
     for _ in range(_HOURS):
@@ -72,22 +72,22 @@ def _play(scene: Scene, hub: Hub, daily: Team, hourly: Team) -> None:
     _read(hub, company, daily, hourly)
     last = max(daily.events, key=lambda event: event["occurred_at"])
     first = min(daily.events, key=lambda event: event["occurred_at"])
-    (payments,) = (one for one in last["data_types"] if one["data_type"] == "payments")
+    (payments,) = (part for part in last["data_types"] if part["data_type"] == "payments")
     truth = Consumer(daily.consumer.codat)
     truth.handle({**last, "data_types": [payments | {"full_load": True}]})  # type: ignore[typeddict-item]
     (whole,) = truth.records.values()
     scene.stored = len(daily.events) + len(hourly.events)
-    scene.expect("every read reaches its team, once", scene.stored == 2 + _HOURS + 1)
+    scene.expect("every read reaches its team once", scene.stored == 2 + _HOURS + 1)
     scene.expect(
-        "the daily window starts no later than its last read",
+        "the daily window goes back to the last daily read",
         payments["modified_from"] <= first["occurred_at"],
     )
     scene.expect("the daily team has every payment", daily.payments(company) == whole)
-    scene.expect("the hourly team has the same", hourly.payments(company) == whole)
+    scene.expect("the hourly team has every payment", hourly.payments(company) == whole)
 
 
 def _read(hub: Hub, company: str, *teams: Team) -> None:
-    """Let Codat read for these teams at once, then each acts on its event."""
+    """Let Codat read for these teams at once, then let each team act on its event."""
     before = {team.product: len(team.events) for team in teams}
     for call in ("start", "complete"):
         for team in teams:
@@ -103,7 +103,7 @@ def _read(hub: Hub, company: str, *teams: Team) -> None:
 def _shared_company(hub: Hub) -> str:
     """Find a company with both products and a linked ledger and bank."""
     for company in hub.codat("GET", "/companies?pageSize=100")["results"]:
-        linked = [one for one in company["dataConnections"] if one["status"] == "Linked"]
-        if {_DAILY, _HOURLY} <= set(company["products"]) and len(linked) > 1:
+        statuses = [connection["status"] for connection in company["dataConnections"]]
+        if {_DAILY, _HOURLY} <= set(company["products"]) and statuses.count("Linked") > 1:
             return str(company["id"])
     raise LookupError("no company has both products")

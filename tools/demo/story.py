@@ -1,4 +1,4 @@
-"""How the demo is told: scenes with counts, latencies and expectations, in one live table."""
+"""The demo's scenes with counts, latencies and expectations, in one live table."""
 
 import statistics
 from collections import Counter
@@ -14,7 +14,7 @@ from rich.table import Table
 
 @dataclass
 class Scene:
-    """One thing shown. `answers` counts HTTP statuses, `latencies` are in seconds."""
+    """A scene. `answers` counts HTTP statuses, `latencies` are in seconds."""
 
     title: str
     answers: Counter[int] = field(default_factory=Counter)
@@ -27,15 +27,15 @@ class Scene:
     _lock: Lock = field(default_factory=Lock)
 
     def answered(self, status: int, latency: float, body: str) -> None:
-        """Count one answer of the webhooks API; several threads may do so at once."""
+        """Count an answer; several threads may call this at once."""
         with self._lock:
             self.answers = self.answers + Counter({status: 1})
             self.latencies = [*self.latencies, latency]
             self.bodies = self.bodies | {body}
 
-    def expect(self, what: str, holds: bool) -> None:
-        """Note whether something that must hold does."""
-        self.expectations[what] = holds
+    def expect(self, expectation: str, holds: bool) -> None:
+        """Record whether an expectation holds."""
+        self.expectations[expectation] = holds
 
     @property
     def good(self) -> bool:
@@ -43,7 +43,7 @@ class Scene:
 
 
 class Story:
-    """The scenes so far, drawn again as they change."""
+    """The scenes played so far, in a table that follows their changes."""
 
     def __init__(self, console: Console) -> None:
         self.scenes: list[Scene] = []
@@ -51,20 +51,20 @@ class Story:
         self._live: Live | None = None
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
-        """Keep the table on screen while the scenes are played."""
+    def on_screen(self) -> Iterator[None]:
+        """Show the table while scenes are played in the block."""
         with Live(console=self._console, get_renderable=self._table, refresh_per_second=8) as live:
             self._live = live
             yield
 
     @contextmanager
     def scene(self, title: str) -> Iterator[Scene]:
-        """Play one scene; what goes wrong in it is an expectation that did not hold."""
+        """Play a scene; an exception in it counts as an expectation that did not hold."""
         scene = Scene(title)
         self.scenes.append(scene)
         try:
             yield scene
-        except Exception as error:  # noqa: BLE001  # the story goes on and ends in failure
+        except Exception as error:  # noqa: BLE001  # the next scenes are played, and the demo fails
             scene.expect(f"{type(error).__name__}: {error}", holds=False)
         finally:
             scene.over = True
@@ -73,9 +73,9 @@ class Story:
     def broken(self) -> list[str]:
         """Return every expectation that did not hold, with its scene."""
         return [
-            f"{scene.title}: {what}"
+            f"{scene.title}: {expectation}"
             for scene in self.scenes
-            for what, holds in scene.expectations.items()
+            for expectation, holds in scene.expectations.items()
             if not holds
         ] + [
             f"{scene.title}: nothing was checked" for scene in self.scenes if not scene.expectations
@@ -84,7 +84,7 @@ class Story:
     def _table(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("")
-        table.add_column("what")
+        table.add_column("scene")
         table.add_column("answers")
         for name in ("stored", "quarantined", "median", "slowest"):
             table.add_column(name, justify="right")

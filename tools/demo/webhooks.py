@@ -1,4 +1,4 @@
-"""Scene by scene: signed webhooks travel through the deployed stack into DynamoDB."""
+"""Scenes: signed webhooks travel through the deployed stack into DynamoDB."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ _FORGERIES: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
-def tell(story: Story, hub: Hub) -> None:
+def play(story: Story, hub: Hub) -> None:
     _products(story, hub)
     _burst(story, hub)
     _refusals(story, hub)
@@ -33,7 +33,7 @@ def tell(story: Story, hub: Hub) -> None:
 
 
 def _products(story: Story, hub: Hub) -> None:
-    with story.scene("three products' reads, shuffled, some twice") as scene:
+    with story.scene("reads of three products, reordered, some sent twice") as scene:
         hub.codat("POST", "/_sandbox/delivery", {"duplicateProbability": 0.3, "reorder": True})
         products = [f"{product}." for product in hub.stack["custom_products"]] + [""]
         sent: set[str] = set()
@@ -42,77 +42,77 @@ def _products(story: Story, hub: Hub) -> None:
             hub.settle(scene, sent)
         hub.codat("POST", "/_sandbox/delivery", {"duplicateProbability": 0, "reorder": False})
         scene.expect("every message is stored once", scene.stored == len(sent))
-        scene.expect("copies are answered 200 too", set(scene.answers) == {200})
-        scene.expect("there were copies", scene.answers.total() > len(sent))
+        scene.expect("every delivery is answered 200", set(scene.answers) == {200})
+        scene.expect("some messages came more than once", scene.answers.total() > len(sent))
 
 
 def _burst(story: Story, hub: Hub) -> None:
-    with story.scene("one message 30 times at once") as scene:
+    with story.scene("one message sent 30 times at once") as scene:
         body = _event("invoice-finance.read.completed")
         with ThreadPoolExecutor(10) as pool:
             list(pool.map(lambda _: hub.deliver(scene, "msg_demo_burst", body), range(30)))
-        scene.expect("one item", hub.note(scene, {"msg_demo_burst"}) == 1)
-        scene.expect("every copy is 200", scene.answers == {200: 30})
+        scene.expect("one item is stored", hub.note(scene, {"msg_demo_burst"}) == 1)
+        scene.expect("every delivery is answered 200", scene.answers == {200: 30})
         item = hub.item("msg_demo_burst") or {}
-        scene.expect("the body is byte-exact", item.get("body", "").encode() == body)
+        scene.expect("the body is stored byte for byte", item.get("body", "").encode() == body)
 
 
 def _refusals(story: Story, hub: Hub) -> None:
     body = _event("read.completed")
-    with story.scene("forged, stale, foreign, malformed") as scene:
+    with story.scene("forged, stale, foreign and malformed webhooks") as scene:
         for number, forged in enumerate(_FORGERIES):
             forgery: dict[str, Any] = {**forged}
             hub.deliver(scene, f"msg_demo_forged_{number}", body, **forgery)
         ids = {f"msg_demo_forged_{number}" for number in range(len(_FORGERIES))}
         scene.expect("nothing is stored", hub.note(scene, ids) == 0)
-        scene.expect("each is 401", scene.answers == {401: len(_FORGERIES)})
-        scene.expect("each body is the same", len(scene.bodies) == 1)
+        scene.expect("each is answered 401", scene.answers == {401: len(_FORGERIES)})
+        scene.expect("each answer is the same", len(scene.bodies) == 1)
 
 
 def _too_large(story: Story, hub: Hub) -> None:
-    with story.scene("a body of 300 kB") as scene:
+    with story.scene("a webhook of 300 kB") as scene:
         status = hub.deliver(scene, "msg_demo_large", b" " * 300_000)
-        scene.expect("is 413", status == 413)
-        scene.expect("is not stored", hub.note(scene, {"msg_demo_large"}) == 0)
+        scene.expect("it is answered 413", status == 413)
+        scene.expect("it is not stored", hub.note(scene, {"msg_demo_large"}) == 0)
 
 
 def _quarantine(story: Story, hub: Hub) -> None:
-    with story.scene("authentic, but of no known kind") as scene:
+    with story.scene("authentic webhooks of an unknown kind") as scene:
         bodies = [b"not json", b"[]", _event("some.new.event"), _event("read.completed", {})]
         ids = {f"msg_demo_odd_{number}" for number in range(len(bodies))}
         for number, body in enumerate(bodies):
             hub.deliver(scene, f"msg_demo_odd_{number}", body)
         hub.note(scene, ids)
-        scene.expect("each is 202", scene.answers == {202: 4})
+        scene.expect("each is answered 202", scene.answers == {202: 4})
         scene.expect("each is in quarantine", scene.quarantined == 4)
 
 
 def _outage(story: Story, hub: Hub) -> None:
-    with story.scene("DynamoDB denied, then Codat retries") as scene:
+    with story.scene("an outage of DynamoDB, then Codat retries") as scene:
         with hub.denied("dynamodb:PutItem"):
             sent = {hub.emit("invoice-finance.read.completed", _read()) for _ in range(3)}
             down = wait_until(lambda: hub.follow(scene, sent) or scene.answers[503] >= len(sent))
-            scene.expect("nothing is stored meanwhile", down and scene.stored == 0)
+            scene.expect("nothing is stored during the outage", down and scene.stored == 0)
         hub.settle(scene, sent)
-        scene.expect("all are stored in the end", scene.stored == len(sent))
-        scene.expect("some were 503 first", scene.answers[503] >= len(sent))
+        scene.expect("all are stored after the outage", scene.stored == len(sent))
+        scene.expect("the first attempts are answered 503", scene.answers[503] >= len(sent))
 
 
 def _rotation(story: Story, hub: Hub) -> None:
-    with story.scene("secret rotated while webhooks flow") as scene:
+    with story.scene("a secret is rotated while webhooks arrive") as scene:
         consumers = hub.codat("GET", "/webhooks")["results"]
-        (consumer,) = (c for c in consumers if c["url"].endswith("/invoice-finance"))
+        (identifier,) = (c["id"] for c in consumers if c["url"].endswith("/invoice-finance"))
         sent = {hub.emit("invoice-finance.read.completed", _read()) for _ in range(4)}
-        hub.codat("POST", f"/_sandbox/webhooks/{consumer['id']}/rotate")
+        hub.codat("POST", f"/_sandbox/webhooks/{identifier}/rotate")
         sent |= {hub.emit("invoice-finance.read.completed", _read()) for _ in range(4)}
-        secrets = hub.codat("GET", f"/_sandbox/webhooks/{consumer['id']}/secret")["secrets"]
+        secrets = hub.codat("GET", f"/_sandbox/webhooks/{identifier}/secret")["secrets"]
         manager = hub.local.emulator.client("secretsmanager")
         store = SigningSecretStore(manager, hub.stack["signing_secrets_arn"])
         store.set({"invoice-finance": secrets})
         sent |= {hub.emit("invoice-finance.read.completed", _read()) for _ in range(4)}
         hub.settle(scene, sent)
         scene.expect("all are stored", scene.stored == len(sent))
-        scene.expect("none was refused", set(scene.answers) == {200})
+        scene.expect("none is refused", set(scene.answers) == {200})
 
 
 def _read() -> dict[str, Any]:

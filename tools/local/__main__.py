@@ -1,4 +1,4 @@
-"""`python -m tools.local up|down`: keep the local stack running to play with."""
+"""`python -m tools.local up|down`: start and stop a local stack that stays running."""
 
 import sys
 from pathlib import Path
@@ -22,13 +22,13 @@ def show_stack(console: Console, stack: Description, description: Path) -> None:
         "Control API": stack["api_url"],
         "Webhook URL": stack["webhook_url"],
         "Inbox table": stack["inbox_table"],
-        "All of it": str(description.relative_to(ROOT)),
+        "Description": str(description.relative_to(ROOT)),
     }
     console.print("\nThe hub is up.")
     for name, value in rows.items():
         console.print(f"  {name:<14} {value}", highlight=False)
-    console.print("Operate it:   tools/hub status --env local")
-    console.print("Stop it with: make down")
+    console.print("Operate it: tools/hub status --env local")
+    console.print("Stop it:    make down")
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
         show_failure(console, error)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        console.print("\nInterrupted; nothing that this run started was left running.")
+        console.print("\nInterrupted. Everything that this run started is stopped.")
         raise SystemExit(INTERRUPTED) from None
 
 

@@ -1,4 +1,4 @@
-"""The Codat side of the local stack: its consumers of the hub, and how to call it."""
+"""The local stack's Codat: its webhook consumers at the hub, and a client for it."""
 
 import base64
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ import httpx
 def subscribe(
     codat: dict[str, Any], webhooks_url: str, subscriptions: dict[str, list[str]]
 ) -> dict[str, list[str]]:
-    """Make the sandbox's webhook consumers of the hub exactly these; return their secrets.
+    """Make these the sandbox's only webhook consumers at the hub; return their secrets.
 
-    A consumer whose URL is of an earlier deployment is removed first.
+    A consumer with the URL of an earlier deployment is removed.
     """
     with codat_client(codat) as client:
         wanted = {f"{webhooks_url}/{name}": name for name in subscriptions}
@@ -35,7 +35,7 @@ def subscribe(
 
 @contextmanager
 def codat_client(codat: dict[str, Any]) -> Iterator[httpx.Client]:
-    """Open a client for the sandbox that carries its API key."""
+    """Open a client that sends the sandbox's API key."""
     key = base64.b64encode(codat["api_key"].encode()).decode()
     headers = {"Authorization": f"Basic {key}"}
     with httpx.Client(base_url=codat["url"], headers=headers, timeout=10) as client:

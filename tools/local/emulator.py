@@ -1,4 +1,4 @@
-"""The AWS emulator: start it, talk to it, deploy the real template to it."""
+"""The AWS emulator: starts it, makes clients for it, and deploys the real template to it."""
 
 import json
 import os
@@ -32,7 +32,7 @@ _START_SECONDS: Final = 30.0
 
 
 class Emulator:
-    """MiniStack with IAM enforcement on, its files and log below `state`."""
+    """MiniStack with IAM enforced; its files and its log are below `state`."""
 
     def __init__(self, state: Path, port: int = 0) -> None:
         self.state = state
@@ -45,12 +45,15 @@ class Emulator:
         return f"http://127.0.0.1:{self._port_file.read_text()}"
 
     def start(self) -> bool:
-        """Start it unless it runs as it is now. Tells whether it started. Raises StepFailed."""
+        """Start the emulator unless this version runs already. Return True if it started.
+
+        Raises StepFailed.
+        """
         code, stamp = fingerprint_of("tools/local/ministack.py"), self.state / "emulator.code"
         at_port = not self._port or _text(self._port_file) == str(self._port)
-        as_now = at_port and _text(stamp) == code
-        # a busy machine may keep it from answering, and who starts it anew loses all that it holds
-        if as_now and self.process.pid() and self._healthy(_START_SECONDS):
+        current = at_port and _text(stamp) == code
+        # wait long, because a restart loses all data and a busy machine answers late
+        if current and self.process.pid() and self._healthy(_START_SECONDS):
             return False
         self.stop()
         self.state.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,7 @@ class Emulator:
         except StepFailed:
             if self._port:
                 raise
-            self._start_at(free_port())  # another process may have taken the first meanwhile
+            self._start_at(free_port())  # another process may have taken the first port
         return True
 
     def _start_at(self, port: int) -> None:
@@ -70,7 +73,7 @@ class Emulator:
         self.process.wait_until(lambda: self._healthy() or None, _START_SECONDS)
 
     def stop(self) -> bool:
-        """Stop it and remove its copies of the functions. Tells whether it was running."""
+        """Stop the emulator, delete its copies of the functions, and tell whether it ran."""
         was_running = self.process.stop()
         shutil.rmtree(self.state / "tmp", ignore_errors=True)
         return was_running
@@ -78,7 +81,7 @@ class Emulator:
     def _env(self) -> dict[str, str]:
         temporary = self.state / "tmp"
         temporary.mkdir(exist_ok=True)
-        # Nothing else of ours: functions inherit what the emulator is given.
+        # No other variables: the functions inherit the emulator's environment.
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(temporary),
@@ -107,18 +110,18 @@ class Emulator:
     @overload
     def client(self, service: str) -> Any: ...
     def client(self, service: str) -> Any:
-        """Return a client with the local account's root credentials."""
+        """Return a client with the root credentials of the local account."""
         return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106  # the emulator takes any
+            aws_secret_access_key="test",  # noqa: S106  # the emulator takes any credentials
             config=Config(retries={"total_max_attempts": 2}),
         )
 
     def credentials(self) -> Credentials:
-        """Return the local account's root credentials, to sign with."""
+        """Return the root credentials of the local account, for signing."""
         return Credentials("test", "test")
 
     def deploy(
@@ -129,7 +132,7 @@ class Emulator:
         template: Path | None = None,
         overrides: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
-        """`sam deploy` the built template, return the stack's outputs. Raises StepFailed."""
+        """Deploy the built template with SAM and return the stack's outputs. Raises StepFailed."""
         words = LOCAL.override_words(**(overrides or {}))
         command = ["sam", "deploy", "--config-file", str(CONFIG)]
         command += ["--config-env", "local", "--no-progressbar"]
@@ -151,7 +154,7 @@ class Emulator:
 
     @contextmanager
     def denied(self, function_name: str, action: str) -> Iterator[None]:
-        """Take one permission from a deployed function's role for a while, and its warm state."""
+        """Deny a deployed function one permission inside the block, and drop its warm state."""
         iam, functions = self.client("iam"), self.client("lambda")
         function = functions.get_function_configuration(FunctionName=function_name)
         role = function["Role"].rpartition("/")[2]
@@ -160,7 +163,7 @@ class Emulator:
         memory = function["MemorySize"]
         iam.put_role_policy(RoleName=role, PolicyName="outage", PolicyDocument=document)
         try:
-            # another memory size starts new environments, which have cached nothing yet
+            # another memory size starts new environments with empty caches
             functions.update_function_configuration(
                 FunctionName=function_name, MemorySize=memory + 1
             )
@@ -175,7 +178,7 @@ class Emulator:
         return {out["OutputKey"]: out["OutputValue"] for out in stack.get("Outputs", [])}
 
     def cli_env(self) -> dict[str, str]:
-        """Return an environment in which sam and aws can reach this emulator and nothing else."""
+        """Return environment variables with which sam and aws reach only this emulator."""
         nowhere = str(self.state / "no-aws-config")
         return {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

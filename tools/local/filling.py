@@ -1,4 +1,4 @@
-"""Fills a new local hub through the control API, as an operator would with `tools/hub`."""
+"""Fills a new local hub through the control API, as an operator does with `tools/hub`."""
 
 import time
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from tools.local.processes import POLL, StepFailed
 
 type Json = dict[str, Any]
 
-# More is no longer a hub to play with: a person's consents are not made up by the thousand.
+# A larger sandbox is a load test; it does not need a consent for each company.
 MOST_COMPANIES: Final = 50
-_AT_ONCE: Final = 4  # the emulator runs as many of a function's processes
+_AT_ONCE: Final = 4  # the emulator runs this many processes of a function
 _RECONCILE_SECONDS: Final = 120.0
 _GRANTED_BY: Final = "owner@customer.example"
 
@@ -22,20 +22,20 @@ _GRANTED_BY: Final = "owner@customer.example"
 def fill(api: ControlApi, products: Path, say: Callable[[str], None]) -> None:
     """Apply the products, import the companies, record their consents. Safe to repeat.
 
-    Raises StepFailed, and what the control API raises.
+    Raises StepFailed and the failures of the control API.
     """
     wanted = product_file.load(products)
     registry.apply(api, wanted)
     _reconcile(api)
-    companies = [one for page in api.pages("companies", "companies") for one in page]
-    chosen = [one["company_id"] for one in companies[:MOST_COMPANIES]]
+    companies = [company for page in api.pages("companies", "companies") for company in page]
+    chosen = [company["company_id"] for company in companies[:MOST_COMPANIES]]
     given = _consent(api, chosen, wanted.products)
-    _reconcile(api)  # what Codat has is the hub's too, now that consents cover it
+    _reconcile(api)  # now that consents cover them, the products at Codat count as assigned
     say(f"{len(wanted.products)} products, {len(companies)} companies, {given} consents")
 
 
 def _reconcile(api: ControlApi) -> None:
-    """Compare with Codat, which is how the hub learns of companies; wait until it is over."""
+    """Run a reconcile, by which the hub learns the companies, and wait for its end."""
     path = f"reconciles/{segment(api.post('reconciles')['reconcile_id'])}"
     deadline = time.monotonic() + _RECONCILE_SECONDS
     while time.monotonic() < deadline:
@@ -45,18 +45,18 @@ def _reconcile(api: ControlApi) -> None:
         if run["status"] == "failed":
             raise StepFailed(f"the reconcile failed: {run.get('error')}")
         time.sleep(POLL * 4)
-    raise StepFailed(f"the reconcile was not over after {_RECONCILE_SECONDS:.0f} s")
+    raise StepFailed(f"the reconcile did not end within {_RECONCILE_SECONDS:.0f} s")
 
 
 def _consent(api: ControlApi, companies: list[str], products: dict[str, Json]) -> int:
-    """Record a consent of every company to every product that it has not agreed to yet."""
+    """Record the missing consents of each company to each product; return how many there are."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return sum(pool.map(lambda company: _consent_of(api, company, products), companies))
 
 
 def _consent_of(api: ControlApi, company: str, products: dict[str, Json]) -> int:
     path = f"companies/{segment(company)}/consents"
-    known = {one["product"] for one in api.get(path)["consents"]}
+    known = {consent["product"] for consent in api.get(path)["consents"]}
     lacking = [name for name in products if name not in known]
     for name in lacking:
         body = {

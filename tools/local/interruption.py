@@ -1,4 +1,4 @@
-"""One interruption is enough: whatever comes after it must not cut the clean-up short."""
+"""The first interruption starts the clean-up; later ones are ignored, so that it completes."""
 
 import signal
 from types import FrameType
@@ -8,7 +8,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def interrupt_once() -> None:
-    """Turn the first Ctrl-C, SIGTERM or hang-up into KeyboardInterrupt and ignore the next ones."""
+    """Turn the first Ctrl-C, SIGTERM or hang-up into KeyboardInterrupt; ignore later ones."""
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
 

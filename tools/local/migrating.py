@@ -1,4 +1,4 @@
-"""The person of a migration, played: control API and the sandbox's Portal, as instructed."""
+"""Plays the person of a migration: follows the instructions at the control API and the Portal."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,14 +15,15 @@ OVER: Final = frozenset({"planned", "complete", "rolled_back", "rollback_incompl
 
 
 class NotOver(Exception):
-    """A migration took longer than it was given."""
+    """A migration did not end in the given time."""
 
 
 @dataclass
 class Operator:
-    """`in_the_gap`: called while old consumers are off and new ones are not proven yet.
+    """A person who answers each stop of a migration.
 
-    poll: seconds between two looks
+    `in_the_gap` is called while the old consumers are off and the new ones have no secret yet.
+    `poll`: seconds between two looks.
     """
 
     api: ControlApi
@@ -52,7 +53,7 @@ class Operator:
         look: Callable[[Json], None] = lambda _found: None,
         until: Callable[[Json], bool] = lambda found: found["status"] in OVER,
     ) -> Json:
-        """Answer every wait until it is over, showing each state to `look`; return the last.
+        """Answer each stop until the run is over; call `look` with each state; return the last.
 
         Raises NotOver.
         """
@@ -69,7 +70,7 @@ class Operator:
         raise NotOver(f"{migration} is {found['status']}, {found['step']} after {seconds:.0f} s")
 
     def answer(self, found: Json) -> None:
-        """Do what the instructions of a wait say."""
+        """Do what the instructions of a stop say."""
         migration = found["migration_id"]
         ids = [line.split()[0] for line in found["instructions"] if "http" in line]
         match found["waiting_for"]:
@@ -81,31 +82,31 @@ class Operator:
                 self._confirm(migration, "confirm-webhooks-disabled")
             case "signing_secret":
                 self.in_the_gap()
-                for one in ids:
-                    body = {"consumer_id": one, "secret": self.secrets_of(one)[0]}
+                for consumer_id in ids:
+                    body = {"consumer_id": consumer_id, "secret": self.secrets_of(consumer_id)[0]}
                     self._confirm(migration, "confirm-secret", body)
             case "webhooks_restored":
                 self._switch(ids, "enable")
                 self._confirm(migration, "confirm-webhooks-restored")
 
     def portal(self, path: str, **body: Any) -> Json:
-        """Make a call of the sandbox's own contract."""
+        """Call the sandbox's own API, which stands for the Portal."""
         answer: Json = self.codat.post(f"/_sandbox{path}", json=body).raise_for_status().json()
         return answer
 
     def secrets_of(self, consumer_id: str) -> list[str]:
-        """Reveal a consumer's signing secrets, as the Portal does."""
+        """Return a consumer's signing secrets, which the Portal shows."""
         found = self.codat.get(f"/_sandbox/webhooks/{consumer_id}/secret").raise_for_status()
         return list(found.json()["secrets"])
 
     def replay_missed(self, consumer_id: str, since: str) -> list[str]:
-        """Let the Portal replay what a consumer has not had; return the webhook-ids."""
+        """Let the Portal replay the webhooks that a consumer missed; return their ids."""
         replayed = self.portal(f"/webhooks/{consumer_id}/replay", since=since)
         return list(replayed["webhookIds"])
 
-    def _switch(self, ids: Sequence[str], how: str) -> None:
-        for one in ids:
-            self.portal(f"/webhooks/{one}/{how}")
+    def _switch(self, ids: Sequence[str], action: str) -> None:
+        for consumer_id in ids:
+            self.portal(f"/webhooks/{consumer_id}/{action}")
 
-    def _confirm(self, migration: str, what: str, body: Json | None = None) -> None:
-        self.api.post(f"migrations/{segment(migration)}/{what}", body)
+    def _confirm(self, migration: str, command: str, body: Json | None = None) -> None:
+        self.api.post(f"migrations/{segment(migration)}/{command}", body)

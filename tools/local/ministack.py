@@ -1,7 +1,7 @@
 """`python -m tools.local.ministack`: MiniStack 1.5.33 with the corrections our tests rely on.
 
-Each correction mends one place where the emulator silently does otherwise than AWS. They use the
-emulator's private names, so its version is pinned exactly, and each has a smoke test of its own in
+Each correction repairs a place where the emulator silently differs from AWS. Corrections use
+private names of the emulator, so its version is pinned exactly. Each has a test in
 tests/system/test_ministack_corrections.py.
 """
 
@@ -31,7 +31,7 @@ _PLACEHOLDERS: Final = (
     "AWS::CodeDeploy::DeploymentGroup",
 )
 _PROCESSES_PER_FUNCTION: Final = 4
-_DEFAULT_STREAM_RETRIES: Final = 3  # AWS would go on until the record expires
+_DEFAULT_STREAM_RETRIES: Final = 3  # AWS retries until the record expires
 
 
 def sweep_schedules_often() -> None:
@@ -41,7 +41,7 @@ def sweep_schedules_often() -> None:
 
 
 def keep_exception_names() -> None:
-    """Report a function's exception by its class, not always as Runtime.HandlerError."""
+    """Report a function's exception by its class instead of as Runtime.HandlerError."""
     execute = lambda_svc._execute_function_warm
 
     def execute_naming_errors(func: Json, event: Json, request_id: str) -> Json:
@@ -55,7 +55,7 @@ def keep_exception_names() -> None:
 
 
 def _raised_class(log: str) -> str | None:
-    """Return the class on the first unindented line behind the last traceback's heading."""
+    """Return the class on the first unindented line after the last traceback's heading."""
     outer = [line for line in log.splitlines() if line and not line[0].isspace()]
     headings = [n for n, line in enumerate(outer) if line.startswith("Traceback (most recent")]
     if not headings or headings[-1] + 1 == len(outer):
@@ -65,7 +65,7 @@ def _raised_class(log: str) -> str | None:
 
 
 def bound_function_processes() -> None:
-    """Let a burst wait for one of a few processes a function: each is 80 MB and a cold start."""
+    """Limit the processes of a function, because each takes 80 MB and a cold start."""
     execute = lambda_svc._execute_function_warm
     places: defaultdict[str, BoundedSemaphore] = defaultdict(
         lambda: BoundedSemaphore(_PROCESSES_PER_FUNCTION)
@@ -100,7 +100,7 @@ def fill_schedule_attributes() -> None:
 
 
 def count_schedule_groups_in_iam() -> None:
-    """Check a schedule's permission under its own group, not always under `default`."""
+    """Check a schedule's permission under its own group instead of under `default`."""
     extract = iam_actions.extract_resource_arn
 
     def extract_with_group(
@@ -118,7 +118,7 @@ def count_schedule_groups_in_iam() -> None:
 
 
 def count_a_batch_of_messages_as_sending() -> None:
-    """SQS's batch calls are allowed by the action of the single one; IAM knows no other."""
+    """Check SQS batch calls under the action of the single call, the only action that IAM has."""
     extract = iam_actions.extract_iam_action
     batches = ("sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
 
@@ -131,7 +131,7 @@ def count_a_batch_of_messages_as_sending() -> None:
 
 
 def honour_rest_api_extensions() -> None:
-    """Carry resource policy and gateway responses from a SAM API's definition."""
+    """Keep the resource policy and the gateway responses of a SAM API's definition."""
     import_api = apigateway_v1._import_rest_api
 
     def import_with_extensions(spec: Json, base: Json | None = None) -> str:
@@ -147,7 +147,7 @@ def honour_rest_api_extensions() -> None:
 
 
 def give_parameters_to_sam() -> None:
-    """Let the SAM transform see the parameters' values, not only the template's defaults."""
+    """Give the SAM transform the parameters' values instead of the template's defaults."""
     values: ContextVar[Json] = ContextVar("parameters of the running transform")
     apply, expand = engine._apply_transforms, transform.transform
 
@@ -163,7 +163,7 @@ def give_parameters_to_sam() -> None:
 
 
 def accept_unknown_resources() -> None:
-    """Let a template hold the few resource types that the emulator refuses to know."""
+    """Accept the few resource types of the template that the emulator does not know."""
     placeholder = {
         "create": lambda lid, _props, stack: (f"{stack}-{lid}", {"Arn": f"arn:aws:local:::{lid}"}),
         "update": lambda physical_id, *_args, **_kwargs: (physical_id, {}),
@@ -174,7 +174,7 @@ def accept_unknown_resources() -> None:
 
 
 def retry_stream_batches() -> None:
-    """Give DynamoDB stream batches partial failures, bisection, a retry limit and a DLQ."""
+    """Add partial failures, bisection, a retry limit and a DLQ to DynamoDB stream batches."""
     execute = lambda_svc._execute_function
 
     def execute_batch(func: Json, event: Any) -> Json:
@@ -217,7 +217,7 @@ def _run_stream_batch(execute: Any, func: Json, mapping: Json, records: list[Jso
                 mapping, func, batch, arn, result, "RetryAttemptsExhausted"
             )
         elif mapping.get("BisectBatchOnFunctionError") and len(batch) > 1:
-            half = len(batch) // 2  # a bisection does not count as a retry
+            half = len(batch) // 2  # a bisection is not a retry
             work[:0] = [(batch[:half], tries), (batch[half:], tries)]
         else:
             work.insert(0, (batch, tries + 1))
@@ -225,7 +225,7 @@ def _run_stream_batch(execute: Any, func: Json, mapping: Json, records: list[Jso
 
 
 def _first_failed(result: Json, batch: list[Json], partial: bool) -> int | None:
-    """Return the index of the first record to try again, None if the batch succeeded."""
+    """Return the index of the first record to retry, None if the batch succeeded."""
     if result.get("error"):
         return 0
     body = result.get("body") if partial else None

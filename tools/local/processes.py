@@ -1,4 +1,4 @@
-"""Background processes of the local stack: each with a log and a pid file."""
+"""Background processes of the local stack, each with a log and a pid file."""
 
 import contextlib
 import os
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 POLL: Final = 0.05  # seconds
-_GRACE: Final = 5.0  # seconds a process has to end by itself before it is killed
+_GRACE: Final = 5.0  # seconds until a process that does not end is killed
 
 
 class StepFailed(Exception):
-    """A step of the set-up did not work; `log` holds the whole story."""
+    """A step of the set-up failed; `log` has the details."""
 
     def __init__(self, what: str, log: Path | None = None) -> None:
         super().__init__(what)
@@ -25,11 +25,11 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True)
 class Process:
-    """A process of ours by name, in a state folder; it may or may not be running."""
+    """A named process of the local stack; it may or may not be running."""
 
     name: str
     state: Path
-    marker: str  # a word of its command line, so that a reused pid is never taken for it
+    marker: str  # a word of its command line, which tells it from another process with a reused pid
 
     @property
     def log(self) -> Path:
@@ -40,7 +40,7 @@ class Process:
         return self.state / f"{self.name}.pid"
 
     def start(self, command: list[str], env: Mapping[str, str], cwd: Path) -> None:
-        """Start in a session of its own, standard output and error to the log."""
+        """Start the process in a new session; the log gets its standard output and error."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
             started = subprocess.Popen(
@@ -54,7 +54,7 @@ class Process:
             )
         try:
             self._pid_file.write_text(str(started.pid))
-            # a process shows no command line for a moment after it was started
+            # for a moment after its start a process shows no command line
             while started.poll() is None and not _command_line(started.pid):
                 time.sleep(POLL / 10)
         except BaseException:
@@ -70,7 +70,7 @@ class Process:
         return pid if self.marker in _command_line(pid) else None
 
     def wait_until[Ready](self, ready: Callable[[], Ready | None], seconds: float) -> Ready:
-        """Poll until `ready` returns something. Raises StepFailed if it ends or takes too long."""
+        """Poll until `ready` returns a value. Raises StepFailed if the process ends or is slow."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if (answer := ready()) is not None:
@@ -81,7 +81,7 @@ class Process:
         raise StepFailed(f"{self.name} was not ready after {seconds:.0f} s", self.log)
 
     def stop(self) -> bool:
-        """End it and all it started. Tells whether it was running."""
+        """End the process and its children. Return True if it was running."""
         pid = self.pid()
         if pid is not None:
             _signal_group(pid, signal.SIGTERM)
@@ -104,15 +104,15 @@ def free_port() -> int:
 def _signal_group(pid: int, number: int) -> None:
     try:
         os.killpg(pid, number)
-        os.waitpid(pid, os.WNOHANG)  # if it is a child of ours, do not leave a zombie
+        os.waitpid(pid, os.WNOHANG)  # leave no zombie if it is our child
     except (ProcessLookupError, PermissionError, ChildProcessError):
         return
 
 
 def _command_line(pid: int) -> str:
-    """Return the command line of a living process, empty if there is none."""
+    """Return the command line of a running process, empty if it does not run."""
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # an ended child of ours must not look alive
+        os.waitpid(pid, os.WNOHANG)  # an ended child must not look alive
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except OSError:

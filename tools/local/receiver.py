@@ -1,4 +1,4 @@
-"""A webhook endpoint that is not the hub's: it answers 200 and remembers what came."""
+"""A webhook endpoint outside the hub: answers 200 and remembers the webhook-ids."""
 
 import threading
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def receiving() -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Write no log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

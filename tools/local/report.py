@@ -1,4 +1,4 @@
-"""Shows a person the steps of bringing the stack up, and what went wrong with one."""
+"""Shows a person the steps that start the stack, and the failure of a step."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from rich.console import Console
 from tools.local.processes import StepFailed
 from tools.samconfig import ROOT
 
-_WHAT = {
+_TITLES = {
     "build": "Build the functions and their layer",
     "emulator": "Start the AWS emulator (MiniStack, IAM enforced)",
     "deploy": "Deploy template.yaml",
@@ -20,21 +20,21 @@ _WHAT = {
 
 
 class ConsoleReporter:
-    """One line a step: what, how long, and what was worth saying."""
+    """Prints one line a step: its name, its time and a detail."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._detail = ""
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        title, begun, self._detail = _WHAT[what], time.monotonic(), ""
+    def step(self, name: str) -> Iterator[None]:
+        title, started, self._detail = _TITLES[name], time.monotonic(), ""
         if self._console.is_terminal:
             with self._console.status(title):
                 yield
         else:
             yield
-        took = f"{time.monotonic() - begun:.1f} s"
+        took = f"{time.monotonic() - started:.1f} s"
         detail = f", {self._detail}" if self._detail else ""
         self._console.print(f"  [green]✓[/] {title} [dim]({took}{detail})[/]")
 
@@ -43,12 +43,12 @@ class ConsoleReporter:
 
 
 def show_failure(console: Console, error: StepFailed, lines: int = 15) -> None:
-    """Say what failed, show the end of its log and where the rest is."""
+    """Print what failed, the end of its log, and what to do next."""
     console.print(f"\n[bold red]Failed:[/] {error}", highlight=False)
-    if error.log is None or not error.log.exists():
-        return
-    shown = error.log.relative_to(ROOT) if error.log.is_relative_to(ROOT) else error.log
-    console.print(f"The last lines of {shown}:", highlight=False)
-    for line in error.log.read_text(errors="replace").splitlines()[-lines:]:
-        console.print(f"    {line}", markup=False, highlight=False)
-    console.print("Nothing that this run started was left running.", highlight=False)
+    if error.log is not None and error.log.exists():
+        shown = error.log.relative_to(ROOT) if error.log.is_relative_to(ROOT) else error.log
+        console.print(f"The last lines of {shown}:", highlight=False)
+        for line in error.log.read_text(errors="replace").splitlines()[-lines:]:
+            console.print(f"    {line}", markup=False, highlight=False)
+    console.print("Everything that this run started is stopped.")
+    console.print("Remove the cause, then run the same command again.")

@@ -1,4 +1,4 @@
-"""The whole local stack: build, emulator, deploy, sandbox, and what connects them."""
+"""The whole local stack: build, emulator, sandbox, deployment, and the connections between them."""
 
 import base64
 import json
@@ -23,8 +23,8 @@ from tools.local.processes import Process, StepFailed
 from tools.samconfig import ROOT
 
 DEFAULT_STATE: Final = ROOT / ".local"
-# Outside Codat: for curl, demos and tests. The sandbox does not know it, so nothing else sends
-# to it and no rotation touches its secret.
+# A consumer for curl, demos and tests. The sandbox does not know it, so the sandbox sends nothing
+# to it and rotates no secret of it.
 PLAYGROUND: Final = "playground"
 EVENTS_OF_ALL_TEAMS: Final = (
     "read.completed",
@@ -83,17 +83,18 @@ class Description(TypedDict):
 
 
 class Reporter(Protocol):
-    """Shows a person what is being done."""
+    """Shows a person the progress of the steps."""
 
-    def step(self, what: str) -> Any: ...
+    def step(self, name: str) -> Any: ...
     def detail(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True)
 class Options:
-    """Ports of 0 are chosen freely; `retry_scale` multiplies Codat's webhook retry delays.
+    """Options of a local stack. Port 0 is any free port.
 
-    sandbox: more of its command line, by name
+    `retry_scale` multiplies Codat's webhook retry delays; `sandbox` holds more options of the
+    sandbox's command line, by name.
     """
 
     aws_port: int = 0
@@ -109,7 +110,7 @@ class Options:
 
 
 class LocalStack:
-    """Everything below one state folder; two stacks with two folders do not meet."""
+    """A stack with all its files below one state folder; stacks of two folders are independent."""
 
     def __init__(self, state: Path, reporter: Reporter, options: Options | None = None) -> None:
         self.state = state
@@ -124,7 +125,7 @@ class LocalStack:
 
     @property
     def described(self) -> Description:
-        """What stack.json says."""
+        """Return the content of stack.json."""
         described: Description = json.loads(self.description.read_text())
         return described
 
@@ -133,9 +134,9 @@ class LocalStack:
         return self.sandbox, self.emulator.process
 
     def up(self) -> Description:
-        """Bring up what is not up yet; return what stack.json says.
+        """Start the parts that do not run yet; return the content of stack.json.
 
-        Raises StepFailed after stopping all that this call started.
+        Raises StepFailed after it stops everything that this call started.
         """
         (self.state / "logs").mkdir(parents=True, exist_ok=True)
         before = {process: process.pid() for process in self._processes}
@@ -157,7 +158,7 @@ class LocalStack:
         return stack
 
     def down(self) -> list[str]:
-        """Stop everything; return the names of what was running."""
+        """Stop everything; return the names of the processes that were running."""
         self.description.unlink(missing_ok=True)
         stopped = [process.name for process in self._processes if process.stop()]
         self.emulator.stop()
@@ -183,7 +184,7 @@ class LocalStack:
             self._reporter.detail("unchanged")
 
     def _deploy(self, codat: dict[str, Any]) -> dict[str, str]:
-        """Deploy unless this emulator has exactly this build already."""
+        """Deploy unless this emulator has this build already."""
         bound_to = {"CodatBaseUrl": codat["url"], "CodatClientId": codat["client_id"]}
         bound_to["LocalEndpoint"] = self.emulator.url
         stamp = self.state / "deployed"
@@ -193,7 +194,7 @@ class LocalStack:
             return self.emulator.outputs()
         stamp.unlink(missing_ok=True)
         outputs = self.emulator.deploy(self._log("deploy"), overrides=bound_to)
-        # The emulator ignores the template's TTL without a word.
+        # The emulator silently ignores the template's TTL.
         for table in ("InboxTable", "StateTable"):
             self.emulator.client("dynamodb").update_time_to_live(
                 TableName=outputs[table],
@@ -203,7 +204,7 @@ class LocalStack:
         return outputs
 
     def _start_sandbox(self) -> dict[str, Any]:
-        """Start it unless it runs; return its own description."""
+        """Start the sandbox unless it runs; return its own description."""
         ready = self.state / "sandbox.json"
         code = fingerprint_of("tools/sandbox")
         if self.sandbox.pid() is not None and ready.exists():
@@ -234,7 +235,7 @@ class LocalStack:
         return None
 
     def _connect(self, outputs: dict[str, str], codat: dict[str, Any]) -> Description:
-        """Subscribe the hub at the sandbox, hand over the signing secrets, describe it all."""
+        """Subscribe the hub at the sandbox, store the secrets, and describe the stack."""
         apis = f"{self.emulator.url}/_aws/execute-api"
         webhooks_url = f"{apis}/{outputs['WebhooksApiId']}/local/webhooks/codat"
         accepted = subscribe(codat, webhooks_url, self._subscriptions(codat))
@@ -282,12 +283,12 @@ class LocalStack:
         }
 
     def _subscriptions(self, codat: dict[str, Any]) -> dict[str, list[str]]:
-        """Return the event types of each of the hub's consumers at the sandbox."""
+        """Return the event types of each consumer that the hub has at the sandbox."""
         of_products = {name: [f"{name}.read.completed"] for name in codat["custom_products"]}
         return of_products | {"platform": list(EVENTS_OF_ALL_TEAMS)}
 
     def _fill(self, stack: Description) -> None:
-        """Fill the hub, unless this one was filled with this file: what people did since stays."""
+        """Fill the hub once for each products file, so that later changes by people stay."""
         stamp = self.state / "filled"
         products = fingerprint_of(_PRODUCTS.name)
         fingerprint = f"{self.emulator.process.pid()} {self.sandbox.pid()} {products}"
@@ -300,19 +301,21 @@ class LocalStack:
             with connected(stack["api_url"], credentials, REGION, "the local root") as api:
                 fill(api, _PRODUCTS, self._reporter.detail)
         except Failure as failure:
-            said = [f"{one.field}: {one.message}" for one in failure.errors]
-            raise StepFailed("; ".join([str(failure), *said])) from None
+            errors = [f"{error.field}: {error.message}" for error in failure.errors]
+            raise StepFailed("; ".join([str(failure), *errors])) from None
         stamp.write_text(fingerprint)
 
     def _probe(self, webhook_url: str, log_group: str) -> None:
-        """Prove that the function runs: an unsigned webhook must be refused by it."""
+        """Prove that the webhook function runs: it must refuse an unsigned webhook."""
         status = httpx.post(webhook_url, content=b"{}", timeout=30).status_code
         if status != 401:
             log, functions = self._log("receive_webhook"), self.emulator.client("lambda")
-            # what goes wrong before the handler runs is in the answer only, not in its log group
+            # a failure before the handler runs is only in the answer, not in the log group
             answer = functions.invoke(FunctionName=log_group.rpartition("/")[2], Payload=b"{}")
             log.write_text(json.dumps(json.load(answer["Payload"]), indent=2).replace("\\n", "\n"))
-            raise StepFailed(f"receive_webhook answered {status} where 401 is right", log)
+            raise StepFailed(
+                f"receive_webhook answered an unsigned webhook with {status} instead of 401", log
+            )
 
     def _playground_secret(self) -> str:
         kept = self.state / "playground.secret"
@@ -325,5 +328,5 @@ class LocalStack:
 def _port(variable: str) -> int:
     raw = os.environ.get(variable) or "0"
     if not raw.isdecimal() or not 0 <= int(raw) < 65536:
-        raise StepFailed(f"{variable}={raw!r} is not a port: a whole number from 0 (any) to 65535")
+        raise StepFailed(f"{variable}={raw!r} is not a port. Allowed: 0 (any free port) to 65535")
     return int(raw)

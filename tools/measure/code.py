@@ -1,10 +1,10 @@
-"""Figures about Python code: sizes, retry loops, docstrings, names and imports."""
+"""Figures about Python code: sizes, docstrings, retry loops, names, imports and tests."""
 
 import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -42,12 +42,11 @@ def long_functions(found: list[Module], *, unexplained: bool = False) -> Figure:
 
 
 def _has_reason(module: Module, node: Function) -> bool:
-    """Look from the comment above the function to its first statement."""
+    """Look for a reason from the comment above the function to its first statement."""
     first = min(part.lineno for part in (node, *node.decorator_list)) - 1
-    while first and module.lines[first - 1].lstrip().startswith("#"):
-        first -= 1
     statement = node.body[1 if ast.get_docstring(node) and node.body[1:] else 0]
-    lines = module.lines[first : statement.lineno]
+    above = takewhile(lambda line: line.lstrip().startswith("#"), reversed(module.lines[:first]))
+    lines = [*above, *module.lines[first : statement.lineno]]
     return any(line.lstrip().startswith(REASON) for line in lines)
 
 
@@ -57,39 +56,42 @@ def largest_file(found: list[Module]) -> Figure:
     return Figure(len(longest.lines), longest.path.name)
 
 
-def code_lines(found: list[Module]) -> Figure:
-    """Count the lines that are not blank, not a comment and not in a docstring."""
-    lines = sum(
-        bool(line.strip()) and not line.lstrip().startswith("#")
-        for module in found
-        for line in module.lines
-    )
-    return Figure(lines - sum(len(_filled(text)) for _, _, text in _docstrings(found)))
+def code_lines(found: list[Module], *, imports: bool) -> Figure:
+    """Count lines of import statements, or all others but blank lines, comments, docstrings."""
+    lines = 0
+    for module in found:
+        docstrings = [(text.lineno, text.end_lineno or 0) for text in _docstrings(module)]
+        statements = [
+            (node.lineno, node.end_lineno or 0)
+            for node in module.nodes
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        lines += sum(
+            bool(line.strip())
+            and not line.lstrip().startswith("#")
+            and not any(first <= number <= last for first, last in docstrings)
+            and imports is any(first <= number <= last for first, last in statements)
+            for number, line in enumerate(module.lines, 1)
+        )
+    return Figure(lines)
 
 
 def cut_docstrings(found: list[Module]) -> Figure:
     """Count the docstrings whose first line is not a sentence followed by a blank line."""
     names = []
-    for module, line, text in _docstrings(found):
-        first, *rest = [part.strip() for part in text.strip().splitlines()] or [""]
-        if not first.endswith((".", "?", "!")) or (rest and rest[0]):
-            names.append(f"{module.path}:{line} {first}")
+    for module in found:
+        for text in _docstrings(module):
+            first, *rest = map(str.strip, str(text.value).strip().splitlines() or [""])
+            if not first.endswith((".", "?", "!")) or (rest and rest[0]):
+                names.append(f"{module.path}:{text.lineno} {first}")
     return counted(names)
 
 
-def _docstrings(found: list[Module]) -> Iterator[tuple[Module, int, str]]:
-    """Yield each docstring's module, first line and text."""
+def _docstrings(module: Module) -> Iterator[ast.Constant]:
     kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module
-    for module in found:
-        for node in module.nodes:
-            if isinstance(node, kinds) and (text := ast.get_docstring(node, clean=False)):
-                yield module, node.body[0].lineno, text
-
-
-def _filled(docstring: str) -> list[str]:
-    """Return a docstring's lines that are not blank in the file; the quotes fill the last."""
-    *lines, last = docstring.split("\n")
-    return [line for line in lines if line.strip()] + [last]
+    for node in module.nodes:
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False):
+            yield node.body[0].value  # type: ignore[attr-defined]  # an expression
 
 
 def retry_loops(found: list[Module]) -> Figure:
@@ -98,14 +100,14 @@ def retry_loops(found: list[Module]) -> Figure:
         f"{module.path}:{loop.lineno}"
         for module in found
         for parent in module.nodes
-        for block in ("body", "orelse", "finalbody")
-        if isinstance(statements := getattr(parent, block, None), list)
-        for loop, after in zip_longest(statements, statements[1:])
-        if _retries_bounded(loop, after) or _retries_until_written(loop)
+        for _, block in ast.iter_fields(parent)
+        if isinstance(block, list)
+        for loop, after in zip_longest(block, block[1:])
+        if _tries_bounded(loop, after) or _tries_until_written(loop)
     )
 
 
-def _retries_bounded(loop: ast.stmt, after: ast.stmt | None) -> bool:
+def _tries_bounded(loop: ast.AST, after: ast.AST | None) -> bool:
     """Recognise a counted loop that stops at success: over tries by name, or else with `raise`."""
     if not isinstance(loop, ast.For) or not isinstance(loop.iter, ast.Call):
         return False
@@ -117,18 +119,14 @@ def _retries_bounded(loop: ast.stmt, after: ast.stmt | None) -> bool:
     return named or (_name(loop.target).startswith("_") and isinstance(end, ast.Raise))
 
 
-def _retries_until_written(loop: ast.stmt) -> bool:
+def _tries_until_written(loop: ast.AST) -> bool:
     """Recognise `while not put(…)`, and `while True` around an `if put(…)`."""
     if not isinstance(loop, ast.While):
         return False
-    endless = isinstance(loop.test, ast.Constant)
-    inner = [node.test for node in ast.walk(loop) if isinstance(node, ast.If) and endless]
-    calls = [
-        node
-        for test in (loop.test, *inner)
-        for node in ast.walk(test)
-        if isinstance(node, ast.Call)
-    ]
+    tests = [loop.test]
+    if isinstance(loop.test, ast.Constant):
+        tests = [node.test for node in ast.walk(loop) if isinstance(node, ast.If)]
+    calls = [node for test in tests for node in ast.walk(test) if isinstance(node, ast.Call)]
     return any(_WRITES.match(_name(call.func)) for call in calls)
 
 
@@ -165,12 +163,11 @@ def loops_over_one(found: list[Module]) -> Figure:
 def imports_inside(found: list[Module]) -> Figure:
     """Return the per cent of imports between features that stay inside one feature."""
     pairs = [
-        (module.folders[0], node.module.split(".")[1])
+        (module.folders[0], str(node.module).split(".")[1])
         for module in found
         if module.folders and module.folders[0] not in _COMPOSING
         for node in module.nodes
-        if isinstance(node, ast.ImportFrom) and node.module
-        if re.match(rf"{PACKAGE}\.\w+\.", node.module)
+        if isinstance(node, ast.ImportFrom) and re.match(rf"{PACKAGE}\.\w+\.", node.module or "")
     ]
     inside = sum(feature == other for feature, other in pairs)
     return Figure(round(100 * inside / len(pairs)) if pairs else 0, f"{inside} of {len(pairs)}")
@@ -188,9 +185,11 @@ def _decides(module: Module) -> bool:
     """Tell whether a module is in a deciding layer, or flat in a feature and no adapter."""
     if module.path.stem == "__init__" or not any(map(_does_something, module.functions)):
         return False
-    other = _NOT_DECIDING.fullmatch(module.path.stem) or _ADAPTER.search(module.text)
+    if _DECIDING & set(module.folders):
+        return True
     flat = len(module.folders) == 1 and module.folders[0] not in _NEVER_FLAT
-    return bool(_DECIDING & set(module.folders)) or (flat and not other)
+    adapter = _NOT_DECIDING.fullmatch(module.path.stem) or _ADAPTER.search(module.text)
+    return flat and not adapter
 
 
 def _does_something(node: Function) -> bool:

@@ -1,4 +1,4 @@
-"""References in code and documents to something that is not in the repository."""
+"""References in code and documents to documents that are not in the repository."""
 
 import re
 from collections.abc import Iterator
@@ -7,14 +7,19 @@ from typing import Final
 
 from tools.measure.tree import Figure, counted
 
-_PLACES: Final = ("functions", "tools", "tests", "statemachines", "openapi", "docs", ".github")
-_ROOT_FILES: Final = ("*.md", "*.yaml", "*.toml", "Makefile")
+_FOLDERS: Final = ("functions", "tools", "tests", "statemachines", "openapi", "docs", ".github")
+_PATTERNS: Final = ("*.md", "*.yaml", "*.toml", "Makefile", *(f"{name}/**/*" for name in _FOLDERS))
 _SUFFIXES: Final = {"", ".py", ".md", ".yaml", ".yml", ".json", ".toml", ".sh"}
-_OWN: Final = {"tools/measure/references.py", "tests/unit/tools/test_measure.py"}  # they quote them
-_OUTSIDE: Final = re.compile(r"\b(FACTS|LOCAL_AWS)\b|\b(DESIGN|LAYOUT|STYLE)(\.md\b| ?§)|\(D\d+\)")
-_UNTITLED: Final = re.compile(r"\bCodat (?:docs|OAS)\b|\((?:docs|OAS):")  # "(Codat docs: paging)"
+_OWN: Final = {
+    "tools/measure/references.py",
+    "tests/unit/tools/test_measure.py",
+}  # they quote such references
+_OUTSIDE: Final = re.compile(
+    r"\b(FACTS|LOCAL_AWS)\b|\b(DESIGN|LAYOUT|STYLE)(\.md\b| ?§)|\(D\d+\)"  # not in the repository
+    r"|\bCodat (?:docs|OAS)\b|\((?:docs|OAS):"  # no title: "(Codat docs: paging)"
+)
 _ISSUE: Final = re.compile(r"(\S*)\s*\bissue \d+", re.IGNORECASE)  # owner/name may stand before it
-_SEED: Final = re.compile(r"\bthe seed\b|\(seed[,)]")  # the sandbox and the tests have seeds
+_SEED: Final = re.compile(r"\bthe seed\b|\(seed[,)]")  # in the sandbox and the tests it is a word
 _DOCUMENT: Final = re.compile(r"(?<![\w./-])docs/[\w./-]+\.(?:md|json|mmd|svg)\b")
 _FACTS: Final = re.compile(r"docs/codat\.md`?,? ((?:C\d+(?:, | and | to )?)+)")
 _FACT: Final = re.compile(r"^\W*C(\d+)\b", re.MULTILINE)
@@ -22,7 +27,7 @@ _LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
 
 
 def dangling(root: Path) -> Figure:
-    """Count the lines that cite a document, fact or file that the repository does not have."""
+    """Count the lines that cite a document, a fact or a file that does not exist."""
     facts = root / "docs" / "codat.md"
     known = set(_FACT.findall(facts.read_text())) if facts.exists() else set()
     found = []
@@ -35,12 +40,10 @@ def dangling(root: Path) -> Figure:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Yield the text files that people read, but those that quote such references."""
-    paths = [path for folder in _PLACES for path in (root / folder).rglob("*")]
-    paths += [path for pattern in _ROOT_FILES for path in root.glob(pattern)]
+    """Yield the text files that people read, except the files that quote such references."""
+    paths = [path for pattern in _PATTERNS for path in root.glob(pattern)]
     for path in sorted(paths):
-        own = str(path.relative_to(root)) in _OWN
-        if path.is_file() and path.suffix in _SUFFIXES and not own:
+        if path.is_file() and path.suffix in _SUFFIXES and str(path.relative_to(root)) not in _OWN:
             yield path
 
 
@@ -50,7 +53,6 @@ def _dangles(root: Path, path: Path, line: str, known: set[str]) -> bool:
     links = _LINK.findall(line) if path.suffix == ".md" else []
     return bool(
         _OUTSIDE.search(line)
-        or _UNTITLED.search(line)
         or not all("/" in before for before in _ISSUE.findall(line))
         or (shipped and _SEED.search(line))
         or not known.issuperset(cited)

@@ -1,8 +1,8 @@
-"""The Python modules of a checkout, parsed, and the shape of one figure."""
+"""The parsed Python modules of a checkout, and the type of a figure."""
 
 import ast
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -13,16 +13,27 @@ type Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Figure:
-    """One number, a note to print beside it, and the names behind it."""
+    """A number, a note to print beside it, the names that it counts, and its limit."""
 
     value: int
     note: str = ""
     names: tuple[str, ...] = ()
+    limit: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.value:,}" + (f" ({self.note})" if self.note else "")
+
+    def at_most(self, limit: int) -> "Figure":
+        return replace(self, limit=limit)
+
+    @property
+    def kept(self) -> bool:
+        return self.limit is None or self.value <= self.limit
 
 
 @dataclass(frozen=True)
 class Module:
-    """One Python file; its path is relative to the checkout."""
+    """A Python file; its path is relative to the checkout."""
 
     path: Path
     text: str
@@ -58,6 +69,6 @@ def modules(root: Path, folder: str) -> list[Module]:
 
 
 def counted(names: Iterable[str], note: str = "") -> Figure:
-    """Return the figure that is the number of these names."""
+    """Return the number of these names as a figure."""
     every = tuple(names)
     return Figure(len(every), note, every)

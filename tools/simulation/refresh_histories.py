@@ -1,4 +1,4 @@
-"""Long histories of refreshes, drawn from a seed: for the suite and for tools.bench.refresh."""
+"""Long histories of refreshes, drawn from a seed, for the tests and for tools.bench.refresh."""
 
 import logging
 import statistics
@@ -25,7 +25,7 @@ CLOSED = {"accepted", "completed", "still_syncing", "rate_limited", "failed", "c
 
 @contextmanager
 def silence():
-    """A line a call would be most of the time that a simulation takes."""
+    """Log nothing: a line for each call would take most of a simulation's time."""
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -35,7 +35,7 @@ def silence():
 
 @dataclass
 class History:
-    """What became of every slot: `missed` and `twice` are to be empty."""
+    """What became of every slot. `missed`, `twice` and `unexplained` have to be empty."""
 
     slots: int
     ended: Counter
@@ -50,7 +50,7 @@ class History:
 
 
 def a_month(companies, days, seed):
-    """Two products, one daily and one three times a day, and everything that goes wrong."""
+    """Simulate a daily product and one of three slots a day, with every kind of failure."""
     world = World(seed=seed)
     daily, often = a_product("daily", DAILY), a_product("often", EIGHT_HOURLY)
     world.register(daily, often)
@@ -74,18 +74,18 @@ def a_month(companies, days, seed):
     world.each_slot(often, plan(often))
     world.every_minute(lambda: world.safely(lambda: world.planner.resume(_always)))
     world.every_minute(lambda: world.safely(world.dispatcher))
-    _troubles(world, names)
+    _add_failures(world, names)
     world.dying(0.001)
     world.queue.duplicates = 0.01
     world.run_until(START + timedelta(days=days))
-    ripe = [one for one in expected if one[2] < world.clock - timedelta(hours=15)]
+    ripe = [key for key in expected if key[2] < world.clock - timedelta(hours=15)]
     world.dying(0)
     world.run_until(world.clock + timedelta(hours=26))
     return _judged(world, ripe)
 
 
-def _troubles(world, names):
-    """Other teams' reads that hold the lock, answers that fail or are lost, a used-up quota."""
+def _add_failures(world, names):
+    """Add other teams' reads, answers that fail or are lost, and a used-up quota."""
     chance = world.random.random
 
     def others_read():
@@ -159,7 +159,7 @@ class Wakes:
 
 
 def busy_companies(count, seed, *, wakes):
-    """Every company is being read by others, for minutes to hours, when its slot comes."""
+    """Simulate companies that others read for minutes to hours when their slot comes."""
     world = World(seed=seed, wakes=wakes, read_time=lambda: 2 * MINUTE)
     world.register(a_product("a"))
     for number in range(count):
@@ -172,7 +172,7 @@ def busy_companies(count, seed, *, wakes):
 
 
 def a_backlog(count):
-    """All are due at once: return when each call left. Every ticket is accepted, once."""
+    """Return when each call left, of tickets that are all due at once."""
     world = World(lock="product")
     world.register(a_product("a"))
     for number in range(count):
@@ -185,7 +185,7 @@ def a_backlog(count):
 
 
 def cost_of_a_refresh():
-    """Step -> (writes of items, writes of the index, items read), of one that nothing disturbs."""
+    """Return writes of items, writes of the index and reads of each step of one refresh."""
     world = World(seed=1, window=timedelta(0), read_time=lambda: MINUTE)
     world.register(a_product("a"))
     world.assign("c1", "a")

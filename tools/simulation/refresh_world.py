@@ -1,7 +1,7 @@
-"""Refreshes on a virtual clock: the real domain, use cases and adapters; table, queue, Codat fake.
+"""Refreshes on a virtual clock: real domain, use cases and adapters; fake table, queue and Codat.
 
-Whatever happens is an event in one heap: a slot, a minute, a message that becomes visible, a read
-that ends at Codat. `chance` draws everything that is drawn, so a seed gives the same history.
+Every event is in one heap: a slot, a minute, a message that becomes visible, a read that ends at
+Codat. One generator draws every random number, so a seed always gives the same history.
 """
 
 import heapq
@@ -32,8 +32,11 @@ from codat_hub.refresh.adapters.refresh_run_store import RefreshRunStore
 from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.usecases.dispatch_refreshes import DispatchRefreshes
+from codat_hub.refresh.usecases.make_call import MakeCall
 from codat_hub.refresh.usecases.plan_refreshes import PlanRefreshes
+from codat_hub.refresh.usecases.record_outcome import RecordOutcome
 from codat_hub.refresh.usecases.refresh_product import RefreshProduct
+from codat_hub.refresh.usecases.take_turn import TakeTurn
 from codat_hub.refresh.usecases.wake_company import WakeCompany
 from codat_hub.storage.items import SHARDS
 from tools.simulation.fakes import FakeStateTable
@@ -63,10 +66,10 @@ class Answered:
 
 
 class VirtualCodat:
-    """Refreshes, the company's lock, idempotency for 90 minutes, and whatever goes wrong.
+    """Codat's refreshes, a lock while a read runs, idempotency for 90 minutes, and faults.
 
-    lock: `company` or `product`; `fault`: called before each refresh, may raise or return "after"
-    to lose the answer of what was done.
+    lock: what a read locks, `company` or `product`
+    fault: called before each refresh; it may raise, or return "after" to lose the answer
     """
 
     def __init__(self, world, *, read_time=None, lock="company"):
@@ -89,7 +92,7 @@ class VirtualCodat:
         kept = self.answers.get(idempotency_key)
         how = None
         if kept is not None and self.world.now() - kept[0] < REMEMBERED:
-            failure = kept[1]  # whatever goes wrong behind it now
+            failure = kept[1]  # no fault changes an answer that is kept
         else:
             how = self.fault(company_id, product)
             failure = self._refresh(company_id, product)
@@ -110,7 +113,7 @@ class VirtualCodat:
         self.forgotten += 1
 
     def answer_kept(self, key, failure):
-        """Codat keeps answers other than 429, 5xx too, and would replay them."""
+        """Keep the answer to a key, as Codat keeps all but a 429 (docs/codat.md, C16)."""
         self.answers[key] = (self.world.now(), failure)
         return failure
 
@@ -126,7 +129,7 @@ class VirtualCodat:
         return None
 
     def read(self, company_id, product, lasting):
-        """A read begins, and its event comes when it ends."""
+        """Begin a read; its event comes when it ends."""
         end = self.world.now() + lasting
         self.reading[self._lock(company_id, product)] = end
         self.world.at(end, lambda: self._ended(company_id, product))
@@ -142,7 +145,7 @@ class VirtualCodat:
 
 
 class ObservedTickets(TicketStore):
-    """Notes how each slot of each pair ended."""
+    """Tickets that note how each slot of each company and product ended."""
 
     def __init__(self, table, world):
         super().__init__(table)
@@ -155,13 +158,13 @@ class ObservedTickets(TicketStore):
                 return False
         finally:
             if self.get(ticket.company_id, ticket.product)[1] == version + 1:
-                self._note(before, ticket)  # also when whoever wrote it died over it
+                self._note(before, ticket)  # also when the writer died after the write
         return True
 
     def _note(self, before, ticket):
         if before and before.open and before.opened_at != ticket.opened_at:
-            done = ticket_rules.expired(before, self._world.now())
-            self._world.note(done)
+            ended = ticket_rules.expired(before, self._world.now())
+            self._world.note(ended)
         self._world.note(ticket)
 
 
@@ -198,7 +201,7 @@ class VirtualQueue:
 
 
 class World:
-    """`wakes` False: as if no webhook woke anybody; backoff alone brings tickets back."""
+    """A whole hub of refreshes. `wakes` False: no webhook wakes tickets, backoff alone does."""
 
     def __init__(self, seed=0, *, wakes=True, window=5 * MINUTE, lock="company", read_time=None):
         self.random = random.Random(seed)
@@ -211,7 +214,7 @@ class World:
         self.tickets = ObservedTickets(self.table, self)
         self.leases = LeaseStore(self.table)
         self.limiters = RateLimiterStore(self.table)
-        self.rate_limits = RateLimitNoticeStore(self.table)
+        self.notices = RateLimitNoticeStore(self.table)
         self.registry = ProductStore(self.table, max_age=0)
         self.assignments = AssignmentStore(self.table)
         self.companies = CompanyStore(self.table)
@@ -229,26 +232,40 @@ class World:
         self.check_client = lambda: None
         self.worker = self.a_worker()
 
-    def a_worker(self, **ports):
+    def a_worker(self, *, tickets=None, leases=None, queue=None):
+        """Return a worker on the world's ports, or on the given ones."""
+        tickets = tickets or self.tickets
+        leases = leases or self.leases
+        wake = WakeCompany(tickets, leases, queue or self.queue, self.now)
+        take_turn = TakeTurn(self.limiters, self.notices, leases, self.now)
+        make_call = MakeCall(
+            tickets,
+            self,
+            self.codat,
+            check_client=self._check_client,
+            now=self.now,
+            new_id=lambda: f"key-{next(self.numbers)}",
+        )
+        record_outcome = RecordOutcome(
+            tickets,
+            self.limiters,
+            self.assignments,
+            take_turn,
+            wake,
+            was_read=make_call.was_read,
+            now=self.now,
+            chance=self.random.random,
+            announced=self.wakes,
+        )
         return RefreshProduct(
-            **{
-                "tickets": self.tickets,
-                "leases": self.leases,
-                "limiters": self.limiters,
-                "rate_limits": self.rate_limits,
-                "registry": self.registry,
-                "assignments": self.assignments,
-                "read_states": self,
-                "queue": self.queue,
-                "codat": self.codat,
-                "check_client": self._check_client,
-                "wake": self.wake,
-                "now": self.now,
-                "new_id": lambda: f"key-{next(self.numbers)}",
-                "chance": self.random.random,
-                "announced": self.wakes,
-                **ports,
-            }
+            tickets,
+            self.registry,
+            self.assignments,
+            take_turn,
+            make_call,
+            record_outcome,
+            wake,
+            self.now,
         )
 
     def _check_client(self):
@@ -263,7 +280,7 @@ class World:
             self.companies,
             self.registry,
             self.limiters,
-            self.rate_limits,
+            self.notices,
             next_after,
             SHARDS,
             self.window,
@@ -275,7 +292,7 @@ class World:
         return DispatchRefreshes(
             self.tickets,
             self.limiters,
-            self.rate_limits,
+            self.notices,
             self.registry,
             DispatchStore(self.table),
             self.queue,
@@ -286,10 +303,10 @@ class World:
         return self.clock
 
     def get(self, company_id, product):
-        """The read states' port: when the last read ended."""
+        """Return the read state, with the time that the last read ended."""
         return ReadState(last_read_at=self.last_reads.get((company_id, product))), 1
 
-    # what there is
+    # the state of things
 
     def register(self, *products):
         _, version = self.registry.read()
@@ -311,7 +328,7 @@ class World:
         assert self.assignments.put(Assignment(company_id, product), version)
 
     def opened(self, company_id="c1", product="a", **changes):
-        """Put a ticket as if its slot had just been planned."""
+        """Write a ticket as if its slot had just been planned."""
         old, version = self.tickets.get(company_id, product)
         ticket = ticket_rules.Ticket(
             company_id,
@@ -357,10 +374,10 @@ class World:
         self.every_minute(lambda: self.dispatcher())  # noqa: PLW0108  # a new one each time
         return self
 
-    # what happens
+    # events
 
     def read_completed(self, company_id, product, at):
-        """Codat's event is projected; whoever crashes over it does so again until it is done."""
+        """Project Codat's event, and repeat it after a crash until it succeeds."""
         self.last_reads[company_id, product] = at
         if not self.wakes:
             self._end_lease_only(company_id, product, at)
@@ -387,7 +404,7 @@ class World:
         self.codat.quota = Quota(limit, remaining, next_reset(self.clock))
 
     def dying(self, probability):
-        """Let whoever writes die before or after it, now and then."""
+        """Let a process die before or after some of its writes."""
 
         def perhaps():
             if self.random.random() < probability:
@@ -403,7 +420,7 @@ class World:
 
 
 def busiest_minute(calls):
-    """The most calls in any 60 seconds."""
+    """Return the most calls in any 60 seconds."""
     window, most = [], 0
     for call in calls:
         window.append(call)

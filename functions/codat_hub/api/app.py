@@ -14,20 +14,20 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 )
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn
 
-from codat_hub.api import (
+from codat_hub.api import problems
+from codat_hub.api.bodies import read_body
+from codat_hub.api.routes import (
     assignments,
     companies,
     consents,
     freshness,
     migrations,
-    problems,
     products,
     reconciles,
     refreshes,
     replays,
+    status,
 )
-from codat_hub.api import status as hub_status
-from codat_hub.api.bodies import read_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
     from codat_hub.api.hub import Hub
 
-ROUTERS: Final = (
-    products.router,
-    companies.router,
-    assignments.router,
-    consents.router,
-    migrations.router,
-    freshness.router,
-    reconciles.router,
-    replays.router,
-    hub_status.router,
-    refreshes.router,
+RESOURCES: Final = (
+    products.routes,
+    companies.routes,
+    assignments.routes,
+    consents.routes,
+    migrations.routes,
+    freshness.routes,
+    reconciles.routes,
+    replays.routes,
+    status.routes,
+    refreshes.routes,
 )
 _SIGNATURE: Final = "sigv4"
 _DESCRIPTION: Final = (
@@ -64,8 +64,8 @@ def _build() -> APIGatewayRestResolver:
         serializer=lambda body: json.dumps(body, separators=(",", ":")),
         json_body_deserializer=read_body,
     )
-    for router in ROUTERS:
-        app.include_router(router)
+    for resource in RESOURCES:
+        app.include_router(resource.router)
     problems.handle_problems(app)
     app.exception_handler(RequestValidationError)(problems.invalid_shape)
     app.exception_handler(RequestUnsupportedContentType)(problems.unsupported_content)
@@ -113,12 +113,12 @@ def _with_all_answers(document: dict[str, Any]) -> dict[str, Any]:
     ]
     for operation in operations:
         answers = operation["responses"]
-        for status in [status for status, answer in answers.items() if _refers(answer, own)]:
-            del answers[status]
+        for code in [code for code, answer in answers.items() if _refers(answer, own)]:
+            del answers[code]
         answers["500"] = {**problems.answers()[500], "content": answers["400"]["content"]}
-        for status, description in problems.BY_THE_GATEWAY.items():
-            answers.setdefault(status, {"description": description, "content": {}})
-            answers[status]["content"] |= {
+        for code, description in problems.BY_THE_GATEWAY.items():
+            answers.setdefault(code, {"description": description, "content": {}})
+            answers[code]["content"] |= {
                 "application/json": answers["400"]["content"][problems.MEDIA_TYPE]
             }
         operation["responses"] = dict(sorted(answers.items()))

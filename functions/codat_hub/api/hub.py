@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
-
-from aws_lambda_powertools.event_handler.api_gateway import Router
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from codat_hub.api.queries.companies import CompanyQueries
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Hub:
-    """Every use case of the API. A new one needs a field here and a router in `app.ROUTERS`."""
+    """Every use case of the API. A new one needs a field here and a route in `routes/`."""
 
     registry: Registry
     companies: CompanyQueries
@@ -42,19 +40,3 @@ class Hub:
     replays: Replays
     status: ShowStatus
     refresh_now: RefreshNow
-
-
-def new_router() -> Router:
-    """Return a router for one resource; `app.ROUTERS` has to name it."""
-    return Router()  # type: ignore[no-untyped-call]
-
-
-def hub_of(router: Router) -> Hub:
-    """Return the use cases for the present request."""
-    return cast("Hub", router.context["hub"])
-
-
-def caller_of(router: Router) -> str:
-    """Return the ARN of the caller; API Gateway has checked the request's signature."""
-    identity = (router.current_event.get("requestContext") or {}).get("identity") or {}
-    return identity.get("userArn") or "unknown"

@@ -1,4 +1,4 @@
-"""Lambda: every minute -> tickets that are due go on the queue, those past their deadline end."""
+"""Lambda: every minute -> due tickets go on the queue, tickets past their deadline are closed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from codat_hub.products.adapters.product_store import ProductStore
@@ -18,7 +17,7 @@ from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.dispatch_refreshes import DispatchRefreshes
 from codat_hub.settings.dispatch_refreshes import DispatchRefreshesSettings
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -30,9 +29,9 @@ _table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
 dispatch = DispatchRefreshes(
     tickets=TicketStore(_table),
     limiters=RateLimiterStore(_table),
-    rate_limits=RateLimitNoticeStore(_table),
+    notices=RateLimitNoticeStore(_table),
     registry=ProductStore(_table, max_age=1.0),
-    dispatches=DispatchStore(_table),
+    memories=DispatchStore(_table),
     queue=RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url),
     now=lambda: datetime.now(UTC),
 )
@@ -41,12 +40,12 @@ dispatch = DispatchRefreshes(
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Anything in, how many were sent out."""
-    done = dispatch()
-    metrics.add_metric("refresh_sent", MetricUnit.Count, done.sent)
-    metrics.add_metric("refresh_barred", MetricUnit.Count, int(done.barred))
-    for status, count in done.closed.items():
-        metrics.add_metric(f"refresh_{status}", MetricUnit.Count, count)
-    if done.sent or done.closed:
-        logger.info("refreshes dispatched", sent=done.sent, closed=dict(done.closed))
-    return {"sent": done.sent}
+    """Any event in, the number of refreshes sent out."""
+    report = dispatch()
+    count("refresh_sent", report.sent)
+    count("refresh_barred", int(report.blocked))
+    for status, number in report.closed.items():
+        count(f"refresh_{status}", number)
+    if report.sent or report.closed:
+        logger.info("refreshes dispatched", sent=report.sent, closed=dict(report.closed))
+    return {"sent": report.sent}

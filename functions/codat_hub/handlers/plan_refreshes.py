@@ -1,7 +1,7 @@
-"""Lambda: a product's schedule, a person or the minute -> the slot's tickets, opened page by page.
+"""Lambda: a product's schedule, a person or every minute -> tickets of a slot, page by page.
 
 Events: `{"product", "scheduled_time"}` from EventBridge Scheduler, the same with `requested_by`
-from the control API, and `{}` every minute, which goes on with what was left undone.
+from the control API, and `{}` every minute, which goes on with unfinished runs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
@@ -24,17 +23,17 @@ from codat_hub.refresh.adapters.refresh_queue import RefreshQueue
 from codat_hub.refresh.adapters.refresh_run_store import RefreshRunStore
 from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.dispatch_refreshes import DispatchRefreshes
-from codat_hub.refresh.usecases.plan_refreshes import Planned, PlanRefreshes
+from codat_hub.refresh.usecases.plan_refreshes import PlanRefreshes, PlanReport
 from codat_hub.settings.plan_refreshes import PlanRefreshesSettings
 from codat_hub.storage.items import SHARDS
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _AWS: Final = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
-_PAGE_MILLISECONDS: Final = 15_000  # that a page of a hundred companies may take, with retries
+_PAGE_MILLISECONDS: Final = 15_000  # a page of 100 companies, with retries
 
 settings = PlanRefreshesSettings.from_env()
 _table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
@@ -46,7 +45,7 @@ plan = PlanRefreshes(
     companies=CompanyStore(_table),
     registry=_registry,
     limiters=RateLimiterStore(_table),
-    rate_limits=RateLimitNoticeStore(_table),
+    notices=RateLimitNoticeStore(_table),
     next_slot=next_after,
     shards=SHARDS,
     window=timedelta(seconds=settings.refresh_jitter_seconds),
@@ -55,9 +54,9 @@ plan = PlanRefreshes(
 dispatch = DispatchRefreshes(
     tickets=TicketStore(_table),
     limiters=RateLimiterStore(_table),
-    rate_limits=RateLimitNoticeStore(_table),
+    notices=RateLimitNoticeStore(_table),
     registry=_registry,
-    dispatches=DispatchStore(_table),
+    memories=DispatchStore(_table),
     queue=RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url),
     now=lambda: datetime.now(UTC),
 )
@@ -66,7 +65,7 @@ dispatch = DispatchRefreshes(
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """A schedule's input in, how many tickets were opened out."""
+    """A schedule's input in, the number of tickets opened out."""
 
     def has_time() -> bool:
         return context.get_remaining_time_in_millis() > _PAGE_MILLISECONDS
@@ -74,27 +73,27 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     if "product" in event:
         slot = datetime.fromisoformat(event["scheduled_time"])
         person = event.get("requested_by")
-        done = [plan(event["product"], slot, has_time, requested_by=person)]
+        reports = [plan(event["product"], slot, has_time, requested_by=person)]
         if person is not None:
             dispatch()  # a person does not wait for the minute
     else:
-        done = plan.resume(has_time)
-    for one in done:
-        _count(one)
-    return {"opened": sum(one.opened for one in done)}
+        reports = plan.resume(has_time)
+    for report in reports:
+        _count(report)
+    return {"opened": sum(report.opened for report in reports)}
 
 
-def _count(planned: Planned) -> None:
-    if planned.opened:
-        metrics.add_metric("refresh_planned", MetricUnit.Count, planned.opened)
-    for status, count in planned.closed.items():
-        metrics.add_metric(f"refresh_{status}", MetricUnit.Count, count)
-    if planned.run is not None:
-        run = planned.run
+def _count(report: PlanReport) -> None:
+    if report.opened:
+        count("refresh_planned", report.opened)
+    for status, number in report.closed.items():
+        count(f"refresh_{status}", number)
+    if report.run is not None:
+        run = report.run
         logger.info(
             "refreshes planned",
             product=run.product,
             slot=run.slot.isoformat(),
-            opened=planned.opened,
+            opened=report.opened,
             done=run.done,
         )

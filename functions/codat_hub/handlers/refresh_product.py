@@ -1,4 +1,4 @@
-"""Lambda: refresh queue -> one call to Codat a message at most, its outcome on the ticket."""
+"""Lambda: refresh queue -> at most one call to Codat per message, its outcome on the ticket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
@@ -31,12 +31,15 @@ from codat_hub.refresh.adapters.lease_store import LeaseStore
 from codat_hub.refresh.adapters.refresh_queue import RefreshQueue, parsed
 from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.domain.ticket import TicketStatus
-from codat_hub.refresh.usecases.refresh_product import RefreshProduct, RefreshReport
+from codat_hub.refresh.usecases.make_call import MakeCall
+from codat_hub.refresh.usecases.record_outcome import RecordOutcome, RefreshReport
+from codat_hub.refresh.usecases.refresh_product import RefreshProduct
+from codat_hub.refresh.usecases.take_turn import TakeTurn
 from codat_hub.refresh.usecases.wake_company import WakeCompany
 from codat_hub.settings import PRODUCT_SCOPE
 from codat_hub.settings.refresh_product import RefreshProductSettings
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, count_by, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -44,15 +47,17 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _AWS: Final = Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 3})
-# Codat only takes note of a refresh and answers: a slow answer is as good as none.
+# Codat notes a refresh and answers at once: a slow answer is treated as none.
 _TIMEOUTS: Final = Timeouts(connect=3.0, read=8.0, total=10.0)
-_ONE_MILLISECONDS: Final = 25_000  # that one message may take, with slow answers everywhere
+_MESSAGE_MILLISECONDS: Final = 25_000  # one message, with slow answers everywhere
 
 settings = RefreshProductSettings.from_env()
 _table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
 _queue = RefreshQueue(boto3.client("sqs", config=_AWS), settings.refresh_queue_url)
 _tickets = TicketStore(_table)
 _leases = LeaseStore(_table, per_product=settings.lease_scope == PRODUCT_SCOPE)
+_limiters = RateLimiterStore(_table)
+_assignments = AssignmentStore(_table)
 _codat = CodatClient(
     Transport(
         new_http(),
@@ -61,21 +66,40 @@ _codat = CodatClient(
         timeouts=_TIMEOUTS,
     )
 )
-refresh = RefreshProduct(
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+_wake = WakeCompany(_tickets, _leases, _queue, _now)
+_take_turn = TakeTurn(_limiters, RateLimitNoticeStore(_table), _leases, _now)
+_make_call = MakeCall(
     tickets=_tickets,
-    leases=_leases,
-    limiters=RateLimiterStore(_table),
-    rate_limits=RateLimitNoticeStore(_table),
-    registry=ProductStore(_table, max_age=1.0),
-    assignments=AssignmentStore(_table),
     read_states=ReadStateStore(_table),
-    queue=_queue,
     codat=_codat,
     check_client=ClientBinding(_codat, ClientCheckStore(_table), settings.codat_client_id),
-    wake=WakeCompany(_tickets, _leases, _queue, lambda: datetime.now(UTC)),
-    now=lambda: datetime.now(UTC),
+    now=_now,
     new_id=lambda: str(uuid.uuid4()),
-    chance=random.random,
+)
+refresh = RefreshProduct(
+    tickets=_tickets,
+    registry=ProductStore(_table, max_age=1.0),
+    assignments=_assignments,
+    take_turn=_take_turn,
+    make_call=_make_call,
+    record_outcome=RecordOutcome(
+        tickets=_tickets,
+        limiters=_limiters,
+        assignments=_assignments,
+        take_turn=_take_turn,
+        wake=_wake,
+        was_read=_make_call.was_read,
+        now=_now,
+        chance=random.random,
+    ),
+    wake=_wake,
+    now=_now,
 )
 processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -83,52 +107,44 @@ processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS batch in, the messages to bring again out."""
+    """SQS batch in, the messages that have to come again out."""
     return process_partial_response(
         event=event, record_handler=_refresh, processor=processor, context=context
     )
 
 
 def _refresh(record: SQSRecord, lambda_context: LambdaContext) -> None:
-    if lambda_context.get_remaining_time_in_millis() < _ONE_MILLISECONDS:
-        raise Unavailable("no time is left for this message: it comes again")
+    if lambda_context.get_remaining_time_in_millis() < _MESSAGE_MILLISECONDS:
+        raise Unavailable("no time is left for this message, so it comes again")
     try:
         result = refresh(parsed(record.body))
     except Unavailable as fault:
         logger.error("refresh not done yet", cause=str(fault))
-        _count("refresh_later")
+        count("refresh_later")
         raise
     except Exception:
         logger.exception("refresh could not be handled", message_id=record.message_id)
-        _count("refresh_fault")
+        count("refresh_fault")
         raise
     _measure(result)
 
 
 def _measure(result: RefreshReport) -> None:
-    """`refresh_asked`: calls to Codat; all else by what became of the ticket."""
+    """Count the calls (`refresh_asked`) and what became of the ticket."""
     if result.called:
-        _count("refresh_asked")
-    _count(f"refresh_{result.outcome}")
+        count("refresh_asked")
+    count(f"refresh_{result.outcome}")
     if result.woken:
-        _count("refresh_woken")
+        count("refresh_woken")
     if result.opened is not None:
-        _count(f"breaker_opened_{result.opened.value}")
+        count(f"breaker_opened_{result.opened.value}")
     ticket = result.ticket
     if ticket is None:
         return
-    if ticket.status is TicketStatus.FAILED and ticket.trouble is not None:
-        _count("refresh_failed")
-        with single_metric(
-            name="refresh_failed_by", unit=MetricUnit.Count, value=1, namespace=metrics.namespace
-        ) as metric:
-            metric.add_dimension("service", logger.service)
-            metric.add_dimension("kind", ticket.trouble.kind)
+    if ticket.status is TicketStatus.FAILED and ticket.failure is not None:
+        count("refresh_failed")
+        count_by("refresh_failed_by", kind=ticket.failure.kind)
     if ticket.status is TicketStatus.ACCEPTED and ticket.accepted_at is not None:
         waited = (ticket.accepted_at - ticket.opened_at).total_seconds()
         metrics.add_metric("refresh_accepted_after", MetricUnit.Seconds, waited)
-        metrics.add_metric("refresh_calls", MetricUnit.Count, ticket.attempts)
-
-
-def _count(name: str) -> None:
-    metrics.add_metric(name, MetricUnit.Count, 1)
+        count("refresh_calls", ticket.attempts)

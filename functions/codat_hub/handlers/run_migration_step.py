@@ -1,4 +1,4 @@
-"""Lambda: one step of the migration's state machine -> what it is to do next."""
+"""Lambda: one step of the migration's state machine -> its result, which decides the next state."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from codat_hub.codat.adapters.api_key import SecretKey
@@ -31,17 +30,17 @@ from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
 from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
 from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 from codat_hub.webhooks.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _AWS = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 4})
-# The state machine runs this many chunks of a Map at once (MaxConcurrency in its definition).
+# Chunks of a Map that the state machine runs at once: MaxConcurrency in its definition.
 _AT_ONCE = 4
-_UNTIL_THE_NEXT = timedelta(minutes=1)
-_LAST_CALL = 40_000  # milliseconds: one call to Codat and what follows it fit into them
+_UNTIL_THE_NEXT = timedelta(minutes=1)  # from one step to the next
+_LAST_CALL = 40_000  # milliseconds: enough for a call to Codat and the writes after it
 
 settings = RunMigrationStepSettings.from_env()
 _dynamodb = boto3.client("dynamodb", config=_AWS)
@@ -54,7 +53,7 @@ _codat = CodatClient(
         base_url=settings.codat_base_url,
     )
 )
-parts = StepContext(
+step_context = StepContext(
     codat=MigrationCalls(_codat, CallPacer(_AT_ONCE / settings.codat_calls_a_second)),
     ledger=MigrationLedger(_table),
     manifests=ManifestBucket(boto3.client("s3", config=_AWS), settings.manifest_bucket),
@@ -76,7 +75,7 @@ reserve = ReserveCalls(RateLimiterStore(_table))
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """In: contract, step, direction, migration_id, epoch, what the step needs. Out: an Answer."""
+    """Run one step: the event is a Command with its step and direction, the answer a StepResult."""
     if event.get("contract") not in ACCEPTED_CONTRACTS:
         raise StepFailed(f"contract {event.get('contract')!r} is not one of {ACCEPTED_CONTRACTS}")
     step, direction = event["step"], event["direction"]
@@ -84,38 +83,39 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         migration_id=event["migration_id"],
         epoch=int(event["epoch"]),
         chunk=_chunk(event.get("chunk")),
-        listing=event.get("listing") or "",
         token=event.get("token"),
         waiting_for=event.get("waiting_for"),
         state=event.get("state"),
         more_time=lambda: context.get_remaining_time_in_millis() > _LAST_CALL,
     )
-    # the refreshes leave room for its calls; of all steps only chunks run several at once
+    # Refreshes leave room for these calls. Only steps on chunks run several at once.
     at_once = 1 if command.chunk is None else _AT_ONCE
-    lasts = timedelta(milliseconds=context.get_remaining_time_in_millis())
+    left = timedelta(milliseconds=context.get_remaining_time_in_millis())
     reserve(
         round(60 * settings.codat_calls_a_second * at_once / _AT_ONCE),
-        datetime.now(UTC) + lasts + _UNTIL_THE_NEXT,
+        datetime.now(UTC) + left + _UNTIL_THE_NEXT,
     )
     logger.append_keys(migration_id=command.migration_id, step=step, direction=direction)
-    answer = run_step(parts, step, direction, command)
+    result = run_step(step_context, step, direction, command)
     _count(step, command)
-    logger.info("migration step done", next=answer.next)
-    return asdict(answer)
+    logger.info("migration step done", next=result.next)
+    return asdict(result)
 
 
-def _chunk(given: dict[str, Any] | None) -> Chunk | None:
-    if given is None:
+def _chunk(item: dict[str, Any] | None) -> Chunk | None:
+    """Return the chunk of an item of a manifest."""
+    if item is None:
         return None
     members = (
-        Member(one["company_id"], one["linked"], tuple(one["products"])) for one in given["members"]
+        Member(member["company_id"], member["linked"], tuple(member["products"]))
+        for member in item["members"]
     )
-    return Chunk(given["name"], tuple(members))
+    return Chunk(item["name"], tuple(members))
 
 
 def _count(step: str, command: Command) -> None:
-    metrics.add_metric("migration_steps", MetricUnit.Count, 1)
+    count("migration_steps")
     if step == "incomplete":
-        metrics.add_metric("migration_rollback_incomplete", MetricUnit.Count, 1)
+        count("migration_rollback_incomplete")
     elif command.waiting_for:
-        metrics.add_metric("migration_waiting", MetricUnit.Count, 1)
+        count("migration_waiting")

@@ -1,4 +1,4 @@
-"""Lambda: an execution's end, or the hour -> a rollback that must not be missing, a reminder."""
+"""Lambda: an execution's end, or the hour -> the rollback of a dead run, or a reminder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from botocore.config import Config
 
 from codat_hub.migration.adapters.executions import MigrationExecutions
 from codat_hub.migration.adapters.ledger import MigrationLedger
-from codat_hub.migration.usecases.operate import OperateMigrations
 from codat_hub.migration.usecases.watch import WatchMigrations
-from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.settings.watch_migrations import WatchMigrationsSettings
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -23,42 +21,32 @@ if TYPE_CHECKING:
 _AWS = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 4})
 
 
-class _NoSecrets:
-    def accept(self, consumer: str, secret: str) -> bool:
-        raise NotImplementedError(f"nobody confirms a secret of {consumer} here")
-
-
 settings = WatchMigrationsSettings.from_env()
-_table = StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)
 watch = WatchMigrations(
-    OperateMigrations(
-        ledger=MigrationLedger(_table),
-        executions=MigrationExecutions(
-            boto3.client("stepfunctions", config=_AWS), settings.migration_state_machine_arn
-        ),
-        signing_secrets=_NoSecrets(),
-        registry=ProductStore(_table),
-    )
+    MigrationLedger(StateTable(boto3.client("dynamodb", config=_AWS), settings.state_table)),
+    MigrationExecutions(
+        boto3.client("stepfunctions", config=_AWS), settings.migration_state_machine_arn
+    ),
 )
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """In: EventBridge's execution status change, or its hourly rule."""
+    """Handle EventBridge's execution status change, or its hourly rule."""
     if event.get("source") == "aws.states":
-        done = watch.ended(event["detail"]["name"])
+        action = watch.ended(event["detail"]["name"])
     else:
-        waiting, done = watch.look()
-        for one in waiting:
+        waits, action = watch.look()
+        for wait in waits:
             logger.warning(
                 "migration waits",
-                migration_id=one.migration_id,
-                waiting_for=one.waiting_for.value,
-                hours=round(one.hours, 1),
+                migration_id=wait.migration_id,
+                waiting_for=wait.waiting_for.value,
+                hours=round(wait.hours, 1),
             )
-            metrics.add_metric("migration_waiting_hours", MetricUnit.NoUnit, one.hours)
-    metrics.add_metric("migrations_watched", MetricUnit.Count, 1)
-    if done == "incomplete":
-        metrics.add_metric("migration_rollback_incomplete", MetricUnit.Count, 1)
-    logger.info("migrations watched", done=done)
+            metrics.add_metric("migration_waiting_hours", MetricUnit.NoUnit, wait.hours)
+    count("migrations_watched")
+    if action == "incomplete":
+        count("migration_rollback_incomplete")
+    logger.info("migrations watched", done=action)

@@ -1,4 +1,4 @@
-"""Where the rate limiter and Codat's notices are kept."""
+"""What use cases need of the rate limiter and of Codat's rate limit notices."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ if TYPE_CHECKING:
 
 
 class RateLimiters(Protocol):
+    """The one limiter. `put` writes over the version that was read and tells whether it did.
+
+    replace: writes over the limiter that is there, readable or not
+    """
+
     def get(self) -> tuple[RateLimiter, int]: ...
     def put(self, limiter: RateLimiter, version: int) -> bool: ...
     def replace(self, limiter: RateLimiter) -> bool: ...
 
 
 class RateLimitNotices(Protocol):
+    """The newest notice. `put` writes over the version that was read and tells whether it did."""
+
     def get(self) -> tuple[RateLimitNotice | None, int]: ...
-    def put(self, limit: RateLimitNotice, version: int) -> bool: ...
+    def put(self, notice: RateLimitNotice, version: int) -> bool: ...

@@ -1,4 +1,4 @@
-"""What the refresh use cases need of the world; adapters/ has the real ones."""
+"""What the refresh use cases need of tickets, leases, runs, the queue and Codat."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from codat_hub.codat.domain.quota import Quota
-    from codat_hub.companies.domain.assignment import Assignment
-    from codat_hub.companies.domain.company import Company
-    from codat_hub.product_events.domain.read_state import ReadState
-    from codat_hub.products.domain.product import Product
+    from codat_hub.refresh.domain.dispatch import DispatchMemory
     from codat_hub.refresh.domain.lease import Lease
     from codat_hub.refresh.domain.refresh_message import RefreshMessage
+    from codat_hub.refresh.domain.refresh_run import RefreshRun
     from codat_hub.refresh.domain.ticket import Ticket
     from codat_hub.storage.found import Found
 
@@ -22,6 +20,8 @@ type Pair = tuple[str, str | None]  # company id, product
 
 
 class Tickets(Protocol):
+    """Tickets by company and product. `put` tells whether the version was still the one read."""
+
     def get(self, company_id: str, product: str | None) -> tuple[Ticket | None, int]: ...
     def get_many(self, pairs: Iterable[Pair]) -> Found[Pair, tuple[Ticket, int]]: ...
     def put(self, ticket: Ticket, version: int) -> bool: ...
@@ -31,44 +31,42 @@ class Tickets(Protocol):
 
 
 class Leases(Protocol):
+    """The lease that a product's refresh needs. `put` tells whether the version was still that."""
+
     def get(self, company_id: str, product: str | None) -> tuple[Lease, int]: ...
     def put(self, company_id: str, product: str | None, lease: Lease, version: int) -> bool: ...
 
 
-class Registry(Protocol):
-    def products(self) -> Found[str, Product]: ...
+class RefreshRuns(Protocol):
+    """The planner's runs. `put` tells whether the version was still the one read."""
+
+    def get(self, product: str, slot: datetime) -> tuple[RefreshRun | None, int]: ...
+    def put(self, run: RefreshRun, version: int) -> bool: ...
+    def unfinished(self) -> list[tuple[str, datetime]]: ...
 
 
-class Assignments(Protocol):
-    def get(self, company_id: str, product: str) -> tuple[Assignment, int]: ...
-    def get_many(self, pairs: Iterable[tuple[str, str]]) -> Found[tuple[str, str], Assignment]: ...
-    def put(self, assignment: Assignment, version: int) -> bool: ...
-    def of_company(self, company_id: str) -> list[Assignment]: ...
-    def companies_with(
-        self, product: str, shard: int, after: str | None = None, limit: int = 100
-    ) -> Sequence[str]: ...
+class DispatchMemories(Protocol):
+    """The dispatcher's memory. `put` tells whether the version was still the one read."""
+
+    def get(self) -> tuple[DispatchMemory, int]: ...
+    def put(self, memory: DispatchMemory, version: int) -> bool: ...
 
 
-class Companies(Protocol):
-    def get(self, company_id: str) -> tuple[Company, int]: ...
-    def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]: ...
+class RefreshSender(Protocol):
+    """The queue between dispatcher and worker."""
 
-
-class ReadStates(Protocol):
-    def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]: ...
-
-
-class Queue(Protocol):
     def send(self, messages: Iterable[RefreshMessage]) -> None: ...
 
 
 class Answered(Protocol):
+    """What a refresh uses of Codat's answer."""
+
     @property
     def quota(self) -> Quota | None: ...
 
 
-class Codat(Protocol):
-    """Each call answers or raises a subclass of errors.CallFailed."""
+class RefreshCalls(Protocol):
+    """Codat's refresh methods. Each answers or raises a CallFailed."""
 
     def refresh_product(
         self,
@@ -80,11 +78,6 @@ class Codat(Protocol):
     ) -> Answered: ...
     def refresh_all(self, company_id: str, *, idempotency_key: str | None = None) -> Answered: ...
     def refresh_data_type(
-        self,
-        company_id: str,
-        data_type: str,
-        *,
-        connection_id: str | None = None,
-        idempotency_key: str | None = None,
+        self, company_id: str, data_type: str, *, idempotency_key: str | None = None
     ) -> Answered: ...
     def forget_key(self) -> None: ...

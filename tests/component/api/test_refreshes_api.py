@@ -108,7 +108,7 @@ class TestAProductOfACompany:
         later = ticket.opened_at + timedelta(hours=1)
         failure = Failure("busy", "a read operation is in progress", "corr-1")
         changed = replace(ticket, status=TicketStatus.BUSY, attempts=3, due_at=later)
-        assert tickets.put(replace(changed, trouble=failure, waits_for=Waits.PACE), version)
+        assert tickets.put(replace(changed, failure=failure, waits_for=Waits.PACE), version)
         _, shown = call("GET", PATH)
         assert (shown["status"], shown["attempts"], shown["waits_for"]) == ("busy", 3, "pace")
         assert datetime.fromisoformat(shown["next_attempt_at"]) == later
@@ -144,7 +144,7 @@ class TestAProductOfACompany:
         for method in ("GET", "DELETE"):
             status, body = call(method, PATH)
             assert (status, body["type"]) == (404, NOT_FOUND)
-            assert f"company c1, product {PRODUCT}" in body["detail"]
+            assert f"Company c1 never had a refresh of product {PRODUCT}" in body["detail"]
 
 
 class TestRefusals:
@@ -183,7 +183,7 @@ class TestRefusals:
         answered, body = call("POST", PATH)
         assert (answered, body["type"]) == (409, CONFLICT)
         assert f"does not have {PRODUCT} (it is {status})" in body["detail"]
-        assert f"PUT /companies/c1/products/{PRODUCT} first" in body["detail"]
+        assert f"tools/hub companies add-product c1 {PRODUCT}" in body["detail"]
 
     @pytest.mark.parametrize("agreed", [None, ("invoices",)])
     def test_a_product_without_a_covering_consent_is_refused(self, call, table, agreed):
@@ -191,7 +191,7 @@ class TestRefusals:
         status, body = call("POST", PATH)
         assert (status, body["type"]) == (409, CONFLICT)
         assert "No active consent covers all data types" in body["detail"]
-        assert f"PUT /companies/c1/consents/{PRODUCT} first" in body["detail"]
+        assert f"tools/hub consents grant c1 {PRODUCT}" in body["detail"]
 
     def test_data_types_that_the_product_does_not_have_are_refused(self, call, ready):
         status, body = call("POST", PATH, {"data_types": ["invoices", "bills", "nope"]})

@@ -1,4 +1,4 @@
-"""The planner as EventBridge Scheduler, a person and the minute start it, on moto."""
+"""The planner on moto, started by EventBridge Scheduler, by a person and every minute."""
 
 import json
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def test_a_slot_opens_the_tickets_once(module, stack, capsys):
     assert module.handler(event, LongContext()) == {"opened": 1}
     assert module.handler(event, LongContext()) == {"opened": 0}
     assert stack.ticket("c1").status is TicketStatus.QUEUED
-    assert stack.messages() == []  # the dispatcher's to send
+    assert stack.messages() == []  # the dispatcher sends them
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["refresh_planned"] for line in lines if "refresh_planned" in line] == [[1.0]]
 
@@ -50,7 +50,7 @@ def test_for_a_person_they_are_sent_at_once(module, stack):
     assert json.loads(message) == {"company_id": "c1", "product": PRODUCT, "generation": 1}
 
 
-def test_the_minute_goes_on_with_what_was_left_undone(module, stack):
+def test_the_minute_goes_on_with_an_unfinished_run(module, stack):
     stack.assign("c1")
     no_time = LongContext()
     no_time.get_remaining_time_in_millis = lambda: 1

@@ -1,4 +1,4 @@
-"""Dispatcher and worker as Lambda runs them: queue, partial failures, metrics, on moto."""
+"""Dispatcher and worker on moto, as Lambda runs them: queue, partial failures, metrics."""
 
 import json
 from dataclasses import replace
@@ -55,7 +55,8 @@ def worker(stack, codat, monkeypatch):
         CODAT_BASE_URL="http://127.0.0.1:1",
         CODAT_CLIENT_ID="",
     )
-    module.refresh = replace(module.refresh, codat=codat, check_client=lambda: None)
+    make_call = replace(module.refresh.make_call, codat=codat, check_client=lambda: None)
+    module.refresh = replace(module.refresh, make_call=make_call)
     return module
 
 
@@ -92,16 +93,16 @@ def test_from_due_to_accepted(dispatcher, worker, stack, codat, monkeypatch, cap
     capsys.readouterr()
     answer = worker.handler(a_batch(stack.messages()), LongContext())
     assert answer == {"batchItemFailures": []}
-    assert {stack.ticket(one).status for one in ("c1", "c2")} == {TicketStatus.ACCEPTED}
+    assert {stack.ticket(company_id).status for company_id in ("c1", "c2")} == {
+        TicketStatus.ACCEPTED
+    }
     counted = metrics(capsys)
     assert sum(counted["refresh_asked"]) == sum(counted["refresh_accepted"]) == 2
     assert counted["refresh_calls"] == [1.0, 1.0]
     assert all(seconds >= 0 for seconds in counted["refresh_accepted_after"])
 
 
-def test_only_the_message_that_could_not_be_handled_comes_again(
-    dispatcher, worker, stack, monkeypatch
-):
+def test_only_a_message_that_cannot_be_handled_comes_again(dispatcher, worker, stack, monkeypatch):
     planned(stack, monkeypatch, "c1")
     dispatcher.handler({}, LongContext())
     answer = worker.handler(a_batch(["nonsense", *stack.messages()]), LongContext())
@@ -137,7 +138,7 @@ def test_a_ticket_that_cannot_be_read_is_counted_where_its_alarm_looks(
     assert [line[alarm["MetricName"]] for line in lines if alarm["MetricName"] in line] == [[1.0]]
 
 
-def test_without_time_for_one_more_call_the_rest_comes_again(
+def test_without_time_for_another_call_the_other_messages_come_again(
     dispatcher, worker, stack, codat, monkeypatch
 ):
     planned(stack, monkeypatch, "c1")
@@ -155,4 +156,4 @@ def test_the_example_events_are_understood(dispatcher, worker):
 
     assert dispatcher.handler(read("dispatch_refreshes.json"), LongContext()) == {"sent": 0}
     answer = worker.handler(read("refresh_product.json"), LongContext())
-    assert answer == {"batchItemFailures": []}  # nobody has such a ticket: stale
+    assert answer == {"batchItemFailures": []}  # no such ticket: stale

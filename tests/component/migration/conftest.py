@@ -1,4 +1,4 @@
-"""Worlds to migrate; the handler's module needs its environment when it is imported."""
+"""Worlds to migrate, and the environment that the handler's module needs at import."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def environment(monkeypatch):
 
 @pytest.fixture
 def worlds():
-    """A maker of worlds; they are closed at the end."""
+    """Make worlds, which are closed at the end."""
     made = []
 
     def make(**options):

@@ -1,4 +1,4 @@
-"""/migrations as its callers see it: the real routes and use cases, executions walked between."""
+"""The routes of migrations with the real use cases; executions are walked between the calls."""
 
 import json
 import types
@@ -53,7 +53,7 @@ def test_a_run_from_start_to_report_over_the_api(world, call):
         status, shown = call("GET", path)
         assert (status, shown["status"], shown["waiting_for"]) == (200, "waiting", waiting_for)
         steps.append(waiting_for)
-        told = [line.split()[0] for line in shown["instructions"] if "http" in line]
+        ids = [line.split()[0] for line in shown["instructions"] if "http" in line]
         match waiting_for:
             case "approval":
                 assert shown["plan"]["steps"]
@@ -62,12 +62,12 @@ def test_a_run_from_start_to_report_over_the_api(world, call):
                 assert call("POST", f"{path}/approve", {"plan": "another"}, by=OTHER)[0] == 409
                 assert call("POST", f"{path}/approve", seen, by=OTHER)[0] == 200
             case "webhooks_disabled":
-                for one in told:
-                    world.portal_call(f"/webhooks/{one}/disable", {})
+                for consumer_id in ids:
+                    world.portal_call(f"/webhooks/{consumer_id}/disable", {})
                 assert call("POST", f"{path}/confirm-webhooks-disabled")[0] == 200
             case "signing_secret":
-                assert len(told) == 1
-                body = {"consumer_id": told[0], "secret": SECRET}
+                assert len(ids) == 1
+                body = {"consumer_id": ids[0], "secret": SECRET}
                 assert call("POST", f"{path}/confirm-secret", body)[0] == 200
 
     world.operator = operator
@@ -85,18 +85,18 @@ def test_a_run_from_start_to_report_over_the_api(world, call):
     status, report = call("GET", f"{path}/report")
     assert status == 200
     assert report["replay_missed"]["from"] <= report["replay_missed"]["to"]
-    assert [one["outcome"] for one in report["old_consumers"]] == ["off", "off"]
+    assert [consumer["outcome"] for consumer in report["old_consumers"]] == ["off", "off"]
     assert SECRET not in json.dumps([shown, report])
 
     listed = call("GET", "/migrations")[1]["migrations"]
-    assert [one["migration_id"] for one in listed] == [world.migration_id]
+    assert [migration["migration_id"] for migration in listed] == [world.migration_id]
 
     world.operator = world.willing
     assert call("POST", f"{path}/rollback")[0] == 202
     world.go()
     shown = call("GET", path)[1]
     assert (shown["status"], shown["error"]) == ("rolled_back", f"asked for by {OPERATOR}")
-    # old consumers were off all the while, and longer than new ones took to be proven
+    # The old consumers were off until the end of the rollback.
     after = call("GET", f"{path}/report")[1]
     missed = {"from": report["replay_missed"]["from"], "to": after["ended_at"]}
     assert after["replay_missed"] == missed
@@ -130,7 +130,7 @@ def test_the_token_is_never_shown(world, call):
 def test_a_bad_request_names_its_field_and_starts_nothing(world, call, body, field):
     status, problem = call("POST", "/migrations", body)
     assert status == 400
-    assert field in [one["field"] for one in problem["errors"]]
+    assert field in [error["field"] for error in problem["errors"]]
     assert not world.executions.status
 
 
@@ -151,9 +151,7 @@ def test_the_same_key_and_body_are_the_same_migration(world, call):
     assert (status, problem["type"]) == (422, "urn:codat-hub:problem:idempotency-key-reused")
 
 
-def test_what_step_functions_does_not_take_is_said_and_the_same_again_starts(
-    world, call, monkeypatch
-):
+def test_a_start_that_step_functions_refuses_is_a_503_and_a_repeat_starts(world, call, monkeypatch):
     def refuse(name, state):
         raise Unavailable("throttled")
 
@@ -176,11 +174,11 @@ def test_an_unknown_migration_is_404(call, verb):
 @pytest.mark.parametrize(
     "verb", ["approve", "confirm-webhooks-disabled", "confirm-webhooks-restored"]
 )
-def test_nothing_is_confirmed_that_nobody_waits_for(world, call, verb):
+def test_a_confirmation_that_the_run_does_not_wait_for_is_refused(world, call, verb):
     path = started(world, call)
     status, problem = call("POST", f"{path}/{verb}")
     assert status == 409
-    assert "waits for nobody" in problem["detail"]
+    assert "waits for no person" in problem["detail"]
 
 
 def test_a_secret_is_not_quoted_when_it_is_refused(world, call):
@@ -224,7 +222,7 @@ def test_a_secret_in_a_body_that_is_refused_is_not_quoted(world, call, body):
     assert "whsec_" not in json.dumps(said)
 
 
-def test_nor_is_one_that_was_given_for_the_consumers_id(world, call):
+def test_a_secret_that_came_as_the_consumers_id_is_not_quoted(world, call):
     started(world, call)
     path = f"/migrations/{world.migration_id}/confirm-secret"
 

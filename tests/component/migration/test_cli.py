@@ -27,7 +27,7 @@ def world(request, worlds):
 
 @pytest.fixture
 def hub(world, monkeypatch):
-    """Run `hub migrations …`; while somebody watches, time passes and executions run."""
+    """Run `hub migrations …`. During a watch time passes and executions run."""
     nothing = dict.fromkeys(set(Hub.__dataclass_fields__) - {"migrations"})
     routes = Hub(migrations=world.migrations, **nothing)
 
@@ -69,7 +69,7 @@ def hub(world, monkeypatch):
 PRODUCT = ("--product", "lending")
 
 
-def test_a_start_that_step_functions_did_not_take_is_repeated_by_itself(hub, world, monkeypatch):
+def test_a_start_that_step_functions_refuses_is_repeated(hub, world, monkeypatch):
     inner, refused = world.executions.start, []
 
     def start(name, state):
@@ -81,7 +81,7 @@ def test_a_start_that_step_functions_did_not_take_is_repeated_by_itself(hub, wor
     monkeypatch.setattr(world.executions, "start", start)
     shown = hub("start", *PRODUCT, "--no-watch")
     assert shown.exit_code == 0, shown.output
-    assert [one.status for one in world.ledger.newest()].count("planning") == 1
+    assert [run.status for run in world.ledger.newest()].count("planning") == 1
     assert world.migration_id in shown.stdout
 
 
@@ -115,7 +115,7 @@ def test_a_run_from_start_to_rollback(hub, world):
             world.portal(disabled=True)
             words.append(hub("confirm-webhooks-disabled", world.migration_id))
         elif waiting_for == "signing_secret":
-            (line,) = [one for one in world.run.pause.instructions if "http" in one]
+            (line,) = [line for line in world.run.pause.instructions if "http" in line]
             command = ("confirm-secret", world.migration_id, line.split()[0])
             words.append(hub(*command, stdin=f"{SECRET}\n"))
         else:
@@ -152,7 +152,7 @@ def test_a_run_that_is_cancelled_before_it_has_changed_anything_is_no_failure(hu
     assert "it had changed nothing" in shown.stdout
 
 
-def test_whoever_watches_is_told_what_to_do_with_which_command(hub, world):
+def test_a_run_that_fails_ends_the_watch_with_an_error(hub, world):
     world.operator = lambda what: None if what == "approval" else world.willing(what)
     shown = hub("start", *PRODUCT)
     assert shown.exit_code == 1
@@ -188,7 +188,7 @@ def test_the_instructions_name_the_command(hub, world, looks_once):
     world.go()
     first = seen[0]
     assert f"tools/hub migrations approve {world.migration_id} --env local" in first.stderr
-    assert "Come back to it: tools/hub migrations watch" in first.stderr
+    assert "To come back: tools/hub migrations watch" in first.stderr
 
 
 @pytest.mark.parametrize("world", [{"companies": 60}], indirect=True)
@@ -213,7 +213,7 @@ def test_a_watch_opened_in_mid_step_says_how_far_that_is(hub, world, looks_once)
         (("--webhooks", "both"), "webhooks"),
     ],
 )
-def test_wrong_usage_is_told(hub, words, said):
+def test_wrong_usage_is_refused_with_the_reason(hub, words, said):
     shown = hub("plan", *PRODUCT, *words)
     assert shown.exit_code in {1, 2}
     assert said in shown.stderr

@@ -18,7 +18,7 @@ from tests.support.migration.world import HUB_URL, OPERATOR, PRODUCTS, World
 CASES = collections.defaultdict(collections.Counter)
 MODES = ("api", "portal")
 UNDOS = ("add_products", "configure_new_webhooks", "disable_old_webhooks", "disable_client_sync")
-# What a state's task can end in, as its errors reach the state machine.
+# The errors of a task, as they reach the state machine.
 KINDS = {
     "Codat refuses": Failed("Permanent", "refused"),
     "Lambda crashes": Failed("Lambda.Unknown", "exit"),
@@ -41,7 +41,7 @@ BACKWARD = (
 
 
 def failing(step, direction, when, error, times=10**6):
-    """Fail a step's invocations before or after what they do, so many times."""
+    """Fail a step's first invocations, before or after their effect."""
     left = itertools.count(times, -1)
 
     def around(call, payload):
@@ -62,13 +62,13 @@ def both(outer, inner):
 
 
 def check(world, before, run, table):
-    """Fully migrated or fully restored, and the ledger says which."""
+    """Check that the client is fully migrated or fully restored, as the ledger says."""
     CASES[table][run.status.value] += 1
     match run.status.value:
         case "complete":
             for company in world.state.companies.values():
                 assert set(PRODUCTS) <= set(company.products)
-            off = {one["syncSchedule"] for one in world.codat.client_settings()["settings"]}
+            off = {setting["syncSchedule"] for setting in world.codat.client_settings()["settings"]}
             assert off == {0}
         case "rolled_back" | "failed":
             assert world.codat_now() == before
@@ -92,8 +92,8 @@ def test_the_lists_name_every_step_of_a_run():
         world.migrations.rollback(world.migration_id, OPERATOR)
         assert world.go().status == "rolled_back"
         seen.discard(("wait_for_person", "apply"))
-        assert seen == {(one, "apply") for one in FORWARD} | {
-            (one, "compensate") for one in BACKWARD
+        assert seen == {(step, "apply") for step in FORWARD} | {
+            (step, "compensate") for step in BACKWARD
         }
         world.close()
 
@@ -142,7 +142,7 @@ def test_an_undo_that_fails_calls_a_person_and_a_rerun_finishes(worlds, mode, wh
 
 
 @pytest.mark.parametrize("waiting_for", ["approval", "webhooks_disabled", "signing_secret"])
-def test_an_operator_who_never_answers(worlds, waiting_for):
+def test_an_operator_that_never_answers(worlds, waiting_for):
     world = worlds()
     before = world.codat_now()
     world.operator = lambda what: what == waiting_for or world.willing(what)
@@ -151,7 +151,7 @@ def test_an_operator_who_never_answers(worlds, waiting_for):
     check(world, before, run, f"nobody answers {waiting_for}")
 
 
-def test_an_operator_who_never_enables_the_old_webhooks(world):
+def test_an_operator_that_never_enables_the_old_webhooks(world):
     before = world.codat_now()
     world.operator = lambda what: what == "webhooks_restored" or world.willing(what)
     world.around = failing("judge_products", "apply", "before", KINDS["Codat refuses"])
@@ -176,7 +176,7 @@ def test_an_execution_aborted_by_hand_is_rolled_back_by_itself(worlds, step):
 
     world.around = around
     run = world.migrate()
-    # aborted while it only looks for first reads, it is complete
+    # A run that is aborted while it looks for first reads is complete.
     done = step in {"judge_products", "find_late_companies", "begin_reads", "verify_reads"}
     done |= step in {"judge_reads", "complete"}
     assert run.status == ("complete" if done else "rolled_back")
@@ -225,7 +225,7 @@ WRITES = (
 
 
 class Faulty:
-    """A port of which the n-th of some calls fails, before or after it is carried out."""
+    """A port whose n-th call fails, before or after its effect. Only calls of `names` count."""
 
     def __init__(self, inner, names, nth, when, error, *, until=lambda: False):
         self._inner, self._names, self._when, self._error = inner, names, when, error
@@ -289,7 +289,7 @@ def test_every_write_of_the_ledger_may_fail(worlds, environment, when):
     counting = worlds()
     counting.ledger = Faulty(counting.ledger, LEDGER_WRITES, 0, "before", None)
     counting.migrate()
-    # every other one each, so that both together meet them all
+    # The two cases take turns: together they meet every write.
     for nth in range(1 if when == "before" else 2, counting.ledger.calls + 1, 2):
         world = worlds()
         before = world.codat_now()
@@ -303,8 +303,8 @@ def test_every_write_of_the_ledger_may_fail(worlds, environment, when):
         check(world, before, run, f"ledger write, {when}")
 
 
-def test_the_intent_of_a_put_whose_answer_died_with_its_function_makes_it_ours(world):
-    """PUT succeeds, the function dies before writing the outcome; then a rollback."""
+def test_a_product_that_was_added_just_before_the_function_died_is_ours(world):
+    """The PUT succeeds and the function dies before it writes the outcome."""
     before = world.codat_now()
     world.codat = Faulty(
         world.codat, ("add_product",), 2, "after", RuntimeError("died"), until=rolling_back(world)
@@ -316,10 +316,10 @@ def test_the_intent_of_a_put_whose_answer_died_with_its_function_makes_it_ours(w
         for e in world.ledger.under(run.migration_id, "PRODUCT#").values()
         if e.undone == "removed"
     ]
-    assert sum(one.outcome is None for one in removed) == 1
+    assert sum(entry.outcome is None for entry in removed) == 1
 
 
-def test_and_a_retry_after_such_a_death_completes(world):
+def test_a_retry_after_a_function_died_completes(world):
     inner = world.codat
     died = []
 
@@ -342,7 +342,7 @@ def test_and_a_retry_after_such_a_death_completes(world):
 
 
 def test_a_function_that_wakes_up_after_the_undo_changes_nothing(world):
-    """It stands still between two PUTs until a rollback is over; then it goes on."""
+    """It stands still between two PUTs until a rollback is over, and then goes on."""
     before = world.codat_now()
     inner, woke = world.codat, []
 
@@ -438,7 +438,7 @@ ACTIVITIES = {
 
 
 @pytest.mark.parametrize("step", ACTIVITIES)
-def test_the_rollbacks_order_is_the_seeds_after_a_failure_at_each_activity(worlds, step):
+def test_the_rollback_has_the_order_of_the_guide_after_a_failure_at_each_activity(worlds, step):
     world = worlds()
     when = "before" if step in {"judge_quiet", "judge_products"} else "after"
     world.around = failing(step, "apply", when, KINDS["Codat refuses"])
@@ -451,7 +451,7 @@ def test_the_rollbacks_order_is_the_seeds_after_a_failure_at_each_activity(world
 
     world.around = both(mark, world.around)
     assert world.migrate().status == "rolled_back"
-    undone = [what(one) for one in world.writes()[forward[0] :]]
+    undone = [what(write) for write in world.writes()[forward[0] :]]
     assert tuple(dict.fromkeys(undone)) == ACTIVITIES[step]
 
 
@@ -470,24 +470,24 @@ def test_settings_are_restored_for_the_client_first_then_for_companies(worlds):
     seen = len(world.writes())
     world.migrations.rollback(world.migration_id, OPERATOR)
     world.go()
-    posts = [one for one in world.writes()[seen:] if one.endswith("/syncSettings")]
+    posts = [write for write in world.writes()[seen:] if write.endswith("/syncSettings")]
     assert posts[0] == "POST /profile/syncSettings"
     assert len(posts) == 3
 
 
-def test_what_the_api_cannot_give_back_is_listed(world):
-    ids = {one.consumer_id for one in world.codat.consumers()}
+def test_consumer_settings_that_the_api_cannot_restore_are_listed(world):
+    ids = {consumer.consumer_id for consumer in world.codat.consumers()}
     world.migrate(mode="api")
     world.migrations.rollback(world.migration_id, OPERATOR)
     run = world.go()
-    assert not ids & {one.consumer_id for one in world.codat.consumers()}
-    notes = [one for one in run.notes if "was made again as" in one]
+    assert not ids & {consumer.consumer_id for consumer in world.codat.consumers()}
+    notes = [note for note in run.notes if "was made again as" in note]
     assert len(notes) == 2
-    assert all("another signing secret" in one for one in notes)
-    assert not any("secrets add" in one for one in notes)  # neither posts to the hub
+    assert all("another signing secret" in note for note in notes)
+    assert not any("secrets add" in note for note in notes)  # neither posts to the hub
 
 
-def test_the_hub_is_to_be_given_the_new_secret_of_what_posts_to_it(world):
+def test_the_notes_ask_for_the_new_secret_of_a_consumer_that_posts_to_the_hub(world):
     world.codat.create_consumer(f"{HUB_URL}/platform", ["read.completed"], [], "key")
     world.migrate(mode="api")
     world.migrations.rollback(world.migration_id, OPERATOR)
@@ -503,7 +503,7 @@ class TestOnDemand:
         check(world, before, run, "on demand")
         assert world.ends[run.execution] == "SUCCEEDED"
 
-    def test_it_stops_with_a_report_if_somebody_has_changed_codat_since(self, world):
+    def test_it_stops_with_a_report_if_codat_was_changed_since(self, world):
         world.migrate()
         world.state.client_settings.settings[0].sync_schedule = 12
         world.migrations.rollback(world.migration_id, OPERATOR)
@@ -531,22 +531,22 @@ class TestOnDemand:
 
 
 def test_products_that_companies_had_before_are_still_there(world):
-    had = {one.id: set(one.products) for one in world.state.companies.values()}
+    had = {company.id: set(company.products) for company in world.state.companies.values()}
     world.migrate()
     world.migrations.rollback(world.migration_id, OPERATOR)
     world.go()
-    assert {one.id: set(one.products) for one in world.state.companies.values()} == had
+    assert {company.id: set(company.products) for company in world.state.companies.values()} == had
     assert any(had.values())
 
 
 @pytest.fixture(scope="module", autouse=True)
 def table_of_cases():
-    """In the output, after the last case of this process."""
+    """Print the table after the last case of this process."""
     yield
     lines = [f"{'fault':<58} cases  ended"]
     for name, ended in sorted(CASES.items()):
         said = ", ".join(f"{status} {count}" for status, count in sorted(ended.items()))
         lines.append(f"{name:<58} {sum(ended.values()):>5}  {said}")
-    total = sum(sum(one.values()) for one in CASES.values())
+    total = sum(sum(case.values()) for case in CASES.values())
     lines.append(f"{'all':<58} {total:>5}")
     sys.stdout.write("\n" + "\n".join(lines) + "\n")

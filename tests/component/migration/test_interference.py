@@ -1,4 +1,4 @@
-"""People, the watch, faults and functions that wake up late, drawn at random (seeded), all at once.
+"""Random but seeded: people, the watch, faults and functions that wake up late, all at once.
 
 Whatever comes of it, in the end the client is fully migrated or fully restored.
 """
@@ -16,7 +16,7 @@ ERRORS = ("Permanent", "AccessDenied", "Lambda.Unknown", "Unavailable", "States.
 
 
 class Interference:
-    """Around each step, now and then: somebody acts, it fails, or another execution runs first."""
+    """Now and then around a step: a person acts, it fails, or another execution runs first."""
 
     def __init__(self, world, drawn):
         self.world, self.drawn = world, drawn
@@ -45,7 +45,7 @@ class Interference:
         return self.on and self.drawn.random() < share
 
     def overtake(self):
-        """Run what was started meanwhile, while this step stands still."""
+        """Run an execution that was started meanwhile, while this step stands still."""
         if self.world.executions.queue and self.depth < 3 and self.happens(0.6):
             self.depth += 1
             self.world.walk(*self.world.executions.queue.pop(0))
@@ -74,7 +74,7 @@ class Interference:
                 self.world.migrations.start(self.world.request, OTHER)
 
     def die(self):
-        """Somebody's rollback dies before its execution is started."""
+        """Ask for a rollback that dies before its execution is started."""
         kept, self.world.executions.start = self.world.executions.start, self.no_start
         with contextlib.suppress(Unavailable):
             self.attempt(self.roll_back)
@@ -86,7 +86,7 @@ class Interference:
 
 
 def to_the_end(world):
-    """Nothing interferes any more: the hourly watch and a person see it through."""
+    """Let the hourly watch and a person bring the run to its end, without interference."""
     for _ in range(12):
         world.go()
         if world.run.status.final:
@@ -99,7 +99,7 @@ def to_the_end(world):
     raise AssertionError(f"it does not end: {world.run}")
 
 
-# the last three once ended as neither
+# The last three seeds once ended as neither.
 @pytest.mark.parametrize("seed", [*range(20), 295, 457, 712])
 def test_it_ends_migrated_or_restored(worlds, seed):
     drawn = random.Random(seed)
@@ -111,9 +111,11 @@ def test_it_ends_migrated_or_restored(worlds, seed):
     interference.on = False
     run = to_the_end(world)
     if run.status == "complete":
-        assert all(set(PRODUCTS) <= set(one.products) for one in world.state.companies.values())
+        assert all(
+            set(PRODUCTS) <= set(company.products) for company in world.state.companies.values()
+        )
         settings = world.codat.client_settings()["settings"]
-        assert {one["syncSchedule"] for one in settings} == {0}
+        assert {setting["syncSchedule"] for setting in settings} == {0}
         world.migrations.rollback(world.migration_id, OPERATOR, forced=True)
         run = to_the_end(world)
     assert run.status in {"rolled_back", "failed"}

@@ -92,11 +92,11 @@ def test_the_newest_come_first(ledger):
     for hour in (1, 3, 2):
         at = NOW.replace(hour=hour)
         ledger.create(replace(FULL, migration_id=f"m-{hour}", started_at=at))
-    assert [one.migration_id for one in ledger.newest()] == ["m-3", "m-2", "m-1"]
-    assert [one.migration_id for one in ledger.newest(limit=1)] == ["m-3"]
+    assert [run.migration_id for run in ledger.newest()] == ["m-3", "m-2", "m-1"]
+    assert [run.migration_id for run in ledger.newest(limit=1)] == ["m-3"]
 
 
-def test_of_two_who_start_at_once_one_is_the_latest(ledger):
+def test_of_two_starts_at_once_one_is_the_latest(ledger):
     none, version = ledger.latest()
     assert none is None
     assert ledger.take("m-1", version)
@@ -140,8 +140,8 @@ def test_more_intents_than_one_transaction_holds(ledger):
 def test_outcomes_are_added_to_what_is_there(ledger):
     ledger.create(FULL)
     ledger.intend(ID, 1, {"a": LedgerEntry({"had": False})})
-    ledger.note(ID, "a", lambda one: one.came_to("added", "now"))
-    done = ledger.note(ID, "a", lambda one: one.undo("removed"))
+    ledger.note(ID, "a", lambda entry: entry.came_to("added", "now"))
+    done = ledger.note(ID, "a", lambda entry: entry.undo("removed"))
     assert done == LedgerEntry({"had": False}, 1, "added", "now", "removed")
     assert not done.ours
     assert ledger.under(ID, "a") == {"a": done}
@@ -173,7 +173,7 @@ def test_companies_of_complete_runs_are_migrated(ledger):
 
 
 class TestTransactions:
-    """`put_while` where DynamoDB says no."""
+    """Transactions that DynamoDB refuses."""
 
     @pytest.fixture
     def refusing(self, table, dynamodb, monkeypatch):
@@ -188,7 +188,7 @@ class TestTransactions:
                     return real(**request)
                 response = {
                     "Error": {"Code": "TransactionCanceledException", "Message": "no"},
-                    "CancellationReasons": [{"Code": one} for one in reasons],
+                    "CancellationReasons": [{"Code": reason} for reason in reasons],
                 }
                 raise dynamodb.exceptions.TransactionCanceledException(
                     response, "TransactWriteItems"
@@ -202,17 +202,17 @@ class TestTransactions:
     def write(self, table):
         return table.put_while(ItemKey("g", "g"), 0, [(ItemKey("a", "a"), {}, 0)])
 
-    def test_who_meets_another_transaction_tries_again(self, table, refusing):
+    def test_a_write_that_meets_another_transaction_is_repeated(self, table, refusing):
         asked = refusing("TransactionConflict", "None", times=2)
         assert self.write(table)
         assert len(asked) == 3
 
-    def test_but_not_for_ever(self, table, refusing):
+    def test_a_write_that_keeps_meeting_other_transactions_fails(self, table, refusing):
         refusing("TransactionConflict", "None")
         with pytest.raises(Unavailable, match="other transactions"):
             self.write(table)
 
-    def test_a_version_that_differs_is_told(self, table, refusing):
+    def test_a_version_that_differs_refuses_the_write(self, table, refusing):
         refusing("None", "ConditionalCheckFailed")
         assert not self.write(table)
 
@@ -282,7 +282,9 @@ class TestSigningSecretStore:
             ("update_secret_version_stage", {"a": ["whsec_0"]}),
         ],
     )
-    def test_of_some_at_once_none_is_lost(self, secretsmanager, arn, monkeypatch, call, held):
+    def test_none_of_several_changes_at_once_is_lost(
+        self, secretsmanager, arn, monkeypatch, call, held
+    ):
         if held:
             secretsmanager.put_secret_value(SecretId=arn, SecretString=json.dumps(held))
         store = ConfirmedSecrets(SigningSecretStore(secretsmanager, arn, lambda _seconds: None))
@@ -301,7 +303,7 @@ class TestSigningSecretStore:
             "b": {"whsec_9"},
         }
 
-    def test_where_others_keep_coming_first_it_is_said_and_nothing_is_lost(
+    def test_a_change_that_loses_every_race_fails_and_nothing_is_lost(
         self, secretsmanager, arn, monkeypatch
     ):
         store, pauses = SigningSecretStore(secretsmanager, arn), []
@@ -335,14 +337,14 @@ class TestSigningSecretStore:
         store.accept("a", "whsec_1")
         assert self.stored(secretsmanager, arn) == {"a": ["whsec_1", "whsec_0"]}
 
-    def test_a_secret_is_withdrawn_by_its_fingerprint_and_a_name_with_its_last(
+    def test_a_secret_is_withdrawn_by_its_fingerprint_and_the_last_takes_the_name_along(
         self, secretsmanager, arn
     ):
         store = ConfirmedSecrets(SigningSecretStore(secretsmanager, arn))
-        told = [
-            store.accept(*one) for one in (("a", "whsec_1"), ("a", "whsec_1"), ("b", "whsec_1"))
+        new = [
+            store.accept(*pair) for pair in (("a", "whsec_1"), ("a", "whsec_1"), ("b", "whsec_1"))
         ]
-        assert told == [True, False, True]
+        assert new == [True, False, True]
         store.accept("a", "whsec_2")
         for _ in range(2):
             store.withdraw("a", [fingerprint("whsec_2"), fingerprint("whsec_9")])

@@ -1,4 +1,4 @@
-"""What others do at Codat, in the Portal and in the hub while a migration runs, or after it."""
+"""Changes by others at Codat, in the Portal and in the hub, during a migration and after it."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from tests.support.migration.world import (
 
 
 class Calls:
-    """The calls to Codat, some of them replaced."""
+    """Codat with some calls replaced."""
 
     def __init__(self, inner, **replaced):
         self.inner = inner
@@ -29,9 +29,9 @@ class Calls:
 
 def linked(world):
     return next(
-        one
-        for one in world.state.companies.values()
-        if any(connection.linked for connection in one.connections.values())
+        company
+        for company in world.state.companies.values()
+        if any(connection.linked for connection in company.connections.values())
     )
 
 
@@ -57,7 +57,7 @@ def test_a_read_that_began_before_the_last_company_was_switched_off_is_waited_fo
 
 
 class TestConsents:
-    def test_one_that_is_withdrawn_while_the_product_is_added_takes_it_away_again(self, world):
+    def test_a_consent_withdrawn_during_the_call_takes_the_product_away_again(self, world):
         company = world.companies[3]
         inner = world.codat
 
@@ -71,10 +71,10 @@ class TestConsents:
         assert run.status == "complete"
         assert "cashflow-insights" not in world.state.companies[company].products
         assert world.assignments.get(company, "cashflow-insights")[0].status == "absent"
-        assert any(f"{company}: no consent to cashflow-insights" in one for one in run.notes)
+        assert any(f"{company}: no consent to cashflow-insights" in note for note in run.notes)
 
     @pytest.mark.parametrize("arrives", [True, False])
-    def test_one_that_is_withdrawn_while_the_answer_is_lost_takes_it_away_again(
+    def test_a_consent_withdrawn_while_the_answer_is_lost_takes_the_product_away_again(
         self, world, arrives
     ):
         company, tries = world.companies[3], []
@@ -93,18 +93,18 @@ class TestConsents:
         run = world.migrate()
         assert (run.status, len(tries)) == ("complete", 1)
         assert "cashflow-insights" not in world.state.companies[company].products
-        assert any(f"{company}: no consent to cashflow-insights" in one for one in run.notes)
+        assert any(f"{company}: no consent to cashflow-insights" in note for note in run.notes)
         world.migrations.rollback(world.migration_id, OPERATOR)
         assert world.go().status == "rolled_back"
 
-    def test_the_plan_says_what_becomes_of_companies_that_are_skipped(self, world):
+    def test_the_plan_says_that_nothing_reads_the_companies_that_are_skipped(self, world):
         world.consent(world.companies[1], "cashflow-insights", revoked=True)
         run = world.migrate(dry_run=True)
-        assert any("nothing reads them any more" in one for one in run.plan["warnings"])
+        assert any("nothing reads them any more" in warning for warning in run.plan["warnings"])
 
 
 def test_a_product_that_is_there_after_a_lost_answer_is_not_asked_for_again(world):
-    """What a second PUT answers is not documented (docs/codat.md, C57)."""
+    """Codat does not document what a second PUT answers (docs/codat.md, C57)."""
     inner, added = world.codat, set()
 
     def add_product(company_id, product):
@@ -119,8 +119,8 @@ def test_a_product_that_is_there_after_a_lost_answer_is_not_asked_for_again(worl
     assert world.migrate().status == "complete"
 
 
-def test_a_company_that_comes_late_is_not_taken_along_by_a_subset(worlds):
-    """Its client level stays on, and would read it besides the product."""
+def test_a_subset_does_not_include_a_company_that_comes_late(worlds):
+    """The client's level stays on and would read it besides the product."""
     world = worlds(companies=8)
 
     def appear():
@@ -132,19 +132,19 @@ def test_a_company_that_comes_late_is_not_taken_along_by_a_subset(worlds):
     in_the_middle(world, "add_products", appear)
     run = world.migrate(tags={"region": "uk"})
     assert (run.status, run.everyone) == ("complete", False)
-    (late,) = [one for one in world.state.companies.values() if one.name == "Late Ltd"]
+    (late,) = [company for company in world.state.companies.values() if company.name == "Late Ltd"]
     assert late.products == []
     assert world.migrate(tags={"region": "uk"}, dry_run=True).plan["companies"] > 1
 
 
 class TestOldConsumers:
-    def test_work_half_done_is_asked_for_by_what_is_left(self, world):
+    def test_the_run_asks_again_for_the_consumers_that_are_left(self, world):
         asked = []
 
         def operator(waiting_for):
             if waiting_for == "webhooks_disabled":
-                told = [one for one in world.run.pause.instructions if "http" in one]
-                asked.append([one.split()[0] for one in told])
+                lines = [line for line in world.run.pause.instructions if "http" in line]
+                asked.append([line.split()[0] for line in lines])
                 assert len(asked) < 3
                 world.sandbox.office.state.consumers[asked[-1][0]].disabled = True
                 world.migrations.confirm_webhooks_disabled(world.migration_id)
@@ -156,27 +156,27 @@ class TestOldConsumers:
         assert asked == [asked[0], asked[0][1:]]
         assert len(asked[0]) == 2
 
-    def test_one_that_was_changed_since_the_snapshot_is_not_deleted(self, world):
+    def test_a_consumer_that_was_changed_since_the_snapshot_is_not_deleted(self, world):
         def change():
-            for one in world.sandbox.office.state.consumers.values():
-                if one.url == OLD_URL:
-                    one.event_types = [*one.event_types, "connection.deleted"]
+            for consumer in world.sandbox.office.state.consumers.values():
+                if consumer.url == OLD_URL:
+                    consumer.event_types = [*consumer.event_types, "connection.deleted"]
 
         in_the_middle(world, "disable_old_webhooks", change)
         run = world.migrate(mode="api")
         assert run.status == "rolled_back"
         assert "changed since the snapshot" in run.error
-        assert sum(one.url == OLD_URL for one in world.codat.consumers()) == 2
+        assert sum(consumer.url == OLD_URL for consumer in world.codat.consumers()) == 2
 
-    def test_one_that_was_deleted_by_hand_is_made_again_by_the_rollback(self, world):
+    def test_a_consumer_that_was_deleted_by_hand_is_made_again_by_the_rollback(self, world):
         before = world.codat_now()
 
         def operator(waiting_for):
             if waiting_for == "webhooks_disabled":
-                told = "\n".join(world.run.pause.instructions)
+                instructions = "\n".join(world.run.pause.instructions)
                 consumers = world.sandbox.office.state.consumers
-                for one in [one for one in consumers if one in told]:
-                    del consumers[one]
+                for consumer_id in [number for number in consumers if number in instructions]:
+                    del consumers[consumer_id]
                 world.migrations.confirm_webhooks_disabled(world.migration_id)
             else:
                 world.willing(waiting_for)
@@ -187,39 +187,39 @@ class TestOldConsumers:
         assert world.go().status == "rolled_back"
         assert world.codat_now() == before
 
-    def test_a_rollback_that_was_overtaken_makes_none_again(self, world):
-        """Two undo chains that both found it missing would leave it twice."""
+    def test_a_rollback_that_was_overtaken_makes_no_consumer_again(self, world):
+        """Two rollbacks that both create it would leave it twice."""
         world.migrate(mode="api")
         world.ledger.change(
-            world.migration_id, lambda one: replace(one, status=MigrationStatus.ROLLING_BACK)
+            world.migration_id, lambda run: replace(run, status=MigrationStatus.ROLLING_BACK)
         )
         epoch = world.ledger.raise_epoch(world.migration_id)
         world.ledger.raise_epoch(world.migration_id)
         payload = {"contract": 1, "step": "disable_old_webhooks", "direction": "compensate"}
         with pytest.raises(Failed, match="Superseded"):
             world.step(payload | {"migration_id": world.migration_id, "epoch": epoch})
-        assert not [one for one in world.codat.consumers() if one.url == OLD_URL]
+        assert not [consumer for consumer in world.codat.consumers() if consumer.url == OLD_URL]
 
 
-def test_whoever_is_asked_about_stragglers_is_told_which(world):
-    told = []
+def test_the_question_about_stragglers_names_them(world):
+    shown = []
 
     def operator(waiting_for):
-        told.append(world.run.pause.instructions)
+        shown.append(world.run.pause.instructions)
         world.willing(waiting_for)
 
     world.operator = operator
     company = linked(world)
     world.portal_call("/reads/start", {"companyId": company.id, "productIdentifier": "lending"})
     assert world.migrate(stragglers="ask").status == "complete"
-    plan, stragglers = [one for one in told if "approve" in one[-1].lower()]
+    plan, stragglers = [lines for lines in shown if "approve" in " ".join(lines)]
     assert "plan" in plan[0]
-    assert any(company.id in one for one in stragglers)
-    assert not any("plan" in one for one in stragglers)
+    assert any(company.id in line for line in stragglers)
+    assert not any("plan" in line for line in stragglers)
 
 
 class TestRollback:
-    def test_what_a_company_changed_since_is_named_when_it_is_overwritten(self, worlds):
+    def test_a_companys_change_that_is_overwritten_is_named(self, worlds):
         world = worlds(companies=8)
         before = world.codat_now()
         run = world.migrate(company_ids=tuple(world.companies[:3]))
@@ -229,21 +229,21 @@ class TestRollback:
         run = world.go()
         assert run.status == "rolled_back"
         assert world.codat_now() == before
-        (note,) = [one for one in run.notes if company.id in one]
+        (note,) = [note for note in run.notes if company.id in note]
         assert "syncSchedule 12" in note
 
-    def test_of_a_subset_stops_if_the_clients_level_is_not_what_it_was(self, worlds):
+    def test_a_rollback_of_a_subset_stops_if_the_clients_level_was_changed(self, worlds):
         """Its companies would go back to a level that reads nothing."""
         world = worlds(companies=8)
         run = world.migrate(company_ids=tuple(world.companies[:3]))
-        for one in world.state.client_settings.settings:
-            one.sync_schedule = 0
+        for setting in world.state.client_settings.settings:
+            setting.sync_schedule = 0
         world.migrations.rollback(run.migration_id, OPERATOR)
         run = world.go()
         assert run.status == "complete"
         assert "the client's settings" in run.error
 
-    def test_run_again_keeps_the_first_cause(self, world):
+    def test_a_rollback_that_is_repeated_keeps_the_first_cause(self, world):
         def around(call, payload):
             what = (payload["step"], payload["direction"])
             if what == ("judge_products", "apply"):
@@ -265,7 +265,7 @@ class TestRollback:
         assert world.go().error.startswith("Permanent: the first cause")
 
 
-def test_companies_of_the_first_run_count_as_migrated_behind_a_hundred_dry_runs(worlds):
+def test_companies_of_a_run_before_a_hundred_dry_runs_count_as_migrated(worlds):
     world = worlds(companies=8)
     first, rest = world.companies[:3], world.companies[3:]
     run = world.migrate(company_ids=tuple(first))
@@ -282,10 +282,10 @@ def test_companies_of_the_first_run_count_as_migrated_behind_a_hundred_dry_runs(
     assert world.migrate(company_ids=tuple(rest)).everyone
 
 
-def test_credentials_in_a_consumers_url_are_shown_to_nobody(worlds):
+def test_credentials_in_a_consumers_url_are_never_shown(worlds):
     world = worlds()
-    for one in world.sandbox.office.state.consumers.values():
-        one.url = "https://user:hunter2@old.example/hook?code=hunter3"
+    for consumer in world.sandbox.office.state.consumers.values():
+        consumer.url = "https://user:hunter2@old.example/hook?code=hunter3"
     shown = []
 
     def operator(waiting_for):
@@ -305,9 +305,9 @@ def test_credentials_in_a_consumers_url_are_shown_to_nobody(worlds):
 
 
 class TestCounts:
-    """What is shown to whoever watches."""
+    """The counts that a watch shows."""
 
-    def test_of_a_finished_phase_they_are_read_from_the_head(self, worlds):
+    def test_counts_of_a_finished_phase_are_read_from_the_run(self, worlds):
         world = worlds(companies=30)
         world.migrate()
         read = []
@@ -331,13 +331,13 @@ def test_the_plan_of_a_subset_counts_every_company_that_it_switches_off(worlds):
     run = world.migrate(company_ids=tuple(world.companies[:3]))
     step = run.plan["steps"][0]
     assert step["changes"] == 3
-    assert "switch off 3 companies by settings of their own" in step["summary"]
-    posts = [one for one in world.writes() if one.endswith("/syncSettings")]
+    assert "switch off schedules: 3 companies' by settings of their own" in step["summary"]
+    posts = [write for write in world.writes() if write.endswith("/syncSettings")]
     assert len(posts) == 3
 
 
 @pytest.mark.parametrize("mode", ["portal", "api"])
-def test_behind_a_rollback_all_that_the_old_consumers_missed_is_to_be_replayed(worlds, mode):
+def test_after_a_rollback_the_report_asks_to_replay_everything_since_the_gap_began(worlds, mode):
     world = worlds()
     world.migrate(mode=mode)
     gap = world.migrations.report(world.migration_id)["replay_missed"]

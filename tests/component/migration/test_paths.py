@@ -1,4 +1,4 @@
-"""Runs of the real steps under moto's interpreter; what no interpreter notices of the definition.
+"""Runs of the real steps under moto's interpreter, and rules that the definition keeps.
 
 Its single ways are the scenarios of tests/support/migration/scenarios.py.
 """
@@ -19,7 +19,7 @@ BUCKET = "manifests"
 
 
 class OnMoto(World):
-    """Executions run on moto; manifests lie in its S3."""
+    """A world whose executions run on moto, with manifests in its S3."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -108,7 +108,7 @@ def test_both_interpreters_take_the_same_way_through_a_whole_run_and_back(on_mot
         run = world.go()
         assert (run.status, world.ends[run.execution]) == ("rolled_back", "SUCCEEDED")
         assert world.codat_now() == before
-        ways.append([one for one in world.visited if "Chunk" not in one])
+        ways.append([state for state in world.visited if "Chunk" not in state])
     moto, ours = ways
     assert moto == ours
 
@@ -131,7 +131,7 @@ def test_a_dry_run(on_moto):
         ("complete", "FAILED CompletionNotNoted", "complete"),
     ],
 )
-def test_failures_enter_the_undo_that_matches(on_moto, step, end, status):
+def test_a_failure_enters_the_undo_of_its_activity(on_moto, step, end, status):
     world = on_moto()
     before = world.codat_now()
     world.around = failing(step)
@@ -165,7 +165,7 @@ def test_an_undo_that_fails_ends_incomplete_and_a_rerun_finishes(on_moto):
     assert world.codat_now() == before
 
 
-def test_an_operator_who_never_answers(on_moto):
+def test_an_operator_that_never_answers(on_moto):
     world = on_moto()
     before = world.codat_now()
     impatient = deployed(asl.FUNCTION, BUCKET, token_seconds=1)
@@ -179,7 +179,7 @@ def test_an_operator_who_never_answers(on_moto):
     assert world.codat_now() == before
 
 
-def test_somebody_changed_codat_since(on_moto):
+def test_a_rollback_stops_if_codat_was_changed_since(on_moto):
     world = on_moto()
     run = world.migrate()
     world.state.client_settings.settings[0].sync_schedule = 12
@@ -188,7 +188,7 @@ def test_somebody_changed_codat_since(on_moto):
     assert world.ends[run.execution] == "FAILED ChangedSince"
 
 
-def test_a_changed_plan_is_asked_again_and_a_late_company_taken_along(on_moto):
+def test_a_changed_plan_asks_again_and_a_late_company_is_included(on_moto):
     world = on_moto()
 
     def operator(waiting_for):
@@ -207,7 +207,7 @@ def test_a_changed_plan_is_asked_again_and_a_late_company_taken_along(on_moto):
     assert world.migrate().status == "complete"
     assert world.pauses.count("approval") == 2
     assert "AddLateProducts" in world.visited
-    (late,) = [one for one in world.state.companies.values() if one.name == "Late Ltd"]
+    (late,) = [company for company in world.state.companies.values() if company.name == "Late Ltd"]
     assert late.products == ["lending"]
 
 
@@ -220,7 +220,7 @@ def test_used_up_quota_is_waited_for(on_moto):
 
 
 class TestDefinition:
-    """What no interpreter would notice."""
+    """Rules that no interpreter checks."""
 
     def test_every_task_has_a_timeout_a_retry_with_jitter_and_a_catch(self):
         seen = 0
@@ -234,14 +234,14 @@ class TestDefinition:
             assert retrier["MaxDelaySeconds"] <= 300, name
             assert "States.ALL" not in retrier["ErrorEquals"], name
             assert {"TryLater", "Unavailable", "OutcomeUnknown"} <= set(retrier["ErrorEquals"])
-            # a function that is killed, such as for its memory, says so by this name
+            # The name of the error if a function is killed, such as for its memory.
             assert "Runtime.ExitError" in retrier["ErrorEquals"]
             assert not {"Superseded", "StepFailed", "Permanent"} & set(retrier["ErrorEquals"])
             (catcher,) = state["Catch"]
             assert catcher["ErrorEquals"] == ["States.ALL"], name
         assert seen > 40
 
-    def test_every_map_catches_and_its_children_say_nothing(self):
+    def test_every_map_catches_and_its_children_answer_nothing(self):
         maps = [(n, s) for n, s in every_state(DEFINITION["States"]) if s["Type"] == "Map"]
         assert len(maps) == 9
         for name, state in maps:
@@ -264,7 +264,9 @@ class TestDefinition:
         undo = reachable({"StartAt": "BeginRollback", "States": DEFINITION["States"]})
         forward = {"Plan", "Snapshot", "DisableClientSync", "AddProducts", "Complete"}
         assert not undo & forward
-        ends = {one for one in undo if DEFINITION["States"][one]["Type"] in {"Succeed", "Fail"}}
+        ends = {
+            state for state in undo if DEFINITION["States"][state]["Type"] in {"Succeed", "Fail"}
+        }
         assert ends == {
             "RolledBack", "RolledBackOnDemand", "RollbackIncomplete", "FailedBeforeAnyChange",
             "ChangedSince",
@@ -272,7 +274,7 @@ class TestDefinition:
         for name in undo:  # from everywhere in the undo an end can be reached
             assert reachable({"StartAt": name, "States": DEFINITION["States"]}) & ends
 
-    def test_steps_come_in_pairs_in_the_seeds_order(self):
+    def test_steps_come_in_pairs_in_the_order_of_the_guide(self):
         pairs = {
             "AddProducts": "RemoveProducts",
             "ConfigureNewWebhooks": "UnsubscribeNewWebhooks",
@@ -317,7 +319,7 @@ def every_state(states):
 
 def following(state):
     nexts = [state.get("Next"), state.get("Default")]
-    nexts += [one["Next"] for one in [*state.get("Choices", []), *state.get("Catch", [])]]
+    nexts += [choice["Next"] for choice in [*state.get("Choices", []), *state.get("Catch", [])]]
     return [one for one in nexts if one]
 
 
@@ -338,7 +340,7 @@ def step_of(state):
 
 
 def first_met(start, names):
-    """Return these states in the order in which the way forward from `start` meets them."""
+    """Return these states in the order in which a run from `start` meets them."""
     met, name = [], start
     while name:
         if name in names:

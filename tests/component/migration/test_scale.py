@@ -26,12 +26,12 @@ LIMITS = Limits(wait_scale=1, calls_a_second=5, hub_url="https://hub.example/web
 
 
 def show(line):
-    """The arithmetic, for whoever runs it with -s."""
+    """Show the arithmetic in the output of `pytest -s`."""
     sys.stdout.write(f"{line}\n")
 
 
 def stubbed(answers):
-    """Walk the definition with these answers by step, the last of each for ever."""
+    """Walk the definition with these answers by step; the last answer repeats."""
     left = {step: list(given) for step, given in answers.items()}
 
     def invoke(payload):
@@ -68,7 +68,7 @@ def test_a_parents_history_stays_far_below_its_limit():
 
 
 def test_a_childs_history_and_all_payloads_stay_far_below_theirs():
-    # a chunk that waits for the quota every day of a fortnight
+    # The chunk waits for the quota every day for two weeks.
     assert 14 * (EVENTS["Task"] * 7 + EVENTS["Choice"] + EVENTS["Wait"]) < LONGEST_HISTORY / 10
     products = tuple(f"a-product-with-a-long-name-{n}" for n in range(30))
     members = [Member(f"{n:036}", True, products) for n in range(SIZE)]

@@ -1,4 +1,4 @@
-"""The migration's scenarios under moto's interpreter, next to the walker; what they cover."""
+"""The migration's scenarios on the walker and on moto's interpreter, and their coverage."""
 
 import boto3
 import pytest
@@ -34,7 +34,7 @@ def test_moto_goes_the_same_way_as_the_walker(scenario):
         where = {"LocationConstraint": REGION}
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
         script = on_aws(scenario, s3, BUCKET, states)
-        # moto counts the function's own time too, which a busy machine makes long
+        # moto counts the function's own time too, which is long on a busy machine.
         silent = any(says.leaves_waiting for said in scenario.waits.values() for says in said)
         definition = deployed(asl.FUNCTION, BUCKET, token_seconds=1 if silent else 30)
         machine = asl.create(states, definition)

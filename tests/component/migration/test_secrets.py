@@ -1,4 +1,4 @@
-"""The hub accepts signing secrets while something may still be signed with them, and no longer."""
+"""The hub accepts a signing secret as long as a delivery may be signed with it."""
 
 import copy
 from dataclasses import replace
@@ -37,7 +37,7 @@ def test_a_rollback_withdraws_what_the_run_brought_and_nothing_else(world, accep
     assert in_use(accepted) == BEFORE
 
 
-def test_so_does_one_that_follows_a_failure(world, accepted):
+def test_a_rollback_after_a_failure_withdraws_them_too(world, accepted):
     def fail():
         world.migrations.rollback(world.migration_id, OPERATOR)
 
@@ -46,7 +46,7 @@ def test_so_does_one_that_follows_a_failure(world, accepted):
     assert in_use(accepted) == BEFORE
 
 
-def test_what_is_on_its_way_when_a_consumer_is_deleted_is_still_believed(world, accepted):
+def test_a_delivery_on_its_way_when_its_consumer_is_deleted_is_still_accepted(world, accepted):
     world.migrate()
     deleted, withdrawn = [], []
     inner, withdraw = world.codat.delete_consumer, world.secrets.withdraw
@@ -64,7 +64,7 @@ def test_what_is_on_its_way_when_a_consumer_is_deleted_is_still_believed(world, 
     assert min(withdrawn) - max(deleted) >= timedelta(minutes=1)
 
 
-def test_one_that_was_accepted_before_the_run_stays(world, accepted):
+def test_a_secret_that_was_accepted_before_the_run_stays(world, accepted):
     accepted["invoice-finance"] = [SECRET]
     world.migrate()
     roll_back(world)
@@ -87,18 +87,21 @@ def test_a_wrong_secret_that_was_confirmed_first_is_withdrawn_too(world, accepte
 
 
 def test_a_consumer_that_a_rollback_does_not_find_keeps_its_secret(world, accepted):
-    """Somebody took the mark out of its URL, in the Portal: it still posts to the hub."""
+    """A person removed the mark from its URL in the Portal: it still posts to the hub."""
     world.migrate()
     (kept,) = (
-        one
-        for one in world.sandbox.office.state.consumers.values()
-        if "/invoice-finance?migration=" in one.url
+        consumer
+        for consumer in world.sandbox.office.state.consumers.values()
+        if "/invoice-finance?migration=" in consumer.url
     )
     kept.url = kept.url.partition("?")[0]
     world.migrations.rollback(world.migration_id, OPERATOR, forced=True)
     assert world.go().status == "rolled_back"
     assert kept.id in world.sandbox.office.state.consumers
-    fates = [one["undone"] for one in world.migrations.report(world.migration_id)["new_consumers"]]
+    fates = [
+        consumer["undone"]
+        for consumer in world.migrations.report(world.migration_id)["new_consumers"]
+    ]
     assert fates.count("left: its URL is another one now") == 1
     assert set(fates) == {"deleted", "left: its URL is another one now"}
     assert in_use(accepted) == {**BEFORE, "invoice-finance": [SECRET, OLDER]}
@@ -113,7 +116,7 @@ def test_a_store_that_does_not_answer_is_asked_again_and_a_rerun_finishes(world,
     assert in_use(accepted) == BEFORE
 
 
-def test_each_is_withdrawn_once_even_if_the_answer_was_lost(world, accepted):
+def test_each_secret_is_withdrawn_once_even_if_the_answer_was_lost(world, accepted):
     world.migrate()
     withdrawn, withdraw = [], world.secrets.withdraw
 
@@ -134,16 +137,16 @@ def refuse(*_):
     raise Unavailable("down")
 
 
-def test_of_a_run_from_before_this_was_noted_all_stay(world, accepted):
+def test_all_secrets_stay_of_a_run_whose_ledger_has_no_fingerprints(world, accepted):
     world.migrate()
     for name in world.ledger.under(world.migration_id, "SECRET#"):
-        world.ledger.note(world.migration_id, name, lambda one: replace(one, detail=None))
+        world.ledger.note(world.migration_id, name, lambda entry: replace(entry, detail=None))
     there = copy.deepcopy(accepted)
     assert roll_back(world).status == "rolled_back"
     assert accepted == there
 
 
-def test_a_complete_migration_withdraws_none(world, accepted):
+def test_a_complete_migration_withdraws_no_secret(world, accepted):
     world.migrate()
     assert all(set(BEFORE[name]) <= set(accepted[name]) for name in BEFORE)
 

@@ -1,4 +1,4 @@
-"""The watch's Lambda, from its example event: an execution's end, and the hour."""
+"""The watch's Lambda with its example event and with the hourly one."""
 
 import importlib
 import json
@@ -27,7 +27,7 @@ def ended(world):
     return {**EVENT, "detail": {**EVENT["detail"], "name": world.run.execution}}
 
 
-def test_an_execution_of_nobody_is_nothing(watch, world):
+def test_an_execution_without_a_run_is_nothing(watch, world):
     watch(EVENT, CONTEXT)
     assert not world.executions.status
 
@@ -53,16 +53,16 @@ def test_an_end_after_side_effects_starts_a_rollback(watch, world):
     assert world.codat_now() == before
 
 
-def test_the_hour_finds_an_end_that_no_event_told(watch, world):
+def test_the_hourly_look_finds_an_end_without_an_event(watch, world):
     world.start()
     world.executions.queue.clear()
     world.executions.status[world.migration_id] = "TIMED_OUT"
     watch(HOURLY, CONTEXT)
     assert world.run.status == "failed"
-    assert "ended without a word" in world.run.error
+    assert "ended without a result" in world.run.error
 
 
-def test_one_that_died_while_it_waited_is_found_too(watch, world):
+def test_a_run_that_died_while_it_waited_is_found_too(watch, world):
     world.operator = lambda what: world.executions.stop(world.migration_id, "by hand")
     kept, world.watch = world.watch, SimpleNamespace(ended=lambda name: None)
     world.migrate()
@@ -72,7 +72,7 @@ def test_one_that_died_while_it_waited_is_found_too(watch, world):
     assert world.run.status == "failed"
 
 
-def test_the_hour_reminds_of_a_person_who_is_awaited(watch, world, capsys):
+def test_the_hourly_look_reports_a_wait_for_a_person(watch, world, capsys):
     def operator(waiting_for):
         if waiting_for == "approval":
             world.pass_time(3 * 3600)
@@ -81,12 +81,14 @@ def test_the_hour_reminds_of_a_person_who_is_awaited(watch, world, capsys):
 
     world.operator = operator
     assert world.migrate().status == "complete"
-    lines = [json.loads(one) for one in capsys.readouterr().out.splitlines() if one[:1] == "{"]
-    (hours,) = [one["migration_waiting_hours"] for one in lines if "migration_waiting_hours" in one]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[:1] == "{"]
+    (hours,) = [
+        line["migration_waiting_hours"] for line in lines if "migration_waiting_hours" in line
+    ]
     assert hours == [pytest.approx(3, abs=0.1)]
 
 
-def test_a_run_that_goes_on_is_left_alone(watch, world):
+def test_a_run_that_lives_is_left_alone(watch, world):
     world.start()
     watch(HOURLY, CONTEXT)
     assert world.go().status == "complete"

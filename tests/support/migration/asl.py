@@ -1,8 +1,8 @@
 """moto's interpreter of state machines: each Lambda a Python callable, no Docker, no sleeping.
 
-Corrected in one place: a Map whose manifest is missing fails as AWS says, with an error that can be
-caught. Definitions and paths are parsed once, and one client reads all manifests: moto would do
-each anew whenever it needs it, which takes most of its time.
+It is corrected in one place: a Map whose manifest is missing fails with an error that can be
+caught, as on AWS. It is also faster than moto alone, which parses every path again and makes a
+client for every manifest.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ def start(client, machine, name, state):
 
 
 def run(client, machine, name, state, seconds=30):
-    """Start an execution, await its end; return its description."""
+    """Run an execution to its end and return its description."""
     arn = start(client, machine, name, state)
 
     def ended():

@@ -1,9 +1,9 @@
 """A third, small interpreter of the definition, for the hundreds of runs of the fault matrix.
 
-It knows the fields that our definition uses and fails on any other. Lambdas are one callable; a
-wait is told to the clock; whoever a task token waits for is asked through `on_token`. What it has
-in common with AWS's interpreter is held against moto's and the emulator's by the tests of the
-scenarios (tests/support/migration/scenarios.py).
+It knows the fields that our definition uses and fails on any other. All Lambdas are one callable,
+waits are a callable, and `on_token` stands for the person that a task token waits for. Tests of the
+scenarios (tests/support/migration/scenarios.py) hold it against moto's interpreter and the
+emulator's.
 """
 
 import json
@@ -25,7 +25,7 @@ KNOWN = {
 
 
 class Failed(Exception):
-    """The execution, or a task, ended with this error."""
+    """An execution or a task ended with this error."""
 
     def __init__(self, error, cause):
         self.error, self.cause = error, cause
@@ -33,7 +33,7 @@ class Failed(Exception):
 
 
 class Aborted(Exception):
-    """Somebody stopped the execution."""
+    """The execution was stopped."""
 
 
 class Walker:
@@ -128,7 +128,7 @@ class Walker:
         return False
 
     def _caught(self, name, state, failure, data):
-        if failure.error == "States.Runtime":  # not even States.ALL is that
+        if failure.error == "States.Runtime":  # States.ALL does not catch this
             raise failure
         for catcher in state.get("Catch", []):
             if catcher["ErrorEquals"] == ["States.ALL"] or failure.error in catcher["ErrorEquals"]:
@@ -161,12 +161,12 @@ class Walker:
     def _child(self, processor, data, context):
         try:
             return self._walk(processor["States"], processor["StartAt"], data, context)
-        except Failed as failure:  # whatever it was: none is tolerated
+        except Failed as failure:  # no failed child is tolerated
             raise Failed("States.ExceedToleratedFailureThreshold", str(failure)) from failure
 
 
 def look(path, data, context):
-    """`$.a.b` in the data, `$$.a.b` in the context; what is not there is an error, as on AWS."""
+    """Look up `$.a.b` in the data or `$$.a.b` in the context. A missing field is an error."""
     if path.startswith("$$"):
         data, path = context, path[1:]
     assert re.fullmatch(r"\$(\.\w+)*", path), path

@@ -1,12 +1,12 @@
-"""Every path of the migration's definition, as a list of what its steps say on the way.
+"""Every path of the migration's definition, as a list of the answers of its steps.
 
-One list, three interpreters that must agree on each: the walker (asl_walker.py beside this), moto's
+Three interpreters must agree on each scenario: the walker (asl_walker.py beside this), moto's
 (tests/component/migration/test_scenarios.py) and the emulator's
-(tests/system/test_migration_scenarios.py). Together they take every transition: whoever adds one
-to the definition adds a scenario here.
+(tests/system/test_migration_scenarios.py). Together the scenarios take every transition: a new
+transition needs a new scenario here.
 
-What none can show: an invocation that fails while it hands over a token, because the emulator goes
-on waiting; nobody's answer leads to the same Catch.
+No scenario shows an invocation that fails while it hands over a token, because the emulator goes on
+waiting. A timeout of the wait leads to the same Catch.
 """
 
 from tests.support.migration.script import Says, Scenario
@@ -32,8 +32,8 @@ from tests.support.migration.steps import (
 
 DONE = Says()
 AGAIN, ASK, LATE, DIFFERS = Says("again"), Says("ask"), Says("late"), Says("differs")
-FAILS = Says(error="Permanent")  # which no state retries
-BUSY = Says(error="Busy")  # which every state does: six times forward, twelve times back
+FAILS = Says(error="Permanent")  # no state retries it
+BUSY = Says(error="Busy")  # every state retries it, six times forward and twelve times back
 LOSES_MANIFEST = Says(loses_manifest=True)
 NOBODY = Says(leaves_waiting=True)
 
@@ -52,7 +52,7 @@ def migrated(name, steps, forward=None, end=MIGRATED, **options):
 
 
 def undone(name, entered_at, steps, forward, waits=()):
-    """A failure that rolls back by itself."""
+    """Return a failure that rolls back by itself."""
     back = {"begin_rollback": [Says(entered_at)], "finish": [Says("failed")]}
     end, steps_back = ROLLED_BACK, ["wait", *BACK_FROM.get(entered_at, ())]
     if entered_at == "nothing":
@@ -63,14 +63,14 @@ def undone(name, entered_at, steps, forward, waits=()):
 
 
 def rollback(name, end, steps, back=None, entered_at="remove_products", waits=()):
-    """A rollback on demand. `steps`: behind the first."""
+    """Return a rollback on demand. `steps`: the steps after the first."""
     back = {"begin_rollback": [Says(entered_at)], **(back or {})}
     steps = ["begin_rollback", *steps]
     return Scenario(name, end, steps, {}, back, dict(waits), entry="rollback")
 
 
 def incomplete(name, stops_at, back, more=(), waits=()):
-    """A rollback that cannot be finished: a person is called."""
+    """Return a rollback that cannot be finished and calls a person."""
     steps = ["wait", *up_to(stops_at, BACK), *more, "incomplete"]
     return rollback(name, INCOMPLETE, steps, back, waits=waits)
 

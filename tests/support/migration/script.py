@@ -1,4 +1,4 @@
-"""A scripted execution of the migration's definition: it is real, its function says what is told.
+"""A scripted execution of the migration's definition: only the function's answers are scripted.
 
 What is compared between interpreters is a `Way`: it has nothing in it that AWS leaves open.
 """
@@ -15,17 +15,17 @@ from tests.support.migration.world import DEFINITION
 
 @dataclass(frozen=True)
 class Says:
-    """What a step says when it is asked, or somebody when waited for."""
+    """The answer of a step, or of a person."""
 
     next: str = "done"
-    error: str = ""  # the class of what it raises instead
-    loses_manifest: bool = False  # from now on the Maps of its direction find nothing to read
-    leaves_waiting: bool = False  # of a wait: nobody answers it
+    error: str = ""  # the name of the error that it raises instead
+    loses_manifest: bool = False  # from now on the Maps of its direction find no manifest
+    leaves_waiting: bool = False  # the person never answers
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is expected is written down, not read from the definition.
+    """A path through the definition. Its expectation is independent of the definition.
 
     end: status of the execution, and its error
     steps: what is asked for, in order: steps, people by what they are waited for, and `wait`
@@ -44,12 +44,12 @@ class Scenario:
 
     @property
     def state(self):
-        """The input of its execution, as the use case gives it."""
+        """The input of the execution, as the use case gives it."""
         return {"contract": 1, "entry": self.entry, "migration_id": self.name, "epoch": 1}
 
     @property
     def manifests(self):
-        """What the Maps of each direction read, by key."""
+        """The manifests that the Maps of each direction read, by key."""
         chunks = [{"name": f"listing-{number:06}", "members": []} for number in range(self.chunks)]
         return {self.manifest(direction): chunks for direction in ("apply", "compensate")}
 
@@ -81,7 +81,7 @@ class Script:
         self.calls = []
 
     def __call__(self, payload):
-        """Return an Answer as JSON. Raises Failed."""
+        """Return a StepResult as JSON. Raises Failed."""
         self.calls.append(_comparable(payload))
         asked = payload["direction"], payload["step"]
         if "token" in payload:
@@ -100,7 +100,7 @@ class Script:
         )
 
     def way(self, ended, visited):
-        """Return the way that was taken. `ended`: the execution as Step Functions describes it."""
+        """Return the way of an execution. `ended`: its description by Step Functions."""
         unsaid = [asked for asked, left in self.left.items() if left]
         assert not unsaid, f"{self.scenario.name}: asked less often than scripted"
         return Way(
@@ -112,7 +112,7 @@ class Script:
 
 
 def on_aws(scenario, s3, bucket, states):
-    """Return a script whose manifests lie in a bucket, whose waits are those of `states`."""
+    """Return a script with its manifests in a bucket and its waits ended by `states`."""
     for key, chunks in scenario.manifests.items():
         s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(chunks).encode())
     return Script(
@@ -123,7 +123,7 @@ def on_aws(scenario, s3, bucket, states):
 
 
 def walk(scenario):
-    """Return the walker's way, which is the expected one, and its transitions, in Maps too."""
+    """Return the walker's way, which must be the expected one, and its transitions."""
     manifests, tokens, steps = scenario.manifests, set(), []
     script = Script(scenario, lose=manifests.pop, resume=tokens.add)
 
@@ -149,7 +149,7 @@ def walk(scenario):
 
 
 def transitions(states=DEFINITION["States"]):
-    """Return every transition of the definition as the walker notes those that it takes."""
+    """Return every transition of the definition, in the form that the walker records."""
     found = set()
     for name, state in states.items():
         found |= {(name, how, state[how]) for how in ("Next", "Default") if how in state}
@@ -161,7 +161,7 @@ def transitions(states=DEFINITION["States"]):
 
 
 def _comparable(payload):
-    """Leave out tokens and the texts of errors, which are each interpreter's own."""
+    """Leave out tokens and texts of errors, which differ between interpreters."""
 
     def without(found):
         return {name: found[name] for name in found if name not in {"token", "Cause"}}
@@ -170,7 +170,7 @@ def _comparable(payload):
 
 
 def _in_order(calls):
-    """Put the calls of each Map into the order of its chunks, which are worked on at once."""
+    """Put the calls of each Map into the order of its chunks, which run at once."""
     ordered = []
     for of_a_map, group in itertools.groupby(calls, key=lambda call: "chunk" in call):
         some = list(group)

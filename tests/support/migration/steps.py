@@ -1,6 +1,6 @@
-"""What the migration's function is asked for, in order: written down once, next to the definition.
+"""The expected calls of the migration's function in their order, independent of the definition.
 
-A step is named as in its payload, a wait for a person by what is waited for, any other `wait`.
+A step has the name in its payload, a wait for a person its reason, any other wait is `wait`.
 """
 
 
@@ -13,7 +13,7 @@ def up_to(step, steps):
 
 
 def instead(steps, **others):
-    """Replace some steps by others, in one text."""
+    """Replace some steps; each replacement is a text of one or more steps."""
     return [one for step in steps for one in others.get(step, step).split()]
 
 
@@ -22,12 +22,12 @@ def without(steps, *left_out):
 
 
 def noted(steps):
-    """Behind each step on a chunk its failure is noted."""
+    """Add after each step on a chunk the step that notes its failure."""
     chunks = {*CHUNKS, *CHUNKS_BACK}
     return instead(steps, **{step: f"{step} note_chunk_failure" for step in chunks})
 
 
-# The guide's activities and their undo (docs/codat.md, C67) as the function is asked for them.
+# Activities 1 to 5 and their undos (docs/codat.md, C67), as the calls of the function.
 THERE = words("""
 plan survey finish_plan approval snapshot snapshot_companies compare_snapshot
 disable_client_sync disable_company_sync judge_company_sync
@@ -51,7 +51,7 @@ BACK_FROM = {
     "reenable_client_sync": BACK[BACK.index("disable_client_sync") :],
 }
 
-# What fails before the products are added rolls back from here.
+# By the step that fails: the undo that the rollback begins with.
 ENTERED_AT = {
     "plan": "nothing",
     "finish_plan": "nothing",
@@ -66,9 +66,9 @@ ENTERED_AT = {
     "begin_products": "remove_products",
     "judge_products": "remove_products",
 }
-# What fails behind that does not.
+# Steps whose failure does not roll back.
 VERIFYING = ("find_late_companies", "begin_reads", "judge_reads", "complete")
-# Steps on chunks. Products are added by two Maps, that of the late companies too.
+# Steps on chunks, except add_products, which two Maps call.
 CHUNKS = ("survey", "snapshot_companies", "disable_company_sync", "wait_for_quiet", "verify_reads")
 CHUNKS_BACK = ("add_products", "disable_company_sync")
 UNDOING = tuple(step for step in BACK if step not in CHUNKS_BACK)
@@ -77,7 +77,7 @@ BEFORE_MAPS = ("plan", "snapshot", "disable_client_sync", "begin_quiet", "begin_
 BEFORE_MAPS_BACK = ("begin_removals", "disable_client_sync")
 
 
-# Every step says `again` once, a person is asked wherever one can be.
+# Every step answers `again` once, and every stop for a person is taken.
 ALL_ASKED_AGAIN = words("""
 plan wait plan survey wait survey finish_plan wait finish_plan approval
 snapshot wait snapshot snapshot_companies wait snapshot_companies

@@ -1,5 +1,7 @@
-"""A hub and a client to migrate, in one process: the sandbox behind the real client, a ledger in
-memory, and the definition walked with virtual time. What is not here is AWS and the network.
+"""A hub and a client to migrate, in one process.
+
+The sandbox answers the real client, the ledger is in memory, and a walker runs the definition with
+virtual time. Only AWS and the network are missing.
 """
 
 import asyncio
@@ -22,10 +24,14 @@ from codat_hub.migration.usecases.context import Limits, StepContext
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.migration.usecases.operate import OperateMigrations
 from codat_hub.migration.usecases.watch import WatchMigrations
-from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import Product, ProductKind
-from codat_hub.webhooks.fingerprint import fingerprint
 from tests.support.migration.asl_walker import Aborted, Failed, Walker
+from tests.support.migration.fakes import (
+    FakeExecutions,
+    FakeManifests,
+    FakeReads,
+    FakeSecrets,
+)
 from tools.samconfig import ROOT
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
@@ -41,7 +47,7 @@ SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 
 def deployed(function, bucket, token_seconds=None):
-    """Return the definition with its substitutions; `token_seconds`: how long people have."""
+    """Return the definition with its substitutions. `token_seconds`: the time that people have."""
     text = json.dumps(DEFINITION)
     text = text.replace("${RunMigrationStep}", function).replace("${ManifestBucket}", bucket)
     definition = json.loads(text)
@@ -52,7 +58,7 @@ def deployed(function, bucket, token_seconds=None):
 
 
 class InProcess(httpx.BaseTransport):
-    """Requests go to an ASGI application without a socket."""
+    """A transport to an ASGI application, without a socket."""
 
     def __init__(self, app):
         self._app = httpx.ASGITransport(app)
@@ -82,73 +88,8 @@ class Key:
         pass
 
 
-class FakeManifests:
-    def __init__(self):
-        self.kept = {}
-
-    def put(self, key, value):
-        self.kept[key] = json.dumps(value)
-
-    def get(self, key):
-        return json.loads(self.kept[key]) if key in self.kept else None
-
-
-class FakeReads:
-    """Every product is read at once, but those named in `silent`."""
-
-    def __init__(self, now):
-        self.now, self.silent = now, set()
-
-    def get(self, company_id, product):
-        return ReadState(last_read_at=None if product in self.silent else self.now()), 1
-
-
-class FakeSecrets:
-    def __init__(self):
-        self.accepted = {}
-
-    def accept(self, consumer, secret):
-        known = self.accepted.setdefault(consumer, [])
-        new = secret not in known
-        if new:
-            known.insert(0, secret)
-        return new
-
-    def withdraw(self, consumer, fingerprints):
-        known = self.accepted.get(consumer, [])
-        self.accepted[consumer] = [one for one in known if fingerprint(one) not in fingerprints]
-
-
-class FakeExecutions:
-    """Executions by name; `queue` holds what was started and not walked yet."""
-
-    def __init__(self):
-        self.queue, self.status, self.resumed = [], {}, set()
-
-    def start(self, name, state):
-        if name not in self.status:
-            self.status[name] = "RUNNING"
-            self.queue.append((name, dict(state)))
-
-    def has_begun(self, name):
-        return name in self.status
-
-    def runs(self, name):
-        return self.status.get(name) == "RUNNING"
-
-    def is_over(self, name):
-        return self.status.get(name, "RUNNING") != "RUNNING"
-
-    def stop(self, name, cause):
-        self.status[name] = "ABORTED"
-
-    def resume(self, token):
-        self.resumed.add(token)
-        return True
-
-
 class World:
-    """`operator` is called with what is waited for, and acts through `migrations` or does not."""
+    """`operator` is called with the reason of each wait; it may act through `migrations`."""
 
     def __init__(self, companies=6, old=True, **options):
         chosen = Options(
@@ -167,12 +108,12 @@ class World:
         self.manifests, self.reads = FakeManifests(), FakeReads(self.now)
         self.registry = types.SimpleNamespace(products=lambda: self.products)
         self.products = {
-            one.identifier: Product(
-                one.identifier,
-                ProductKind.CUSTOM if one.custom else ProductKind.STANDARD,
-                data_types=tuple(one.data_types),
+            product.identifier: Product(
+                product.identifier,
+                ProductKind.CUSTOM if product.custom else ProductKind.STANDARD,
+                data_types=tuple(product.data_types),
             )
-            for one in self.sandbox.world.state.products.values()
+            for product in self.sandbox.world.state.products.values()
         }
         self.executions, self.secrets = FakeExecutions(), FakeSecrets()
         self.migrations = OperateMigrations(
@@ -180,7 +121,7 @@ class World:
         )
         self.reserved = []
         self.lock = MigrationLock(self.ledger, self.executions, self.now)
-        self.watch = WatchMigrations(self.migrations, now=self.now)
+        self.watch = WatchMigrations(self.ledger, self.executions, self.now)
         self.operator = self.willing
         self.around = lambda call, payload: call(payload)
         self.visited, self.ends, self.waited, self.pauses = [], {}, [], []
@@ -229,23 +170,32 @@ class World:
         return consent and types.SimpleNamespace(consent=consent)
 
     def codat_now(self):
-        """Everything that a rollback has to restore, byte for byte but for ids of consumers."""
+        """Return everything that a rollback has to restore, except the ids of consumers."""
         settings = {"client": self.codat.client_settings()}
         for company in self.companies:
             settings[company] = self.codat.company_settings(company)
         consumers = sorted(
-            json.dumps([one.url, sorted(one.event_types), sorted(one.tags), one.disabled])
-            for one in self.codat.consumers()
+            json.dumps(
+                [
+                    consumer.url,
+                    sorted(consumer.event_types),
+                    sorted(consumer.tags),
+                    consumer.disabled,
+                ]
+            )
+            for consumer in self.codat.consumers()
         )
-        products = {one.id: sorted(one.products) for one in self.state.companies.values()}
+        products = {
+            company.id: sorted(company.products) for company in self.state.companies.values()
+        }
         return json.dumps([settings, consumers, products], sort_keys=True)
 
     def writes(self, since=0):
-        """What changed something at Codat: method and path of each."""
+        """Return the method and path of each request that changed something at Codat."""
         return [
-            f"{one['method']} {one['path']}"
-            for one in self.sandbox.requests.after(since)
-            if one["method"] != "GET" and "codat-hub-probe" not in one["path"]
+            f"{request['method']} {request['path']}"
+            for request in self.sandbox.requests.after(since)
+            if request["method"] != "GET" and "codat-hub-probe" not in request["path"]
         ]
 
     # the operator
@@ -265,10 +215,10 @@ class World:
                 self.confirm_secrets()
 
     def portal(self, *, disabled):
-        """Disable or enable, as told by the instructions."""
-        told = "\n".join(self.run.pause.instructions)
+        """Disable or enable the consumers that the instructions name."""
+        instructions = "\n".join(self.run.pause.instructions)
         for consumer in self.sandbox.office.state.consumers.values():
-            if consumer.id in told:
+            if consumer.id in instructions:
                 consumer.disabled = disabled
 
     def confirm_secrets(self):
@@ -279,14 +229,14 @@ class World:
                 )
 
     def portal_call(self, path, body):
-        """A call of the sandbox's own contract."""
+        """Send a request to the sandbox's own API."""
         answer = self.http.post(f"http://localhost/_sandbox{path}", json=body)
         assert answer.is_success, answer.text
         return answer.json()
 
     # running
 
-    def parts(self):
+    def context(self):
         return StepContext(
             codat=self.codat,
             ledger=self.ledger,
@@ -311,7 +261,7 @@ class World:
         return self.migration_id
 
     def migrate(self, **request):
-        """Start and run to the end, with whatever executions follow; return the head."""
+        """Start a migration and run every execution to its end; return the run."""
         self.start(**request)
         return self.go()
 
@@ -341,7 +291,7 @@ class World:
         self.executions.status[name] = end.split()[0]
         self.ends[name] = end
         if end != "SUCCEEDED":
-            self.watch.ended(name)  # as the rule does
+            self.watch.ended(name)  # as the rule of EventBridge does
 
     def on_token(self, waiting_for, token):
         self.pauses.append(waiting_for)
@@ -352,10 +302,10 @@ class World:
         return self.around(self.step, payload)
 
     def step(self, payload):
-        """The handler itself; what it raises becomes what Lambda answers."""
+        """Call the handler; its exception becomes the error that Lambda answers."""
         from codat_hub.handlers import run_migration_step  # noqa: PLC0415  # its environment first
 
-        run_migration_step.parts = self.parts()
+        run_migration_step.step_context = self.context()
         run_migration_step.reserve = lambda calls, until: self.reserved.append((calls, until))
         context = types.SimpleNamespace(
             get_remaining_time_in_millis=self.remaining,
@@ -376,7 +326,7 @@ class World:
 
 
 def in_the_middle(world, step, act):
-    """Do something just before a step is run for the first time."""
+    """Call `act` just before a step runs for the first time."""
     done = []
 
     def around(call, payload):

@@ -71,12 +71,14 @@ def make(old=(), present=(), custom=(), standard=False):
 class TestWanted:
     def test_each_custom_product_and_the_standard_ones_get_a_consumer_of_the_hub(self):
         made = make(custom=("lending-plus", "Cash.Flow"), standard=True)
-        assert [(one.hub_consumer, one.event_types) for one in made] == [
+        assert [(consumer.hub_consumer, consumer.event_types) for consumer in made] == [
             ("lending-plus", ("lending-plus.read.completed",)),
             ("cash-flow", ("Cash.Flow.read.completed",)),
             ("standard", ("read.completed",)),
         ]
-        assert all(one.url == f"{HUB}/{one.hub_consumer}?migration={ID}" for one in made)
+        assert all(
+            consumer.url == f"{HUB}/{consumer.hub_consumer}?migration={ID}" for consumer in made
+        )
 
     def test_one_that_the_hub_has_already_is_not_created_again(self):
         present = consumer(f"{HUB}/a", "a.read.completed", number="9")
@@ -113,10 +115,10 @@ class TestWanted:
     @given(st.lists(st.text(min_size=1, max_size=80), unique=True, max_size=5))
     def test_names_at_the_hub_are_valid_and_different(self, products):
         made = make(custom=products)
-        names = [one.hub_consumer for one in made]
+        names = [consumer.hub_consumer for consumer in made]
         assert all(map(is_consumer, names))
         assert len(set(names)) == len(names)
-        assert all(migration_in(one.url) == ID for one in made)
+        assert all(migration_in(consumer.url) == ID for consumer in made)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from codat_hub.migration.domain.plan import (
     make_plan,
     plan_hash,
 )
-from codat_hub.migration.domain.run import FirstLink, MigrationRequest, Mode
+from codat_hub.migration.domain.run import Activity, FirstLink, MigrationRequest, Mode
 
 SETTINGS = {
     "clientId": "c",
@@ -38,7 +38,7 @@ REQUEST = MigrationRequest(("a",))
 
 def test_calls_and_time_are_the_arithmetic_of_the_steps():
     plan = make_plan(REQUEST, CLIENT, SURVEY, calls_a_second=5)
-    calls = {one.step: one.calls for one in plan.steps}
+    calls = {step.step: step.calls for step in plan.steps}
     assert calls == {
         "disable_client_sync": 3 * 41,
         "wait_for_quiet": 200,
@@ -51,27 +51,28 @@ def test_calls_and_time_are_the_arithmetic_of_the_steps():
 
 
 @pytest.mark.parametrize(
-    ("request_", "client", "survey", "said"),
+    ("request_", "client", "survey", "text"),
     [
         (REQUEST, CLIENT, SURVEY, "40 companies have sync settings of their own"),
         (REQUEST, CLIENT, SURVEY, "50 companies have no linked connection"),
         (REQUEST, CLIENT, SURVEY, "a: 10 companies are skipped"),
-        (REQUEST, CLIENT, NOBODY_HAS_IT, "a: no company has it at Codat yet"),
-        (REQUEST, CLIENT, SURVEY, "consumer 1 also carries company.created"),
+        (REQUEST, CLIENT, NOBODY_HAS_IT, "a: no company at Codat has it yet"),
+        (REQUEST, CLIENT, SURVEY, "consumer 1 also gets company.created"),
         (replace(REQUEST, mode=Mode.API), CLIENT, SURVEY, "custom headers, mTLS"),
         (REQUEST, replace(CLIENT, standard=("lending",)), SURVEY, "lending is a standard product"),
         (REQUEST, replace(CLIENT, everyone=False), SURVEY, "companies are left behind"),
         (replace(REQUEST, fetch_on_first_link=FirstLink.OFF), CLIENT, SURVEY, "Refresh all"),
     ],
 )
-def test_warnings(request_, client, survey, said):
-    assert any(said in one for one in make_plan(request_, client, survey, 5).warnings)
+def test_the_plan_warns(request_, client, survey, text):
+    warnings = make_plan(request_, client, survey, 5).warnings
+    assert any(text in warning for warning in warnings)
 
 
 @pytest.mark.parametrize("count", [ProductCount(adds=180, had=1), ProductCount(without_consent=9)])
 def test_a_product_that_a_company_has_or_none_gets_needs_no_trial(count):
     plan = make_plan(REQUEST, CLIENT, replace(SURVEY, products={"a": count}), 5)
-    assert not any("nothing shows" in one for one in plan.warnings)
+    assert not any("nothing shows" in warning for warning in plan.warnings)
 
 
 def test_portal_mode_keeps_old_consumers_so_they_need_room():
@@ -93,7 +94,7 @@ def test_the_hash_binds_what_was_found_and_not_the_order_it_was_found_in():
         (REQUEST, replace(CLIENT, everyone=False), SURVEY),
         (REQUEST, CLIENT, replace(SURVEY, digests=("d1",))),
     ]
-    assert len({same, *(plan_hash(*one) for one in others)}) == 1 + len(others)
+    assert len({same, *(plan_hash(*facts) for facts in others)}) == 1 + len(others)
 
 
 def test_a_companys_digest_changes_with_its_own_settings_and_targets_only():
@@ -118,3 +119,28 @@ def test_the_most_frequent_schedule_of_a_company_counts_for_the_wait():
     assert make_plan(REQUEST, client, SURVEY, 5).wait_seconds == 24 * 3600
     frequent = replace(SURVEY, shortest_hours=6)
     assert make_plan(REQUEST, client, frequent, 5).wait_seconds == 6 * 3600
+
+
+def test_a_subset_plans_to_override_every_company_that_is_read():
+    client = replace(CLIENT, everyone=False)
+    activity_1 = make_plan(REQUEST, client, replace(SURVEY, reading=70), 5).steps[0]
+    assert (activity_1.changes, activity_1.calls) == (70, 210)
+    assert "70 companies' by settings of their own" in activity_1.summary
+    assert not any(row.startswith("client: ") for row in activity_1.rows)
+
+
+def test_a_plan_shows_the_first_rows_and_counts_all():
+    own = tuple(f"c{number}" for number in range(30))
+    survey = replace(SURVEY, overriding=own[:20], overriding_count=30)
+    more = survey.plus(replace(survey, overriding=own[20:]))
+    assert (len(more.overriding), more.overriding_count) == (20, 60)
+    activity_1 = make_plan(REQUEST, CLIENT, more, 5).steps[0]
+    assert (len(activity_1.rows), activity_1.changes) == (20, 61)
+    assert activity_1.rows[0] == "client: payments every 1 h -> off (0)"
+
+
+def test_a_plan_is_the_same_after_it_was_kept_as_json():
+    plan = make_plan(REQUEST, CLIENT, SURVEY, 5)
+    kept = plan.as_json()
+    assert kept["hash"] == plan.hash == plan_hash(REQUEST, CLIENT, SURVEY)
+    assert [step["step"] for step in kept["steps"]] == [activity.value for activity in Activity]

@@ -25,7 +25,7 @@ def settings(draw):
     types = draw(st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), unique=True))
     return {
         "clientId": "c",
-        "settings": [{"dataType": one, **draw(SETTING)} for one in types],
+        "settings": [{"dataType": type_, **draw(SETTING)} for type_ in types],
         "overridesDefaults": draw(st.booleans()),
     }
 
@@ -65,7 +65,7 @@ class TestOff:
     @given(settings())
     def test_the_first_fetch_is_switched_off_only_where_chosen(self, before):
         after = sync_settings.switched_off(before, 0, FirstLink.OFF)
-        assert not any(one["fetchOnFirstLink"] for one in after["settings"])
+        assert not any(setting["fetchOnFirstLink"] for setting in after["settings"])
 
     @given(settings())
     def test_switching_off_twice_is_switching_off_once(self, before):

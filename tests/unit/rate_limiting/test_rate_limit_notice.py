@@ -1,4 +1,4 @@
-"""When Codat's quota counts as used up, whatever its events say and when they come."""
+"""Codat's events say when the quota is used up, in any order and with any expiry."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ def stamp(hours):
     ("expiry", "until"),
     [
         (at(20), at(20)),
-        (None, MIDNIGHT),  # 23:59:99Z, as one published sample has it
+        (None, MIDNIGHT),  # 23:59:99Z in a published sample
         (at(1), MIDNIGHT),  # before the event itself
         (at(24 * 40), MIDNIGHT),  # further off than any reset
     ],

@@ -1,4 +1,4 @@
-"""Refreshes, a reconcile and a migration call from one address: together below Codat's limit."""
+"""Refreshes, a reconcile and a migration together stay below Codat's limit for one address."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,7 @@ from tools.simulation.refresh_world import MINUTE, START, World, a_product, busi
 
 SECOND = timedelta(seconds=1)
 COMES_BACK = timedelta(seconds=330)  # as the template's queue has it
-CODATS = 1000  # in any 60 seconds; our own limit is 900
+CODATS = 1000  # in any 60 seconds
 
 
 @dataclass
@@ -25,9 +25,10 @@ class Answered:
 
 
 class Reconcile:
-    """Steps of twenty calls by the real observer; one that has to wait is done anew later.
+    """Steps of twenty calls by the real observer; a step that has to wait is repeated later.
 
-    calls: when each left; `refused`: when a step had to wait
+    calls: when each left
+    refused: when a step had to wait
     """
 
     def __init__(self, world, steps):
@@ -67,7 +68,7 @@ class Reconcile:
 
 
 class Migration:
-    """Chunks of a minute, each of which reserves what it may call and calls as often."""
+    """Chunks of a minute; each reserves its calls and makes all of them."""
 
     def __init__(self, world, a_second, chunks):
         self.world, self.a_second, self.left = world, a_second, chunks
@@ -146,12 +147,12 @@ def test_beside_a_migration_at_its_fastest_it_slows_down_and_stays_below_codats(
     run(busy, 30)
     assert busiest_minute(all_calls(busy, reconcile, migration)) < CODATS
     beside = [call for call in reconcile.calls if call < migration.calls[-1]]
-    assert len(beside) > 300  # it does not stand still either
+    assert len(beside) > 300  # it goes on, slowly
     assert len(reconcile.calls) >= 1200
     assert len(busy.codat.accepted) == 2000
 
 
-def test_what_was_called_before_refreshes_made_room_is_waited_for(world):
+def test_a_reconcile_waits_for_calls_that_refreshes_made_before_they_made_room(world):
     reserve = ReserveForReconcile(world.limiters, world.now)
     just_now = int(world.clock.timestamp())
     world.limiters.put(RateLimiter(pace=Pace(((just_now - 20, 300), (just_now, 500)))), 0)
@@ -163,7 +164,7 @@ def test_what_was_called_before_refreshes_made_room_is_waited_for(world):
     assert reserve() == 5
 
 
-def test_it_makes_room_for_a_migration_and_takes_it_back(world):
+def test_a_reconcile_makes_room_for_a_migration_and_takes_it_back(world):
     reserve = ReserveForReconcile(world.limiters, world.now)
     for a_second, own, left in ((8, 5, 90), (9, 1, 270), (14, 1, 60)):
         ReserveCalls(world.limiters)(60 * a_second, world.clock + MINUTE)
@@ -174,15 +175,18 @@ def test_it_makes_room_for_a_migration_and_takes_it_back(world):
     assert world.limiters.get()[0].ceiling(world.clock) == 570
 
 
-def test_each_keeps_its_own(world):
+def test_each_holder_keeps_its_own_reservation(world):
     ReserveCalls(world.limiters)(100, START + MINUTE)
     assert ReserveForReconcile(world.limiters, world.now)() == 5
     ReserveCalls(world.limiters)(200, START + 2 * MINUTE)
     kept = world.limiters.get()[0].reservations
-    assert {who: one.calls for who, one in kept.items()} == {MIGRATION: 200, RECONCILE: 300}
+    assert {holder: reservation.calls for holder, reservation in kept.items()} == {
+        MIGRATION: 200,
+        RECONCILE: 300,
+    }
 
 
-def test_most_calls_read_the_gate_and_write_nothing(world):
+def test_most_calls_read_the_limiter_and_write_nothing(world):
     reserve = ReserveForReconcile(world.limiters, world.now)
     reads, writes = world.table.reads, world.table.writes
     for _ in range(600):  # ten minutes

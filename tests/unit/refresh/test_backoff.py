@@ -1,4 +1,4 @@
-"""How long a refresh waits before it is asked for again."""
+"""A refresh waits longer after each failure, and never longer than an hour."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ def test_the_bound_doubles_from_30_seconds_to_an_hour():
 
 
 @given(steps, chances)
-def test_a_wait_is_anything_up_to_the_bound(step, chance):
+def test_a_wait_is_between_nothing_and_the_bound(step, chance):
     assert timedelta(0) <= wait(step, chance) <= longest(step) <= CAP
 
 

@@ -1,4 +1,4 @@
-"""Who is sent when: the pace, the fair turn, the breaker, deadlines, lost messages."""
+"""Which tickets are sent when: pace, fair turns, breaker, deadlines, lost messages."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -43,7 +43,7 @@ def calls_of(world, product):
     return [at for _, name, at in world.codat.accepted if name == product]
 
 
-def test_what_is_due_is_sent_once_under_a_new_generation(world):
+def test_a_due_ticket_is_sent_once_under_a_new_generation(world):
     waiting(world, 3)
     waiting(world, 1, "b", due_at=START + HOUR)
     assert world.dispatcher().sent == 3
@@ -77,11 +77,11 @@ def test_30_000_tickets_never_over_900_calls_in_60_seconds_and_near_the_fastest(
     assert calls[-1] - calls[0] <= 1.1 * fastest
 
 
-def test_the_gate_holds_the_pace_even_when_everything_comes_at_once():
+def test_the_limiter_holds_the_pace_even_when_all_messages_come_at_once():
     world = World()
     world.register(a_product("a"))
     waiting(world, 1500)
-    # a backlog: workers were away for two minutes, then get everything in one second
+    # Workers were away for two minutes, then all messages come in one second.
     for _ in range(2):
         world.dispatcher()
         world.clock += MINUTE
@@ -94,19 +94,19 @@ def test_the_gate_holds_the_pace_even_when_everything_comes_at_once():
     assert len(world.codat.accepted) == 1500
 
 
-def test_what_a_migration_reserves_is_taken_off_the_refreshes_while_it_lasts(world):
+def test_a_reservation_is_taken_off_the_refreshes_while_it_lasts(world):
     ReserveCalls(world.limiters)(300, START + MINUTE)
     waiting(world, 1000)
     assert world.dispatcher().sent == 540
     delays = sorted(when - START for when, _, _ in world.events)
     assert delays == [timedelta(seconds=place // 9) for place in range(540)]
     assert world.dispatcher().sent == 0
-    world.clock = START + MINUTE  # nobody has renewed it
+    world.clock = START + MINUTE  # it was not renewed
     assert world.dispatcher().sent == 460
     assert max(when for when, _, _ in world.events) == world.clock + timedelta(seconds=459 // 14)
 
 
-def test_the_gate_holds_a_reservation_against_a_backlog_and_the_rest_is_not_lost():
+def test_the_limiter_holds_a_reservation_against_a_backlog_and_loses_no_ticket():
     world = World()
     world.register(a_product("a"))
     waiting(world, 800)
@@ -123,7 +123,7 @@ def test_the_gate_holds_a_reservation_against_a_backlog_and_the_rest_is_not_lost
     assert world.limiters.get()[0].reservations == kept
 
 
-def test_nobody_can_reserve_all_of_the_pace(world):
+def test_no_reservation_takes_all_of_the_pace(world):
     ReserveCalls(world.limiters)(5000, START + HOUR)
     waiting(world, 100)
     assert world.dispatcher().sent == 60
@@ -137,14 +137,14 @@ def test_a_product_with_thousands_due_delays_another_by_no_more_than_its_share()
     waiting(world, 50, "c")
     world.dispatching().run_until(START + 10 * MINUTE)
     last = {name: calls_of(world, name)[-1] - START for name in "abc"}
-    # a minute until the dispatcher runs, then a third of 840 a minute while all three wait
+    # The dispatcher runs after a minute, then sends a third of 840 a minute for each.
     assert last["c"] <= 1.2 * MINUTE
     assert last["b"] <= 2.2 * MINUTE
     assert last["a"] >= 7 * MINUTE
     assert world.codat.calls == sorted(world.codat.calls)
 
 
-def test_sent_and_lost_for_ten_minutes_is_due_again(world):
+def test_a_ticket_whose_message_was_lost_is_due_again_after_ten_minutes(world):
     waiting(world, 1)
     world.dispatcher()
     world.events.clear()  # the message is lost
@@ -168,13 +168,13 @@ def test_while_the_breaker_is_open_nothing_is_sent_but_a_probe_and_deadlines_sti
     breaker = Breaker(Cause.UNAUTHORIZED, START, START + 5 * MINUTE)
     world.limiters.put(RateLimiter(breaker), 0)
     world.clock += 2 * MINUTE
-    done = world.dispatcher()
-    assert (done.sent, done.barred, done.closed) == (0, True, {"failed": 1})
+    report = world.dispatcher()
+    assert (report.sent, report.blocked, report.closed) == (0, True, {"failed": 1})
     world.clock += 3 * MINUTE
     assert world.dispatcher().sent == 1
 
 
-def test_tickets_of_a_product_that_nobody_registers_any_more_are_still_looked_after(world):
+def test_tickets_of_a_product_that_is_no_longer_registered_are_closed(world):
     waiting(world, 1, due_at=START + MINUTE)
     world.dispatcher()  # it learns of the product
     world.register(a_product("b"))
@@ -183,7 +183,7 @@ def test_tickets_of_a_product_that_nobody_registers_any_more_are_still_looked_af
     assert not world.codat.calls
 
 
-def test_what_the_queue_refuses_is_sent_again_after_ten_minutes(world):
+def test_messages_that_the_queue_rejects_are_sent_again_after_ten_minutes(world):
     waiting(world, 30)
 
     def refuse():
@@ -236,7 +236,7 @@ def limited(world, retry_at):
     world.codat.fault = refuse
 
 
-def test_what_was_never_sent_for_the_quota_is_closed_as_rate_limited_and_alarms_nobody(world):
+def test_a_ticket_never_sent_for_the_quota_is_closed_as_rate_limited_without_a_failure(world):
     limited(world, lambda now: now + 20 * HOUR)
     waiting(world, 1)
     world.dispatching().run_until(START + 2 * MINUTE)
@@ -246,7 +246,7 @@ def test_what_was_never_sent_for_the_quota_is_closed_as_rate_limited_and_alarms_
     assert len(world.codat.calls) == 1
 
 
-def test_retry_at_once_does_not_let_every_message_on_its_way_call_in_turn(world):
+def test_retry_at_once_does_not_let_every_queued_message_call_in_turn(world):
     limited(world, lambda now: now)
     waiting(world, 200)
     world.dispatching().run_until(START + 2 * MINUTE - timedelta(seconds=1))

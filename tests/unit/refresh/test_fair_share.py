@@ -1,4 +1,4 @@
-"""Who is sent first when more is due than may be called."""
+"""Each queue has its fair share when more is due than may be sent."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,14 +15,14 @@ def test_all_capacity_is_used_and_each_queue_keeps_its_order(waiting, capacity):
     taken = in_turn(waiting, capacity)
     assert len(taken) == min(capacity, sum(map(len, waiting)))
     for queue in waiting:
-        mine = [one for one in taken if one in queue]
+        mine = [entry for entry in taken if entry in queue]
         assert mine == queue[: len(mine)]
 
 
 @given(queues, st.integers(0, 100))
-def test_nobody_gets_two_more_than_one_who_still_waits(waiting, capacity):
+def test_no_queue_gets_two_more_than_a_queue_that_still_waits(waiting, capacity):
     taken = in_turn(waiting, capacity)
-    counts = [sum(one in queue for one in taken) for queue in waiting]
+    counts = [sum(entry in queue for entry in taken) for queue in waiting]
     for queue, count in zip(waiting, counts, strict=True):
         if count < len(queue):
             assert max(counts) <= count + 1

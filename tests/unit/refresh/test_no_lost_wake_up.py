@@ -1,8 +1,7 @@
-"""A read ends while a worker is told "busy": in every interleaving the ticket goes out at once.
+"""A read ends while a worker gets "busy": in every order of their steps the ticket goes at once.
 
-The worker's and the projector's calls of tickets, leases and queue are interleaved one by one, in
-every order that begins the projection after the call to Codat (before it, the call is not told
-"busy" by that read).
+The steps are the calls of tickets, leases and queue. Every order begins the projection after the
+call to Codat: a read that was projected earlier is not the one that answered "busy".
 """
 
 from datetime import timedelta
@@ -16,7 +15,7 @@ from codat_hub.refresh.usecases.wake_company import WakeCompany
 from tests.support.stepping import Stepped, orders
 from tools.simulation.refresh_world import MINUTE, World, a_product
 
-WORKER_STEPS, PROJECTOR_STEPS = 7, 5  # up to the last write of either; then only sends are left
+WORKER_STEPS, PROJECTOR_STEPS = 7, 5  # up to the last write; only sends follow
 
 
 def a_world():
@@ -25,7 +24,7 @@ def a_world():
     world.assign("c1", "a")
     world.opened()
     world.dispatcher()
-    world.events.clear()  # messages are looked at, not delivered
+    world.events.clear()  # no message is delivered
 
     def busy(*_):
         raise errors.Busy("in progress", status=400)
@@ -43,8 +42,7 @@ def a_worker(world, sent):
     generation = world.ticket().generation
 
     def run(tickets, leases, queue):
-        wake = WakeCompany(tickets, leases, queue, world.now)
-        worker = world.a_worker(tickets=tickets, leases=leases, queue=queue, wake=wake)
+        worker = world.a_worker(tickets=tickets, leases=leases, queue=queue)
         worker(RefreshMessage("c1", "a", generation))
 
     return Stepped({"tickets": world.tickets, "leases": world.leases, "queue": sent}, run)
@@ -58,7 +56,7 @@ def a_projector(world, sent, product):
 
 
 def up_to_the_call(worker):
-    """Let the worker come to its call; the answer "busy" is raised in every replay after it."""
+    """Let the worker come to its call, which raises "busy" in every replay after it."""
     while worker.step() != "tickets.put":
         pass
 
@@ -76,12 +74,12 @@ def test_in_every_interleaving_the_busy_ticket_is_sent_again_at_once(product):
         projector.finish()
         ticket = world.ticket()
         assert ticket.status is TicketStatus.SENT, order
-        assert [one.generation for one in sent] == [ticket.generation], order
+        assert [message.generation for message in sent] == [ticket.generation], order
         tried += 1
     assert tried == 792
 
 
-def test_a_lease_that_ends_while_another_product_meets_it_wakes_that_at_once():
+def test_a_lease_that_ends_while_another_product_meets_it_lets_that_product_go_at_once():
     for order in orders(4, PROJECTOR_STEPS):
         world, sent = a_world(), Sent()
         world.codat.fault = lambda *_: None
@@ -102,7 +100,7 @@ def test_a_lease_that_ends_while_another_product_meets_it_wakes_that_at_once():
         worker, projector = Stepped(ports, run), a_projector(world, sent, "a")
         worker.step()
         met = worker.step()
-        assert met == "leases.get"  # and it is a's
+        assert met == "leases.get"  # of the lease that a holds
         for turn in order:
             (projector if turn else worker).step()
         worker.finish()

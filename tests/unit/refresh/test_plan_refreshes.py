@@ -1,4 +1,4 @@
-"""A slot's tickets: for whom, due when, until when; resumed, repeated, killed at each point."""
+"""A slot's tickets: which companies get one, when it is due, and what an interruption costs."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -40,7 +40,7 @@ def opened(world):
     return sorted(key.pk.removeprefix("COMPANY#") for key in keys)
 
 
-def test_who_has_the_product_a_consent_and_a_connection_gets_a_ticket(world):
+def test_a_company_with_product_consent_and_connection_gets_a_ticket(world):
     world.assign("has-all", "a")
     world.assign("no-consent", "a", consented=False)
     world.assign("unlinked", "a", linked=False)
@@ -85,7 +85,7 @@ def test_the_scheduler_fires_twice_at_once_and_every_ticket_is_opened_once(world
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(planner), "_page", page_with_a_second_planner)
         first = planner("a", SLOT, always)
-    assert second[0].run is None  # somebody is at it
+    assert second[0].run is None  # the first planner works on it
     assert first.opened == 250
     assert {world.ticket(company, "a").generation for company in opened(world)} == {0}
 
@@ -101,7 +101,7 @@ def test_out_of_time_it_stops_and_the_next_minute_goes_on_from_the_cursor(world)
     assert first.opened + second.opened == len(opened(world)) == 1000
 
 
-def test_killed_at_any_write_an_abandoned_run_is_taken_over_and_none_is_missing_or_double():
+def test_killed_at_any_write_an_abandoned_run_is_taken_over_and_opens_each_ticket_once():
     for death in range(1, 60):
         world = with_companies(World(), 25)
         world.register(a_product("a"))
@@ -126,10 +126,10 @@ def test_killed_at_any_write_an_abandoned_run_is_taken_over_and_none_is_missing_
         assert len(opened(world)) == 25, death
         assert {world.ticket(company, "a").slot for company in opened(world)} == {SLOT}
     else:
-        pytest.fail("it never came to an end")
+        pytest.fail("the run never ended")
 
 
-def test_the_next_slot_closes_what_is_still_open_with_its_reason(world):
+def test_the_next_slot_closes_an_open_ticket_with_its_reason(world):
     world.assign("c1", "a")
     world.opened(status=TicketStatus.BUSY, slot=SLOT)
     world.clock += 24 * HOUR
@@ -139,7 +139,7 @@ def test_the_next_slot_closes_what_is_still_open_with_its_reason(world):
     assert world.ticket().status is TicketStatus.QUEUED
 
 
-def test_what_a_person_asked_for_just_now_serves_the_slot_too(world):
+def test_an_open_refresh_that_a_person_asked_for_serves_the_slot_too(world):
     world.assign("c1", "a")
     world.opened(slot=None, requested_by=PERSON, status=TicketStatus.SENT, generation=1)
     world.planner("a", SLOT, always)
@@ -154,7 +154,7 @@ def test_a_disabled_schedule_plans_nothing_but_a_person_may(world, schedule):
     assert world.planner("a", SLOT, always).opened == 0
     asked = world.planner("a", SLOT + MINUTE, always, requested_by=PERSON)
     assert asked.opened == 1
-    assert world.ticket().due_at == SLOT + MINUTE  # no jitter: somebody waits
+    assert world.ticket().due_at == SLOT + MINUTE  # no jitter: a person waits
 
 
 def test_a_slot_that_is_over_already_is_not_planned(world):
@@ -185,7 +185,7 @@ def test_100_000_companies_are_planned_by_the_cursor_across_invocations():
     assert total == items
     assert invocations >= 6
     cursor_writes = world.table.writes - writes - items
-    assert cursor_writes < items / 80  # one a page of a hundred, and one an invocation
+    assert cursor_writes < items / 80  # one a page of 100, and one an invocation
 
 
 def pages_of(count):
@@ -193,7 +193,7 @@ def pages_of(count):
     return lambda: next(left, None) is not None
 
 
-def test_slots_that_the_quota_keeps_back_end_as_rate_limited_even_when_none_was_ever_sent(world):
+def test_slots_that_the_quota_keeps_back_end_as_rate_limited_even_without_a_message(world):
     def refuse(*_):
         raise errors.RateLimited("quota", status=429, retry_at=START + 20 * HOUR)
 

@@ -1,4 +1,4 @@
-"""Weeks of refreshes in seconds: every slot is accepted once or closed with its reason."""
+"""Days of refreshes in seconds: every slot is accepted once or closed with its reason."""
 
 import pytest
 

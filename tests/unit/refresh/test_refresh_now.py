@@ -1,4 +1,4 @@
-"""What people do with refreshes: ask, look, cancel; and what they are told when it cannot be."""
+"""A person asks for a refresh, looks at it, cancels it, or reads why it is refused."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -48,7 +48,7 @@ def now(world, planned):
     )
 
 
-def test_it_starts_at_once_with_no_dispatcher(world, now):
+def test_it_starts_at_once_without_a_dispatcher(world, now):
     ticket = now.company("c1", "a", None, BY)
     assert (ticket.status, ticket.requested_by) == (TicketStatus.SENT, BY)
     world.run_until(START)
@@ -62,7 +62,7 @@ def test_asked_twice_it_is_one_refresh(world, now):
     assert len(world.codat.calls) == 1
 
 
-def test_one_that_waits_is_hurried(world, now):
+def test_a_ticket_that_waits_goes_at_once(world, now):
     world.opened(status=TicketStatus.BUSY, due_at=START + 60 * MINUTE)
     now.company("c1", "a", None, BY)
     world.run_until(START)
@@ -72,17 +72,17 @@ def test_one_that_waits_is_hurried(world, now):
 @pytest.mark.parametrize(
     ("company_id", "product", "data_types", "error", "says"),
     [
-        ("c1", "nobodys", None, Absent, "GET /products"),
+        ("c1", "unregistered", None, Absent, "tools/hub products list"),
         ("c1", "lending", None, Conflict, "standard"),
         ("c1", "a", ("bills",), Invalid, "data_types"),
         ("c1", "a", (), Invalid, "leave it out"),
-        ("nobody", "a", None, Absent, "nobody"),
+        ("unknown", "a", None, Absent, "unknown"),
         ("unlinked", "a", None, Conflict, "linked"),
-        ("no-consent", "a", None, Conflict, "PUT /companies/no-consent/consents/a first"),
-        ("plain", "a", None, Conflict, "PUT /companies/plain/products/a"),
+        ("no-consent", "a", None, Conflict, "tools/hub consents grant no-consent a"),
+        ("plain", "a", None, Conflict, "tools/hub companies add-product plain a"),
     ],
 )
-def test_what_cannot_be_is_refused_with_what_to_do(
+def test_a_refused_refresh_says_what_to_do(
     now, world, company_id, product, data_types, error, says
 ):
     with pytest.raises(error, match=says):
@@ -108,7 +108,7 @@ def test_by_client_level_settings_only_until_the_company_has_products(world, now
     assert now.show("plain", None).status is TicketStatus.ACCEPTED
 
 
-def test_a_whole_product_is_the_planners_to_open(now, planned):
+def test_a_refresh_of_a_whole_product_starts_the_planner(now, planned):
     assert now.all_companies("a", BY) == START
     assert planned == [("a", START, BY)]
 
@@ -122,7 +122,7 @@ def test_the_slot_that_was_served_stays_served(world, now):
     assert now.show("c1", "a").slot == START
 
 
-def test_what_a_schedule_has_sent_is_hurried_and_becomes_the_persons(world, now):
+def test_a_ticket_that_a_schedule_sent_goes_at_once_and_becomes_the_persons(world, now):
     for number in range(600):
         world.assign(f"other{number}", "a")
         world.opened(f"other{number}")
@@ -134,7 +134,7 @@ def test_what_a_schedule_has_sent_is_hurried_and_becomes_the_persons(world, now)
     world.run_until(START)
     assert now.show("c1", "a").status is TicketStatus.ACCEPTED
     world.run_until(START + MINUTE)
-    assert [one for one, _, _ in world.codat.accepted].count("c1") == 1
+    assert [company_id for company_id, _, _ in world.codat.accepted].count("c1") == 1
 
 
 def test_asked_while_the_schedules_call_is_under_way_it_is_read_once(world, now):
@@ -155,7 +155,7 @@ def test_asked_while_the_schedules_call_is_under_way_it_is_read_once(world, now)
 @pytest.mark.parametrize("left", [timedelta(0), MINUTE], ids=["over", "near"])
 def test_a_persons_wish_does_not_end_with_the_deadline_of_what_was_open(world, now, left):
     world.codat.read("c1", None, 10 * MINUTE)
-    world.opened(status=TicketStatus.BUSY, trouble=Failure("busy"), deadline=START + left)
+    world.opened(status=TicketStatus.BUSY, failure=Failure("busy"), deadline=START + left)
     now.company("c1", "a", None, BY)
     world.dispatching().run_until(START + 12 * MINUTE)
     assert now.show("c1", "a").status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}

@@ -1,4 +1,4 @@
-"""A refresh whose call is made again, or twice at once: whose lease it is, and when it is over."""
+"""A refresh whose call is repeated, or made twice at once, has one lease and one end."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -38,11 +38,11 @@ def die_after_the_call(world):
     world.codat.fault = die
 
 
-@pytest.mark.parametrize("trouble", [lose_the_answer, die_after_the_call])
-def test_a_read_that_ended_before_its_call_was_answered_is_completed_and_holds_nobody_up(
-    world, trouble
+@pytest.mark.parametrize("interrupt", [lose_the_answer, die_after_the_call])
+def test_a_read_that_ended_before_its_call_was_answered_completes_and_holds_up_no_other(
+    world, interrupt
 ):
-    trouble(world)
+    interrupt(world)
     world.opened(product="a")
     world.dispatching().run_until(START + 90 * timedelta(seconds=1))
     world.opened(product="b")
@@ -60,7 +60,7 @@ def test_a_message_that_comes_twice_at_once_leaves_the_lease_to_the_call_under_w
     before = world.tickets.get("c1", "a")
 
     class ReadBefore:
-        """The other worker has read the ticket just before this one's call was noted."""
+        """The other worker read the ticket just before this worker wrote its call."""
 
         put = world.tickets.put
 
@@ -80,7 +80,7 @@ def test_a_message_that_comes_twice_at_once_leaves_the_lease_to_the_call_under_w
     assert world.leases.get("c1", "b")[0].kept_from("b", world.now()) is not None
 
 
-def test_a_client_level_read_that_was_missed_is_one_data_types_not_all(world):
+def test_a_client_level_read_that_was_missed_stands_for_one_data_type_only(world):
     world.wakes = False
     world.opened("c9", None, data_types=("invoices", "bills"), requested_by="arn")
     world.codat.fault = lambda *_: "after"

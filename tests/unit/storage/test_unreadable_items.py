@@ -36,16 +36,12 @@ def reported(monkeypatch):
     """What was logged and counted, as (metric or message, item)."""
     found = []
 
-    class Metrics:
-        def add_metric(self, name, unit, value):
-            found.append(name)
-
     class Logger:
         def error(self, message, **facts):
             found.append((message, facts["item"]))
             assert set(facts) == {"item", "fault"}  # nothing of its content
 
-    monkeypatch.setattr(reading, "metrics", Metrics())
+    monkeypatch.setattr(reading, "count", found.append)
     monkeypatch.setattr(reading, "logger", Logger())
     return found
 
@@ -222,9 +218,9 @@ class TestTheHubsOwn:
         world.dispatching().run_until(START + 2 * MINUTE)
         assert accepted(world) == ["c1"]
         assert DispatchStore(world.table).get()[0].busy_until is not None
-        _, version = world.rate_limits.get()
-        assert world.rate_limits.put(RateLimitNotice(stamp, None), version)
-        assert world.rate_limits.get()[0] == RateLimitNotice(stamp, None)
+        _, version = world.notices.get()
+        assert world.notices.put(RateLimitNotice(stamp, None), version)
+        assert world.notices.get()[0] == RateLimitNotice(stamp, None)
 
     def test_codat_is_asked_again_for_the_client_of_the_key(self, world, reported):
         checks = ClientCheckStore(world.table)

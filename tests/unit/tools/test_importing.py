@@ -1,4 +1,4 @@
-"""What is started with `python -m` finds the hub's code by itself; pytest would find it anyway."""
+"""A program started with `python -m` finds the hub's code without pytest's settings."""
 
 import os
 import subprocess
@@ -12,9 +12,9 @@ IMPORT_EACH = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import
 
 def test_every_module_of_the_tools_can_be_imported_from_the_checkout_alone():
     files = [path.relative_to(ROOT) for path in (ROOT / "tools").rglob("*.py")]
-    # the sandbox's own program starts as it is imported; test_starting.py starts it
-    modules = [one for one in files if one != Path("tools/sandbox/__main__.py")]
-    names = [".".join(one.with_suffix("").parts).removesuffix(".__init__") for one in modules]
+    # the sandbox's program starts when it is imported; test_starting.py starts it
+    modules = [path for path in files if path != Path("tools/sandbox/__main__.py")]
+    names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in modules]
     assert {"tools.local.stack", "tools.bench.migration", "tools.cli.__main__"} <= set(names)
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_EACH, *sorted(names)],

@@ -1,4 +1,4 @@
-"""Ctrl-C while a program is importing: it is over at once, with 130 and without a word."""
+"""Ctrl-C while a program imports its modules ends it at once, silently, with exit code 130."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ import time
 print("importing", flush=True)
 time.sleep(30)
 """
-PROGRAMS = {  # and a module that each imports
+PROGRAMS = {  # each with a module that it imports
     "tools.cli": "typer",
     "tools.local": "rich",
     "tools.demo": "rich",
@@ -28,14 +28,14 @@ PROGRAMS = {  # and a module that each imports
 
 @pytest.fixture(autouse=True)
 def not_ignored():
-    """What a test runner ignores, such as one in the background, its children would ignore too."""
+    """Give the child processes a normal Ctrl-C, even if the test runner ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 def started(program, folder):
-    """Start a program whose import of a module does not end."""
+    """Start a program that never ends the import of a module."""
     (folder / f"{PROGRAMS[program]}.py").write_text(STILL_IMPORTING)
     process = subprocess.Popen(
         [sys.executable, "-m", program],
@@ -58,7 +58,7 @@ def test_ctrl_c_while_it_is_importing_ends_a_program_without_a_traceback(program
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.default_int_handler])
-def test_what_ctrl_c_means_is_as_before_once_all_is_imported(handler):
+def test_the_handler_of_ctrl_c_is_as_before_after_the_imports(handler):
     signal.signal(signal.SIGINT, handler)
     with importing():
         ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN

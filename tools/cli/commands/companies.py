@@ -1,4 +1,4 @@
-"""`hub companies`: who the client's customers at Codat are, and which products each has."""
+"""`hub companies`: the client's customers at Codat, and the products of each."""
 
 import uuid
 from collections.abc import Iterable, Iterator
@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from tools.cli.api import segment
-from tools.cli.commands.consents import agreed_now
+from tools.cli.commands.consents import consent_terms
 from tools.cli.environments import control_api
 from tools.cli.failures import Failure, FieldError, Interrupted, Misused, Refused, Unanswered
 from tools.cli.removal import until_gone
-from tools.cli.terminal.confirmation import Leave
+from tools.cli.terminal.confirmation import Confirmation
 from tools.cli.terminal.moments import readable
 from tools.cli.terminal.options import (
     CompanyArgument,
@@ -26,34 +26,34 @@ from tools.cli.terminal.output import Column, Output, print_json
 
 type Json = dict[str, Any]
 
-app = typer.Typer(help="Companies at Codat, and the products each has.", no_args_is_help=True)
+app = typer.Typer(help="Companies at Codat, and the products of each.", no_args_is_help=True)
 
-_PAGE: Final = 200  # the most that the API gives at once
+_PAGE: Final = 200  # the largest page of the API
 
 
 @app.command("list")
 def list_(
     env: EnvOption,
     product: Annotated[
-        str | None, typer.Option("--product", help="Only companies that have it.")
+        str | None, typer.Option("--product", help="Only companies with this product.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Only names that contain this, in any case.")
+        str | None, typer.Option("--name", help="Only names that contain this text, in any case.")
     ] = None,
     status: Annotated[
         str | None,
-        typer.Option("--status", help="With --product: only where it is assigned, adding, …"),
+        typer.Option("--status", help="With --product: only this status, such as assigned."),
     ] = None,
     linked: Annotated[
         bool | None,
-        typer.Option("--linked/--unlinked", help="Only with, or without, a connection that syncs."),
+        typer.Option("--linked/--unlinked", help="Only with, or without, a linked connection."),
     ] = None,
     deleted: Annotated[
-        bool, typer.Option("--deleted", help="Those that were deleted at Codat, too.")
+        bool, typer.Option("--deleted", help="Also companies that were deleted at Codat.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show companies, page by page as they come."""
+    """List companies, page by page."""
     output = Output(as_json=as_json)
     filters = {
         "product": product,
@@ -66,14 +66,14 @@ def list_(
         count = output.table(
             api.pages("companies", "companies", limit=_PAGE, **filters),
             [
-                Column("company", lambda one: one["company_id"], whole=True),
-                Column("name", lambda one: one.get("name")),
-                Column("linked", lambda one: "yes" if one.get("linked") else "no"),
-                Column("products", lambda one: one["products"]),
+                Column("company", lambda company: company["company_id"], whole=True),
+                Column("name", lambda company: company.get("name")),
+                Column("linked", lambda company: "yes" if company.get("linked") else "no"),
+                Column("products", lambda company: company["products"]),
             ],
-            f"No company in {env} matches. Leave a filter out to see more."
+            f"No company in {env} matches. List all: tools/hub companies list --env {env}"
             if any(value is not None for value in filters.values())
-            else f"No companies in {env} yet. Learn those at Codat: "
+            else f"No companies in {env} yet. Import them from Codat: "
             f"tools/hub reconcile start --env {env}",
         )
     if count:
@@ -100,26 +100,28 @@ def show(company: CompanyArgument, env: EnvOption, as_json: JsonOption = False) 
     output.table(
         [found.get("connections", [])],
         [
-            Column("connection", lambda one: one["connection_id"], whole=True),
-            Column("status", lambda one: one["status"]),
-            Column("integration", lambda one: one.get("integration")),
-            Column("source", lambda one: one.get("source_type")),
+            Column("connection", lambda connection: connection["connection_id"], whole=True),
+            Column("status", lambda connection: connection["status"]),
+            Column("integration", lambda connection: connection.get("integration")),
+            Column("source", lambda connection: connection.get("source_type")),
         ],
-        "No connections: the customer has linked nothing yet.",
+        "No connections: the customer has not linked anything yet.",
     )
     output.out.print()
-    held = [one for one in found["assignments"] if one["status"] != "absent"]
+    assignments = found["assignments"]
     output.table(
-        [held],
+        [[held for held in assignments if held["status"] != "absent"]],
         [
-            Column("product", lambda one: one["product"], whole=True),
-            Column("status", lambda one: one["status"]),
-            Column("consent", lambda one: "given" if one["consent_active"] else "none"),
-            Column("last read", lambda one: readable(one.get("last_read_at"))),
-            Column("changed", lambda one: readable(one.get("changed_at"))),
-            Column("by", lambda one: one.get("changed_by")),
+            Column("product", lambda assignment: assignment["product"], whole=True),
+            Column("status", lambda assignment: assignment["status"]),
+            Column(
+                "consent", lambda assignment: "given" if assignment["consent_active"] else "none"
+            ),
+            Column("last read", lambda assignment: readable(assignment.get("last_read_at"))),
+            Column("changed", lambda assignment: readable(assignment.get("changed_at"))),
+            Column("by", lambda assignment: assignment.get("changed_by")),
         ],
-        f"No products. Give it one: tools/hub companies add-product {company} PRODUCT --env {env}",
+        f"No products. Add one: tools/hub companies add-product {company} PRODUCT --env {env}",
     )
 
 
@@ -127,21 +129,27 @@ def show(company: CompanyArgument, env: EnvOption, as_json: JsonOption = False) 
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The customer's name.")],
     env: EnvOption,
-    description: Annotated[str | None, typer.Option(help="A text kept with it at Codat.")] = None,
+    description: Annotated[str | None, typer.Option(help="A description, kept at Codat.")] = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="Again for more.")
+        list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; repeat for more.")
     ] = None,
     product: Annotated[
         list[str] | None,
-        typer.Option("--product", help="To give it at once; again for more. Needs --consent-by."),
+        typer.Option(
+            "--product",
+            metavar="PRODUCT",
+            help="A product to add; repeat for more. Needs --consent-by.",
+        ),
     ] = None,
     consent_by: Annotated[
         str | None,
-        typer.Option(help="Who at the customer agreed to all of these products, as they are now."),
+        typer.Option(
+            help="The person at the customer that agreed to all these products as they are."
+        ),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="To go on with a creation that was not finished: as it was named then."),
+        typer.Option(help="Continue a creation that was not finished: the key that it printed."),
     ] = None,
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
@@ -162,28 +170,29 @@ def create(
     }
     body = {field: value for field, value in body.items() if value}
     key = key or str(uuid.uuid4())
-    Leave(env, yes_prod=yes_prod).to_change(f"Create the company {name!r}?")
+    Confirmation(env, yes_prod=yes_prod).ask_in_prod(f"Create the company {name!r}?")
     with control_api(env) as api:
         if consent_by:
             body["consents"] = {
-                one: {"granted_by": consent_by, **agreed_now(api, one)} for one in products
+                name: {"granted_by": consent_by, **consent_terms(api, name)} for name in products
             }
-        with _to_be_finished(key):
+        with _naming_the_key(key):
             created = api.post("companies", body, key)
     company = created["company_id"]
-    output.result(created, f"{name} is {company}.")
+    output.result(created, f"{name} has the id {company}.")
     if created["name"] not in {None, name}:
-        output.note(f"! Codat calls it {created['name']!r}: it takes some characters out of names.")
+        output.note(f"! Codat stored the name {created['name']!r}: it removes some characters.")
     if created.get("link_url"):
-        output.note(f"The customer authorises a connection at {created['link_url']}")
+        output.note(f"Send the customer this link to connect an account: {created['link_url']}")
     if not created["complete"]:
         raise Failure(
             "Not every product was added.",
-            f"When that is mended: tools/hub companies add-product {company} PRODUCT --env {env}",
+            "Remove the cause, then add it: "
+            f"tools/hub companies add-product {company} PRODUCT --env {env}",
             tuple(
-                FieldError(one["product"], f"{one['status']}: {one['detail']}")
-                for one in created["products"]
-                if one["status"] != "assigned"
+                FieldError(added["product"], f"{added['status']}: {added['detail']}")
+                for added in created["products"]
+                if added["status"] != "assigned"
             ),
         )
 
@@ -196,9 +205,9 @@ def add_product(
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Give a company a product, if its consent covers all of the product's data types."""
+    """Add a product to a company. Its consent must cover all data types of the product."""
     output = Output(as_json=as_json)
-    Leave(env, yes_prod=yes_prod).to_change(f"Add {product} to {company}?")
+    Confirmation(env, yes_prod=yes_prod).ask_in_prod(f"Add {product} to {company}?")
     with control_api(env) as api:
         try:
             answer = api.put(_path(company, product))
@@ -206,7 +215,7 @@ def add_product(
             if any(error.field == "data_types" for error in refused.errors):
                 refused.hint = (
                     f"If the customer agrees: tools/hub consents grant {company} {product} "
-                    f"--by WHO --env {env}"
+                    f"--by EMAIL --env {env}"
                 )
             raise
     output.result(answer, f"{company} has {product}.")
@@ -217,31 +226,31 @@ def remove_product(
     company: CompanyArgument,
     product: ProductArgument,
     env: EnvOption,
-    reason: Annotated[str | None, typer.Option(help="Why; it is recorded.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason; it is recorded.")] = None,
     as_json: JsonOption = False,
     yes: YesOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Take one product from a company. Its consent and its other products stay as they are."""
+    """Remove one product from a company. Its consent and its other products stay."""
     output = Output(as_json=as_json)
     question = f"Remove {product} from {company}? Codat stops reading for it at once."
-    Leave(env, yes, yes_prod).to_remove(question)
+    Confirmation(env, yes, yes_prod).ask(question)
     again = f"tools/hub companies remove-product {company} {product} --env {env}"
     with control_api(env) as api:
         answer = until_gone(
             output, lambda: api.delete(_path(company, product), reason=reason), again
         )
-    output.result(answer, f"{company} has {product} no more.")
+    output.result(answer, f"{company} no longer has {product}.")
 
 
 @contextmanager
-def _to_be_finished(key: str) -> Iterator[None]:
-    """Say how to go on with a creation whose outcome is not known, so that it is not done twice."""
-    go_on = f"Give the same command again with --key {key}, so that there is one company, not two."
+def _naming_the_key(key: str) -> Iterator[None]:
+    """After an unknown outcome, name the key that continues the same creation."""
+    go_on = f"Give the same command again with --key {key}, so that no second company is made."
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted("Interrupted; the company may have been created.", go_on) from None
+        raise Interrupted("Interrupted. The company may have been created.", go_on) from None
     except Unanswered as unanswered:
         unanswered.hint = go_on
         raise

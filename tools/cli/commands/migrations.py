@@ -1,4 +1,4 @@
-"""`hub migrations`: from client-level to product-level settings; plan, watch, approve, go back."""
+"""`hub migrations`: plan, start, approve, watch and roll back a migration."""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tools.cli.api import ControlApi, segment
 from tools.cli.commands.secrets import check
 from tools.cli.environments import Name, control_api
 from tools.cli.failures import Failure, Misused
-from tools.cli.terminal.confirmation import Leave, hidden
+from tools.cli.terminal.confirmation import Confirmation, hidden
 from tools.cli.terminal.migration_plan import draw_plan
 from tools.cli.terminal.migration_progress import Progress, counted
 from tools.cli.terminal.moments import readable
@@ -26,32 +26,43 @@ app = typer.Typer(
 )
 
 MigrationArgument = Annotated[
-    str, typer.Argument(metavar="MIGRATION", help="As `migrations list` has it.")
+    str, typer.Argument(metavar="MIGRATION", help="The id, as `migrations list` shows it.")
 ]
 ProductsOption = Annotated[
-    list[str], typer.Option("--product", help="To be added to every company; again for more.")
+    list[str],
+    typer.Option(
+        "--product", metavar="PRODUCT", help="A product to add to each company; repeat for more."
+    ),
 ]
 CompaniesOption = Annotated[
     list[str] | None,
-    typer.Option("--company", help="Only this company; again for more. All if left out."),
+    typer.Option(
+        "--company", metavar="COMPANY", help="Only this company; repeat for more. All if left out."
+    ),
 ]
 TagsOption = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="NAME=VALUE", help="Only companies with this tag; all given."),
+    typer.Option(
+        "--tag",
+        metavar="NAME=VALUE",
+        help="Only companies with this tag; with several, all of them.",
+    ),
 ]
 WebhooksOption = Annotated[
-    str, typer.Option(help="portal: a person disables old consumers; api: they are deleted.")
+    str,
+    typer.Option(help="portal: a person disables the old consumers; api: the hub deletes them."),
 ]
-FirstLinkOption = Annotated[str, typer.Option(help="fetchOnFirstLink: keep, or off as well.")]
+FirstLinkOption = Annotated[
+    str, typer.Option(help="What happens to fetchOnFirstLink: keep or off.")
+]
 OffValueOption = Annotated[
     int | None,
-    typer.Option(help="What syncSchedule says for off, if the client's settings do not show it."),
+    typer.Option(help="The syncSchedule that means off, if the client's settings do not show it."),
 ]
-StragglersOption = Annotated[
-    str, typer.Option(help="Reads still running after 14 h: go_on, or ask.")
-]
+StragglersOption = Annotated[str, typer.Option(help="If reads still run after 14 h: go_on or ask.")]
 ToleratedOption = Annotated[
-    int, typer.Option(min=0, help="Companies that may fail in one step before it is rolled back.")
+    int,
+    typer.Option(min=0, help="How many companies may fail in a step before the run rolls back."),
 ]
 
 _OVER: Final = frozenset({"planned", "complete", "rolled_back", "rollback_incomplete", "failed"})
@@ -88,7 +99,7 @@ def plan(
     else:
         draw_plan(output, found["plan"])
     if found["plan"]["refusals"]:
-        raise Failure("Such a migration would be refused.", " ".join(found["plan"]["refusals"]))
+        raise Failure("The hub would refuse this migration.", " ".join(found["plan"]["refusals"]))
 
 
 @app.command()
@@ -106,11 +117,11 @@ def start(
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Start a migration. It makes its plan first, and waits for its approval."""
+    """Start a migration. It plans first, then waits for approval."""
     output = Output(as_json=as_json)
     body = _body(product, company, tag, webhooks, fetch_on_first_link, off_value)
     body |= {"stragglers": stragglers, "tolerated_failures": tolerated_failures}
-    Leave(env, yes_prod=yes_prod).to_change(f"Start a migration to {', '.join(product)}?")
+    Confirmation(env, yes_prod=yes_prod).ask_in_prod(f"Start a migration to {', '.join(product)}?")
     with control_api(env) as api:
         started = api.post("migrations", body)
         if not stay:
@@ -123,7 +134,7 @@ def start(
 
 @app.command()
 def watch(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = False) -> None:
-    """Stay with a migration: how far it is, and who must do what now. Ctrl-C leaves it running."""
+    """Watch a migration: its progress, and what a person must do now. Ctrl-C leaves it running."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         _show(output, _follow(output, api, migration, env), env)
@@ -131,21 +142,22 @@ def watch(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = Fa
 
 @app.command("list")
 def list_(env: EnvOption, as_json: JsonOption = False) -> None:
-    """Show migrations, the newest first."""
+    """List migrations, the newest first."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         found = api.get("migrations")["migrations"]
     output.table(
         [found],
         [
-            Column("migration", lambda one: one["migration_id"], whole=True),
-            Column("status", lambda one: one["status"] + (", dry run" if one["dry_run"] else "")),
-            Column("waits for", lambda one: one.get("waiting_for")),
-            Column("products", lambda one: one["products"]),
-            Column("started", lambda one: readable(one["started_at"])),
-            Column("by", lambda one: one["started_by"]),
+            Column("migration", lambda run: run["migration_id"], whole=True),
+            Column("status", lambda run: run["status"] + (", dry run" if run["dry_run"] else "")),
+            Column("waits for", lambda run: run.get("waiting_for")),
+            Column("products", lambda run: run["products"]),
+            Column("started", lambda run: readable(run["started_at"])),
+            Column("by", lambda run: run["started_by"]),
         ],
-        f"No migration in {env} yet. Plan one: tools/hub migrations plan --product P --env {env}",
+        f"No migration in {env} yet. Plan one: "
+        f"tools/hub migrations plan --product PRODUCT --env {env}",
     )
 
 
@@ -157,20 +169,20 @@ def approve(
     yes: YesOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Show the plan and approve it as it is shown."""
+    """Show the plan and approve exactly this plan."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         found = _read(api, migration)
         if found.get("plan") and not as_json:
             draw_plan(output, found["plan"])
-        Leave(env, yes=yes, yes_prod=yes_prod).to_remove(f"Approve this plan of {migration}?")
+        Confirmation(env, yes=yes, yes_prod=yes_prod).ask(f"Approve this plan of {migration}?")
         seen = {"plan": found["plan"]["hash"]} if found.get("plan") else {}
         answer = api.post(f"migrations/{segment(migration)}/approve", seen)
     output.result(answer, f"Approved. Watch it: {_again(migration, env)}")
 
 
 def _confirming(what: str) -> Callable[..., None]:
-    """Return the command that says that a person has done what was asked."""
+    """Return a command by which a person confirms a step in the Portal."""
 
     def confirm(
         migration: MigrationArgument,
@@ -179,7 +191,7 @@ def _confirming(what: str) -> Callable[..., None]:
         yes_prod: YesProdOption = False,
     ) -> None:
         output = Output(as_json=as_json)
-        Leave(env, yes_prod=yes_prod).to_change(f"Confirm for {migration}?")
+        Confirmation(env, yes_prod=yes_prod).ask_in_prod(f"Confirm this step of {migration}?")
         with control_api(env) as api:
             answer = api.post(f"migrations/{segment(migration)}/{what}")
         output.result(answer, f"Confirmed. Watch it: {_again(migration, env)}")
@@ -190,7 +202,7 @@ def _confirming(what: str) -> Callable[..., None]:
 for _what, _how in (("disabled", "disabled"), ("restored", "enabled again")):
     app.command(
         f"confirm-webhooks-{_what}",
-        help=f"Say that the old consumers are {_how} in the Portal; it is looked up.",
+        help=f"Confirm that the old consumers are {_how} in the Portal; the hub checks it.",
     )(_confirming(f"confirm-webhooks-{_what}"))
 
 
@@ -202,9 +214,9 @@ def confirm_secret(
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Give a new consumer's signing secret, typed hidden or from standard input."""
+    """Give the signing secret of a new consumer, hidden or from standard input."""
     output = Output(as_json=as_json)
-    Leave(env, yes_prod=yes_prod).to_change(f"Accept a signing secret of {consumer}?")
+    Confirmation(env, yes_prod=yes_prod).ask_in_prod(f"Accept a signing secret for {consumer}?")
     typed = hidden("Signing secret (hidden)") if sys.stdin.isatty() else sys.stdin.readline()
     body = {"consumer_id": consumer, "secret": check(typed)}
     with control_api(env) as api:
@@ -217,28 +229,28 @@ def rollback(
     migration: MigrationArgument,
     env: EnvOption,
     forced: Annotated[
-        bool, typer.Option("--forced", help="Also where others have changed Codat since.")
+        bool, typer.Option("--forced", help="Also if others changed the settings at Codat since.")
     ] = False,
     stay: StayOption = True,
     as_json: JsonOption = False,
     yes: YesOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Go back, from wherever a migration is; also to finish a rollback that could not."""
+    """Roll a migration back from any step, or finish an incomplete rollback."""
     output = Output(as_json=as_json)
-    Leave(env, yes=yes, yes_prod=yes_prod).to_remove(f"Roll {migration} back?")
+    Confirmation(env, yes=yes, yes_prod=yes_prod).ask(f"Roll {migration} back?")
     with control_api(env) as api:
         found = api.post(f"migrations/{segment(migration)}/rollback", {"forced": forced})
         if not stay:
             output.result(found, f"The rollback has started. Watch it: {_again(migration, env)}")
             return
         found = _follow(output, api, migration, env)
-        _show(output, found, env, asked_back=True)
+        _show(output, found, env, rolling_back=True)
 
 
 @app.command()
 def report(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = False) -> None:
-    """Show what a migration changed, what it took back, and what the Portal has to replay."""
+    """Show what a migration changed, what it undid, and what the Portal has to replay."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         found = api.get(f"migrations/{segment(migration)}/report")
@@ -255,16 +267,16 @@ def report(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = F
             ("ended", readable(found["ended_at"])),
             ("error", found["error"]),
             ("client settings", _fate(found["client_settings"])),
-            *(("old consumer", f"{one['url']}: {_fate(one)}") for one in found["old_consumers"]),
-            *(("new consumer", f"{one['url']}: {_fate(one)}") for one in found["new_consumers"]),
-            *((f"{phase}", counted(one)) for phase, one in found["counts"].items()),
-            *(("note", one) for one in found["notes"]),
+            *(("old consumer", f"{old['url']}: {_fate(old)}") for old in found["old_consumers"]),
+            *(("new consumer", f"{new['url']}: {_fate(new)}") for new in found["new_consumers"]),
+            *((words(phase), counted(counts)) for phase, counts in found["counts"].items()),
+            *(("note", note) for note in found["notes"]),
         ]
     )
     if gap:
         output.note(
             f"Consumers missed events from {gap['from']} to {gap['to'] or 'now'}. In the Portal, "
-            "on each that is enabled, replay what was missed since then (Codat keeps two weeks)."
+            "for each enabled consumer, replay what was missed since then (Codat keeps two weeks)."
         )
 
 
@@ -287,7 +299,7 @@ def _body(
     if companies:
         body["companies"] = {"ids": companies}
     if tags:
-        body["companies"] = {"tags": dict(_tag(one) for one in tags)}
+        body["companies"] = {"tags": dict(map(_tag, tags))}
     return body
 
 
@@ -308,19 +320,19 @@ def _follow(
     migration: str,
     env: Name,
 ) -> Json:
-    """Watch to the end. Whoever is awaited is told once what to do and with which command."""
-    told: list[str] = []
-    going = Progress()
+    """Watch to the end; at each stop for a person print once what to do and the next command."""
+    shown: list[str] = []
+    lines = Progress()
 
     def progress(found: Json) -> str:
         waiting = found.get("waiting_for")
-        if waiting and found["waiting_since"] not in told:
-            told.append(found["waiting_since"])
+        if waiting and found["waiting_since"] not in shown:
+            shown.append(found["waiting_since"])
             for line in found["instructions"]:
                 output.note(line)
             command = _NEXT[waiting].format(id=migration)
             output.note(f"    tools/hub migrations {command} --env {env}")
-        return going.line(found)
+        return lines.line(found)
 
     return watch_until(
         output,
@@ -331,23 +343,23 @@ def _follow(
     )
 
 
-def _fate(one: Json) -> str:
-    if not one["changed"]:
-        return "not touched"
-    came = one["outcome"] or "outcome never written"
-    return f"{came}, then {one['undone']}" if one["undone"] else came
+def _fate(change: Json) -> str:
+    if not change["changed"]:
+        return "not changed"
+    outcome = change["outcome"] or "outcome unknown"
+    return f"{outcome}, then {change['undone']}" if change["undone"] else outcome
 
 
-def _show(output: Output, found: Json, env: Name, *, asked_back: bool = False) -> None:
+def _show(output: Output, found: Json, env: Name, *, rolling_back: bool = False) -> None:
     migration, status = found["migration_id"], found["status"]
-    cancelled = asked_back and status == "failed"
-    said = "is over; it had changed nothing" if cancelled else f"is {words(status)}"
-    output.result(found, f"Migration {migration} {said}.")
-    for one in found["notes"]:
-        output.note(f"! {one}")
-    wrong = status in _BAD - ({"rolled_back", "failed"} if asked_back else set())
-    if wrong or (asked_back and status == "complete"):
-        hint = f"What it changed and took back: tools/hub migrations report {migration} --env {env}"
+    cancelled = rolling_back and status == "failed"
+    end = "is over; it had changed nothing" if cancelled else f"is {words(status)}"
+    output.result(found, f"Migration {migration} {end}.")
+    for note in found["notes"]:
+        output.note(f"! {note}")
+    wrong = status in _BAD - ({"rolled_back", "failed"} if rolling_back else set())
+    if wrong or (rolling_back and status == "complete"):
+        hint = f"See what it changed and undid: tools/hub migrations report {migration} --env {env}"
         raise Failure(f"{words(status)}: {found['error']}", hint)
 
 

@@ -1,4 +1,4 @@
-"""`hub products`: which products the client runs, kept in a file and applied as a whole."""
+"""`hub products`: the client's products, kept in a file and applied as a whole."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,7 +12,7 @@ from tools.cli.environments import control_api
 from tools.cli.failures import Refused
 from tools.cli.product_file import ProductFile
 from tools.cli.registry import Change
-from tools.cli.terminal.confirmation import Leave
+from tools.cli.terminal.confirmation import Confirmation
 from tools.cli.terminal.options import (
     EnvOption,
     JsonOption,
@@ -26,12 +26,12 @@ from tools.samconfig import ROOT
 type Json = dict[str, Any]
 
 app = typer.Typer(
-    help="The products that the client runs: a file, applied as a whole.", no_args_is_help=True
+    help="The client's products: kept in a file, applied as a whole.", no_args_is_help=True
 )
 
 _FILE: Final = ROOT / "products.yaml"
 FileArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The products, as products.yaml has them.")
+    Path, typer.Argument(metavar="FILE", help="A file in the form of products.yaml.")
 ]
 _SIGNS: Final = {
     "add": ("+", "green"),
@@ -42,18 +42,18 @@ _SIGNS: Final = {
 
 @app.command("list")
 def list_(env: EnvOption, as_json: JsonOption = False) -> None:
-    """Show every registered product."""
+    """List the registered products."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         output.table(
             [list(registry.registered(api).values())],
             [
-                Column("product", lambda one: one["product"], whole=True),
-                Column("kind", lambda one: one["kind"]),
-                Column("data types", lambda one: one["data_types"]),
-                Column("schedule", lambda one: _schedule(one.get("schedule"))),
-                Column("team", lambda one: one.get("team")),
-                Column("consent text", lambda one: one.get("consent_text_version")),
+                Column("product", lambda product: product["product"], whole=True),
+                Column("kind", lambda product: product["kind"]),
+                Column("data types", lambda product: product["data_types"]),
+                Column("schedule", lambda product: _schedule(product.get("schedule"))),
+                Column("team", lambda product: product.get("team")),
+                Column("consent text", lambda product: product.get("consent_text_version")),
             ],
             f"No products in {env} yet. Register them: tools/hub products apply --env {env}",
         )
@@ -61,7 +61,7 @@ def list_(env: EnvOption, as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(product: ProductArgument, env: EnvOption, as_json: JsonOption = False) -> None:
-    """Show one product."""
+    """Show one registered product."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         found = api.get(f"products/{segment(product)}")
@@ -105,7 +105,7 @@ def apply(
     yes: YesOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Make the hub's products those of a file: shows the difference, asks, then all or nothing."""
+    """Apply a file: shows the difference, asks, then changes all of it or nothing."""
     output = Output(as_json=as_json)
     wanted = product_file.load(file)
     with control_api(env) as api:
@@ -114,8 +114,8 @@ def apply(
             warnings = registry.apply(api, wanted, dry_run=True)["warnings"]
             if not as_json:
                 _draw(output, found, warnings)
-            Leave(env, yes, yes_prod).to_remove(f"Apply {_count(found)} to {env}?")
-        # with nothing to change it still mends schedules that an interrupted apply left
+            Confirmation(env, yes, yes_prod).ask(f"Apply {_count(found)} to {env}?")
+        # even without changes this repairs schedules that an interrupted apply left behind
         scheduled = registry.apply(api, wanted)["scheduled"]
     value = {"changes": [change.as_json() for change in found], "scheduled": scheduled}
     now = "now has" if found else "has"
@@ -132,15 +132,17 @@ def remove(
     yes: YesOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Take one product out of the registry, with its schedule. Refused while companies have it."""
+    """Remove a product and its schedule. Refused while a company has the product."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         api.get(f"products/{segment(product)}")
-        question = f"Take {product} and its schedule out of {env}'s registry?"
-        Leave(env, yes, yes_prod).to_remove(question)
+        question = f"Remove {product} and its schedule from the registry of {env}?"
+        Confirmation(env, yes, yes_prod).ask(question)
         answer = api.delete(f"products/{segment(product)}")
-    output.result(answer or {"product": product}, f"{product} is no product of {env} any more.")
-    output.note("Take it out of products.yaml too, or the next apply brings it back.")
+    output.result(
+        answer or {"product": product}, f"{product} is removed from the registry of {env}."
+    )
+    output.note("Remove it from products.yaml too, or the next apply adds it again.")
 
 
 def _schedule(schedule: Json | None) -> str | None:
@@ -155,13 +157,13 @@ def _count(found: list[Change]) -> str:
 
 
 def _warnings(api: ControlApi, wanted: ProductFile) -> list[str]:
-    """Return what the hub warns of; who may only read is told that nobody asked it."""
+    """Return the hub's warnings; without the permission to apply, a note that it was not asked."""
     try:
         warnings: list[str] = registry.apply(api, wanted, dry_run=True)["warnings"]
     except Refused as refused:
         if refused.status != 403:
             raise
-        return ["Not checked by the hub: that takes the permission to apply."]
+        return ["The hub did not check the file: this needs the permission to apply it."]
     return warnings
 
 

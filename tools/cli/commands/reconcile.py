@@ -1,4 +1,4 @@
-"""`hub reconcile`: Codat's truth against the hub's, what was mended and what a person must do."""
+"""`hub reconcile`: compare Codat with the hub, and show repairs and work for a person."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -9,7 +9,7 @@ from rich.text import Text
 from tools.cli.api import ControlApi, segment
 from tools.cli.environments import Name, control_api
 from tools.cli.failures import Failure
-from tools.cli.terminal.confirmation import Leave
+from tools.cli.terminal.confirmation import Confirmation
 from tools.cli.terminal.moments import readable
 from tools.cli.terminal.options import EnvOption, JsonOption, StayOption, WatchOption, YesProdOption
 from tools.cli.terminal.output import Column, Output, print_json, words
@@ -24,7 +24,10 @@ app = typer.Typer(
 
 _OVER: Final = frozenset({"complete", "failed"})
 _STYLES: Final = {"unsafe": "bold red", "warning": "yellow"}
-_LISTED: Final = ("items", "next_cursor")  # of an answer: the page, not the run
+_LISTED: Final = (
+    "items",
+    "next_cursor",
+)  # fields of the answer that belong to the page, not to the run
 
 
 @app.command()
@@ -41,9 +44,11 @@ def start(
         ),
     ] = None,
 ) -> None:
-    """Compare now. The hub's own side is put right; at Codat only begun removals are finished."""
+    """Compare now. The hub repairs its own side; at Codat it only finishes removals."""
     output = Output(as_json=as_json)
-    Leave(env, yes_prod=yes_prod).to_change("Compare Codat with the hub, and mend the hub's side?")
+    Confirmation(env, yes_prod=yes_prod).ask_in_prod(
+        "Compare Codat with the hub, and repair the hub's side?"
+    )
     with control_api(env) as api:
         run = api.post("reconciles", {"confirm_gone": confirm_gone} if confirm_gone else None)
         if stay:
@@ -56,19 +61,19 @@ def start(
 
 @app.command("list")
 def list_(env: EnvOption, as_json: JsonOption = False) -> None:
-    """Show the runs, the newest first."""
+    """List runs, the newest first."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         output.table(
             api.pages("reconciles", "reconciles"),
             [
-                Column("reconcile", lambda one: one["reconcile_id"], whole=True),
-                Column("status", lambda one: one["status"]),
-                Column("asked", lambda one: readable(one["requested_at"])),
-                Column("by", lambda one: one["requested_by"]),
-                Column("drift", lambda one: sum(one["drift"].values()), right=True),
-                Column("mended", lambda one: one["mended"], right=True),
-                Column("for a person", lambda one: one["unsafe"], right=True),
+                Column("reconcile", lambda run: run["reconcile_id"], whole=True),
+                Column("status", lambda run: run["status"]),
+                Column("requested", lambda run: readable(run["requested_at"])),
+                Column("by", lambda run: run["requested_by"]),
+                Column("drift", lambda run: sum(run["drift"].values()), right=True),
+                Column("repaired", lambda run: run["mended"], right=True),
+                Column("for a person", lambda run: run["unsafe"], right=True),
             ],
             f"No reconcile in {env} yet. Start one: tools/hub reconcile start --env {env}",
         )
@@ -79,13 +84,15 @@ def show(
     env: EnvOption,
     run: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="As `list` has it; the newest if left out."),
+        typer.Argument(
+            metavar="RUN", help="The id, as `reconcile list` shows it; the newest if left out."
+        ),
     ] = None,
     kind: Annotated[str | None, typer.Option(help="Only drift of this kind.")] = None,
     stay: WatchOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run and what it found."""
+    """Show a run and the drift that it found."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         run = run or _newest(api, env)
@@ -124,10 +131,10 @@ def _progress(run: Json) -> str:
     of = f" of {run['companies_at_codat']}" if run.get("companies_at_codat") is not None else ""
     waiting = run.get("waiting_until")
     held = f", waiting for Codat's quota until {readable(waiting)}" if waiting else ""
-    trouble = f"; to be tried again: {run['error']}" if run["error"] else ""
+    failure = f"; trying again after: {run['error']}" if run["error"] else ""
     return (
         f"{run['status']}, {run['phase']}: {run['counts'].get('companies', 0)}{of} "
-        f"companies{held}{trouble}"
+        f"companies{held}{failure}"
     )
 
 
@@ -136,7 +143,7 @@ def _show(output: Output, api: ControlApi, run: Json, env: Name, kind: str | Non
     run = {name: value for name, value in run.items() if name not in _LISTED}
     pages = api.pages(f"reconciles/{segment(run['reconcile_id'])}", "items", kind=kind)
     if output.as_json:
-        print_json(run | {"items": [one for page in pages for one in page]})
+        print_json(run | {"items": [drift for page in pages for drift in page]})
     else:
         output.facts(_facts(run))
         output.out.print()
@@ -149,31 +156,31 @@ def _show(output: Output, api: ControlApi, run: Json, env: Name, kind: str | Non
 
 
 def _nothing_listed(run: Json, env: Name, kind: str | None) -> str:
-    """Say what an empty list means: of a run that is not complete it does not mean agreement."""
+    """Return what an empty list means; only a complete run can say that both sides agree."""
     if run["status"] != "complete":
-        return "Nothing found so far; not everything has been compared."
+        return "No drift so far; the comparison is not complete."
     return f"Codat and {env} agree." if kind is None else f"No drift of the kind {kind}."
 
 
 def _draw(output: Output, pages: Iterator[list[Json]], empty: str) -> None:
-    """Print the drift, then once per kind what a person has to do."""
+    """Print the drift, and then once for each kind what a person has to do."""
     to_do: dict[str, str] = {}
 
     def noting() -> Iterator[list[Json]]:
         for page in pages:
-            to_do.update({one["kind"]: one["to_do"] for one in page if _for_a_person(one)})
+            to_do.update({drift["kind"]: drift["to_do"] for drift in page if _for_a_person(drift)})
             yield page
 
     output.table(
         noting(),
         [
             Column("severity", _severity, whole=True),
-            Column("what", lambda one: words(one["kind"]), whole=True),
-            Column("company", lambda one: one.get("company_id"), whole=True),
-            Column("product", lambda one: one.get("product")),
-            Column("about", lambda one: one.get("subject")),
-            Column("mended", lambda one: "yes" if one["mended"] else "no"),
-            Column("detail", lambda one: one["detail"]),
+            Column("what", lambda drift: words(drift["kind"]), whole=True),
+            Column("company", lambda drift: drift.get("company_id"), whole=True),
+            Column("product", lambda drift: drift.get("product")),
+            Column("about", lambda drift: drift.get("subject")),
+            Column("repaired", lambda drift: "yes" if drift["mended"] else "no"),
+            Column("detail", lambda drift: drift["detail"]),
         ],
         empty,
     )
@@ -191,11 +198,11 @@ def _facts(run: Json) -> list[tuple[str, Any]]:
     return [
         ("reconcile", run["reconcile_id"]),
         ("status", run["status"]),
-        ("asked", readable(run["requested_at"])),
+        ("requested", readable(run["requested_at"])),
         ("by", run["requested_by"]),
         ("finished", readable(run["finished_at"])),
         ("counted", counts),
-        ("mended", run["mended"]),
+        ("repaired", run["mended"]),
         ("for a person", run["unsafe"]),
         *([("last error", run["error"])] if run["error"] and run["status"] not in _OVER else ()),
     ]

@@ -1,4 +1,4 @@
-"""`hub refresh`: have Codat read again now, outside any schedule."""
+"""`hub refresh`: ask Codat to read now, outside any schedule."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -7,7 +7,7 @@ import typer
 
 from tools.cli.api import ControlApi, segment
 from tools.cli.environments import Name, control_api
-from tools.cli.terminal.confirmation import Leave
+from tools.cli.terminal.confirmation import Confirmation
 from tools.cli.terminal.moments import readable
 from tools.cli.terminal.options import (
     CompanyArgument,
@@ -27,16 +27,17 @@ app = typer.Typer(help="Refresh a custom product's data now.", no_args_is_help=T
 
 DataTypeOption = Annotated[
     list[str] | None,
-    typer.Option("--data-type", help="Only these of the product's; again for more."),
+    typer.Option("--data-type", metavar="TYPE", help="Only this data type; repeat for more."),
 ]
 OptionalProduct = Annotated[
-    str | None, typer.Argument(metavar="[PRODUCT]", help="As `products list` has it.")
+    str | None,
+    typer.Argument(metavar="PRODUCT", help="The identifier, as `products list` shows it."),
 ]
 
-# A ticket in one of these goes no further; all others are on their way.
+# A ticket with one of these statuses has ended without new data.
 _ENDED_BADLY: Final = frozenset({"still_syncing", "rate_limited", "failed", "cancelled"})
 _OVER: Final = _ENDED_BADLY | {"completed"}
-_SENT: Final = "sent"  # at a worker already: its next attempt is only for one that died
+_SENT: Final = "sent"  # a worker has it; the next attempt counts only if that worker dies
 
 
 @app.command()
@@ -51,11 +52,11 @@ def company(
 ) -> None:
     """Refresh one company's product, or some of its data types.
 
-    Without PRODUCT: by client-level settings, for a company that has not been migrated yet.
+    Without PRODUCT: by client-level settings, for a company that is not migrated yet.
     """
     output = Output(as_json=as_json)
-    what = product or "all that client-level settings read"
-    Leave(env, yes_prod=yes_prod).to_change(f"Refresh {what} of {company}?")
+    what = product or "everything on client-level settings"
+    Confirmation(env, yes_prod=yes_prod).ask_in_prod(f"Refresh {what} of {company}?")
     with control_api(env) as api:
         ticket = api.post(_path(company, product), {"data_types": data_type} if data_type else None)
         if stay:
@@ -73,14 +74,14 @@ def whole_product(
     yes: YesOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Refresh a product of every company that has it, at the pace that Codat allows."""
+    """Refresh a product for every company that has it, at the pace that Codat allows."""
     output = Output(as_json=as_json)
-    question = f"Refresh {product} of every company that has it? That may take a call for each."
-    Leave(env, yes, yes_prod).to_remove(question)
+    question = f"Refresh {product} for every company that has it? It makes up to one call each."
+    Confirmation(env, yes, yes_prod).ask(question)
     with control_api(env) as api:
         run = api.post(f"products/{segment(product)}/refresh")
-    output.result(run, f"{product} is being refreshed for every company that has it.")
-    output.note(f"See how far that is: tools/hub freshness --product {product} --env {env}")
+    output.result(run, f"The refresh of {product} for every company has started.")
+    output.note(f"See the progress: tools/hub freshness --product {product} --env {env}")
 
 
 @app.command()
@@ -91,7 +92,7 @@ def show(
     stay: WatchOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where a company's refresh is; without PRODUCT the one by client-level settings."""
+    """Show a company's refresh. Without PRODUCT: the one by client-level settings."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         if stay:
@@ -110,21 +111,21 @@ def cancel(
     yes: YesOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Make no further call for a refresh. What Codat has accepted it finishes."""
+    """Cancel a refresh: no further call. Codat finishes a read that it has accepted."""
     output = Output(as_json=as_json)
-    Leave(env, yes, yes_prod).to_remove(f"Cancel the refresh of {product} of {company}?")
+    Confirmation(env, yes, yes_prod).ask(f"Cancel the refresh of {product} for {company}?")
     with control_api(env) as api:
         ticket = api.delete(_path(company, product))
     if ticket["status"] == "cancelled":
-        said = f"The refresh of {product} of {company} is cancelled."
+        line = f"The refresh of {product} for {company} is cancelled."
     else:
-        said = f"There is nothing left to cancel: it is {words(ticket['status'])}."
-    output.result(ticket, said)
+        line = f"Nothing left to cancel: the refresh is {words(ticket['status'])}."
+    output.result(ticket, line)
 
 
 def _path(company: str, product: str | None) -> str:
-    of = f"/products/{segment(product)}" if product else ""
-    return f"companies/{segment(company)}{of}/refresh"
+    part = f"/products/{segment(product)}" if product else ""
+    return f"companies/{segment(company)}{part}/refresh"
 
 
 def _again(company: str, product: str | None, env: Name) -> str:
@@ -144,13 +145,13 @@ def _watch(output: Output, api: ControlApi, company: str, product: str | None, e
 def _progress(ticket: Json) -> str:
     calls = ticket["attempts"]
     tried = f", {calls} call{'s' if calls > 1 else ''} so far" if calls else ""
-    kept = f", kept back by {words(ticket['waits_for'])}" if ticket["waits_for"] else ""
+    waits = f", waits for {words(ticket['waits_for'])}" if ticket["waits_for"] else ""
     due = ticket["next_attempt_at"] if ticket["status"] != _SENT else None
-    return f"{words(ticket['status'])}{tried}{kept}" + (f", next {readable(due)}" if due else "")
+    return f"{words(ticket['status'])}{tried}{waits}" + (f", next {readable(due)}" if due else "")
 
 
 def _show(output: Output, ticket: Json) -> None:
-    """Print a ticket; one that ended badly ends the command so, too."""
+    """Print a ticket; a ticket that ended badly makes the command fail."""
     if output.as_json:
         output.result(ticket)
     else:
@@ -169,6 +170,6 @@ def _facts(ticket: Json) -> Iterator[tuple[str, Any]]:
         if ticket[name]:
             yield words(name), ticket[name]
     if ticket["waits_for"]:
-        yield "kept back by", words(ticket["waits_for"])
+        yield "waits for", words(ticket["waits_for"])
     if ticket["error"]:
         yield "last error", f"{words(ticket['error']['kind'])}: {ticket['error']['message']}"

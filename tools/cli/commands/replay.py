@@ -1,4 +1,4 @@
-"""`hub replay`: have webhooks of the inbox projected again."""
+"""`hub replay`: project webhooks of the inbox again."""
 
 from typing import Annotated, Any, Final
 
@@ -7,7 +7,7 @@ import typer
 from tools.cli.api import ControlApi, segment
 from tools.cli.environments import Name, control_api
 from tools.cli.failures import Failure, Misused
-from tools.cli.terminal.confirmation import Leave
+from tools.cli.terminal.confirmation import Confirmation
 from tools.cli.terminal.moments import moment_of, readable
 from tools.cli.terminal.options import EnvOption, JsonOption, StayOption, WatchOption, YesProdOption
 from tools.cli.terminal.output import Output
@@ -16,7 +16,7 @@ from tools.cli.terminal.watching import watch
 type Json = dict[str, Any]
 
 app = typer.Typer(
-    help="Project webhooks of the inbox again; what was published is not published twice.",
+    help="Project webhooks of the inbox again. No event is published twice.",
     no_args_is_help=True,
 )
 
@@ -27,26 +27,31 @@ _OVER: Final = frozenset({"complete", "failed"})
 def start(
     env: EnvOption,
     webhook: Annotated[
-        list[str] | None, typer.Argument(metavar="[WEBHOOK_ID]...", help="These webhooks.")
+        list[str] | None, typer.Argument(metavar="WEBHOOK_ID", help="The ids of the webhooks.")
     ] = None,
-    parked: Annotated[bool, typer.Option("--parked", help="All that are parked.")] = False,
+    parked: Annotated[bool, typer.Option("--parked", help="All parked webhooks.")] = False,
     since: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="Received from then on: 2026-11-22T10:00, 6h."),
+        typer.Option(
+            "--from", metavar="TIME", help="Received since then: 2026-11-22T10:00, or an age: 6h."
+        ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="… and before then; now if left out.")
+        str | None,
+        typer.Option(
+            "--to", metavar="TIME", help="With --from: received before then; now if left out."
+        ),
     ] = None,
-    company: Annotated[str | None, typer.Option(help="With --from: only this company's.")] = None,
-    product: Annotated[str | None, typer.Option(help="With --from: only this product's.")] = None,
+    company: Annotated[str | None, typer.Option(help="With --from: only of this company.")] = None,
+    product: Annotated[str | None, typer.Option(help="With --from: only of this product.")] = None,
     stay: StayOption = True,
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Replay some webhooks by id, all that are parked, or all of a time."""
+    """Replay webhooks: by id, all parked ones, or all that were received in a time range."""
     output = Output(as_json=as_json)
     body = _selection(webhook or [], parked, since, until, company, product)
-    Leave(env, yes_prod=yes_prod).to_change(f"Replay {_spelt(body)}?")
+    Confirmation(env, yes_prod=yes_prod).ask_in_prod(f"Replay {_selected(body)}?")
     with control_api(env) as api:
         replay = api.post("replays", body)
         if stay:
@@ -58,12 +63,14 @@ def start(
 
 @app.command()
 def show(
-    replay_id: Annotated[str, typer.Argument(metavar="REPLAY", help="As `start` named it.")],
+    replay_id: Annotated[
+        str, typer.Argument(metavar="REPLAY", help="The id, as `replay start` printed it.")
+    ],
     env: EnvOption,
     stay: WatchOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how far a replay is."""
+    """Show the progress of a replay."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
         if stay:
@@ -81,10 +88,10 @@ def _selection(
     company: str | None,
     product: str | None,
 ) -> Json:
-    """Return the body of POST /replays. Raises Misused unless exactly one way was taken."""
+    """Return the body of the request. Raises Misused unless there is exactly one selection."""
     if (bool(webhooks), parked, since is not None).count(True) != 1:
         raise Misused(
-            "Say which webhooks: their ids, or --parked, or --from TIME. One of the three."
+            "Select webhooks in exactly one way: by their ids, with --parked, or with --from TIME."
         )
     if since is None and (until or company or product):
         raise Misused("--to, --company and --product go with --from.")
@@ -106,19 +113,19 @@ def _moment(option: str, text: str) -> str:
         return moment_of(text).isoformat()
     except (ValueError, OverflowError):
         raise Misused(
-            f"{option} {text!r} is not a time: say 2026-11-22T10:00 (local), "
+            f"{option} {text!r} is not a time. Allowed: 2026-11-22T10:00 (local), "
             "2026-11-22T10:00+00:00, or an age such as 30m, 6h, 2d."
         ) from None
 
 
-def _spelt(body: Json) -> str:
+def _selected(body: Json) -> str:
     if "webhook_ids" in body:
         return f"{len(body['webhook_ids'])} webhooks"
     if "parked" in body:
-        return "everything that is parked"
-    of = [body[name] for name in ("company_id", "product") if name in body]
-    only = f" of {' and '.join(of)}" if of else ""
-    return f"what was received from {body['received_from']} to {body['received_to']}{only}"
+        return "all parked webhooks"
+    filters = [body[name] for name in ("company_id", "product") if name in body]
+    only = f" of {' and '.join(filters)}" if filters else ""
+    return f"webhooks received from {body['received_from']} to {body['received_to']}{only}"
 
 
 def _again(replay_id: str, env: Name) -> str:
@@ -137,8 +144,8 @@ def _watch(output: Output, api: ControlApi, replay_id: str, env: Name) -> Json:
 
 def _counted(replay: Json) -> str:
     counts = replay.get("counts") or {}
-    spelt = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-    return spelt or ("none" if replay["status"] in _OVER else "no webhook yet")
+    text = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    return text or ("none" if replay["status"] in _OVER else "no webhook yet")
 
 
 def _show(output: Output, replay: Json) -> None:
@@ -150,12 +157,12 @@ def _show(output: Output, replay: Json) -> None:
                 ("replay", replay["replay_id"]),
                 ("status", replay["status"]),
                 ("webhooks", _counted(replay)),
-                ("asked", readable(replay.get("requested_at"))),
+                ("requested", readable(replay.get("requested_at"))),
                 ("by", replay.get("requested_by")),
             ]
         )
     if replay["status"] == "failed":
         raise Failure(
             f"The replay failed: {replay.get('error')}",
-            "What was projected until then stays so. Start it again: it repeats nothing.",
+            "Events published so far stay published. Start the replay again: it repeats none.",
         )

@@ -1,4 +1,4 @@
-"""`hub status`: one environment at a glance."""
+"""`hub status`: the state of one environment."""
 
 from typing import Any
 
@@ -18,13 +18,13 @@ def status(env: EnvOption, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found)
         return
-    barred = found["calls_barred_until"]
+    blocked = found["calls_barred_until"]
     output.facts(
         [
             ("environment", found["environment"]),
             ("Codat client", _client(found["client"], env)),
             ("products", ", ".join(map(_product, found["products"])) or "none yet"),
-            ("Codat's quota", f"used up until {readable(barred)}" if barred else "not used up"),
+            ("Codat's quota", f"used up until {readable(blocked)}" if blocked else "not used up"),
             ("last reconcile", _reconcile(found["last_reconcile"], env)),
         ]
     )
@@ -33,10 +33,10 @@ def status(env: EnvOption, as_json: JsonOption = False) -> None:
     output.table(
         [found["integrations"]],
         [
-            Column("integration", lambda one: one["integration"], whole=True),
-            Column("name", lambda one: one["name"]),
-            Column("connections", lambda one: one["connections"], right=True),
-            Column("linked", lambda one: one["linked"], right=True),
+            Column("integration", lambda integration: integration["integration"], whole=True),
+            Column("name", lambda integration: integration["name"]),
+            Column("connections", lambda integration: integration["connections"], right=True),
+            Column("linked", lambda integration: integration["linked"], right=True),
         ],
         "None known yet.",
     )
@@ -44,10 +44,10 @@ def status(env: EnvOption, as_json: JsonOption = False) -> None:
     output.table(
         [found["consumers"]],
         [
-            Column("consumer", lambda one: one["consumer"], whole=True),
-            Column("at Codat", lambda one: "yes" if one["at_codat"] else "no"),
-            Column("enabled", lambda one: "yes" if one["enabled"] else "no"),
-            Column("secret", lambda one: "stored" if one["secret"] else "missing"),
+            Column("consumer", lambda consumer: consumer["consumer"], whole=True),
+            Column("at Codat", lambda consumer: "yes" if consumer["at_codat"] else "no"),
+            Column("enabled", lambda consumer: "yes" if consumer["enabled"] else "no"),
+            Column("secret", lambda consumer: "stored" if consumer["secret"] else "missing"),
         ],
         "None known yet.",
     )
@@ -55,14 +55,14 @@ def status(env: EnvOption, as_json: JsonOption = False) -> None:
 
 def _client(client: Json, env: Name) -> str:
     if client["bound_to"] is None:
-        return "not bound yet: set CodatClientId and deploy; until then nothing is changed at Codat"
+        return "not bound: the hub changes nothing at Codat until you set CodatClientId and deploy"
     if client["confirmed"]:
         return f"{client['bound_to']}, confirmed {readable(client['checked_at'])}"
     if client["reported"] is None:
         return f"{client['bound_to']}, not compared with Codat yet"
     return (
         f"WRONG: bound to {client['bound_to']}, but the API key is of {client['reported']}; "
-        f"nothing is changed at Codat. Store the right key: "
+        f"the hub changes nothing at Codat. Store the right key: "
         f"tools/hub secrets set-api-key --env {env}"
     )
 
@@ -78,4 +78,4 @@ def _reconcile(run: Json | None, env: Name) -> str:
     when = readable(run["finished_at"] or run["requested_at"])
     person = f", {run['unsafe']} for a person" if run["unsafe"] else ""
     found = sum(run["drift"].values())
-    return f"{run['status']} {when}: {found} differences, {run['mended']} mended{person}"
+    return f"{run['status']} {when}: {found} differences, {run['mended']} repaired{person}"

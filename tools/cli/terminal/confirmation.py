@@ -1,5 +1,7 @@
-"""Asking before a change. In prod every change asks for the environment's name; elsewhere only what
-removes or stops something asks, and `--yes` answers.
+"""Asks before a change.
+
+In prod every change asks for the environment's name. Elsewhere only a command that removes or stops
+something asks, and `--yes` answers.
 """
 
 from dataclasses import dataclass
@@ -16,38 +18,38 @@ NOTHING_CHANGED: Final = "Nothing was changed."
 
 
 class Declined(Failure):
-    """The person said no."""
+    """The person did not confirm."""
 
 
 @dataclass(frozen=True)
-class Leave:
-    """What was said beforehand: `yes` (--yes) counts outside prod, `yes_prod` there."""
+class Confirmation:
+    """Asks unless an option answers: `yes` (--yes) outside prod, `yes_prod` only in prod."""
 
     env: Name
     yes: bool = False
     yes_prod: bool = False
 
-    def to_change(self, what: str) -> None:
-        """Ask in prod. Raises Declined. `what` is a question such as `Add X to Y?`."""
+    def ask_in_prod(self, question: str) -> None:
+        """Ask a question such as `Add X to Y?`, in prod only. Raises Declined."""
         if self.env is Name.PROD:
-            self.to_remove(what)
+            self.ask(question)
 
-    def to_remove(self, what: str) -> None:
-        """Ask before something that takes away or stops. Raises Declined."""
+    def ask(self, question: str) -> None:
+        """Ask in every environment: before a removal or a stop. Raises Declined."""
         err = console(stderr=True)
         if self.env is Name.PROD:
             if not self.yes_prod:
-                _name_typed(err, what, self.env, "--yes-prod")
+                _ask_for_name(err, question, self.env, "--yes-prod")
         elif not self.yes:
-            answer = _answer(err, f"{what} [y/N] ", "--yes").lower()
+            answer = _answer(err, f"{question} [y/N] ", "--yes").lower()
             if answer not in {"y", "yes"}:
                 raise Declined(NOTHING_CHANGED)
 
 
-def _name_typed(err: Console, what: str, env: Name, option: str) -> None:
-    typed = _answer(err, f"{what} This is {env}. Type '{env}' to go on: ", option)
+def _ask_for_name(err: Console, question: str, env: Name, option: str) -> None:
+    typed = _answer(err, f"{question} This is {env}. Type '{env}' to go on: ", option)
     if typed != env:
-        raise Declined(f"That is not '{env}'. {NOTHING_CHANGED}")
+        raise Declined(f"The answer is not '{env}'. {NOTHING_CHANGED}")
 
 
 def _answer(err: Console, question: str, option: str) -> str:
@@ -56,16 +58,15 @@ def _answer(err: Console, question: str, option: str) -> str:
         return input().strip()
     except EOFError:
         err.print()
-        raise Failure(
-            f"There is nobody to ask. {NOTHING_CHANGED}", f"To do it without a question: {option}"
-        ) from None
+        hint = f"To go on without the question, add: {option}"
+        raise Failure(f"No answer came from standard input. {NOTHING_CHANGED}", hint) from None
     except KeyboardInterrupt:
         err.print()
         raise Interrupted(NOTHING_CHANGED) from None
 
 
 def hidden(question: str) -> str:
-    """Ask for something that is not shown. Raises Interrupted."""
+    """Ask for a secret without showing it. Raises Interrupted."""
     try:
         typed: str = typer.prompt(question, hide_input=True, err=True)
     except typer.Abort:

@@ -1,4 +1,4 @@
-"""A migration's plan as a person reads it: per step what changes, then figures, then warnings."""
+"""Prints a migration's plan: the changes of each step, then figures, then warnings."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ type Json = dict[str, Any]
 
 
 def draw_plan(output: Output, plan: Json) -> None:
-    """Print it: to approve it is to have read this."""
+    """Print the plan that a person approves."""
     output.table(
         [plan["steps"]],
         [
-            Column("step", lambda one: one["step"], whole=True),
-            Column("what", lambda one: one["summary"]),
-            Column("changes", lambda one: one["changes"], right=True),
-            Column("calls", lambda one: one["calls"], right=True),
-            Column("undo", lambda one: one["undo"]),
+            Column("step", lambda step: step["step"], whole=True),
+            Column("what", lambda step: step["summary"]),
+            Column("changes", lambda step: step["changes"], right=True),
+            Column("calls", lambda step: step["calls"], right=True),
+            Column("undo", lambda step: step["undo"]),
         ],
-        "nothing to do",
+        "The plan has no steps.",
     )
     output.out.print()
     for step in plan["steps"]:
@@ -28,13 +28,21 @@ def draw_plan(output: Output, plan: Json) -> None:
     output.facts(
         [
             ("companies", f"{plan['companies']}, {plan['linked']} of them linked"),
-            ("leaves behind", "nobody" if plan["everyone"] else "companies: client level stays on"),
-            ("Codat calls", f"{plan['calls']}, at least {lasting(plan['calls_seconds'])}"),
-            ("first wait", lasting(plan["wait_seconds"])),
+            (
+                "client level",
+                "off: no company stays on it"
+                if plan["everyone"]
+                else "on: other companies stay on it",
+            ),
+            (
+                "Codat calls",
+                f"{plan['calls']}, which take at least {lasting(plan['calls_seconds'])}",
+            ),
+            ("first wait for quiet", lasting(plan["wait_seconds"])),
             ("plan", plan["hash"]),
         ]
     )
-    for one in plan["warnings"]:
-        output.note(f"! {one}")
-    for one in plan["refusals"]:
-        output.note(f"✗ {one}")
+    for warning in plan["warnings"]:
+        output.note(f"! {warning}")
+    for refusal in plan["refusals"]:
+        output.note(f"✗ {refusal}")

@@ -1,4 +1,4 @@
-"""How far a migration is: its step, its counts, how fast it goes, and how long that still takes."""
+"""Describes the progress of a migration: step, counts, rate and time left."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tools.cli.terminal.output import words
 
 type Json = dict[str, Any]
 
-# Which phase's counts tell how far a step is, where it is not called the same.
+# The phase whose counts measure a step, where the two have different names.
 _PHASES: Final = {
     "plan": "survey",
     "disable_client_sync": "disable_company_sync",
@@ -20,8 +20,8 @@ _SETTLED: Final = ("done", "skipped", "failed")
 
 
 @dataclass(frozen=True)
-class _Sight:
-    """A phase at a time: how many companies or pairs are settled, and how many chunks done."""
+class _Sample:
+    """A phase at one time: the companies or pairs that are settled, the chunks that are done."""
 
     at: float
     settled: int
@@ -29,35 +29,38 @@ class _Sight:
 
 
 class Progress:
-    """What one watch says of a migration, line by line; `clock` counts seconds.
+    """The progress lines of one watch; `clock` returns seconds.
 
-    The rate is what was settled per second since this watch saw the phase, taken at the last
-    change; as long as nothing was, time left is by the plan's figures.
+    The rate is measured from the first sample of a phase to its last change. Until something
+    changes, the time left comes from the plan's figures.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._phase = ""
-        self._first = self._last = _Sight(0, 0, 0)
+        self._first = self._last = _Sample(0, 0, 0)
 
     def line(self, found: Json) -> str:
-        """Return where it is now, in one line."""
+        """Return one line about the migration as it is now."""
         step: str = found["step"]
-        said = f"{found['status']}, {words(step)}"
+        text = f"{words(found['status'])}, {words(step)}"
         if waiting := found.get("waiting_for"):
-            return f"{said}: waits for {words(waiting)} since {readable(found['waiting_since'])}"
+            return f"{text}: waits for {words(waiting)} since {readable(found['waiting_since'])}"
         plan = found.get("plan") or {}
         phase = _PHASES.get(step, step)
         counts = found["counts"].get(phase)
         if not counts:
             first_look = plan.get("wait_seconds") if step == "wait_for_quiet" else None
-            return said + (f": first look after {lasting(first_look)}" if first_look else "")
+            return text + (f": first look after {lasting(first_look)}" if first_look else "")
         self._see(phase, counts)
-        return f"{said}: {counted(counts)}{self._measured(counts) or _planned(step, counts, plan)}"
+        return f"{text}: {counted(counts)}{self._measured(counts) or _planned(step, counts, plan)}"
 
     def _see(self, phase: str, counts: Json) -> None:
-        seen = _Sight(self._clock(), sum(counts[one] for one in _SETTLED), counts["chunks"])
-        if phase != self._phase or seen.chunks < self._last.chunks:  # another one, or done anew
+        settled = sum(counts[outcome] for outcome in _SETTLED)
+        seen = _Sample(self._clock(), settled, counts["chunks"])
+        if (
+            phase != self._phase or seen.chunks < self._last.chunks
+        ):  # another phase, or the same again
             self._phase, self._first, self._last = phase, seen, seen
         elif (seen.settled, seen.chunks) != (self._last.settled, self._last.chunks):
             self._last = seen
@@ -67,22 +70,20 @@ class Progress:
         settled = self._last.settled - self._first.settled
         if took <= 0 or settled <= 0:
             return ""
-        said = f"; {_rate(settled / took)}"
-        left, chunks = (
-            counts["of_chunks"] - counts["chunks"],
-            self._last.chunks - self._first.chunks,
-        )
+        rate = f"; {_rate(settled / took)}"
+        left = counts["of_chunks"] - counts["chunks"]
+        chunks = self._last.chunks - self._first.chunks
         if left <= 0 or not chunks:
-            return said
-        return f"{said}, about {lasting(left * took / chunks)} left"
+            return rate
+        return f"{rate}, about {lasting(left * took / chunks)} left"
 
 
-def counted(one: Json) -> str:
-    """Return a phase's counts as text."""
-    said = f"{one['done']} done, {one['skipped']} skipped, {one['failed']} failed"
-    if one["open"]:
-        said += f", {one['open']} open"
-    return f"{said} ({one['chunks']} of {one['of_chunks']} chunks)"
+def counted(counts: Json) -> str:
+    """Return the counts of a phase as text."""
+    text = f"{counts['done']} done, {counts['skipped']} skipped, {counts['failed']} failed"
+    if counts["open"]:
+        text += f", {counts['open']} open"
+    return f"{text} ({counts['chunks']} of {counts['of_chunks']} chunks)"
 
 
 def _rate(a_second: float) -> str:
@@ -92,9 +93,9 @@ def _rate(a_second: float) -> str:
 
 
 def _planned(step: str, counts: Json, plan: Json) -> str:
-    """Return the time left by the plan's arithmetic, for a step that the plan knows."""
+    """Return the time left by the plan's figures, if the plan has this step."""
     left = counts["of_chunks"] - counts["chunks"]
-    calls = next((one["calls"] for one in plan.get("steps", ()) if one["step"] == step), 0)
+    calls = next((row["calls"] for row in plan.get("steps", ()) if row["step"] == step), 0)
     if left <= 0 or not calls:
         return ""
     rate = plan["calls"] / max(1, plan["calls_seconds"])

@@ -1,4 +1,4 @@
-"""Times as a person reads them: in the local zone, and how long ago or ahead."""
+"""Times for people: in the local zone, with the time since or until them."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -6,14 +6,14 @@ from typing import Final
 
 _UNITS: Final = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _AGE: Final = re.compile(r"(\d{1,6})([smhd])")
-_SAID_AGE: Final = re.compile(r" \((?:now|in \d+ [a-z]+|\d+ [a-z]+ ago)\)")
+_SHOWN_AGE: Final = re.compile(r" \((?:now|in \d+ [a-z]+|\d+ [a-z]+ ago)\)")
 _AGE_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def readable(iso: str | None, now: datetime | None = None) -> str:
     """Return `2026-11-22 10:03 (5 min ago)` in the local zone; `-` for no time.
 
-    What is no time is returned as it is.
+    A text that is not a time is returned unchanged.
     """
     if not iso:
         return "-"
@@ -27,7 +27,7 @@ def readable(iso: str | None, now: datetime | None = None) -> str:
 
 
 def lasting(seconds: float) -> str:
-    """Return a length of time in its biggest whole unit: `3 days`, `5 min`, `0 s`."""
+    """Return a length of time in its largest whole unit: `3 days`, `5 min`, `0 s`."""
     for name, length in _UNITS:
         count = int(abs(seconds) // length)
         if count:
@@ -42,12 +42,12 @@ def _relative(seconds: float) -> str:
 
 
 def without_age(text: str) -> str:
-    """Return a text without what `readable` says of how long ago, which changes by itself."""
-    return _SAID_AGE.sub("", text)
+    """Return a text without the ages that `readable` adds, because they change by themselves."""
+    return _SHOWN_AGE.sub("", text)
 
 
 def moment_of(text: str, now: datetime | None = None) -> datetime:
-    """Read a time that a person typed: ISO 8601, local unless it has a zone, or an age as `6h`.
+    """Read a time that a person typed: ISO 8601 (local without a zone), or an age such as `6h`.
 
     Raises ValueError.
     """

@@ -1,4 +1,4 @@
-"""The options that every command shares."""
+"""Options and arguments that several commands share."""
 
 from typing import Annotated
 
@@ -8,23 +8,23 @@ from tools.cli.environments import Name
 
 EnvOption = Annotated[
     Name,
-    typer.Option(
-        "--env", envvar="HUB_ENV", help="Which environment to act on.", show_default=False
-    ),
+    typer.Option("--env", envvar="HUB_ENV", help="The environment to act on.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (but in prod).")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Has no effect in prod.")]
 YesProdOption = Annotated[
-    bool, typer.Option("--yes-prod", help="Do not ask in prod either: for reviewed scripts.")
+    bool, typer.Option("--yes-prod", help="Do not ask in prod: for reviewed scripts.")
 ]
 CompanyArgument = Annotated[
     str, typer.Argument(metavar="COMPANY", help="The company's id at Codat, a UUID.")
 ]
 ProductArgument = Annotated[
     str,
-    typer.Argument(metavar="PRODUCT", help="The product's identifier, as `products list` has it."),
+    typer.Argument(
+        metavar="PRODUCT", help="The product's identifier, as `products list` shows it."
+    ),
 ]
 StayOption = Annotated[
-    bool, typer.Option("--watch/--no-watch", help="Stay until it is over, or only start it.")
+    bool, typer.Option("--watch/--no-watch", help="Watch it to the end, or only start it.")
 ]
-WatchOption = Annotated[bool, typer.Option("--watch", help="Stay until it is over.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Watch it to the end.")]

@@ -1,15 +1,15 @@
-"""What a command prints: its result on standard output, everything else on standard error.
+"""Prints a command's result on standard output and everything else on standard error.
 
 With `--json` standard output holds exactly one JSON document: an object, or an array with one
-element a line. A list is printed while it is fetched; one that broke off is not closed, so that it
-can never be taken for the whole.
+element a line. A list is printed while it is fetched. If the fetch fails, the array stays open, so
+no reader takes it for the whole list.
 """
 
+import io
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,15 +22,15 @@ from tools.cli.failures import Failure, FieldError
 type Json = dict[str, Any]
 type Pages = Iterable[list[Json]]
 
-_NO_EDGE: Final = 2000  # columns: what goes to a file or a pipe is never wrapped or cut
+_NO_EDGE: Final = 2000  # columns; output to a file or a pipe is never wrapped or cut
 _MOST_ERRORS: Final = 50
-_NARROWEST: Final = 8  # columns that a folded cell still can be read in
-_GAP: Final = 2  # columns between two of a table
+_NARROWEST: Final = 8  # columns in which a folded cell can still be read
+_GAP: Final = 2  # blank columns between two columns of a table
 
 
 @dataclass(frozen=True)
 class Column:
-    """`whole`: never wrapped, for what people copy, such as ids."""
+    """A column of a table. `whole` is never wrapped: for values that people copy, such as ids."""
 
     title: str
     cell: Callable[[Json], Any]
@@ -39,7 +39,7 @@ class Column:
 
 
 class Output:
-    """One command's output, for a person or as JSON."""
+    """The output of one command, for a person or as JSON."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
@@ -47,7 +47,7 @@ class Output:
         self.err = console(stderr=True)
 
     def result(self, value: Any, *lines: str) -> None:
-        """Print what came of a command: the value as JSON, or the lines."""
+        """Print the result of a command: the value as JSON, or the lines."""
         if self.as_json:
             print_json(value)
             return
@@ -55,18 +55,18 @@ class Output:
             self.out.print(plain(line), soft_wrap=True)
 
     def note(self, line: str) -> None:
-        """Say something beside the result, such as the next command; on standard error."""
+        """Print a note, such as the next command, on standard error."""
         self.err.print(plain(line), soft_wrap=True)
 
     def table(self, pages: Pages, columns: list[Column], empty: str) -> int:
-        """Print a list while its pages come in; return its length. `empty`: said if it is."""
+        """Print a list page by page; return its length. `empty` is the note for an empty list."""
         count = self._stream_json(pages) if self.as_json else self._stream_rows(pages, columns)
         if not count:
             self.note(empty)
         return count
 
     def facts(self, rows: Iterable[tuple[str, Any]]) -> None:
-        """Print names and values below each other."""
+        """Print names and values, one pair a line."""
         facts = [(name, plain(value)) for name, value in rows]
         if not facts or not self._fits([max(len(name) for name, _ in facts), _NARROWEST]):
             self._lines(facts)
@@ -80,7 +80,7 @@ class Output:
         self._print(table)
 
     def _print(self, table: Table) -> None:
-        """Print it; where it is not a screen, without the blanks that fill its last column."""
+        """Print the table; in a file or a pipe without trailing blanks."""
         if self.out.is_terminal:
             self.out.print(table)
             return
@@ -93,15 +93,15 @@ class Output:
         count = 0
         sys.stdout.write("[")
         for item in itertools.chain.from_iterable(pages):
-            sys.stdout.write(("," if count else "") + "\n" + json.dumps(item, ensure_ascii=False))
+            sys.stdout.write(("," if count else "") + "\n" + _json(item))
             count += 1
         sys.stdout.write("\n]\n" if count else "]\n")
         return count
 
     def _stream_rows(self, pages: Pages, columns: list[Column]) -> int:
-        """Print page after page as one table: a page is never narrower than those before it.
+        """Print the pages as one table; its columns never become narrower.
 
-        Where there is no room for all columns each row becomes lines, and so do all after it.
+        If a page does not fit on the screen, its rows and all later rows are printed as lines.
         """
         widths = [len(column.title) for column in columns]
         count, fits = 0, True
@@ -135,7 +135,7 @@ class Output:
                 no_wrap=column.whole,
                 overflow="fold",
                 justify="right" if column.right else "left",
-                # one that may be wrapped may be narrower, too
+                # a column that may wrap may also be narrower
                 min_width=width if column.whole or not self.out.is_terminal else None,
             )
         for row in rows:
@@ -143,44 +143,61 @@ class Output:
         self._print(table)
 
     def _fits(self, widths: Iterable[int]) -> bool:
-        """Tell whether columns of these widths have room beside each other, which a pipe has."""
+        """Tell whether columns of these widths fit beside each other; in a pipe they always do."""
         needed = list(widths)
         return not self.out.is_terminal or sum(needed) + _GAP * (len(needed) - 1) <= self.out.width
 
     def _lines(self, facts: Iterable[tuple[str, Text]]) -> None:
-        """Print each on a line of its own, which the terminal may wrap but nobody cuts."""
+        """Print one fact a line; the terminal may wrap a line, but it is never cut."""
         for name, value in facts:
             self.out.print(Text.assemble((f"{name}: ", "bold"), value), soft_wrap=True)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Open a console that honours NO_COLOR and wraps nothing that goes to a file or a pipe."""
+    """Return a console that honours NO_COLOR and never wraps output to a file or a pipe."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     return Console(stderr=stderr, width=None if terminal else _NO_EDGE, highlight=False)
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(value, indent=2) + "\n")
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """Return JSON that standard output can encode: other characters as escapes of JSON."""
+    try:
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=indent)
+    return text
+
+
+def show_what_can_be_encoded() -> None:
+    """Let a character that a terminal or file cannot encode be shown as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def plain(value: Any) -> Text:
-    """Return a value as text that means nothing to a terminal: names come from customers."""
+    """Return a value as text without control characters, because names come from customers."""
     if isinstance(value, Text):
         return value
     if value is None or value in ([], (), ""):
         return Text("-")
     if isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
-    return Text("".join(one if one.isprintable() or one == "\n" else "�" for one in str(value)))
+    return Text("".join(c if c.isprintable() or c == "\n" else "�" for c in str(value)))
 
 
 def words(name: str) -> str:
-    """Return a name of the API as people write it."""
+    """Return a name of the API with spaces, as people write it."""
     return name.replace("_", " ")
 
 
 def show_failure(failure: Failure) -> None:
-    """Say on standard error what is wrong, each field of it, and what to do next."""
+    """Print on standard error what is wrong, each wrong field, and what to do next."""
     err = console(stderr=True)
     err.print(Text.assemble(("✗ ", "bold red"), plain(failure)), soft_wrap=True)
     errors = failure.errors
@@ -190,16 +207,6 @@ def show_failure(failure: Failure) -> None:
         err.print(f"  and {len(errors) - _MOST_ERRORS} more", soft_wrap=True)
     if failure.hint:
         err.print(plain(failure.hint), soft_wrap=True)
-
-
-@contextmanager
-def working(output: Output, what: str) -> Iterator[None]:
-    """Show, on a terminal, that something is being done."""
-    if output.err.is_terminal:
-        with output.err.status(plain(what)):
-            yield
-    else:
-        yield
 
 
 def _field_line(error: FieldError) -> Text:

@@ -1,4 +1,4 @@
-"""Watching long work that goes on in the hub: its end, or Ctrl-C, which stops the watching only."""
+"""Watches long work in the hub to its end; Ctrl-C stops only the watching."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +13,10 @@ from tools.cli.terminal.output import Output, plain
 
 type Json = dict[str, Any]
 
-_FIRST_PAUSE: Final = 0.5  # seconds; it grows, since what takes long is watched for long
+_FIRST_PAUSE: Final = 0.5  # seconds; later pauses are longer
 _LONGEST_PAUSE: Final = 5.0
 _GROWTH: Final = 1.3
-GOES_ON: Final = "No longer watching; the hub goes on by itself."
+GOES_ON: Final = "Stopped watching; the hub goes on by itself."
 pause: Callable[[float], None] = time.sleep
 
 
@@ -29,14 +29,14 @@ def watch(
     again: str,
     meanwhile: str = GOES_ON,
 ) -> Json:
-    """Read until it is over, showing progress on standard error; return the last state.
+    """Read until the work is over, show progress on standard error, and return the last state.
 
-    `again`: the command that comes back to it, said after Ctrl-C (raised as Interrupted) behind
-    `meanwhile`, what is true until then.
-    On a terminal one line is kept up to date; elsewhere each change becomes a line.
+    A terminal shows one line that is kept up to date; a file or a pipe gets a line for each change.
+    Raises Interrupted after Ctrl-C: `meanwhile` says what goes on, `again` is the command that
+    comes back to the work.
     """
     wait, shown = _FIRST_PAUSE, ""
-    with _going_on(meanwhile, again), _status(output) as status:
+    with _interruptible(meanwhile, again), _status(output) as status:
         while True:
             state = read()
             if over(state):
@@ -52,12 +52,12 @@ def watch(
 
 
 @contextmanager
-def _going_on(meanwhile: str, again: str) -> Iterator[None]:
-    """Turn Ctrl-C into a word on what goes on, and how to come back to it."""
+def _interruptible(meanwhile: str, again: str) -> Iterator[None]:
+    """Turn Ctrl-C into a message: what goes on, and how to come back."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(meanwhile, f"Come back to it: {again}") from None
+        raise Interrupted(meanwhile, f"To come back: {again}") from None
 
 
 @contextmanager

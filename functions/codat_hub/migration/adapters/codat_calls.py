@@ -1,4 +1,4 @@
-"""Codat as a migration sees it: settings as the JSON they are, consumers as ours, calls paced."""
+"""Codat's API for a migration: paced calls, settings as their JSON, consumers as ours."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from codat_hub.codat.adapters.client import CodatClient
 
-_RUNNING_QUERY: Final = "||".join(f"status={one}" for one in IN_PROGRESS)
-_PROBE: Final = "codat-hub-probe"  # no product is called so
+_RUNNING_QUERY: Final = "||".join(f"status={status}" for status in IN_PROGRESS)
+_PROBE: Final = "codat-hub-probe"  # no product has this name
 
 
 class CallPacer:
-    """Lets a caller begin a call at most every `spacing` seconds. One per process."""
+    """Spaces the calls of one process: at most one begins every `spacing` seconds."""
 
     def __init__(
         self,
@@ -44,23 +44,23 @@ class CallPacer:
 
 
 class MigrationCalls:
-    """Raises the subclasses of CallFailed, as the client does."""
+    """The calls of a migration. Each raises a subclass of CallFailed if it fails."""
 
     def __init__(self, client: CodatClient, pace: Callable[[], None]) -> None:
         self._codat = client
         self._pace = pace
 
     def companies_page(self, page: int) -> tuple[list[ListedCompany], bool]:
-        """Return a page of 100 by age, and whether there are more: new ones come at the end."""
+        """Return a page of companies, the oldest first, and whether there are more pages."""
         self._pace()
         answer = self._codat.companies_page(page, order_by="created").value
-        return [_found(one) for one in _all(answer)], answer.has_next
+        return [_listed(company) for company in _all(answer)], answer.has_next
 
     def company(self, company_id: str) -> ListedCompany | None:
-        """Return None for one that Codat does not have (any more)."""
+        """Return a company, None if Codat does not have it (any more)."""
         self._pace()
         try:
-            return _found(self._codat.company(company_id).value)
+            return _listed(self._codat.company(company_id).value)
         except NotFound:
             return None
 
@@ -74,7 +74,7 @@ class MigrationCalls:
         self._codat.set_client_sync_settings(body, idempotency_key=key)
 
     def company_settings(self, company_id: str) -> dict[str, Any] | None:
-        """Return None for a company that Codat does not have (any more)."""
+        """Return a company's settings, None if Codat does not have it (any more)."""
         self._pace()
         try:
             return self._codat.company_sync_settings(company_id).value.wire()
@@ -87,41 +87,32 @@ class MigrationCalls:
         self._codat.set_company_sync_settings(body, idempotency_key=key)
 
     def running_reads(self, company_id: str, before: datetime) -> int:
-        """Count reads that were asked for before a time and are not over; none if it is gone."""
+        """Count the running reads that were requested before a time; 0 if the company is gone."""
         self._pace()
         try:
             page = self._codat.history_page(company_id, query=_RUNNING_QUERY).value
         except NotFound:
             return 0
-        asked = (one.requested.moment for one in page.results if one.status in IN_PROGRESS)
+        requested = (read.requested.moment for read in page.results if read.status in IN_PROGRESS)
         # a read that cannot be read may be running
-        return len(page.unreadable) + sum(at is None or at < before for at in asked)
+        running = sum(moment is None or moment < before for moment in requested)
+        return len(page.unreadable) + running
 
     def consumers(self) -> list[Consumer]:
         self._pace()
-        return [_consumer(one) for one in _all(self._codat.webhook_consumers().value)]
+        return [_consumer(consumer) for consumer in _all(self._codat.webhook_consumers().value)]
 
     def create_consumer(
-        self,
-        url: str,
-        event_types: Sequence[str],
-        tags: Sequence[str],
-        key: str,
-        *,
-        disabled: bool = False,
+        self, url: str, event_types: Sequence[str], tags: Sequence[str], key: str
     ) -> Consumer:
         self._pace()
-        answer = self._codat.create_webhook_consumer(
-            url,
-            event_types,
-            company_tags=tags or None,
-            disabled=disabled or None,
-            idempotency_key=key,
+        created = self._codat.create_webhook_consumer(
+            url, event_types, company_tags=tags or None, idempotency_key=key
         )
-        return _consumer(answer.value)
+        return _consumer(created.value)
 
     def delete_consumer(self, consumer_id: str) -> bool:
-        """Tell whether it was there."""
+        """Delete a consumer. Tells whether it was there."""
         self._pace()
         try:
             self._codat.delete_webhook_consumer(consumer_id)
@@ -134,7 +125,7 @@ class MigrationCalls:
         self._codat.add_product(company_id, product)
 
     def remove_product(self, company_id: str, product: str) -> bool:
-        """Tell whether Codat had it; a 404 may be about the company (docs/codat.md, C57)."""
+        """Remove a product. Tells whether Codat had it; a 404 is false (docs/codat.md, C57)."""
         self._pace()
         try:
             self._codat.remove_product(company_id, product)
@@ -143,9 +134,9 @@ class MigrationCalls:
         return True
 
     def products_are_enabled(self, company_id: str) -> str | None:
-        """Return why the product endpoints are closed to this client, or None (docs/codat.md, C56).
+        """Return why this client may not use the product endpoints, None if it may.
 
-        Asked by removing a product that does not exist, which changes nothing.
+        It removes a product that does not exist, which changes nothing (docs/codat.md, C56).
         """
         self._pace()
         try:
@@ -164,10 +155,10 @@ def _all[T](page: models.Results[T]) -> tuple[T, ...]:
     return page.results
 
 
-def _found(company: models.WireCompany) -> ListedCompany:
-    linked = any(one.status == LINKED for one in company.connections)
+def _listed(company: models.WireCompany) -> ListedCompany:
+    linked = any(connection.status == LINKED for connection in company.connections)
     return ListedCompany(company.id, linked, company.products or (), company.tags or {})
 
 
-def _consumer(one: models.WebhookConsumer) -> Consumer:
-    return Consumer(one.id, one.url, one.event_types, one.company_tags, one.disabled)
+def _consumer(wire: models.WebhookConsumer) -> Consumer:
+    return Consumer(wire.id, wire.url, wire.event_types, wire.company_tags, wire.disabled)

@@ -1,11 +1,11 @@
 """The ledger of migrations in the State table, under `MIGRATION#{id}`.
 
-    RUN               the head: everything of `Run`, as JSON in `body`
-    EPOCH             nothing but its version, which is the epoch: intents are conditional on it
-    ENTRY#{name}      one line: everything of `Entry`, as JSON in `body`
-    CHUNK#{phase}#{chunk}   what became of a chunk: `Tally`, as JSON in `body`
+    RUN               the head: a MigrationRun, as JSON in `body`
+    EPOCH             an empty item; its version is the epoch that intents are conditional on
+    ENTRY#{name}      a LedgerEntry, as JSON in `body`
+    CHUNK#{phase}#{chunk}   a Tally, as JSON in `body`
 
-JSON, because numbers and key order of Codat's settings have to come back as they were.
+JSON keeps the numbers and the key order of Codat's settings, which are posted back as they were.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from codat_hub.migration.domain.run import (
     WaitingFor,
 )
 from codat_hub.storage.items import CODAT, ItemKey, Listed, spell
+from codat_hub.storage.update import update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 _GROUP: Final = "MIGRATIONS"
 _LATEST: Final = ItemKey(CODAT, "MIGRATION")
-_TRIES: Final = 10  # at a head that others keep changing
 _AT_ONCE: Final = 90  # entries in one transaction
 _TIMES: Final = (
     "started_at",
@@ -54,7 +54,7 @@ _TIMES: Final = (
 
 
 class MigrationLedger:
-    """Raises Unavailable when the table does not answer as it should."""
+    """The State table as the ledger. Raises Unavailable if the table does not answer."""
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
@@ -62,105 +62,118 @@ class MigrationLedger:
     # heads
 
     def get(self, migration_id: str) -> MigrationRun | None:
+        """Return the head of a migration, None if there is none."""
         stored = self._table.get(_run_key(migration_id))
         return _run(stored.attributes) if stored.version else None
 
     def create(self, run: MigrationRun) -> bool:
-        """Begin its ledger, with epoch 1. Tells whether there was none of this id."""
+        """Write a new head, with epoch 1. Tells whether there was none of this id."""
         self._table.put(_epoch_key(run.migration_id), {}, 0)
         return self._table.put(_run_key(run.migration_id), _run_item(run), 0, _listed(run))
 
     def change(
         self, migration_id: str, change: Callable[[MigrationRun], MigrationRun]
     ) -> MigrationRun:
-        """Replace the head by what `change` makes of it; it may be called more than once."""
+        """Change the head of a migration and return it. Raises LookupError if there is none.
+
+        change: returns the new head; it runs again after a lost race
+        """
         key = _run_key(migration_id)
-        for _ in range(_TRIES):
+
+        def read() -> tuple[MigrationRun, int]:
             stored = self._table.get(key)
             if not stored.version:
                 raise LookupError(f"there is no migration {migration_id}")
-            run = _run(stored.attributes)
-            changed = change(run)
-            if changed == run or self._table.put(
-                key, _run_item(changed), stored.version, _listed(changed)
-            ):
-                return changed
-        raise Unavailable(f"{migration_id}: others kept changing its head")
+            return _run(stored.attributes), stored.version
+
+        def write(run: MigrationRun, version: int) -> bool:
+            return self._table.put(key, _run_item(run), version, _listed(run))
+
+        done = update(read, _if_new(change), write, f"migration {migration_id}")
+        return done.after or done.before
 
     def newest(self, limit: int = 100) -> list[MigrationRun]:
-        """Return migrations, the newest first."""
+        """Return the heads of migrations, the newest first."""
         return list(self._newest(limit))
 
     def _newest(self, limit: int) -> Iterator[MigrationRun]:
         keys = [key for _, key in self._table.listed(_GROUP, limit=10_000)][::-1][:limit]
-        for some in batched(keys, 20, strict=False):  # a head is some tens of KB
-            found = self._table.get_many(some)
-            yield from (_run(found[key].attributes) for key in some if key in found)
+        for batch in batched(keys, 20, strict=False):  # a head has some tens of KB
+            stored = self._table.get_many(batch)
+            yield from (_run(stored[key].attributes) for key in batch if key in stored)
 
     def migrated(self, company_ids: Sequence[str]) -> set[str]:
-        """Return those that a complete migration has taken along."""
-        left = list(company_ids)
+        """Return the companies that a complete migration covered."""
+        left = set(company_ids)
         found: set[str] = set()
-        for run in self._newest(10_000):  # dry runs may be many
+        for run in self._newest(10_000):  # there may be many dry runs
             if not left:
                 break
             if run.status is MigrationStatus.COMPLETE and not run.request.dry_run:
-                names = {f"COMPANY#{one}": one for one in left}
-                known = self.entries(run.migration_id, names)
-                found |= {names[name] for name, entry in known.items() if entry.before is not None}
-                left = [one for one in left if one not in found]
+                names = {f"COMPANY#{company_id}": company_id for company_id in left}
+                entries = self.entries(run.migration_id, names)
+                known = {names[name] for name, entry in entries.items() if entry.before is not None}
+                found |= known
+                left -= known
         return found
 
     def latest(self) -> tuple[str | None, int]:
-        """Return which migration was started last, and the version for `take`."""
+        """Return the migration that was started last, and the version for `take`."""
         stored = self._table.get(_LATEST)
         return stored.attributes.get("migration_id"), stored.version
 
     def take(self, migration_id: str, version: int) -> bool:
-        """Make this the one that was started last. Tells whether nobody else was faster."""
+        """Make this the latest migration. Tells whether the version was still that one."""
         return self._table.put(_LATEST, {"migration_id": migration_id}, version)
 
     # epochs
 
     def epoch(self, migration_id: str) -> int:
+        """Return the epoch of a migration, 0 if there is no such migration."""
         return self._table.get(_epoch_key(migration_id)).version
 
     def raise_epoch(self, migration_id: str) -> int:
-        """Make every intent under the epoch before impossible; return the new one."""
-        for _ in range(_TRIES):
+        """Raise the epoch and return it. Intents under the epoch before are refused from now on."""
+
+        def read() -> tuple[int, int]:
             epoch = self.epoch(migration_id)
-            if self._table.put(_epoch_key(migration_id), {}, epoch):
-                return epoch + 1
-        raise Unavailable(f"{migration_id}: others kept raising its epoch")
+            return epoch, epoch
+
+        def write(_raised: int, version: int) -> bool:
+            return self._table.put(_epoch_key(migration_id), {}, version)
+
+        what = f"the epoch of migration {migration_id}"
+        return update(read, lambda epoch: epoch + 1, write, what).before + 1
 
     # entries
 
     def entry(self, migration_id: str, name: str) -> LedgerEntry:
+        """Return one entry, empty if it is not there."""
         return self.entries(migration_id, [name])[name]
 
     def entries(self, migration_id: str, names: Iterable[str]) -> dict[str, LedgerEntry]:
-        """Return each; one that is not there is empty."""
+        """Return the entries by name; an entry that is not there is empty."""
         keys = {name: _entry_key(migration_id, name) for name in names}
-        found = self._table.get_many(keys.values())
+        stored = self._table.get_many(keys.values())
         return {
-            name: _entry(found[key].attributes) if key in found else LedgerEntry()
+            name: _entry(stored[key].attributes) if key in stored else LedgerEntry()
             for name, key in keys.items()
         }
 
     def under(self, migration_id: str, prefix: str) -> dict[str, LedgerEntry]:
-        """Return every entry whose name starts so, in order of their names."""
-        found = self._table.under(_entry_key(migration_id, prefix))
-        return {key.sk.removeprefix("ENTRY#"): _entry(one.attributes) for key, one in found}
+        """Return every entry whose name starts with the prefix, in the order of the names."""
+        items = self._table.under(_entry_key(migration_id, prefix))
+        return {key.sk.removeprefix("ENTRY#"): _entry(stored.attributes) for key, stored in items}
 
     def first(self, migration_id: str, name: str, entry: LedgerEntry) -> LedgerEntry:
-        """Write an entry unless there is one; return the one that is there."""
+        """Write an entry unless there is one. Returns the entry that is there afterwards."""
         self._table.put(_entry_key(migration_id, name), _body(asdict(entry)), 0)
         return self.entry(migration_id, name)
 
     def intend(self, migration_id: str, epoch: int, entries: Mapping[str, LedgerEntry]) -> None:
-        """Write that these changes are meant, all or none, while the epoch is still this one.
+        """Write the intents of these changes, all or none, if the epoch is still this one.
 
-        An entry that is meant already is left as it is. Raises Superseded once the epoch is over.
+        An entry that has an intent is left as it is. Raises Superseded once the epoch is over.
         """
         keys = {name: _entry_key(migration_id, name) for name in entries}
         stored = self._table.get_many(keys.values())
@@ -169,52 +182,76 @@ class MigrationLedger:
             known = stored.get(key)
             if known and _entry(known.attributes).intended is not None:
                 continue
-            meant = entries[name].intend(epoch)
-            puts.append((key, _body(asdict(meant)), known.version if known else 0))
+            intended = entries[name].intend(epoch)
+            puts.append((key, _body(asdict(intended)), known.version if known else 0))
         for begin in range(0, max(1, len(puts)), _AT_ONCE):
-            some = puts[begin : begin + _AT_ONCE]
-            if not self._table.put_while(_epoch_key(migration_id), epoch, some):
+            batch = puts[begin : begin + _AT_ONCE]
+            if not self._table.put_while(_epoch_key(migration_id), epoch, batch):
                 self._refuse(migration_id, epoch)
 
     def _refuse(self, migration_id: str, epoch: int) -> None:
+        """Raise the reason why an intent was not written."""
         now = self.epoch(migration_id)
         if now != epoch:
             raise Superseded(f"{migration_id}: epoch {epoch} is over, it is {now}")
-        raise Unavailable(f"{migration_id}: an entry was changed by another at the same time")
+        raise Unavailable(f"{migration_id}: another writer changed an entry at the same time")
 
     def note(
         self, migration_id: str, name: str, change: Callable[[LedgerEntry], LedgerEntry]
     ) -> LedgerEntry:
-        """Write what came of a change; of two at once, one after the other."""
+        """Change an entry and return it.
+
+        change: returns the new entry; it runs again after a lost race
+        """
         key = _entry_key(migration_id, name)
-        for _ in range(_TRIES):
+
+        def read() -> tuple[LedgerEntry, int]:
             stored = self._table.get(key)
-            known = _entry(stored.attributes) if stored.version else LedgerEntry()
-            changed = change(known)
-            if changed == known or self._table.put(key, _body(asdict(changed)), stored.version):
-                return changed
-        raise Unavailable(f"{migration_id}: others kept changing {name}")
+            entry = _entry(stored.attributes) if stored.version else LedgerEntry()
+            return entry, stored.version
+
+        def write(entry: LedgerEntry, version: int) -> bool:
+            return self._table.put(key, _body(asdict(entry)), version)
+
+        done = update(read, _if_new(change), write, f"{name} of migration {migration_id}")
+        return done.after or done.before
 
     # chunks
 
     def tally(self, migration_id: str, phase: str, chunk: str) -> Tally | None:
-        stored = self._table.get(_chunk_key(migration_id, phase, chunk))
-        return _tally(stored.attributes) if stored.version else None
+        """Return the tally of a chunk in a phase, None if there is none."""
+        return self._tally(_chunk_key(migration_id, phase, chunk))[0]
 
     def put_tally(self, migration_id: str, phase: str, chunk: str, tally: Tally) -> None:
-        """The newest epoch's stands: one that woke up late writes nothing over it."""
+        """Write a tally, unless there is one of a newer epoch."""
         key = _chunk_key(migration_id, phase, chunk)
-        for _ in range(_TRIES):
-            stored = self._table.get(key)
-            if stored.version and _tally(stored.attributes).epoch > tally.epoch:
-                return
-            if self._table.put(key, _body(asdict(tally)), stored.version):
-                return
-        raise Unavailable(f"{migration_id}: others kept changing {phase} of {chunk}")
+
+        def newer(known: Tally | None) -> Tally | None:
+            return None if known and known.epoch > tally.epoch else tally
+
+        def write(tally: Tally, version: int) -> bool:
+            return self._table.put(key, _body(asdict(tally)), version)
+
+        update(lambda: self._tally(key), newer, write, f"{phase} of {chunk} of {migration_id}")
 
     def tallies(self, migration_id: str, phase: str, listing: str = "") -> list[Tally]:
-        found = self._table.under(_chunk_key(migration_id, phase, listing))
-        return [_tally(one.attributes) for _, one in found]
+        """Return all tallies of a phase whose chunk's name starts with `listing`."""
+        items = self._table.under(_chunk_key(migration_id, phase, listing))
+        return [_tally(stored.attributes) for _, stored in items]
+
+    def _tally(self, key: ItemKey) -> tuple[Tally | None, int]:
+        stored = self._table.get(key)
+        return _tally(stored.attributes) if stored.version else None, stored.version
+
+
+def _if_new[T](change: Callable[[T], T]) -> Callable[[T], T | None]:
+    """Return the change, with None for a value that stays the same: `update` writes nothing."""
+
+    def changed(value: T) -> T | None:
+        after = change(value)
+        return None if after == value else after
+
+    return changed
 
 
 def _run_key(migration_id: str) -> ItemKey:
@@ -244,18 +281,18 @@ def _body(value: Mapping[str, Any]) -> dict[str, Any]:
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return spell(value)
-    raise TypeError(f"{type(value).__name__} is nothing that the ledger keeps")
+    raise TypeError(f"the ledger cannot keep a {type(value).__name__}")
 
 
 def _run_item(run: MigrationRun) -> dict[str, Any]:
-    """With the token: whoever reads the table could end a wait, and so could change the table."""
+    """Return the item of a head. With its token, a reader of the table can end a wait."""
     return {"status": run.status.value, "migration_id": run.migration_id, **_body(asdict(run))}
 
 
 def _run(item: Mapping[str, Any]) -> MigrationRun:
     body: dict[str, Any] = json.loads(item["body"])
-    asked, pause = body["request"], body["pause"]
-    # a head that was written before a deployment lacks what came with it
+    request, pause = body["request"], body["pause"]
+    # A head from before a deployment lacks the fields that came with it.
     times: dict[str, Any] = {
         name: body[name] and datetime.fromisoformat(body[name]) for name in _TIMES if name in body
     }
@@ -265,14 +302,14 @@ def _run(item: Mapping[str, Any]) -> MigrationRun:
             **times,
             "request": MigrationRequest(
                 **{
-                    **asked,
-                    "products": tuple(asked["products"]),
+                    **request,
+                    "products": tuple(request["products"]),
                     "company_ids": None
-                    if asked["company_ids"] is None
-                    else tuple(asked["company_ids"]),
-                    "mode": Mode(asked["mode"]),
-                    "fetch_on_first_link": FirstLink(asked["fetch_on_first_link"]),
-                    "stragglers": Stragglers(asked["stragglers"]),
+                    if request["company_ids"] is None
+                    else tuple(request["company_ids"]),
+                    "mode": Mode(request["mode"]),
+                    "fetch_on_first_link": FirstLink(request["fetch_on_first_link"]),
+                    "stragglers": Stragglers(request["stragglers"]),
                 }
             ),
             "status": MigrationStatus(body["status"]),
@@ -308,7 +345,7 @@ def _tally(item: Mapping[str, Any]) -> Tally:
                     "unlinked": tuple(survey["unlinked"]),
                     "digests": tuple(survey["digests"]),
                     "products": {
-                        name: ProductCount(**one) for name, one in survey["products"].items()
+                        name: ProductCount(**count) for name, count in survey["products"].items()
                     },
                 }
             ),

@@ -1,41 +1,36 @@
-"""What is too big for the ledger, in S3 under `{migration}/`: listings, chunk manifests, plans."""
+"""Listings, chunk manifests and plans in S3, under `{migration}/`: too big for the ledger."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from codat_hub.errors import Unavailable
+from codat_hub.storage.aws import unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
 class ManifestBucket:
-    """JSON objects by key. Raises Unavailable when S3 does not do what was asked."""
+    """JSON objects by key. Raises Unavailable if S3 does not answer."""
 
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def put(self, key: str, value: Any) -> None:
-        try:
+        with unavailable(f"{key} was not written"):
             self._client.put_object(
                 Bucket=self._bucket,
                 Key=key,
                 Body=json.dumps(value).encode(),
                 ContentType="application/json",
             )
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"{key} was not written: {error}") from error
 
     def get(self, key: str) -> Any:
-        """Return None if there is no such object."""
-        try:
-            return json.load(self._client.get_object(Bucket=self._bucket, Key=key)["Body"])
-        except self._client.exceptions.NoSuchKey:
-            return None
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"{key} was not read: {error}") from error
+        """Return the object's value, None if there is no such object."""
+        with unavailable(f"{key} was not read"):
+            try:
+                return json.load(self._client.get_object(Bucket=self._bucket, Key=key)["Body"])
+            except self._client.exceptions.NoSuchKey:
+                return None

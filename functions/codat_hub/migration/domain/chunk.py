@@ -1,4 +1,4 @@
-"""Companies are worked on in chunks; what became of each is judged when all have been."""
+"""Chunks of companies, the tally of each chunk, and the verdict on all chunks of a phase."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
     from codat_hub.migration.domain.plan import Survey
 
-SIZE: Final = 25  # companies: a chunk takes well below one invocation at the slowest pace
-REASONS: Final = 10  # kept of one chunk; the counts are whole
+SIZE: Final = 25  # companies; at the slowest pace one invocation finishes a chunk
+REASONS: Final = 10  # that one chunk keeps; its counts are complete
 
 
 @dataclass(frozen=True, slots=True)
 class ListedCompany:
-    """A company as Codat shows it now. `linked`: it has a connection that syncs."""
+    """A company as Codat shows it now. `linked`: it has a linked connection."""
 
     company_id: str
     linked: bool
@@ -27,7 +27,7 @@ class ListedCompany:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A company as the listing found it. `products`: all that it had then."""
+    """A company as the listing saw it. `products`: all that it had at that time."""
 
     company_id: str
     linked: bool
@@ -36,7 +36,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """`name` is unique in the migration: its listing and its place there, `snapshot-000003`."""
+    """Some companies of a listing. `name`: the listing and a number, such as `plan-000003`."""
 
     name: str
     members: tuple[Member, ...]
@@ -44,9 +44,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of one chunk in one phase, under one epoch.
+    """The outcome of one chunk in one phase, under one epoch.
 
-    open: neither done nor failed, such as a read that is still awaited; reasons: for the operator
+    done, skipped, failed: companies, or products on companies
+    open: neither done nor failed, such as a read that has not come yet
+    reasons: texts for the operator
     """
 
     epoch: int
@@ -59,27 +61,31 @@ class Tally:
     survey: Survey | None = None
 
     def did(self, reason: str | None = None) -> Tally:
+        """Count one as done."""
         reasons = self.reasons if reason is None else self._first(reason)
         return replace(self, done=self.done + 1, reasons=reasons)
 
     def skip(self, reason: str | None = None) -> Tally:
+        """Count one as skipped."""
         reasons = self.reasons if reason is None else (*self.reasons, reason)
         return replace(self, skipped=self.skipped + 1, reasons=reasons[:REASONS])
 
     def fail(self, reason: str) -> Tally:
+        """Count one as failed."""
         return replace(self, failed=self.failed + 1, reasons=self._first(reason))
 
     def leave_open(self, reason: str) -> Tally:
+        """Count one as open."""
         return replace(self, open=self.open + 1, reasons=self._first(reason))
 
     def _first(self, reason: str) -> tuple[str, ...]:
-        """What somebody has to look into goes before what was skipped."""
+        """Put a reason that a person has to look into before the reasons of skipped ones."""
         return (reason, *self.reasons)[:REASONS]
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseVerdict:
-    """All chunks of one phase taken together."""
+    """The sum of all chunks of one phase. `missing`: chunks that are not finished."""
 
     chunks: int
     missing: int
@@ -90,7 +96,7 @@ class PhaseVerdict:
     reasons: tuple[str, ...]
 
     def counts(self) -> dict[str, int]:
-        """Return what people are shown of it."""
+        """Return the counts that a report shows."""
         return {
             "chunks": self.chunks - self.missing,
             "of_chunks": self.chunks,
@@ -101,40 +107,42 @@ class PhaseVerdict:
         }
 
     def bad(self, tolerated: int) -> bool:
+        """Tell whether a chunk is missing, or more failed than is tolerated."""
         return self.missing > 0 or self.failed > tolerated
 
     def __str__(self) -> str:
-        said = f"{self.failed} of {self.done + self.skipped + self.failed + self.open} failed"
+        text = f"{self.failed} of {self.done + self.skipped + self.failed + self.open} failed"
         if self.missing:
-            said += f", {self.missing} of {self.chunks} chunks were not finished"
-        return f"{said}: {'; '.join(self.reasons)}" if self.reasons else said
+            text += f", {self.missing} of {self.chunks} chunks were not finished"
+        return f"{text}: {'; '.join(self.reasons)}" if self.reasons else text
 
 
 def judge(tallies: Iterable[Tally], chunks: int, epoch: int) -> PhaseVerdict:
-    """Take together what counts: finished under this epoch. What is not there was not done."""
-    said = list(tallies)
-    counted = [one for one in said if one.finished and one.epoch == epoch]
-    # the worst chunks first, and of each chunk one reason in turn: only a few can be told
-    worst = sorted(
-        (one for one in said if one.epoch == epoch),
-        key=lambda one: (one.finished, not one.failed, not one.open),
-    )
-    turns = zip_longest(*(one.reasons for one in worst))
-    reasons = (reason for turn in turns for reason in turn if reason is not None)
+    """Add up the finished tallies of this epoch. A chunk without such a tally is missing."""
+    of_epoch = [tally for tally in tallies if tally.epoch == epoch]
+    finished = [tally for tally in of_epoch if tally.finished]
     return PhaseVerdict(
         chunks=chunks,
-        missing=max(0, chunks - len(counted)),
-        done=sum(one.done for one in counted),
-        skipped=sum(one.skipped for one in counted),
-        failed=sum(one.failed for one in counted),
-        open=sum(one.open for one in counted),
-        reasons=tuple(dict.fromkeys(reasons))[:REASONS],
+        missing=max(0, chunks - len(finished)),
+        done=sum(tally.done for tally in finished),
+        skipped=sum(tally.skipped for tally in finished),
+        failed=sum(tally.failed for tally in finished),
+        open=sum(tally.open for tally in finished),
+        reasons=_worst_reasons(of_epoch),
     )
+
+
+def _worst_reasons(tallies: Iterable[Tally]) -> tuple[str, ...]:
+    """Return the first few reasons: the worst chunks first, and one reason of each in turn."""
+    worst = sorted(tallies, key=lambda tally: (tally.finished, not tally.failed, not tally.open))
+    turns = zip_longest(*(tally.reasons for tally in worst))
+    reasons = (reason for turn in turns for reason in turn if reason is not None)
+    return tuple(dict.fromkeys(reasons))[:REASONS]
 
 
 def chunks_of(listing: str, members: Iterable[Member], size: int = SIZE) -> list[Chunk]:
-    """Cut a listing; a company that was listed twice (pages shift) counts once."""
-    unique = list({one.company_id: one for one in members}.values())
+    """Cut a listing into chunks. A company that was listed twice counts once, as listed last."""
+    unique = list({member.company_id: member for member in members}.values())
     return [
         Chunk(f"{listing}-{number:06}", tuple(unique[begin : begin + size]))
         for number, begin in enumerate(range(0, len(unique), size))

@@ -1,24 +1,24 @@
-"""Webhook consumers at Codat: which are of the old world, and which the new one needs.
+"""Webhook consumers at Codat: which of them are old, and which ones a migration creates.
 
-The API can list, create and delete them, and never shows a secret (docs/codat.md, C42).
-So a created consumer's URL carries the migration's id, by which it is found again.
+The API lists, creates and deletes consumers and never shows a secret (docs/codat.md, C42). So the
+URL of a created consumer carries the migration's id: a retry and the undo find it by that mark.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from codat_hub.webhooks.signing_secret import is_consumer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MOST_CONSUMERS: Final = 50  # per client (docs/codat.md, C42)
 _READ: Final = re.compile(r"read\.completed(\.(initial|successful|unsuccessful))*")
-# What the rules of before 2025 called the same (docs/codat.md, C32).
+# Names of the same events in the rules from before 2025 (docs/codat.md, C32).
 _LEGACY_READS: Final = frozenset(
     {
         "DataSyncCompleted",
@@ -42,8 +42,14 @@ class Consumer:
     tags: tuple[str, ...] = ()
     disabled: bool = False
 
+    @classmethod
+    def from_ledger(cls, saved: Mapping[str, Any]) -> Consumer:
+        """Return the consumer that the ledger keeps as JSON."""
+        event_types, tags = tuple(saved["event_types"]), tuple(saved["tags"])
+        return cls(**{**saved, "event_types": event_types, "tags": tags})
+
     def same_as(self, other: Consumer) -> bool:
-        """Tell whether both receive the same; the id may differ, and so may the order."""
+        """Tell whether both get the same events; ids and the order of types may differ."""
         return (self.url, set(self.event_types), set(self.tags), self.disabled) == (
             other.url,
             set(other.event_types),
@@ -66,25 +72,25 @@ class Wanted:
 def is_read_type(event_type: str) -> bool:
     """Tell whether an event type is a client-level read, by its new or its legacy name.
 
-    One of a custom product (`{product}.read.completed`) is not: it belongs to the new world.
+    The type of a custom product (`{product}.read.completed`) is none: it stays after a migration.
     """
     return event_type in _LEGACY_READS or _READ.fullmatch(event_type) is not None
 
 
 def migration_in(url: str) -> str | None:
-    """Return the migration that created the consumer of this URL, if one did."""
-    found = _MARK.search(url)
-    return found[1] if found else None
+    """Return the id of the migration that created the consumer of this URL, None if none did."""
+    mark = _MARK.search(url)
+    return mark[1] if mark else None
 
 
 def is_old(consumer: Consumer) -> bool:
-    """Tell whether a consumer is of the old configuration: those of migrations never are."""
+    """Tell whether a consumer gets client-level reads and was not created by a migration."""
     return migration_in(consumer.url) is None and any(map(is_read_type, consumer.event_types))
 
 
 def carried(consumer: Consumer) -> tuple[str, ...]:
-    """Return the other types of an old consumer, which somebody must go on receiving."""
-    return tuple(one for one in consumer.event_types if not is_read_type(one))
+    """Return the other event types of an old consumer; its receiver must go on getting them."""
+    return tuple(event for event in consumer.event_types if not is_read_type(event))
 
 
 def wanted(
@@ -96,50 +102,66 @@ def wanted(
     standard: bool,
     hub_url: str,
 ) -> tuple[Wanted, ...]:
-    """Return what to create: the hub's for the products, successors for what old ones carry.
+    """Return the consumers to create: the hub's for the products, and successors of old ones.
 
-    custom: custom products of the run that need `{product}.read.completed` at the hub; one that an
-    enabled consumer of the hub brings already, unfiltered, needs nothing
-    standard: plain `read.completed` goes to the hub too, as standard products say nothing else
+    old: consumers that this run switches off
+    present: all consumers at Codat
+    custom: custom products of the run; each needs `{product}.read.completed` at the hub
+    standard: whether plain `read.completed` must come to the hub, for standard products
     hub_url: of the webhooks API, up to the consumer's name
-    old: those that will be switched off by this run
     """
-    made = []
-    replaced = {one.consumer_id for one in old}
-    kept = [one for one in present if one.consumer_id not in replaced and not one.disabled]
-    names: set[str] = set()
+    old = list(old)
+    replaced = {consumer.consumer_id for consumer in old}
+    kept = [
+        consumer
+        for consumer in present
+        if consumer.consumer_id not in replaced and not consumer.disabled
+    ]
     needs = {product: f"{product}.read.completed" for product in custom}
     if standard:
         needs["standard"] = "read.completed"
+    return (
+        *_for_products(migration_id, needs, kept, hub_url),
+        *(_successor(migration_id, consumer, hub_url) for consumer in old if carried(consumer)),
+    )
+
+
+def _for_products(
+    migration_id: str, needs: Mapping[str, str], kept: Sequence[Consumer], hub_url: str
+) -> Iterator[Wanted]:
+    """Yield a consumer of the hub for each event type that no kept consumer brings to it."""
+    names: set[str] = set()
     for product, event_type in needs.items():
-        if not any(_brings(one, event_type, hub_url) for one in kept):
+        if not any(_brings(consumer, event_type, hub_url) for consumer in kept):
             name = _hub_name(product, names)
             names.add(name)
             url = _marked(f"{hub_url}/{name}", migration_id)
-            made.append(Wanted(f"product-{product}", url, (event_type,), (), name))
-    for one in old:  # a loop reads better than a comprehension of this length
-        if types := carried(one):
-            made.append(  # noqa: PERF401  # as a comprehension it is a riddle
-                Wanted(
-                    f"successor-{one.consumer_id}",
-                    _marked(one.url, migration_id),
-                    types,
-                    one.tags,
-                    hub_consumer_of(one.url, hub_url),
-                )
-            )
-    return tuple(made)
+            yield Wanted(f"product-{product}", url, (event_type,), (), name)
+
+
+def _successor(migration_id: str, consumer: Consumer, hub_url: str) -> Wanted:
+    """Return the consumer that takes over the other event types of an old one."""
+    return Wanted(
+        f"successor-{consumer.consumer_id}",
+        _marked(consumer.url, migration_id),
+        carried(consumer),
+        consumer.tags,
+        hub_consumer_of(consumer.url, hub_url),
+    )
 
 
 def hub_consumer_of(url: str, hub_url: str) -> str | None:
-    """Return the consumer's name at the hub, None for a URL that is somebody else's."""
+    """Return the consumer's name at the hub, None for a URL that is not the hub's."""
     path = url.partition("?")[0]
     name = path.removeprefix(f"{hub_url}/")
     return name if name != path and is_consumer(name) else None
 
 
 def shown(url: str) -> str:
-    """Return a URL without what may be a credential: user, password, the query but our mark."""
+    """Return a URL without anything that may be a credential.
+
+    User, password and query are left out; the mark of a migration stays.
+    """
     parts = urlsplit(url)
     mark = migration_in(url)
     query = f"migration={mark}" if mark else "…" if parts.query else ""
@@ -148,6 +170,7 @@ def shown(url: str) -> str:
 
 
 def _brings(consumer: Consumer, event_type: str, hub_url: str) -> bool:
+    """Tell whether the hub gets all events of this type by this consumer."""
     at_hub = hub_consumer_of(consumer.url, hub_url) is not None
     return at_hub and event_type in consumer.event_types and not consumer.tags
 
@@ -157,7 +180,7 @@ def _marked(url: str, migration_id: str) -> str:
 
 
 def _hub_name(product: str, taken: set[str]) -> str:
-    """Return a name that the webhooks API takes; a product's own wherever it is one."""
+    """Return a name that the webhooks API accepts: the product's own wherever it is valid."""
     name = re.sub(r"[^a-z0-9]+", "-", product.lower()).strip("-")[:60] or "product"
     while name in taken:
         name = f"{name[:58]}-2"

@@ -1,4 +1,4 @@
-"""A line of the ledger: what was, that it was to change, what came of it, how it was undone."""
+"""An entry of the ledger: one thing that a migration may change."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One thing that a migration may change.
+    """What was there before a change, that the change was intended, and its outcome.
 
-    before: what was found, written once and first; never looked up again
+    before: the state before the run; written once, before any change
     intended: the epoch under which the change was decided; written before the call
-    outcome: what came of it; written after the call
-    undone: how it was taken back
+    outcome: the result of the call; written after it
+    detail: facts that belong to the outcome or to the undo
+    undone: how the undo took the change back
     """
 
     before: Any = None
@@ -24,14 +25,17 @@ class LedgerEntry:
 
     @property
     def ours(self) -> bool:
-        """Tell whether an undo has to look at it: an intent without an outcome counts as ours."""
+        """Whether the undo has to handle it. An intent without an outcome counts as a change."""
         return self.intended is not None and self.undone is None
 
     def intend(self, epoch: int) -> LedgerEntry:
+        """Return the entry with the intent to change, under this epoch."""
         return replace(self, intended=epoch)
 
     def came_to(self, outcome: str, detail: Any = None) -> LedgerEntry:
+        """Return the entry with an outcome; `detail` None keeps the detail."""
         return replace(self, outcome=outcome, detail=self.detail if detail is None else detail)
 
     def undo(self, how: str, detail: Any = None) -> LedgerEntry:
+        """Return the entry as undone; `detail` None keeps the detail."""
         return replace(self, undone=how, detail=self.detail if detail is None else detail)

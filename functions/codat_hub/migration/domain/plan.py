@@ -1,4 +1,4 @@
-"""What a migration would change, step by step: as data for a table, and with a hash to approve."""
+"""The plan of a migration: its changes by activity, calls, time, warnings and hash."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.migration.domain import sync_settings
@@ -21,18 +22,19 @@ if TYPE_CHECKING:
     from codat_hub.migration.domain.sync_settings import Settings
 
 PAGE: Final = 100  # companies that one call lists
-SHOWN: Final = 20  # rows of one step in the plan; the counts are whole
+SHOWN: Final = 20  # rows of one activity in the plan; its counts are complete
 
 
 @dataclass(frozen=True, slots=True)
 class ProductCount:
-    """Companies of the run, for one product."""
+    """Numbers of companies, for one product. `had`: the company has it before the run."""
 
     adds: int = 0
     had: int = 0
     without_consent: int = 0
 
     def plus(self, other: ProductCount) -> ProductCount:
+        """Return the sum of both."""
         return ProductCount(
             self.adds + other.adds,
             self.had + other.had,
@@ -42,11 +44,12 @@ class ProductCount:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found of some companies. `digests` stand for all that the plan rests on.
+    """Facts about some companies, as Codat and the hub have them before the run.
 
-    overriding: companies with settings of their own that are not off yet
-    reading: companies that are read by a schedule, their own or the client's
-    intervals: positive hours of schedules that count
+    overriding: the first few companies with settings of their own that are on
+    reading: companies with a schedule that is on, their own or the client's
+    shortest_hours: the shortest interval of the companies' own schedules that are on
+    digests: one for each company, for the hash of the plan
     """
 
     companies: int = 0
@@ -60,7 +63,8 @@ class Survey:
     reading: int = 0
 
     def plus(self, other: Survey) -> Survey:
-        hours = [one for one in (self.shortest_hours, other.shortest_hours) if one]
+        """Return the survey of the companies of both."""
+        intervals = [hours for hours in (self.shortest_hours, other.shortest_hours) if hours]
         names = self.products.keys() | other.products.keys()
         none = ProductCount()
         return Survey(
@@ -73,7 +77,7 @@ class Survey:
                 name: self.products.get(name, none).plus(other.products.get(name, none))
                 for name in sorted(names)
             },
-            min(hours, default=None),
+            min(intervals, default=None),
             (*self.digests, *other.digests),
             self.reading + other.reading,
         )
@@ -81,9 +85,13 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The client's side of a plan. `present`: all consumers; `old`: those to be switched off.
+    """Facts about the client, for its plan.
 
-    refusals: why the run cannot be; standard: the standard products among the targets
+    off: the `syncSchedule` that means off, None if unknown
+    present: all consumers; old: consumers to switch off; wanted: consumers to create
+    standard: the standard products of the run
+    everyone: whether no company is left behind
+    refusals: reasons why the migration cannot start
     """
 
     settings: Settings
@@ -98,7 +106,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """One activity. `rows` show the first changes; `calls` are Codat calls."""
+    """One activity in the plan. `rows`: its first changes; `calls`: calls to Codat."""
 
     step: str
     summary: str
@@ -110,7 +118,7 @@ class StepPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`seconds`: what the pace allows, and what is waited for on purpose; people come on top."""
+    """A plan. `calls_seconds` and `wait_seconds` add up, without the time that people take."""
 
     companies: int
     linked: int
@@ -125,26 +133,23 @@ class Plan:
     hash: str
 
     def as_json(self) -> dict[str, Any]:
+        """Return the plan as the ledger keeps it."""
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 def digest_of(company_id: str, settings: Settings, had: Iterable[str]) -> str:
-    """Stand for one company in the plan's hash: its own settings and which targets it has."""
+    """Return a digest of a company's own settings and of the products of the run that it has."""
     facts = [company_id, dict(settings) if sync_settings.overrides(settings) else None, sorted(had)]
     return hashlib.sha256(_canonical(facts)).hexdigest()[:16]
 
 
-def chunk_digest(digests: Iterable[str]) -> str:
-    return hashlib.sha256("".join(digests).encode()).hexdigest()[:32]
-
-
 def plan_hash(request: MigrationRequest, client: Client, survey: Survey) -> str:
-    """Bind an approval to all that was found, and to nothing else."""
+    """Return a hash of the request and all facts, which an approval is bound to."""
     facts = [
         asdict(request),
         dict(client.settings),
-        [asdict(one) for one in sorted(client.present, key=lambda one: one.consumer_id)],
-        [asdict(one) for one in client.wanted],
+        [asdict(consumer) for consumer in sorted(client.present, key=attrgetter("consumer_id"))],
+        [asdict(consumer) for consumer in client.wanted],
         client.everyone,
         sorted(survey.digests),
         survey.companies,
@@ -155,6 +160,7 @@ def plan_hash(request: MigrationRequest, client: Client, survey: Survey) -> str:
 def make_plan(
     request: MigrationRequest, client: Client, survey: Survey, calls_a_second: float
 ) -> Plan:
+    """Return the plan of a migration: activities 1 to 5 in their order."""
     wait = _first_wait(client, survey)
     steps = (
         _client_sync(request, client, survey),
@@ -163,7 +169,7 @@ def make_plan(
         _new_webhooks(client),
         _products(survey),
     )
-    # companies are listed for the plan, for the snapshot and for those that came meanwhile
+    # The run lists companies three times: for the plan, the snapshot and late companies.
     listing = 3 * max(1, math.ceil(survey.companies / PAGE)) + 2 * survey.companies
     calls = listing + sum(step.calls for step in steps)
     return Plan(
@@ -184,8 +190,8 @@ def make_plan(
 def _first_wait(client: Client, survey: Survey) -> timedelta:
     levels = [client.settings]
     if survey.shortest_hours:
-        one = {"dataType": "any", "syncSchedule": survey.shortest_hours}
-        levels.append({"overridesDefaults": True, "settings": [one]})
+        shortest = {"dataType": "any", "syncSchedule": survey.shortest_hours}
+        levels.append({"overridesDefaults": True, "settings": [shortest]})
     return sync_settings.wait_for(levels)
 
 
@@ -193,22 +199,22 @@ def _client_sync(request: MigrationRequest, client: Client, survey: Survey) -> S
     rows: list[str] = []
     if client.everyone:
         rows += [
-            f"client: {one['dataType']} every {one['syncSchedule']} h -> off ({client.off})"
-            for one in client.settings["settings"]
-            if one["syncSchedule"] > 0
+            f"client: {setting['dataType']} every {setting['syncSchedule']} h -> off ({client.off})"
+            for setting in client.settings["settings"]
+            if setting["syncSchedule"] > 0
         ]
-    rows += [f"company {one}: its own settings -> off" for one in survey.overriding]
+    rows += [f"company {company}: its own settings -> off" for company in survey.overriding]
     kept = "kept" if request.fetch_on_first_link is FirstLink.KEEP else "switched off too"
     if client.everyone:
         changes = 1 + survey.overriding_count
-        what = f"the client's settings and {survey.overriding_count} companies' own"
+        schedules = f"the client's and {survey.overriding_count} companies' own"
     else:
         changes = survey.reading
-        what = f"{changes} companies by settings of their own, not the client's"
+        schedules = f"{changes} companies' by settings of their own, not the client's"
     return StepPlan(
         Activity.DISABLE_CLIENT_SYNC.value,
-        f"switch off {what}; fetchOnFirstLink is {kept}",
-        "post the snapshot, the client's first",
+        f"switch off schedules: {schedules}; fetchOnFirstLink is {kept}",
+        "post the settings of the snapshot, the client's first",
         changes,
         3 * changes,
         tuple(rows[:SHOWN]),
@@ -219,7 +225,7 @@ def _quiet(survey: Survey, wait: timedelta) -> StepPlan:
     hours = wait.total_seconds() / 3600
     return StepPlan(
         Activity.WAIT_FOR_QUIET.value,
-        f"wait {hours:g} h, then until no read from before is running (14 h at most)",
+        f"wait {hours:g} h, then until no old read is running (14 h at most)",
         "nothing to undo",
         0,
         survey.linked,
@@ -228,11 +234,13 @@ def _quiet(survey: Survey, wait: timedelta) -> StepPlan:
 
 def _old_webhooks(request: MigrationRequest, client: Client) -> StepPlan:
     by_hand = request.mode is Mode.PORTAL
-    rows = [f"{shown(one.url)}: {', '.join(one.event_types)}" for one in client.old]
+    rows = [f"{shown(consumer.url)}: {', '.join(consumer.event_types)}" for consumer in client.old]
     return StepPlan(
         Activity.DISABLE_OLD_WEBHOOKS.value,
-        "a person disables them in the Portal" if by_hand else "delete them by the API",
-        "a person enables them in the Portal"
+        "a person disables the old consumers in the Portal"
+        if by_hand
+        else "delete the old consumers by the API",
+        "a person enables the old consumers in the Portal"
         if by_hand
         else "create them again: new ids, new secrets, no custom headers",
         len(client.old),
@@ -242,11 +250,13 @@ def _old_webhooks(request: MigrationRequest, client: Client) -> StepPlan:
 
 
 def _new_webhooks(client: Client) -> StepPlan:
-    rows = [f"{shown(one.url)}: {', '.join(one.event_types)}" for one in client.wanted]
+    rows = [
+        f"{shown(consumer.url)}: {', '.join(consumer.event_types)}" for consumer in client.wanted
+    ]
     return StepPlan(
         Activity.CONFIGURE_NEW_WEBHOOKS.value,
-        "create them, then wait (20 h at most) for their signing secrets from the Portal",
-        "delete what was created",
+        "create the new consumers, then wait (20 h at most) for their signing secrets",
+        "delete the consumers that this run created",
         len(client.wanted),
         1 + len(client.wanted),
         tuple(rows[:SHOWN]),
@@ -254,15 +264,16 @@ def _new_webhooks(client: Client) -> StepPlan:
 
 
 def _products(survey: Survey) -> StepPlan:
-    adds = sum(one.adds for one in survey.products.values())
+    adds = sum(count.adds for count in survey.products.values())
     rows = [
-        f"{name}: add to {one.adds}, already on {one.had}, without consent {one.without_consent}"
-        for name, one in survey.products.items()
+        f"{product}: add to {count.adds}, already on {count.had}, "
+        f"without consent {count.without_consent}"
+        for product, count in survey.products.items()
     ]
     return StepPlan(
         Activity.ADD_PRODUCTS.value,
-        "add each product to each company that has consented and does not have it",
-        "remove what this run has added",
+        "add each product to each company that consented to it and does not have it",
+        "remove the products that this run added",
         adds,
         adds + survey.companies,
         tuple(rows),
@@ -270,58 +281,63 @@ def _products(survey: Survey) -> StepPlan:
 
 
 def _warnings(request: MigrationRequest, client: Client, survey: Survey) -> Iterable[str]:
-    if survey.overriding_count:
-        yield (
-            f"{survey.overriding_count} companies have sync settings of their own; they are "
-            "switched off one by one"
-        )
-    if unlinked := survey.companies - survey.linked:
-        yield (
-            f"{unlinked} companies have no linked connection: no read will come of them until "
-            "they link"
-        )
-    for name, one in survey.products.items():
-        if one.without_consent:
-            yield (
-                f"{name}: {one.without_consent} companies are skipped, no consent that covers it "
-                "is recorded: nothing reads them any more once their schedules are off"
-            )
-        if one.adds and not one.had:  # Codat lists no products: the first company shows it
-            yield (
-                f"{name}: no company has it at Codat yet, so nothing shows that Codat knows it by "
-                "this name; a run over one company first would"
-            )
-    for name in client.standard:
-        yield f"{name} is a standard product: Codat refreshes it, the hub cannot"
+    yield from _company_warnings(survey)
+    for product, count in survey.products.items():
+        yield from _product_warnings(product, count)
+    for product in client.standard:
+        yield f"{product} is a standard product: Codat refreshes it, the hub cannot"
     for consumer in client.old:
-        yield from _losses(request, consumer)
+        yield from _consumer_warnings(request, consumer)
     if request.fetch_on_first_link is FirstLink.KEEP:
         yield (
-            "fetchOnFirstLink is kept: a company that links later is also read once under "
-            "client-level settings"
+            "fetchOnFirstLink is kept: a company that links later is read once under client-level "
+            "settings too"
         )
     else:
         yield (
-            "fetchOnFirstLink is switched off: Refresh all and the Portal's refresh button do "
-            "nothing afterwards"
+            "fetchOnFirstLink is switched off: after the migration, Refresh all and the Portal's "
+            "refresh button do nothing"
         )
     if not client.everyone:
         yield (
-            "companies are left behind: client settings and old consumers stay on until a run "
-            "takes the rest"
+            "some companies are left behind: the client's settings and the old consumers stay on "
+            "until a run includes the other companies"
         )
 
 
-def _losses(request: MigrationRequest, consumer: Consumer) -> Iterable[str]:
+def _company_warnings(survey: Survey) -> Iterable[str]:
+    if survey.overriding_count:
+        yield (
+            f"{survey.overriding_count} companies have sync settings of their own: the run "
+            "switches them off too"
+        )
+    if unlinked := survey.companies - survey.linked:
+        yield f"{unlinked} companies have no linked connection: no read follows until they link"
+
+
+def _product_warnings(product: str, count: ProductCount) -> Iterable[str]:
+    if count.without_consent:
+        yield (
+            f"{product}: {count.without_consent} companies are skipped, because no recorded "
+            "consent covers it: after the migration nothing reads them any more"
+        )
+    if count.adds and not count.had:  # no call lists products (docs/codat.md, C53)
+        yield (
+            f"{product}: no company at Codat has it yet, so nothing shows that Codat knows this "
+            "name: migrate one company first"
+        )
+
+
+def _consumer_warnings(request: MigrationRequest, consumer: Consumer) -> Iterable[str]:
     if others := carried(consumer):
         yield (
-            f"consumer {consumer.consumer_id} also carries {', '.join(others)}: a successor at "
-            "the same URL takes them over, with a signing secret of its own"
+            f"consumer {consumer.consumer_id} also gets {', '.join(others)}: a successor at the "
+            "same URL takes them over, with a signing secret of its own"
         )
     if request.mode is Mode.API:
         yield (
             f"consumer {consumer.consumer_id} will be deleted: its secret, pending retries, "
-            "custom headers, mTLS and transformations are lost for good"
+            "custom headers, mTLS and transformations are lost"
         )
 
 
@@ -331,7 +347,7 @@ def _no_room(request: MigrationRequest, client: Client) -> Iterable[str]:
     if after > MOST_CONSUMERS:
         yield (
             f"Codat allows {MOST_CONSUMERS} webhook consumers; there would be {after}. Delete "
-            f"{after - MOST_CONSUMERS} that nobody needs in the Portal and plan again."
+            f"{after - MOST_CONSUMERS} in the Portal, then run tools/hub migrations plan again."
         )
 
 

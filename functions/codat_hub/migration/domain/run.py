@@ -1,4 +1,4 @@
-"""One migration: what was asked for, how far it is, whom it waits for, and what undoes it."""
+"""One migration: the request, how far it is, what it waits for, and which undo matches."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-CONTRACT: Final = 1  # of the state machine's inputs; code accepts the version before as well
+CONTRACT: Final = 1  # version of the state machine's inputs; code accepts the one before too
 ACCEPTED_CONTRACTS: Final = (CONTRACT,)
+LATE: Final = "late-"  # listings of companies that appeared during the run: late-1, late-2, …
 
 
 class MigrationStatus(StrEnum):
+    """How a migration stands."""
+
     PLANNING = "planning"
     PLANNED = "planned"  # the end of a dry run
     WAITING = "waiting"
@@ -29,7 +32,7 @@ class MigrationStatus(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Tell whether nothing is left to do: the next migration may begin."""
+        """Whether nothing is left to do, so that the next migration may begin."""
         return self in {
             MigrationStatus.PLANNED,
             MigrationStatus.COMPLETE,
@@ -39,7 +42,7 @@ class MigrationStatus(StrEnum):
 
     @property
     def given_up(self) -> bool:
-        """Tell whether there is no way forward any more."""
+        """Whether the migration can go no step forward any more."""
         back = {
             MigrationStatus.ROLLING_BACK,
             MigrationStatus.ROLLED_BACK,
@@ -49,6 +52,8 @@ class MigrationStatus(StrEnum):
 
 
 class WaitingFor(StrEnum):
+    """What a run waits for when it stops for a person."""
+
     APPROVAL = "approval"
     WEBHOOKS_DISABLED = "webhooks_disabled"
     SIGNING_SECRET = "signing_secret"  # noqa: S105  # a name
@@ -56,28 +61,28 @@ class WaitingFor(StrEnum):
 
 
 class Mode(StrEnum):
-    """How old consumers are switched off: by a person in the Portal, or deleted by the API."""
+    """How old consumers are switched off: a person disables them, or the API deletes them."""
 
     PORTAL = "portal"
     API = "api"
 
 
 class FirstLink(StrEnum):
-    """What becomes of `fetchOnFirstLink` when the schedules are switched off."""
+    """Whether `fetchOnFirstLink` is kept when the schedules are switched off."""
 
     KEEP = "keep"
     OFF = "off"
 
 
 class Stragglers(StrEnum):
-    """What happens when reads are still running at the end of the wait for quiet."""
+    """What the run does if old reads are still running at the end of activity 2."""
 
     GO_ON = "go_on"
     ASK = "ask"
 
 
 class Activity(StrEnum):
-    """The five activities of Codat's guide, in its order (docs/codat.md, C67)."""
+    """Activities 1 to 5 of Codat's guide, in its order (docs/codat.md, C67)."""
 
     DISABLE_CLIENT_SYNC = "disable_client_sync"
     WAIT_FOR_QUIET = "wait_for_quiet"
@@ -87,7 +92,7 @@ class Activity(StrEnum):
 
 
 class Undo(StrEnum):
-    """The rollback's actions, in the order of Codat's guide (docs/codat.md, C67)."""
+    """The undos of activities 5, 4, 3 and 1, in the order of a rollback (docs/codat.md, C67)."""
 
     REMOVE_PRODUCTS = "remove_products"
     UNSUBSCRIBE_NEW_WEBHOOKS = "unsubscribe_new_webhooks"
@@ -96,7 +101,7 @@ class Undo(StrEnum):
     NOTHING = "nothing"
 
 
-# Where the undo chain is entered, by the last activity that was begun.
+# By the last activity that began: the undo that a rollback begins with.
 _ENTERED_AT: Final[Mapping[Activity | None, Undo]] = {
     None: Undo.NOTHING,
     Activity.DISABLE_CLIENT_SYNC: Undo.REENABLE_CLIENT_SYNC,
@@ -108,16 +113,17 @@ _ENTERED_AT: Final[Mapping[Activity | None, Undo]] = {
 
 
 def undo_of(reached: Activity | None) -> Undo:
-    """Return the undo that matches how far a run got."""
+    """Return the first undo of a run whose last activity is `reached`."""
     return _ENTERED_AT[reached]
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationRequest:
-    """What the operator asked for.
+    """A migration as the operator asked for it.
 
-    company_ids: only these; tags: only companies that have all of these; neither: every company.
-    off_value: what `syncSchedule` says for "off", where the client's own settings do not show it.
+    company_ids: only these companies; tags: only companies with all of these; neither: all
+    off_value: the `syncSchedule` that means off, if the client's settings do not show it
+    tolerated_failures: how many companies may fail in one step without a rollback
     """
 
     products: tuple[str, ...]
@@ -131,6 +137,7 @@ class MigrationRequest:
     tolerated_failures: int = 0
 
     def covers(self, company_id: str, tags: Mapping[str, str]) -> bool:
+        """Tell whether the migration includes a company with these tags."""
         if self.company_ids is not None:
             return company_id in self.company_ids
         wanted = self.tags or {}
@@ -139,7 +146,7 @@ class MigrationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A person is awaited. `token` is the state machine's; it ends the wait, and is never shown."""
+    """A stop for a person. `token` ends the wait of the state machine and is never shown."""
 
     waiting_for: WaitingFor
     since: datetime
@@ -149,17 +156,19 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class MigrationRun:
-    """The ledger's head of one migration. Times are aware.
+    """The state of one migration, which the ledger keeps as its head. Times are aware.
 
-    reached: the last activity that was begun, so that may have had an effect
-    execution: name of the newest execution; attempts: how many were started for a rollback
-    execution_at: when it was named; it is started a moment later, or never
-    plan, plan_hash: of the newest plan; approved_hash: of the plan that was approved
-    migrated: all five activities are done; from then on nothing rolls back by itself
-    everyone: the run leaves nobody behind, so it switches the client level off as well
-    reads_from: when all products were added, so that first reads began to be waited for
-    listing: of which companies the run is; chunks: how many there are of each listing
-    counted: by phase and listing, what became of it, once all its chunks were judged
+    execution: name of the newest execution; execution_at: when it was named, just before its start
+    reached: the last activity that began, and so may have changed something
+    attempts: how many executions were started to roll back; on_demand: whether a person asked
+    plan, plan_hash: the newest plan; approved_hash: of the plan that was approved
+    everyone: whether no company is left behind, so that the client's level is switched off too
+    migrated: whether activities 1 to 5 are done; after that no failure rolls back
+    listing: which companies the run covers; chunks: number of chunks by listing
+    counted: counts by phase and listing, once all chunks of the phase were judged
+    disabled_at: when all schedules were off
+    gap_from, gap_to: when old consumers went off, and when the new ones could deliver
+    reads_from: when all products were added, so that first reads may come
     """
 
     migration_id: str
@@ -192,34 +201,43 @@ class MigrationRun:
     error: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def late_listings(self) -> list[str]:
+        """The listings of late companies that are not empty."""
+        return [name for name, chunks in self.chunks.items() if name.startswith(LATE) and chunks]
+
     def began(self, activity: Activity) -> MigrationRun:
-        """Note that an activity has begun. Never a step back: an earlier one may be repeated."""
+        """Record that an activity began. `reached` never goes back if a step is repeated."""
         order = list(Activity)
         later = self.reached is None or order.index(activity) > order.index(self.reached)
         return replace(self.forward(activity.value), reached=activity if later else self.reached)
 
     def forward(self, step: str) -> MigrationRun:
-        """Note a step forward. Raises Superseded once the run goes back, or was called dead."""
+        """Record a step forward. Raises Superseded once the run rolls back or has failed."""
         if self.status.given_up:
-            raise Superseded(f"{self.migration_id} is {self.status.value}: it goes no step forward")
+            raise Superseded(
+                f"{self.migration_id} is {self.status.value}: no step forward is possible"
+            )
         return replace(self, status=MigrationStatus.RUNNING, step=step, pause=None)
 
     def noting(self, *notes: str) -> MigrationRun:
-        """Add what the operator must know, each once."""
+        """Add notes for the operator; a note that is there already is not repeated."""
         return replace(self, notes=tuple(dict.fromkeys((*self.notes, *notes))))
 
     def ended(
         self, status: MigrationStatus, now: datetime, error: str | None = None
     ) -> MigrationRun:
+        """Return the run with its end; `error` None keeps the error."""
         return replace(
             self, status=status, pause=None, ended_at=now, error=error or self.error, step="end"
         )
 
 
 def is_active(run: MigrationRun, execution_runs: bool) -> bool:
-    """Tell whether a run keeps others from starting: by its execution and what it has changed.
+    """Tell whether a run blocks other runs.
 
-    So nothing can leave a lock behind: a run that died before any side effect holds nothing.
+    It does while its execution runs, and after that if it may have changed something: then it must
+    be rolled back first.
     """
     if run.request.dry_run or run.status.final:
         return False
@@ -227,9 +245,10 @@ def is_active(run: MigrationRun, execution_runs: bool) -> bool:
 
 
 def execution_name(migration_id: str, rollback: int = 0) -> str:
-    """Name an execution: by its migration, so that a second start of the same is refused."""
+    """Return an execution's name. The same name cannot be started twice."""
     return f"{migration_id}-rollback-{rollback}" if rollback else migration_id
 
 
 def migration_of(execution: str) -> str:
+    """Return the id of the migration that an execution belongs to."""
     return execution.partition("-rollback-")[0]

@@ -1,7 +1,7 @@
-"""Sync settings as Codat's API gives and takes them (`settings[]`), switched off and compared.
+"""Sync settings: find the value for off, switch schedules off, compare, and derive the wait.
 
-They stay the JSON they came as: what is not ours to change is posted back as it was.
-`overridesDefaults` true: these settings count; false: those of the level above do.
+The settings stay the JSON that Codat's API answers, so that every field is posted back as it was.
+With `overridesDefaults` true these settings count; with false those of the level above do.
 """
 
 from __future__ import annotations
@@ -21,47 +21,48 @@ _OVERRIDES: Final = "overridesDefaults"
 
 
 class OffUnknown(Exception):
-    """Nothing shows which `syncSchedule` means off; the text says what to do about it."""
+    """Nothing shows which `syncSchedule` means off; the text says what to do."""
 
 
 def off_value(client: Settings, configured: int | None) -> int:
     """Return the `syncSchedule` that switches a schedule off. Raises OffUnknown.
 
-    Codat documents none (docs/codat.md, C65), so it is what the client already uses for a data type
-    that is off: a value that is no interval, so not positive. What is configured wins.
+    Codat documents none (docs/codat.md, C65). So this is `configured`, or else the value that the
+    client uses for a data type that is off: such a value is not positive, as it is no interval.
     """
     if configured is not None:
         return configured
-    used = {one["syncSchedule"] for one in client["settings"] if one["syncSchedule"] <= 0}
+    schedules = (setting["syncSchedule"] for setting in client["settings"])
+    used = {schedule for schedule in schedules if schedule <= 0}
     if len(used) == 1:
         return int(used.pop())
-    seen = (
-        f"it uses {sorted(used)}, which contradict each other" if used else "it switches none off"
-    )
+    seen = f"it uses different values, {sorted(used)}" if used else "it switches no data type off"
     raise OffUnknown(
-        f"which syncSchedule means off cannot be read from the client's settings: {seen}. Set one "
-        "data type to None in the Portal and plan again, or give off_value."
+        f"the client's settings do not show which syncSchedule means off: {seen}. Set one data "
+        "type to None in the Portal, or give --off-value to tools/hub migrations plan."
     )
 
 
 def overrides(settings: Settings) -> bool:
+    """Tell whether these settings count, and not those of the level above."""
     return bool(settings[_OVERRIDES])
 
 
 def is_off(settings: Settings) -> bool:
-    return all(one["syncSchedule"] <= 0 for one in settings["settings"])
+    """Tell whether every schedule is off."""
+    return all(setting["syncSchedule"] <= 0 for setting in settings["settings"])
 
 
 def switched_off(settings: Settings, off: int, first_link: FirstLink) -> dict[str, Any]:
-    """Return the complete list to post: of each entry only a `syncSchedule` that is on changes.
+    """Return the complete list to post: each `syncSchedule` that is on becomes `off`.
 
-    `fetchOnFirstLink` changes too where that was chosen; `overridesDefaults` becomes true, for a
-    list that does not count switches nothing off.
+    `overridesDefaults` becomes true, because settings that do not count switch nothing off.
+    `fetchOnFirstLink` becomes false if `first_link` is OFF. No other field changes.
     """
     return {
         **settings,
         _OVERRIDES: True,
-        "settings": [_off(one, off, first_link) for one in settings["settings"]],
+        "settings": [_off(setting, off, first_link) for setting in settings["settings"]],
     }
 
 
@@ -75,39 +76,39 @@ def _off(setting: Mapping[str, Any], off: int, first_link: FirstLink) -> dict[st
 
 
 def differences(wanted: Settings, found: Settings) -> tuple[str, ...]:
-    """Return what is not as wanted, one text each; the order of data types does not matter."""
-    said = []
+    """Return one text for each difference. The order of data types and null fields do not count."""
+    texts = []
     if bool(wanted[_OVERRIDES]) != bool(found[_OVERRIDES]):
-        said.append(f"{_OVERRIDES} is {found[_OVERRIDES]}, not {wanted[_OVERRIDES]}")
+        texts.append(f"{_OVERRIDES} is {found[_OVERRIDES]}, not {wanted[_OVERRIDES]}")
     ours, theirs = _by_type(wanted), _by_type(found)
-    for data_type in sorted(ours.keys() | theirs.keys()):  # see the walrus
-        if (one := ours.get(data_type)) != (other := theirs.get(data_type)):
-            said.append(  # noqa: PERF401  # as a comprehension it is a riddle
-                f"{data_type}: {_shown(other)}, not {_shown(one)}"
-            )
-    return tuple(said)
+    texts += [
+        f"{data_type}: {_shown(theirs.get(data_type))}, not {_shown(ours.get(data_type))}"
+        for data_type in sorted(ours.keys() | theirs.keys())
+        if ours.get(data_type) != theirs.get(data_type)
+    ]
+    return tuple(texts)
 
 
 def wait_for(all_settings: Iterable[Settings]) -> timedelta:
-    """Return how long reads of the old schedules may still begin: at least an hour.
+    """Return how long reads of the old schedules may still begin.
 
-    The longer of an hour and the shortest interval of the levels that count (docs/codat.md, C68).
+    It is the longer of an hour and the shortest interval that counts (docs/codat.md, C68).
     """
     hours = [
-        one["syncSchedule"]
+        setting["syncSchedule"]
         for settings in all_settings
         if overrides(settings)
-        for one in settings["settings"]
-        if one["syncSchedule"] > 0
+        for setting in settings["settings"]
+        if setting["syncSchedule"] > 0
     ]
     return max(LEAST_WAIT, timedelta(hours=min(hours, default=0)))
 
 
 def _by_type(settings: Settings) -> dict[str, dict[str, Any]]:
-    """A setting without its nulls: Codat leaves out on one answer what it nulls on another."""
+    """Return the settings by data type, without nulls: Codat may leave out a null field."""
     return {
-        one["dataType"]: {name: value for name, value in one.items() if value is not None}
-        for one in settings["settings"]
+        setting["dataType"]: {name: value for name, value in setting.items() if value is not None}
+        for setting in settings["settings"]
     }
 
 

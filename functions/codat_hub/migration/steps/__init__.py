@@ -1,6 +1,6 @@
-"""One module per activity: `apply` and `compensate` stand side by side.
+"""One module for each of activities 1 to 5: `apply` and its undo, `compensate`, side by side.
 
-Ledger first: an intent is written before each side effect, the outcome after it; what was found
-before is written once and first. Every undo reads the ledger, touches only what this run changed,
-and is safe to run twice.
+A step writes its intent to the ledger before each change at Codat, and the outcome after it. What
+was there before is saved once, before any change. Every undo reads the ledger, touches only what
+this run changed, and can be repeated.
 """

@@ -1,66 +1,63 @@
-"""Activity 2: wait until no read of the old schedules is running any more. Nothing to undo.
+"""Activity 2: wait until no read of the old schedules is running. There is nothing to undo.
 
-The wait before the first look is the state machine's: an hour or the most frequent schedule.
+The state machine waits before the first look, for an hour or the shortest schedule
+(docs/codat.md, C68).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import Activity, Stragglers
-from codat_hub.migration.usecases.context import StepResult, verdict
+from codat_hub.migration.usecases.context import StepResult, finish_chunk, judge_phase
 
 if TYPE_CHECKING:
     from codat_hub.migration.usecases.context import Command, StepContext
 
 PHASE = "wait_for_quiet"
-NOT_QUIET = "not quiet after the limit"
+NOT_QUIET = "not quiet after the limit"  # begins the note about reads that are still running
 
 
-def begin(parts: StepContext, command: Command) -> StepResult:
-    parts.ledger.change(command.migration_id, lambda one: one.began(Activity.WAIT_FOR_QUIET))
+def begin(context: StepContext, command: Command) -> StepResult:
+    """Record that activity 2 began."""
+    context.change_run(command, lambda run: run.began(Activity.WAIT_FOR_QUIET))
     return StepResult()
 
 
-def apply_chunk(parts: StepContext, command: Command) -> StepResult:
-    """Look at a chunk's linked companies, unless all of them were quiet before."""
-    before = parts.ledger.tally(command.migration_id, PHASE, command.its_chunk.name)
-    if before and before.finished and before.epoch == command.epoch and not before.open:
+def apply_chunk(context: StepContext, command: Command) -> StepResult:
+    """Look for old reads of a chunk's linked companies, unless an earlier look found none."""
+    earlier = context.ledger.tally(command.migration_id, PHASE, command.required_chunk.name)
+    if earlier and earlier.finished and earlier.epoch == command.epoch and not earlier.open:
         return StepResult()
-    run = parts.run(command.migration_id)
+    run = context.run(command)
     if run.disabled_at is None:
         raise StepFailed("the ledger does not say when the schedules were switched off")
     tally = Tally(command.epoch)
-    for member in command.its_chunk.members:
+    for member in command.required_chunk.members:
         if not member.linked:
             tally = tally.skip()
-        elif running := parts.codat.running_reads(member.company_id, run.disabled_at):
+        elif running := context.codat.running_reads(member.company_id, run.disabled_at):
             tally = tally.leave_open(f"{member.company_id}: {running} reads are still running")
         else:
             tally = tally.did()
-    parts.ledger.put_tally(
-        run.migration_id, PHASE, command.its_chunk.name, replace(tally, finished=True)
-    )
-    return StepResult()
+    return finish_chunk(context, command, PHASE, tally)
 
 
-def judge(parts: StepContext, command: Command) -> StepResult:
-    """`again` until quiet; at the limit go on with a note of the stragglers, or ask."""
-    run = parts.run(command.migration_id)
-    seen = verdict(parts, command, PHASE, run.listing)
-    if seen.missing:
-        raise StepFailed(f"looking for quiet: {seen}")
-    if not seen.open:
+def judge(context: StepContext, command: Command) -> StepResult:
+    """Answer `again` until all is quiet. At the limit answer `done` with a note, or `ask`."""
+    run = context.run(command)
+    verdict = judge_phase(context, command, PHASE, run.listing)
+    if verdict.missing:
+        raise StepFailed(f"looking for quiet: {verdict}")
+    if not verdict.open:
         return StepResult()
-    if run.disabled_at and not parts.limits.over(
-        run.disabled_at, parts.limits.quiet_for, parts.now()
-    ):
-        return StepResult("again", wait_seconds=parts.limits.seconds(parts.limits.quiet_poll))
-    note = f"{NOT_QUIET}: {'; '.join(seen.reasons)}"
-    if note in run.notes:  # somebody was asked and said to go on
+    limits = context.limits
+    if run.disabled_at and not limits.over(run.disabled_at, limits.quiet_for, context.now()):
+        return StepResult("again", wait_seconds=limits.seconds(limits.quiet_poll))
+    note = f"{NOT_QUIET}: {'; '.join(verdict.reasons)}"
+    if note in run.notes:  # a person was asked and approved
         return StepResult()
-    parts.ledger.change(run.migration_id, lambda one: one.noting(note))
+    context.change_run(command, lambda run: run.noting(note))
     return StepResult("ask" if run.request.stragglers is Stragglers.ASK else "done")

@@ -1,144 +1,171 @@
-"""Activity 3: switch old webhook consumers off. Undo: have them again.
+"""Activity 3: switch the old webhook consumers off. Its undo switches them on again.
 
-Codat's API cannot disable or enable one. In portal mode a person does, and this looks whether it
-was done; in api mode they are deleted, and made again with new ids and new secrets.
-Sources: docs/codat.md, C42, C43.
+Codat's API cannot disable or enable a consumer (docs/codat.md, C42). In portal mode a person does,
+and these steps look it up. In api mode they delete the consumers, and the undo creates them again
+with new ids and new secrets (docs/codat.md, C43).
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import Consumer, hub_consumer_of, shown
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, Mode
-from codat_hub.migration.usecases.context import StepResult, call_key
-from codat_hub.migration.usecases.planning import CLIENT, old_consumers
+from codat_hub.migration.usecases.context import CLIENT, StepResult, call_key
+from codat_hub.migration.usecases.planning import old_consumers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from codat_hub.migration.ports import Ledger
     from codat_hub.migration.usecases.context import Command, StepContext
 
 PREFIX = "OLD_CONSUMER#"
+_MADE_AGAIN = "made again"
 
 
-def apply(parts: StepContext, command: Command) -> StepResult:
-    """Answers `ask` while a person has to disable some in the Portal."""
-    parts.check_client()
-    run = parts.ledger.change(
-        command.migration_id, lambda one: one.began(Activity.DISABLE_OLD_WEBHOOKS)
-    )
-    old = old_consumers(parts, run.migration_id) if run.everyone else []
+def apply(context: StepContext, command: Command) -> StepResult:
+    """Switch old consumers off. Answers `ask` while a person has to disable some in the Portal."""
+    context.check_client()
+    run = context.change_run(command, lambda run: run.began(Activity.DISABLE_OLD_WEBHOOKS))
+    old = old_consumers(context, run.migration_id) if run.everyone else []
     if not old:
         return StepResult()
-    entries = parts.ledger.entries(run.migration_id, (_name(one) for one in old))
-    fresh = {
-        _name(one): LedgerEntry(asdict(one)) for one in old if entries[_name(one)].intended is None
-    }
-    if fresh:
-        parts.ledger.intend(run.migration_id, command.epoch, fresh)
-    # the gap begins when the first of them may be off
-    parts.ledger.change(
-        run.migration_id, lambda one: replace(one, gap_from=one.gap_from or parts.now())
-    )
-    present = {one.consumer_id: one for one in parts.codat.consumers()}
-    on = [
-        one for one in old if one.consumer_id in present and not present[one.consumer_id].disabled
-    ]
+    _intend(context, command, old)
+    # The gap begins before the first of them may be off.
+    context.change_run(command, lambda run: replace(run, gap_from=run.gap_from or context.now()))
+    present = _present(context)
+    on = [consumer for consumer in old if _is_on(present.get(consumer.consumer_id))]
     if run.request.mode is Mode.API:
-        for one in on:
-            _still_meant(parts, command, one, present[one.consumer_id])
-            parts.codat.delete_consumer(one.consumer_id)
+        for consumer in on:
+            _delete(context, command, consumer, present[consumer.consumer_id])
         on = []
-    for one in old:
-        outcome = None if one in on else "off"
-        parts.ledger.note(
-            run.migration_id,
-            _name(one),
-            lambda entry, outcome=outcome: replace(entry, outcome=outcome),  # type: ignore[misc]
-        )
+    for consumer in old:
+        outcome = None if consumer in on else "off"
+        change = partial(_with_outcome, outcome=outcome)
+        context.note(command, _entry_name(consumer), change)
     return StepResult("ask" if on else "done")
 
 
-def _still_meant(parts: StepContext, command: Command, one: Consumer, found: Consumer) -> None:
-    """Before each deletion: an empty intent is refused once a rollback has begun."""
-    if not found.same_as(one):
-        raise StepFailed(f"consumer {one.consumer_id} was changed since the snapshot")
-    name = _name(one)
-    parts.ledger.intend(command.migration_id, command.epoch, {name: LedgerEntry(asdict(one))})
+def _intend(context: StepContext, command: Command, old: list[Consumer]) -> None:
+    """Write the intent to switch each consumer off, with its snapshot."""
+    entries = context.ledger.entries(command.migration_id, map(_entry_name, old))
+    fresh = {
+        _entry_name(consumer): LedgerEntry(asdict(consumer))
+        for consumer in old
+        if entries[_entry_name(consumer)].intended is None
+    }
+    if fresh:
+        context.ledger.intend(command.migration_id, command.epoch, fresh)
 
 
-def still_on(parts: StepContext, migration_id: str) -> list[Consumer]:
-    """Return the old consumers that the operator has to disable, as the last look found them."""
-    entries = parts.ledger.under(migration_id, PREFIX).values()
-    return [consumer_of(one) for one in entries if one.outcome is None]
+def _delete(context: StepContext, command: Command, consumer: Consumer, current: Consumer) -> None:
+    if not current.same_as(consumer):
+        raise StepFailed(f"consumer {consumer.consumer_id} was changed since the snapshot")
+    # The intent is there already: this is refused if a rollback has begun meanwhile.
+    entry = {_entry_name(consumer): LedgerEntry(asdict(consumer))}
+    context.ledger.intend(command.migration_id, command.epoch, entry)
+    context.codat.delete_consumer(consumer.consumer_id)
 
 
-def compensate(parts: StepContext, command: Command) -> StepResult:
-    """Answers `ask` while a person has to enable some in the Portal."""
+def still_on(ledger: Ledger, migration_id: str) -> list[Consumer]:
+    """Return the old consumers that the last look found enabled."""
+    entries = ledger.under(migration_id, PREFIX).values()
+    return [Consumer.from_ledger(entry.before) for entry in entries if entry.outcome is None]
+
+
+def to_restore(ledger: Ledger, migration_id: str) -> list[Consumer]:
+    """Return the old consumers that the undo has not restored yet."""
+    entries = ledger.under(migration_id, PREFIX).values()
+    return [Consumer.from_ledger(entry.before) for entry in entries if entry.ours]
+
+
+def compensate(context: StepContext, command: Command) -> StepResult:
+    """Undo of activity 3. Answers `ask` while a person has to enable consumers in the Portal."""
     entries = {
         name: entry
-        for name, entry in parts.ledger.under(command.migration_id, PREFIX).items()
+        for name, entry in context.ledger.under(command.migration_id, PREFIX).items()
         if entry.ours
     }
     if not entries:
         return StepResult()
-    present = {one.consumer_id: one for one in parts.codat.consumers()}
+    present = _present(context)
     asks = False
     for name, entry in entries.items():
-        before = consumer_of(entry)
-        found = present.get(before.consumer_id)
-        if found is None:
-            _make_again(parts, command, name, before, list(present.values()))
-        elif found.disabled:
+        before = Consumer.from_ledger(entry.before)
+        current = present.get(before.consumer_id)
+        if current is None:
+            _make_again(context, command, name, before, present)
+        elif current.disabled:
             asks = True
         else:
-            parts.ledger.note(command.migration_id, name, lambda one: one.undo("enabled"))
+            context.note(command, name, partial(LedgerEntry.undo, how="enabled"))
     return StepResult("ask" if asks else "done")
 
 
 def _make_again(
-    parts: StepContext, command: Command, name: str, before: Consumer, present: list[Consumer]
+    context: StepContext,
+    command: Command,
+    name: str,
+    before: Consumer,
+    present: Mapping[str, Consumer],
 ) -> None:
-    lines = parts.ledger.under(command.migration_id, PREFIX).values()
-    snapshot = parts.ledger.entry(command.migration_id, CLIENT).before or {"consumers": []}
-    taken = {one["consumer_id"] for one in snapshot["consumers"]}
-    taken |= {entry.detail for entry in lines if entry.undone == "made again"}
-    # one that a try before this made, without living to write it down, is taken over
-    made = next(
-        (one for one in present if one.same_as(before) and one.consumer_id not in taken), None
-    )
+    """Create a deleted consumer again, unless an earlier try has created it."""
+    taken = _taken(context, command)
+    same = (consumer for consumer in present.values() if consumer.same_as(before))
+    made = next((consumer for consumer in same if consumer.consumer_id not in taken), None)
     if made is None:
-        # refused once another rollback has begun: that one would make it a second time
-        parts.ledger.intend(command.migration_id, command.epoch, {})
-        made = parts.codat.create_consumer(
+        # Refused if another rollback has begun: that one would create it a second time.
+        context.ledger.intend(command.migration_id, command.epoch, {})
+        made = context.codat.create_consumer(
             before.url, before.event_types, before.tags, call_key(command, f"undo {name}")
         )
     new_id = made.consumer_id
-    parts.ledger.note(command.migration_id, name, lambda one: one.undo("made again", new_id))
-    difference = (
+    context.note(command, name, lambda entry: entry.undo(_MADE_AGAIN, new_id))
+    note = _lost(context, before, new_id)
+    context.change_run(command, lambda run: run.noting(note))
+
+
+def _taken(context: StepContext, command: Command) -> set[str]:
+    """Return the ids of consumers that are not the result of an earlier try.
+
+    These are the consumers of the snapshot, and those that other entries were undone with.
+    """
+    snapshot = context.ledger.entry(command.migration_id, CLIENT).before or {"consumers": []}
+    entries = context.ledger.under(command.migration_id, PREFIX).values()
+    ids = {saved["consumer_id"] for saved in snapshot["consumers"]}
+    return ids | {entry.detail for entry in entries if entry.undone == _MADE_AGAIN}
+
+
+def _lost(context: StepContext, before: Consumer, new_id: str) -> str:
+    """Return the note for the operator about what the API cannot restore."""
+    note = (
         f"consumer {before.consumer_id} ({shown(before.url)}) was made again as {new_id}: it has "
         "another signing secret and no custom headers, mTLS, throttle or transformation"
     )
-    if name_at_hub := hub_consumer_of(before.url, parts.limits.hub_url):
-        difference += (
-            "; the hub takes nothing of it before it has that secret: reveal it in the Portal, "
-            f"then tools/hub secrets add {name_at_hub}"
+    if name_at_hub := hub_consumer_of(before.url, context.limits.hub_url):
+        note += (
+            "; the hub accepts nothing from it before it has that secret: reveal it in the "
+            f"Portal, then run tools/hub secrets add {name_at_hub}"
         )
-    parts.ledger.change(command.migration_id, lambda one: one.noting(difference))
+    return note
 
 
-def consumer_of(entry: LedgerEntry) -> Consumer:
-    before = entry.before
-    return Consumer(
-        before["consumer_id"],
-        before["url"],
-        tuple(before["event_types"]),
-        tuple(before["tags"]),
-        before["disabled"],
-    )
+def _present(context: StepContext) -> dict[str, Consumer]:
+    return {consumer.consumer_id: consumer for consumer in context.codat.consumers()}
 
 
-def _name(one: Consumer) -> str:
-    return f"{PREFIX}{one.consumer_id}"
+def _is_on(consumer: Consumer | None) -> bool:
+    return consumer is not None and not consumer.disabled
+
+
+def _with_outcome(entry: LedgerEntry, outcome: str | None) -> LedgerEntry:
+    return replace(entry, outcome=outcome)
+
+
+def _entry_name(consumer: Consumer) -> str:
+    return f"{PREFIX}{consumer.consumer_id}"

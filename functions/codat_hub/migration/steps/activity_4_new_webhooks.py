@@ -1,14 +1,16 @@
-"""Activity 4: create the consumers of the new world, then have their signing secrets. Undo: delete.
+"""Activity 4: create the new webhook consumers and store their secrets. Its undo deletes them.
 
-Their URLs carry the migration's id, so that a retry and the undo find what a lost answer made.
-Their secrets are accepted until nothing that they sign can come any more.
+The URLs of new consumers carry the migration's id, so that a retry and the undo find those that
+were created without an answer. The undo withdraws the secrets that the run brought, once no
+delivery signed with them can arrive any more.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.migration.domain.consumers import migration_in
 from codat_hub.migration.domain.entry import LedgerEntry
@@ -19,93 +21,102 @@ from codat_hub.migration.usecases.planning import wanted_of
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from codat_hub.migration.ports import Ledger
     from codat_hub.migration.usecases.context import Command, StepContext
 
 PREFIX = "NEW_CONSUMER#"
-# Entries that say that one is stored; `detail`: fingerprints of those that were not there before.
+# Entries of stored secrets; `detail`: fingerprints of the secrets that the run brought.
 SECRET_PREFIX = "SECRET#"  # noqa: S105
-# An attempt ends after 15 s, and a deleted consumer has no retries (docs/codat.md, C33, C43).
+# A delivery ends after 15 s, and a deleted consumer has no retries (docs/codat.md, C33, C43).
 _ON_ITS_WAY: Final = timedelta(minutes=1)
 
 
-def apply(parts: StepContext, command: Command) -> StepResult:
-    """Answers `ask` while the hub does not have the secret of each that posts to it."""
-    parts.check_client()
-    run = parts.ledger.change(
-        command.migration_id, lambda one: one.began(Activity.CONFIGURE_NEW_WEBHOOKS)
-    )
+def apply(context: StepContext, command: Command) -> StepResult:
+    """Create the new consumers. Answers `ask` until the hub has the secret of each of its own."""
+    context.check_client()
+    run = context.change_run(command, lambda run: run.began(Activity.CONFIGURE_NEW_WEBHOOKS))
     wanted = wanted_of(run)
-    present = {one.url: one for one in parts.codat.consumers()} if wanted else {}
-    for one in wanted:
-        name = f"{PREFIX}{one['name']}"
-        parts.ledger.intend(run.migration_id, command.epoch, {name: LedgerEntry(dict(one))})
-        made = present.get(one["url"]) or parts.codat.create_consumer(
-            one["url"], one["event_types"], one["tags"], call_key(command, name)
+    present = {consumer.url: consumer for consumer in context.codat.consumers()} if wanted else {}
+    for facts in wanted:
+        name = f"{PREFIX}{facts['name']}"
+        context.ledger.intend(run.migration_id, command.epoch, {name: LedgerEntry(dict(facts))})
+        made = present.get(facts["url"]) or context.codat.create_consumer(
+            facts["url"], facts["event_types"], facts["tags"], call_key(command, name)
         )
-        facts = {**one, "consumer_id": made.consumer_id}
-        parts.ledger.note(
-            run.migration_id,
-            name,
-            lambda entry, facts=facts: entry.came_to("created", facts),  # type: ignore[misc]
-        )
-    if without_secret(parts, run.migration_id):
+        created = {**facts, "consumer_id": made.consumer_id}
+        change = partial(LedgerEntry.came_to, outcome="created", detail=created)
+        context.note(command, name, change)
+    if without_secret(context.ledger, run.migration_id):
         return StepResult("ask")
     if run.gap_from:
-        parts.ledger.change(
-            run.migration_id, lambda one: replace(one, gap_to=one.gap_to or parts.now())
-        )
+        context.change_run(command, lambda run: replace(run, gap_to=run.gap_to or context.now()))
     return StepResult()
 
 
-def without_secret(parts: StepContext, migration_id: str) -> list[dict[str, str]]:
-    """Return the hub's consumers (`consumer_id`, `hub_consumer`, `url`) still without a secret."""
-    created = [
-        entry.detail
-        for entry in parts.ledger.under(migration_id, PREFIX).values()
+def created_at_hub(ledger: Ledger, migration_id: str) -> dict[str, dict[str, Any]]:
+    """Return the new consumers that post to the hub, by id.
+
+    Each has at least `consumer_id`, `hub_consumer` (its name at the hub) and `url`.
+    """
+    entries = ledger.under(migration_id, PREFIX).values()
+    return {
+        entry.detail["consumer_id"]: entry.detail
+        for entry in entries
         if entry.detail and entry.detail["hub_consumer"]
-    ]
-    stored = parts.ledger.under(migration_id, SECRET_PREFIX)
-    return [one for one in created if f"{SECRET_PREFIX}{one['consumer_id']}" not in stored]
+    }
 
 
-def compensate(parts: StepContext, command: Command) -> StepResult:
-    """Delete all that this run created, found by their URLs."""
-    entries = parts.ledger.under(command.migration_id, PREFIX)
+def without_secret(ledger: Ledger, migration_id: str) -> list[dict[str, Any]]:
+    """Return the new consumers at the hub whose secret was not confirmed yet."""
+    created = created_at_hub(ledger, migration_id)
+    stored = ledger.under(migration_id, SECRET_PREFIX)
+    return [facts for number, facts in created.items() if secret_entry(number) not in stored]
+
+
+def compensate(context: StepContext, command: Command) -> StepResult:
+    """Undo of activity 4: delete the consumers whose URL carries the id of this run."""
+    entries = context.ledger.under(command.migration_id, PREFIX)
     left = set()
     if any(entry.ours for entry in entries.values()):
-        for one in parts.codat.consumers():
-            if migration_in(one.url) == command.migration_id:
-                parts.codat.delete_consumer(one.consumer_id)
+        for consumer in context.codat.consumers():
+            if migration_in(consumer.url) == command.migration_id:
+                context.codat.delete_consumer(consumer.consumer_id)
             else:
-                left.add(one.consumer_id)
+                left.add(consumer.consumer_id)
     for name, entry in entries.items():
         if entry.ours:
-            parts.ledger.note(command.migration_id, name, lambda one: _gone(one, left, parts.now()))
+            change = partial(_undone, left=left, now=context.now())
+            context.note(command, name, change)
     return StepResult()
 
 
-def _gone(entry: LedgerEntry, left: Collection[str], now: datetime) -> LedgerEntry:
+def _undone(entry: LedgerEntry, left: Collection[str], now: datetime) -> LedgerEntry:
     facts = entry.detail or {}
     if facts.get("consumer_id") in left:
         return entry.undo("left: its URL is another one now")
     return entry.undo("deleted", {**facts, "deleted_at": now})
 
 
-def withdraw_secrets(parts: StepContext, command: Command) -> StepResult:
-    """Accept no more the secrets that this run brought, of the consumers that it has deleted.
+def withdraw_secrets(context: StepContext, command: Command) -> StepResult:
+    """Withdraw the secrets that this run brought, of the consumers that it deleted.
 
     Answers `again` while a delivery may still be on its way.
     """
-    brought = parts.ledger.under(command.migration_id, SECRET_PREFIX)
-    for entry in parts.ledger.under(command.migration_id, PREFIX).values():
+    stored = context.ledger.under(command.migration_id, SECRET_PREFIX)
+    for entry in context.ledger.under(command.migration_id, PREFIX).values():
         facts = entry.detail or {}
-        name = f"{SECRET_PREFIX}{facts.get('consumer_id')}"
-        secrets = brought.get(name)
+        name = secret_entry(str(facts.get("consumer_id")))
+        secrets = stored.get(name)
         if "deleted_at" not in facts or secrets is None or not secrets.detail or secrets.undone:
             continue
         deleted_at = datetime.fromisoformat(facts["deleted_at"])
-        if not parts.limits.over(deleted_at, _ON_ITS_WAY, parts.now()):
-            return StepResult("again", wait_seconds=parts.limits.seconds(_ON_ITS_WAY))
-        parts.signing_secrets.withdraw(facts["hub_consumer"], secrets.detail)
-        parts.ledger.note(command.migration_id, name, lambda one: one.undo("withdrawn"))
+        if not context.limits.over(deleted_at, _ON_ITS_WAY, context.now()):
+            return StepResult("again", wait_seconds=context.limits.seconds(_ON_ITS_WAY))
+        context.signing_secrets.withdraw(facts["hub_consumer"], secrets.detail)
+        context.note(command, name, partial(LedgerEntry.undo, how="withdrawn"))
     return StepResult()
+
+
+def secret_entry(consumer_id: str) -> str:
+    """Return the name of the ledger entry of a consumer's stored secret."""
+    return f"{SECRET_PREFIX}{consumer_id}"

@@ -1,230 +1,251 @@
-"""Activity 5: add each product to each company that agreed to it. Undo: remove what was added.
+"""Activity 5: add each product to each company that consented to it. Its undo removes them again.
 
-Repeating a PUT or DELETE is not documented (docs/codat.md, C57): what a company had is written
-down first, and a 404 on a DELETE counts as done only when the company's own list says so.
+Codat does not document what a repeated PUT or DELETE answers (docs/codat.md, C57). So the ledger
+keeps which products a company had, and the company's own list decides after a 404.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from codat_hub.codat.errors import Forbidden, NotFound, Permanent
-from codat_hub.companies.domain.assignment import AssignmentStatus
-from codat_hub.errors import StepFailed, Unavailable
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
+from codat_hub.companies.domain.consent import covers
+from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
-from codat_hub.migration.usecases.context import StepResult, company_entry, product_entry, verdict
-from codat_hub.migration.usecases.planning import consented
+from codat_hub.migration.usecases.context import (
+    StepResult,
+    company_entry,
+    finish_chunk,
+    judge_phase,
+    product_entry,
+)
+from codat_hub.storage.update import update
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from codat_hub.migration.domain.chunk import Member
     from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.usecases.context import Command, StepContext
 
+    type Pair = tuple[str, str]  # company id, product
+
 PHASE = "add_products"
 UNDO_PHASE = "remove_products"
-_TRIES = 5  # at an assignment that others keep changing
 
 
-def begin(parts: StepContext, command: Command) -> StepResult:
-    parts.check_client()
-    parts.ledger.change(command.migration_id, lambda one: one.began(Activity.ADD_PRODUCTS))
+def begin(context: StepContext, command: Command) -> StepResult:
+    """Record that activity 5 began."""
+    context.check_client()
+    context.change_run(command, lambda run: run.began(Activity.ADD_PRODUCTS))
     return StepResult()
 
 
-def apply_chunk(parts: StepContext, command: Command) -> StepResult:
+def apply_chunk(context: StepContext, command: Command) -> StepResult:
     """Add the products to a chunk's companies."""
-    run = parts.run(command.migration_id)
+    run = context.run(command)
     tally = Tally(command.epoch)
-    for member in command.its_chunk.members:
+    for member in command.required_chunk.members:
         if not command.more_time():
-            return StepResult("again")  # what is done is in the ledger, and skipped then
-        tally = _add_to(parts, command, run, member, tally)
-    parts.ledger.put_tally(
-        run.migration_id, PHASE, command.its_chunk.name, replace(tally, finished=True)
-    )
-    return StepResult()
+            return StepResult("again")  # the ledger knows what is done
+        tally = _add_to(context, command, run, member, tally)
+    return finish_chunk(context, command, PHASE, tally)
 
 
 def _add_to(
-    parts: StepContext, command: Command, run: MigrationRun, member: Member, tally: Tally
+    context: StepContext, command: Command, run: MigrationRun, member: Member, tally: Tally
 ) -> Tally:
-    names = {one: product_entry(member.company_id, one) for one in run.request.products}
-    known = parts.ledger.entries(run.migration_id, names.values())
-    if all(known[name].outcome in {"added", "had"} for name in names.values()):
+    """Add the products to one company."""
+    entries = _entries(context, run, member.company_id)
+    if all(entry.outcome in {"added", "had"} for entry in entries.values()):
         return tally.did()
-    found = parts.codat.company(member.company_id)
-    if found is None:
+    company = context.codat.company(member.company_id)
+    if company is None:
         return tally.skip(f"{member.company_id} was deleted meanwhile")
-    # a company that came late has no snapshot: it is known from now on
-    parts.ledger.first(
-        run.migration_id,
-        company_entry(member.company_id),
-        LedgerEntry({"settings": None, "products": list(found.products), "linked": found.linked}),
-    )
-    for product, name in names.items():
-        entry = known[name]
+    # A company that came late has no snapshot: this entry makes it known.
+    facts = {"settings": None, "products": list(company.products), "linked": company.linked}
+    context.ledger.first(run.migration_id, company_entry(member.company_id), LedgerEntry(facts))
+    for product, known in entries.items():
+        entry = known
         if entry.before is None:
-            had = product in member.products or product in found.products
-            entry = parts.ledger.first(run.migration_id, name, LedgerEntry({"had": had}))
-        there = product in found.products
-        tally = _add(parts, command, (member.company_id, product), entry, tally, there=there)
+            had = product in member.products or product in company.products
+            name = product_entry(member.company_id, product)
+            entry = context.ledger.first(run.migration_id, name, LedgerEntry({"had": had}))
+        there = product in company.products
+        tally = _add(context, command, (member.company_id, product), entry, tally, there=there)
     return tally
 
 
-def _add(  # noqa: PLR0911  # each way out is one sentence of the rule
-    parts: StepContext,
+def _add(
+    context: StepContext,
     command: Command,
-    pair: tuple[str, str],
+    pair: Pair,
     entry: LedgerEntry,
     tally: Tally,
     *,
     there: bool,
 ) -> Tally:
-    company_id, product = pair
-    name = product_entry(company_id, product)
+    """Add one product to one company. `there`: Codat lists it there."""
+    name = product_entry(*pair)
     if entry.before["had"] and entry.intended is None:
-        parts.ledger.note(command.migration_id, name, lambda one: one.came_to("had"))
+        context.note(command, name, partial(LedgerEntry.came_to, outcome="had"))
         return tally.did()
     if entry.outcome == "added":
         return tally.did()
-    # asked again at the last moment: consent may have been withdrawn since the plan
-    refused = f"{company_id}: no consent to {product}"
-    ours = there and entry.intended is not None  # a try before this one has added it
-    if not _agreed(parts, pair):
-        if ours:
-            _take_back(parts, command, pair)
-        else:
-            parts.ledger.note(command.migration_id, name, lambda one: one.came_to("no consent"))
-        return tally.skip(refused)
-    parts.ledger.intend(command.migration_id, command.epoch, {name: entry})
-    _set_status(parts, pair, AssignmentStatus.ADDING, command)
+    added_before = there and entry.intended is not None  # by an earlier try of this run
+    # The consent may have been withdrawn since the plan.
+    if not _agreed(context, pair):
+        return _without_consent(context, command, pair, tally, there=added_before)
+    context.ledger.intend(command.migration_id, command.epoch, {name: entry})
+    _set_status(context, pair, AssignmentStatus.ADDING, command)
+    if not added_before and (refused := _refused(context, pair, tally)):
+        return refused
+    _set_status(context, pair, AssignmentStatus.ASSIGNED, command)
+    # The consent may have been withdrawn during the call.
+    if not _agreed(context, pair):
+        return _without_consent(context, command, pair, tally, there=True)
+    context.note(command, name, lambda entry: entry.came_to("added", context.now().isoformat()))
+    return tally.did()
+
+
+def _refused(context: StepContext, pair: Pair, tally: Tally) -> Tally | None:
+    """Add the product at Codat. Returns the tally if Codat refused, None if it accepted."""
+    company_id, product = pair
     try:
-        if not ours:
-            parts.codat.add_product(company_id, product)
+        context.codat.add_product(company_id, product)
     except NotFound as refusal:
-        if parts.codat.company(company_id) is None:
+        if context.codat.company(company_id) is None:
             return tally.skip(f"{company_id} was deleted meanwhile")
         return tally.fail(f"{company_id}: {refusal}")
     except (Permanent, Forbidden) as refusal:
         return tally.fail(f"{company_id}: {refusal}")
-    _set_status(parts, pair, AssignmentStatus.ASSIGNED, command)
-    if not _agreed(parts, pair):  # withdrawn while the call was on its way: it is not kept
-        _take_back(parts, command, pair)
-        return tally.skip(refused)
-    parts.ledger.note(
-        command.migration_id, name, lambda one: one.came_to("added", parts.now().isoformat())
-    )
-    return tally.did()
+    return None
 
 
-def _take_back(parts: StepContext, command: Command, pair: tuple[str, str]) -> None:
-    how = _remove(parts, command, pair, (pair[1],))
-    name = product_entry(*pair)
-    parts.ledger.note(command.migration_id, name, lambda one: one.came_to("no consent").undo(how))
+def _without_consent(
+    context: StepContext, command: Command, pair: Pair, tally: Tally, *, there: bool
+) -> Tally:
+    """Skip a product that the customer does not consent to; remove it if this run added it."""
+    company_id, product = pair
+    how = _remove(context, command, pair, (product,)) if there else None
+
+    def refused(entry: LedgerEntry) -> LedgerEntry:
+        return replace(entry.came_to("no consent"), undone=how or entry.undone)
+
+    context.note(command, product_entry(*pair), refused)
+    return tally.skip(f"{company_id}: no consent to {product}")
 
 
-def _agreed(parts: StepContext, pair: tuple[str, str]) -> bool:
-    newest = parts.consents.newest(*pair)
-    return consented(parts.registry.products().get(pair[1]), newest.consent if newest else None)
+def _agreed(context: StepContext, pair: Pair) -> bool:
+    """Tell whether the customer consents, now, to everything that the product reads."""
+    newest = context.consents.newest(*pair)
+    product = context.registry.products().get(pair[1])
+    return product is not None and covers(newest.consent if newest else None, product)
 
 
-def judge(parts: StepContext, command: Command) -> StepResult:
-    """Fail on more failures than tolerated; note what was skipped."""
-    run = parts.run(command.migration_id)
-    seen = verdict(parts, command, PHASE, run.listing)
-    if seen.bad(run.request.tolerated_failures):
-        raise StepFailed(f"adding products: {seen}")
-    notes = [f"adding products: {seen.skipped} skipped, {seen}"] if seen.reasons else []
-    parts.ledger.change(
-        run.migration_id,
-        lambda one: replace(one.forward(one.step).noting(*notes), migrated=True),
+def judge(context: StepContext, command: Command) -> StepResult:
+    """Record that activities 1 to 5 are done. Raises StepFailed on too many failures."""
+    run = context.run(command)
+    verdict = judge_phase(context, command, PHASE, run.listing)
+    if verdict.bad(run.request.tolerated_failures):
+        raise StepFailed(f"adding products: {verdict}")
+    notes = [f"adding products: {verdict.skipped} skipped, {verdict}"] if verdict.reasons else []
+    context.change_run(
+        command, lambda run: replace(run.forward(run.step).noting(*notes), migrated=True)
     )
     return StepResult()
 
 
-def compensate_chunk(parts: StepContext, command: Command) -> StepResult:
-    """Remove from a chunk's companies what this run has added, or meant to."""
-    run = parts.run(command.migration_id)
+def compensate_chunk(context: StepContext, command: Command) -> StepResult:
+    """Undo of activity 5: remove from a chunk's companies what this run added, or meant to."""
+    run = context.run(command)
     tally = Tally(command.epoch)
-    for member in command.its_chunk.members:
+    for member in command.required_chunk.members:
         if not command.more_time():
             return StepResult("again")
-        names = {one: product_entry(member.company_id, one) for one in run.request.products}
-        known = parts.ledger.entries(run.migration_id, names.values())
-        ours = {one: known[name] for one, name in names.items() if known[name].ours}
-        if not ours:
+        entries = _entries(context, run, member.company_id)
+        ours = [product for product, entry in entries.items() if entry.ours]
+        if ours:
+            tally = _remove_from(context, command, member.company_id, ours, tally)
+        else:
             tally = tally.skip()
-            continue
-        tally = _remove_from(parts, command, member.company_id, ours, tally)
-    parts.ledger.put_tally(
-        run.migration_id, UNDO_PHASE, command.its_chunk.name, replace(tally, finished=True)
-    )
-    return StepResult()
+    return finish_chunk(context, command, UNDO_PHASE, tally)
 
 
 def _remove_from(
-    parts: StepContext,
-    command: Command,
-    company_id: str,
-    ours: Mapping[str, LedgerEntry],
-    tally: Tally,
+    context: StepContext, command: Command, company_id: str, ours: Iterable[str], tally: Tally
 ) -> Tally:
-    found = parts.codat.company(company_id)
-    has = found.products if found else None
+    """Remove these products from one company."""
+    company = context.codat.company(company_id)
+    has = company.products if company else None
     for product in ours:
         try:
-            how = _remove(parts, command, (company_id, product), has)
+            how = _remove(context, command, (company_id, product), has)
         except (StepFailed, Permanent, Forbidden) as refusal:
             tally = tally.fail(f"{company_id}: {refusal}")
             continue
         name = product_entry(company_id, product)
-        parts.ledger.note(command.migration_id, name, lambda one, how=how: one.undo(how))  # type: ignore[misc]
+        context.note(command, name, partial(LedgerEntry.undo, how=how))
         tally = tally.did()
     return tally
 
 
-def _remove(
-    parts: StepContext, command: Command, pair: tuple[str, str], has: tuple[str, ...] | None
-) -> str:
+def _remove(context: StepContext, command: Command, pair: Pair, has: tuple[str, ...] | None) -> str:
+    """Remove one product and return the ledger's word for it.
+
+    has: all products of the company, None if Codat does not have the company any more
+    """
     company_id, product = pair
     if has is None:
         return "company gone"
     how = "was not there"
     if product in has:
-        _set_status(parts, pair, AssignmentStatus.REMOVING, command)
+        _set_status(context, pair, AssignmentStatus.REMOVING, command)
         how = "removed"
-        if not parts.codat.remove_product(company_id, product):
-            found = parts.codat.company(company_id)
-            if found and product in found.products:
+        if not context.codat.remove_product(company_id, product):
+            company = context.codat.company(company_id)
+            if company and product in company.products:
                 raise StepFailed(f"{product} is still there, though Codat answered 404")
-    _set_status(parts, pair, AssignmentStatus.ABSENT, command)
+    _set_status(context, pair, AssignmentStatus.ABSENT, command)
     return how
 
 
-def judge_undo(parts: StepContext, command: Command) -> StepResult:
-    seen = verdict(parts, command, UNDO_PHASE, "undo")
-    if seen.bad(0):
-        raise StepFailed(f"products were not all removed: {seen}")
+def judge_undo(context: StepContext, command: Command) -> StepResult:
+    """Raise StepFailed unless every product was removed."""
+    verdict = judge_phase(context, command, UNDO_PHASE, "undo")
+    if verdict.bad(0):
+        raise StepFailed(f"products were not all removed: {verdict}")
     return StepResult()
 
 
+def _entries(context: StepContext, run: MigrationRun, company_id: str) -> dict[str, LedgerEntry]:
+    """Return the ledger entries of a company's products, by product."""
+    names = {product: product_entry(company_id, product) for product in run.request.products}
+    entries = context.ledger.entries(run.migration_id, names.values())
+    return {product: entries[name] for product, name in names.items()}
+
+
 def _set_status(
-    parts: StepContext, pair: tuple[str, str], status: AssignmentStatus, command: Command
+    context: StepContext, pair: Pair, status: AssignmentStatus, command: Command
 ) -> None:
-    """Keep the hub's own assignment in step, with the consent it holds."""
-    for _ in range(_TRIES):
-        known, version = parts.assignments.get(*pair)
-        changed = replace(
-            known,
+    """Set the status of the hub's own assignment; its consent stays."""
+
+    def changed(assignment: Assignment) -> Assignment:
+        return replace(
+            assignment,
             status=status,
-            changed_at=parts.now(),
+            changed_at=context.now(),
             changed_by=f"migration {command.migration_id}",
         )
-        if parts.assignments.put(changed, version):
-            return
-    raise Unavailable(f"{pair}: others kept changing the assignment")
+
+    update(
+        lambda: context.assignments.get(*pair),
+        changed,
+        context.assignments.put,
+        f"the assignment of {pair[1]} to company {pair[0]}",
+    )

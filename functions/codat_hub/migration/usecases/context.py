@@ -1,4 +1,4 @@
-"""What every step works with: its ports, its input and its answer."""
+"""What every step of the state machine works with, takes and returns."""
 
 from __future__ import annotations
 
@@ -6,102 +6,36 @@ import math
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.chunk import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from codat_hub.companies.domain.assignment import Assignment
-    from codat_hub.companies.domain.consent import ConsentEntry
-    from codat_hub.migration.domain.chunk import Chunk, ListedCompany, PhaseVerdict, Tally
-    from codat_hub.migration.domain.consumers import Consumer
+    from codat_hub.companies.ports import Assignments, Consents
+    from codat_hub.migration.domain.chunk import Chunk, Member, PhaseVerdict, Tally
     from codat_hub.migration.domain.entry import LedgerEntry
     from codat_hub.migration.domain.run import MigrationRun
-    from codat_hub.product_events.domain.read_state import ReadState
-    from codat_hub.products.domain.product import Product
+    from codat_hub.migration.ports import AcceptedSecrets, Ledger, Manifests, MigrationCodat
+    from codat_hub.product_events.ports import ReadStates
+    from codat_hub.products.ports import Products
 
+CLIENT: Final = "CLIENT"  # the ledger entry of the client's settings and consumers
 _NAMESPACE: Final = uuid.UUID("6d5b1d2e-5a0c-4f3e-9a57-1c2d3e4f5a6b")
-
-
-class Codat(Protocol):
-    def companies_page(self, page: int) -> tuple[list[ListedCompany], bool]: ...
-    def company(self, company_id: str) -> ListedCompany | None: ...
-    def client_settings(self) -> dict[str, Any]: ...
-    def set_client_settings(self, settings: Mapping[str, Any], key: str) -> None: ...
-    def company_settings(self, company_id: str) -> dict[str, Any] | None: ...
-    def set_company_settings(self, settings: Mapping[str, Any], key: str) -> None: ...
-    def running_reads(self, company_id: str, before: datetime) -> int: ...
-    def consumers(self) -> list[Consumer]: ...
-    def create_consumer(
-        self,
-        url: str,
-        event_types: Sequence[str],
-        tags: Sequence[str],
-        key: str,
-        *,
-        disabled: bool = False,
-    ) -> Consumer: ...
-    def delete_consumer(self, consumer_id: str) -> bool: ...
-    def add_product(self, company_id: str, product: str) -> None: ...
-    def remove_product(self, company_id: str, product: str) -> bool: ...
-    def products_are_enabled(self, company_id: str) -> str | None: ...
-
-
-class Ledger(Protocol):
-    def get(self, migration_id: str) -> MigrationRun | None: ...
-    def change(
-        self, migration_id: str, change: Callable[[MigrationRun], MigrationRun]
-    ) -> MigrationRun: ...
-    def raise_epoch(self, migration_id: str) -> int: ...
-    def entry(self, migration_id: str, name: str) -> LedgerEntry: ...
-    def entries(self, migration_id: str, names: Iterable[str]) -> dict[str, LedgerEntry]: ...
-    def under(self, migration_id: str, prefix: str) -> dict[str, LedgerEntry]: ...
-    def first(self, migration_id: str, name: str, entry: LedgerEntry) -> LedgerEntry: ...
-    def intend(self, migration_id: str, epoch: int, entries: Mapping[str, LedgerEntry]) -> None: ...
-    def note(
-        self, migration_id: str, name: str, change: Callable[[LedgerEntry], LedgerEntry]
-    ) -> LedgerEntry: ...
-    def tally(self, migration_id: str, phase: str, chunk: str) -> Tally | None: ...
-    def put_tally(self, migration_id: str, phase: str, chunk: str, tally: Tally) -> None: ...
-    def tallies(self, migration_id: str, phase: str, listing: str = "") -> list[Tally]: ...
-    def migrated(self, company_ids: Sequence[str]) -> set[str]: ...
-
-
-class Manifests(Protocol):
-    def put(self, key: str, value: Any) -> None: ...
-    def get(self, key: str) -> Any: ...
-
-
-class Assignments(Protocol):
-    def get(self, company_id: str, product: str) -> tuple[Assignment, int]: ...
-    def get_many(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Assignment]: ...
-    def put(self, assignment: Assignment, version: int) -> bool: ...
-
-
-class Consents(Protocol):
-    def newest(self, company_id: str, product: str) -> ConsentEntry | None: ...
-
-
-class Registry(Protocol):
-    def products(self) -> Mapping[str, Product]: ...
-
-
-class SigningSecrets(Protocol):
-    def withdraw(self, consumer: str, fingerprints: Collection[str]) -> None: ...
-
-
-class ReadStates(Protocol):
-    def get(self, company_id: str, product: str | None) -> tuple[ReadState, int]: ...
 
 
 @dataclass(frozen=True)
 class Limits:
-    """wait_scale: multiplies every wait, 1 but on the local stack; hub_url: of the webhooks API.
+    """How long a run waits, and how fast it may call.
 
-    calls_a_second: of the whole migration, for the plan's arithmetic; the calls pace themselves
+    wait_scale: multiplies every wait; 1 except on the local stack
+    calls_a_second: of all chunks together; the plan calculates with it
+    hub_url: of the webhooks API, up to the consumer's name
+    quiet_for: how long activity 2 waits for old reads; reads_for: how long first reads may take
+    quiet_poll, reads_poll: time from one look to the next
+    call_timeout: after this time a call to Codat has ended
     """
 
     wait_scale: float
@@ -118,47 +52,70 @@ class Limits:
         return max(1, math.ceil(wait.total_seconds() * self.wait_scale))
 
     def over(self, since: datetime, wait: timedelta, now: datetime) -> bool:
+        """Tell whether a wait that began at `since` has ended, to scale."""
         return now - since >= wait * self.wait_scale
 
 
 @dataclass(frozen=True)
 class StepContext:
-    """`check_client` raises WrongClient unless the API key is of this stack's Codat client."""
+    """Dependencies shared by the steps of a migration.
 
-    codat: Codat
+    check_client: raises WrongClient unless the API key is of this stack's Codat client
+    """
+
+    codat: MigrationCodat
     ledger: Ledger
     manifests: Manifests
     assignments: Assignments
     consents: Consents
-    registry: Registry
+    registry: Products
     read_states: ReadStates
-    signing_secrets: SigningSecrets
+    signing_secrets: AcceptedSecrets
     check_client: Callable[[], None]
     limits: Limits
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def run(self, migration_id: str) -> MigrationRun:
-        run = self.ledger.get(migration_id)
+    def run(self, command: Command) -> MigrationRun:
+        """Return the run of a command. Raises StepFailed if there is none."""
+        run = self.ledger.get(command.migration_id)
         if run is None:
-            raise StepFailed(f"there is no ledger of migration {migration_id}")
+            raise StepFailed(f"there is no ledger of migration {command.migration_id}")
         return run
+
+    def change_run(
+        self, command: Command, change: Callable[[MigrationRun], MigrationRun]
+    ) -> MigrationRun:
+        """Change the run of a command and return it."""
+        return self.ledger.change(command.migration_id, change)
+
+    def note(
+        self, command: Command, name: str, change: Callable[[LedgerEntry], LedgerEntry]
+    ) -> None:
+        """Change an entry in the ledger of a command's run."""
+        self.ledger.note(command.migration_id, name, change)
 
 
 @dataclass(frozen=True)
 class Command:
-    """One invocation. `state`: the execution's, where needed; `more_time`: whether to go on."""
+    """One invocation of a step.
+
+    chunk: the companies to work on, for a step of a Map
+    token, waiting_for: the state machine's task token and its reason, for a wait for a person
+    state: the state of the execution, for a step that needs more of it
+    more_time: tells whether the invocation has time to go on
+    """
 
     migration_id: str
     epoch: int
     chunk: Chunk | None = None
-    listing: str = ""
     token: str | None = None
     waiting_for: str | None = None
     state: Mapping[str, Any] | None = None
     more_time: Callable[[], bool] = lambda: True
 
     @property
-    def its_chunk(self) -> Chunk:
+    def required_chunk(self) -> Chunk:
+        """The chunk of a step that works on one. Raises StepFailed if there is none."""
         if self.chunk is None:
             raise StepFailed("this step works on a chunk, and none was given")
         return self.chunk
@@ -166,7 +123,10 @@ class Command:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What the state machine goes on by: always the same fields, never more than small facts."""
+    """The result of a step, as the state machine's Choice states read it.
+
+    Keep it small: it is execution state.
+    """
 
     next: str = "done"
     wait_seconds: int = 1
@@ -176,35 +136,49 @@ class StepResult:
     cause: str = ""
 
 
-def call_key(command: Command, what: str) -> str:
-    """Name a POST: the same for a retry of the same change, another one for a later rollback."""
-    return str(uuid.uuid5(_NAMESPACE, f"{command.migration_id} {command.epoch} {what}"))
+def call_key(command: Command, change: str) -> str:
+    """Return the idempotency key of a POST: the same for a retry, another for a later rollback."""
+    return str(uuid.uuid5(_NAMESPACE, f"{command.migration_id} {command.epoch} {change}"))
 
 
-def verdict(parts: StepContext, command: Command, phase: str, listing: str) -> PhaseVerdict:
-    """Judge one phase of a listing from the ledger, and keep its counts in the head.
+def companies_of(context: StepContext, command: Command) -> list[tuple[Member, LedgerEntry]]:
+    """Return the companies of the command's chunk, each with its ledger entry."""
+    members = command.required_chunk.members
+    names = [company_entry(member.company_id) for member in members]
+    entries = context.ledger.entries(command.migration_id, names)
+    return [(member, entries[name]) for member, name in zip(members, names, strict=True)]
 
-    There they cost whoever watches nothing; the tallies of 100,000 companies are megabytes.
+
+def finish_chunk(context: StepContext, command: Command, phase: str, tally: Tally) -> StepResult:
+    """Save the tally of a chunk that is finished."""
+    chunk = command.required_chunk.name
+    context.ledger.put_tally(command.migration_id, phase, chunk, replace(tally, finished=True))
+    return StepResult()
+
+
+def judge_phase(context: StepContext, command: Command, phase: str, listing: str) -> PhaseVerdict:
+    """Judge one phase of a listing, and save its counts in the run.
+
+    A report reads the counts from the run: the tallies of 100,000 companies are megabytes.
     """
-    run = parts.run(command.migration_id)
-    tallies = parts.ledger.tallies(command.migration_id, phase, f"{listing}-")
-    found = judge(tallies, run.chunks.get(listing, 0), command.epoch)
-    parts.ledger.change(
-        command.migration_id,
-        lambda one: replace(
-            one, counted={**one.counted, counted_as(phase, listing): found.counts()}
-        ),
-    )
-    return found
+    run = context.run(command)
+    tallies = context.ledger.tallies(command.migration_id, phase, f"{listing}-")
+    verdict = judge(tallies, run.chunks.get(listing, 0), command.epoch)
+    counts = {counts_key(phase, listing): verdict.counts()}
+    context.change_run(command, lambda run: replace(run, counted={**run.counted, **counts}))
+    return verdict
 
 
-def counted_as(phase: str, listing: str) -> str:
+def counts_key(phase: str, listing: str) -> str:
+    """Return the name under which the run keeps the counts of a phase."""
     return f"{phase} {listing}"
 
 
 def company_entry(company_id: str) -> str:
+    """Return the name of a company's ledger entry."""
     return f"COMPANY#{company_id}"
 
 
 def product_entry(company_id: str, product: str) -> str:
+    """Return the name of the ledger entry of a product on a company."""
     return f"PRODUCT#{company_id}#{product}"

@@ -1,4 +1,7 @@
-"""Which companies: Codat's list, page by page from a cursor, cut into chunks in S3."""
+"""List the companies of a run: Codat's list page by page, cut into chunks in a manifest.
+
+A cursor in the ledger says how far the listing is, so that a retry goes on from there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.migration.domain.chunk import Member, chunks_of
+from codat_hub.migration.domain.run import LATE
 from codat_hub.migration.usecases.context import StepResult, company_entry
 
 if TYPE_CHECKING:
@@ -14,133 +18,143 @@ if TYPE_CHECKING:
     from codat_hub.migration.usecases.context import Command, StepContext
 
 PAGES_AT_ONCE: Final = 50  # in one part of the listing: 5,000 companies, half a megabyte
-LATE_ROUNDS: Final = 5  # of looking for companies that appeared meanwhile
+LATE_ROUNDS: Final = 5  # of looking for late companies
 
 
-def list_companies(parts: StepContext, command: Command, listing: str) -> StepResult:
-    """List what the run covers. Answers `again` until it is done; a retry goes on at the cursor."""
-    cursor = parts.ledger.entry(command.migration_id, _name(listing))
-    done = dict(cursor.detail or {"page": 1, "parts": 0, "left_behind": 0})
-    run = parts.run(command.migration_id)
+def list_companies(context: StepContext, command: Command, listing: str) -> StepResult:
+    """List the companies that the run covers, and answer with their manifest.
+
+    Answers `again` until the listing is complete.
+    """
+    cursor = context.ledger.entry(command.migration_id, _cursor_entry(listing))
+    facts = dict(cursor.detail or {"page": 1, "parts": 0, "left_behind": 0})
+    run = context.run(command)
     if cursor.outcome != "listed":
-        more = _list_part(parts, command, run, listing, done)
-        parts.ledger.note(
-            command.migration_id, _name(listing), lambda one: replace(one, detail=dict(done))
+        more = _list_part(context, command, run, listing, facts)
+        context.note(
+            command, _cursor_entry(listing), lambda entry: replace(entry, detail=dict(facts))
         )
         if more:
             return StepResult("again")
-        _cut(parts, command, listing, done)
+        _write_manifest(context, command, listing, facts)
     return StepResult(
         manifest=manifest_key(command.migration_id, listing), listing=listing, epoch=command.epoch
     )
 
 
 def _list_part(
-    parts: StepContext, command: Command, run: MigrationRun, listing: str, done: dict[str, Any]
+    context: StepContext, command: Command, run: MigrationRun, listing: str, facts: dict[str, Any]
 ) -> bool:
-    """Write one part; tell whether there are more. Moves the cursor in `done`."""
+    """Write one part of the listing and advance `facts`; tell whether there are more parts."""
     members: list[dict[str, Any]] = []
     more = True
     for _ in range(PAGES_AT_ONCE):
-        found, more = parts.codat.companies_page(done["page"])
-        done["page"] += 1
-        covered = [one for one in found if run.request.covers(one.company_id, one.tags)]
-        if listing.startswith("late-"):
-            covered = _unknown(parts, command, covered)
-        members += [asdict(Member(one.company_id, one.linked, one.products)) for one in covered]
-        done["left_behind"] += _left_behind(parts, run, found)
+        page, more = context.codat.companies_page(facts["page"])
+        facts["page"] += 1
+        covered = [company for company in page if _covers(run, company)]
+        if listing.startswith(LATE):
+            covered = _unknown(context, command, covered)
+        members += [
+            asdict(Member(company.company_id, company.linked, company.products))
+            for company in covered
+        ]
+        facts["left_behind"] += _left_behind(context, run, page)
         if not (more and command.more_time()):
             break
-    parts.manifests.put(f"{command.migration_id}/{listing}/part-{done['parts']:04}.json", members)
-    done["parts"] += 1
+    context.manifests.put(_part_key(command, listing, facts["parts"]), members)
+    facts["parts"] += 1
     return more
 
 
+def _covers(run: MigrationRun, company: ListedCompany) -> bool:
+    return run.request.covers(company.company_id, company.tags)
+
+
 def _unknown(
-    parts: StepContext, command: Command, found: list[ListedCompany]
+    context: StepContext, command: Command, companies: list[ListedCompany]
 ) -> list[ListedCompany]:
-    names = {company_entry(one.company_id): one for one in found}
-    known = parts.ledger.entries(command.migration_id, names)
-    return [one for name, one in names.items() if known[name].before is None]
+    """Return the companies that have no snapshot."""
+    names = {company_entry(company.company_id): company for company in companies}
+    entries = context.ledger.entries(command.migration_id, names)
+    return [company for name, company in names.items() if entries[name].before is None]
 
 
-def _left_behind(parts: StepContext, run: MigrationRun, found: list[ListedCompany]) -> int:
-    """Count companies that neither this run nor one before takes along."""
+def _left_behind(context: StepContext, run: MigrationRun, page: list[ListedCompany]) -> int:
+    """Count the companies that neither this run nor an earlier one covers."""
     if run.request.company_ids is None and not run.request.tags:
         return 0
-    others = [one.company_id for one in found if not run.request.covers(one.company_id, one.tags)]
-    return len(set(others) - parts.ledger.migrated(others))
+    others = [company.company_id for company in page if not _covers(run, company)]
+    return len(set(others) - context.ledger.migrated(others))
 
 
-def _cut(parts: StepContext, command: Command, listing: str, done: dict[str, Any]) -> None:
-    """Write the manifest, then say that the listing is done."""
+def _write_manifest(
+    context: StepContext, command: Command, listing: str, facts: dict[str, Any]
+) -> None:
+    """Put the parts together, cut them into chunks, and record that the listing is complete."""
     members = [
-        Member(one["company_id"], one["linked"], tuple(one["products"]))
-        for number in range(done["parts"])
-        for one in parts.manifests.get(f"{command.migration_id}/{listing}/part-{number:04}.json")
+        Member(saved["company_id"], saved["linked"], tuple(saved["products"]))
+        for number in range(facts["parts"])
+        for saved in context.manifests.get(_part_key(command, listing, number))
     ]
     chunks = chunks_of(listing, members)
-    parts.manifests.put(
-        manifest_key(command.migration_id, listing),
-        [
-            {"name": one.name, "members": [asdict(member) for member in one.members]}
-            for one in chunks
-        ],
-    )
-    parts.ledger.change(
-        command.migration_id,
-        lambda run: replace(run, chunks={**run.chunks, listing: len(chunks)}),
-    )
-    facts = {**done, "companies": len({one.company_id for one in members})}
-    parts.ledger.note(
-        command.migration_id, _name(listing), lambda one: one.came_to("listed", facts)
-    )
+    manifest = [asdict(chunk) for chunk in chunks]
+    context.manifests.put(manifest_key(command.migration_id, listing), manifest)
+    _count_chunks(context, command, listing, len(chunks))
+    listed = {**facts, "companies": len({member.company_id for member in members})}
+    context.note(command, _cursor_entry(listing), lambda entry: entry.came_to("listed", listed))
 
 
-def facts_of(parts: StepContext, migration_id: str, listing: str) -> dict[str, Any]:
-    """Return `companies` (how many) and `left_behind` of a finished listing."""
-    return dict(parts.ledger.entry(migration_id, _name(listing)).detail or {})
+def facts_of(context: StepContext, migration_id: str, listing: str) -> dict[str, Any]:
+    """Return the numbers of `companies` and of those `left_behind` in a complete listing."""
+    return dict(context.ledger.entry(migration_id, _cursor_entry(listing)).detail or {})
 
 
-def find_late(parts: StepContext, command: Command) -> StepResult:
-    """List companies that appeared since: `late` with their manifest, `done` if there are none."""
-    run = parts.run(command.migration_id)
-    # the client's level still reads those that a subset meets late: they are for the next run
+def find_late(context: StepContext, command: Command) -> StepResult:
+    """List the companies that appeared during the run: `late` if there are some, else `done`."""
+    run = context.run(command)
+    # The client's level still reads the companies that a subset finds late: the next run has them.
     if run.request.company_ids is not None or not run.everyone:
         return StepResult()
-    rounds = sum(one.startswith("late-") for one in run.chunks)
-    listing = f"late-{rounds + 1}"
+    rounds = sum(listing.startswith(LATE) for listing in run.chunks)
     if rounds >= LATE_ROUNDS:
         note = f"companies keep appearing: after {rounds} rounds the rest is left to reconcile"
-        parts.ledger.change(command.migration_id, lambda one: one.noting(note))
+        context.change_run(command, lambda run: run.noting(note))
         return StepResult()
-    answer = list_companies(parts, command, listing)
-    if answer.next == "again":
-        return answer
-    found = facts_of(parts, command.migration_id, listing)["companies"]
-    return replace(answer, next="late") if found else StepResult()
+    listing = f"{LATE}{rounds + 1}"
+    result = list_companies(context, command, listing)
+    if result.next == "again":
+        return result
+    companies = facts_of(context, command.migration_id, listing)["companies"]
+    return replace(result, next="late") if companies else StepResult()
 
 
-def all_chunks(parts: StepContext, migration_id: str) -> StepResult:
+def all_chunks(context: StepContext, command: Command) -> StepResult:
     """Put every chunk that the run has worked on into one manifest, for the undo."""
-    run = parts.run(migration_id)
-    listings = [one for one in run.chunks if one == run.listing or one.startswith("late-")]
+    run = context.run(command)
+    listings = [name for name in run.chunks if name == run.listing or name.startswith(LATE)]
     chunks = [
         {**chunk, "name": f"undo-{chunk['name']}"}
         for listing in listings
-        for chunk in parts.manifests.get(manifest_key(migration_id, listing)) or []
+        for chunk in context.manifests.get(manifest_key(run.migration_id, listing)) or []
     ]
-    key = manifest_key(migration_id, "undo")
-    parts.manifests.put(key, chunks)
-    parts.ledger.change(
-        migration_id, lambda one: replace(one, chunks={**one.chunks, "undo": len(chunks)})
-    )
+    key = manifest_key(run.migration_id, "undo")
+    context.manifests.put(key, chunks)
+    _count_chunks(context, command, "undo", len(chunks))
     return StepResult(manifest=key, listing="undo")
 
 
+def _count_chunks(context: StepContext, command: Command, listing: str, count: int) -> None:
+    context.change_run(command, lambda run: replace(run, chunks={**run.chunks, listing: count}))
+
+
 def manifest_key(migration_id: str, listing: str) -> str:
+    """Return the key of a listing's manifest."""
     return f"{migration_id}/{listing}.json"
 
 
-def _name(listing: str) -> str:
+def _part_key(command: Command, listing: str, number: int) -> str:
+    return f"{command.migration_id}/{listing}/part-{number:04}.json"
+
+
+def _cursor_entry(listing: str) -> str:
     return f"LISTING#{listing}"

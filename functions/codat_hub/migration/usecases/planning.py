@@ -1,27 +1,34 @@
-"""Plan and snapshot: what is there, what would change, and whether it is what was approved."""
+"""The steps that plan a migration and take its snapshot, and compare both before any change."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from codat_hub.companies.domain.consent import missing
+from codat_hub.companies.domain.consent import covers
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.chunk import Tally
-from codat_hub.migration.domain.consumers import Consumer, is_old, wanted
+from codat_hub.migration.domain.consumers import Consumer, Wanted, is_old, wanted
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.plan import Client, ProductCount, Survey, digest_of, make_plan
 from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.usecases import listing as listings
-from codat_hub.migration.usecases.context import StepResult, company_entry, verdict
+from codat_hub.migration.usecases.context import (
+    CLIENT,
+    StepResult,
+    companies_of,
+    company_entry,
+    finish_chunk,
+    judge_phase,
+)
 from codat_hub.products.domain.product import ProductKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from codat_hub.companies.domain.assignment import Assignment
-    from codat_hub.companies.domain.consent import Consent
     from codat_hub.migration.domain.chunk import Member
     from codat_hub.migration.domain.plan import Plan
     from codat_hub.migration.domain.run import MigrationRun
@@ -29,140 +36,141 @@ if TYPE_CHECKING:
     from codat_hub.migration.usecases.context import Command, StepContext
     from codat_hub.products.domain.product import Product
 
-CLIENT = "CLIENT"
 
-
-def plan(parts: StepContext, command: Command) -> StepResult:
+def plan(context: StepContext, command: Command) -> StepResult:
     """List the companies of the run."""
-    parts.check_client()
-    return listings.list_companies(parts, command, "plan")
+    context.check_client()
+    return listings.list_companies(context, command, "plan")
 
 
-def survey(parts: StepContext, command: Command) -> StepResult:
-    """Look at a chunk's companies. Changes nothing."""
-    targets = parts.run(command.migration_id).request.products
-    tally, found = Tally(command.epoch), Survey()
-    for member in command.its_chunk.members:
-        settings = parts.codat.company_settings(member.company_id)
+def survey(context: StepContext, command: Command) -> StepResult:
+    """Survey the companies of a chunk. It changes nothing."""
+    products = context.run(command).request.products
+    tally, total = Tally(command.epoch), Survey()
+    for member in command.required_chunk.members:
+        settings = context.codat.company_settings(member.company_id)
         if settings is None:
             tally = tally.skip(f"{member.company_id} was deleted meanwhile")
             continue
-        found = found.plus(_surveyed(parts, targets, member, settings, set(member.products)))
+        had = set(member.products)
+        total = total.plus(_survey_of(context, products, member, settings, had))
         tally = tally.did()
-    _put(parts, command, "survey", replace(tally, survey=found))
-    return StepResult()
+    return finish_chunk(context, command, "survey", replace(tally, survey=total))
 
 
-def finish_plan(parts: StepContext, command: Command) -> StepResult:
-    """Make the plan. A refusal ends the run, with what to do; a dry run ends here as well."""
-    _judge(parts, command, "survey", "plan")
-    run = parts.run(command.migration_id)
-    found = _added_up(parts, command, "survey", "plan")
-    settings, present = parts.codat.client_settings(), parts.codat.consumers()
-    client = _client(parts, run, settings, present, "plan")
-    made = make_plan(run.request, client, found, parts.limits.calls_a_second)
-    refusals = (*made.refusals, *_trial(parts, command))
+def finish_plan(context: StepContext, command: Command) -> StepResult:
+    """Make the plan. Answers `planned` for a dry run, else `approval`.
+
+    Raises StepFailed if the plan is refused, except in a dry run, whose plan shows the refusals.
+    """
+    _require_all(context, command, "survey", "plan")
+    run = context.run(command)
+    total = _survey_total(context, command, "survey", "plan")
+    settings, present = context.codat.client_settings(), context.codat.consumers()
+    client = _client(context, run, settings, present, "plan")
+    made = make_plan(run.request, client, total, context.limits.calls_a_second)
+    refusals = (*made.refusals, *_trial(context, command))
     made = replace(made, refusals=refusals)
-    _keep(parts, run, made, client)
+    _save_plan(context, run, made, client)
     if refusals and not run.request.dry_run:
         raise StepFailed(f"refused: {' '.join(refusals)}")
     if run.request.dry_run:
-        parts.ledger.change(
-            run.migration_id, lambda one: one.ended(MigrationStatus.PLANNED, parts.now())
-        )
+        context.change_run(command, lambda run: run.ended(MigrationStatus.PLANNED, context.now()))
         return StepResult("planned")
     return StepResult("approval")
 
 
-def snapshot(parts: StepContext, command: Command) -> StepResult:
-    """Write down the client's settings and consumers, first and once; list the companies anew."""
-    parts.check_client()
-    run = parts.ledger.change(
-        command.migration_id,
-        lambda one: replace(
-            one.forward("snapshot"), listing=f"snapshot-{(one.approved_hash or '')[:8]}"
+def snapshot(context: StepContext, command: Command) -> StepResult:
+    """Save the client's settings and consumers, once; then list the companies again."""
+    context.check_client()
+    run = context.change_run(
+        command,
+        lambda run: replace(
+            run.forward("snapshot"), listing=f"snapshot-{(run.approved_hash or '')[:8]}"
         ),
     )
-    if parts.ledger.entry(run.migration_id, CLIENT).before is None:
+    if context.ledger.entry(run.migration_id, CLIENT).before is None:
         before = {
-            "settings": parts.codat.client_settings(),
-            "consumers": [asdict(one) for one in parts.codat.consumers()],
+            "settings": context.codat.client_settings(),
+            "consumers": [asdict(consumer) for consumer in context.codat.consumers()],
         }
-        parts.ledger.first(run.migration_id, CLIENT, LedgerEntry(before))
-    return listings.list_companies(parts, command, run.listing)
+        context.ledger.first(run.migration_id, CLIENT, LedgerEntry(before))
+    return listings.list_companies(context, command, run.listing)
 
 
-def snapshot_companies(parts: StepContext, command: Command) -> StepResult:
-    """Write down each company's settings and products, first and once."""
-    targets = parts.run(command.migration_id).request.products
-    tally, found = Tally(command.epoch), Survey()
-    names = [company_entry(one.company_id) for one in command.its_chunk.members]
-    known = parts.ledger.entries(command.migration_id, names)
-    for member, name in zip(command.its_chunk.members, names, strict=True):
+def snapshot_companies(context: StepContext, command: Command) -> StepResult:
+    """Save the settings and products of each company of a chunk, once."""
+    products = context.run(command).request.products
+    tally, total = Tally(command.epoch), Survey()
+    for member, known in companies_of(context, command):
         if not command.more_time():
             return StepResult("again")
-        entry = known[name]
+        entry = known
         if entry.before is None:
-            settings = parts.codat.company_settings(member.company_id)
+            settings = context.codat.company_settings(member.company_id)
             if settings is None:
                 tally = tally.skip(f"{member.company_id} was deleted meanwhile")
                 continue
-            facts = {"settings": settings, "products": list(member.products)}
-            entry = parts.ledger.first(
-                command.migration_id, name, LedgerEntry({**facts, "linked": member.linked})
+            facts = {
+                "settings": settings,
+                "products": list(member.products),
+                "linked": member.linked,
+            }
+            entry = context.ledger.first(
+                command.migration_id, company_entry(member.company_id), LedgerEntry(facts)
             )
         before = entry.before
         had = set(before["products"])
-        found = found.plus(_surveyed(parts, targets, member, before["settings"], had))
+        total = total.plus(_survey_of(context, products, member, before["settings"], had))
         tally = tally.did()
-    _put(parts, command, "snapshot", replace(tally, survey=found))
-    return StepResult()
+    return finish_chunk(context, command, "snapshot", replace(tally, survey=total))
 
 
-def compare_snapshot(parts: StepContext, command: Command) -> StepResult:
-    """Go on with what was approved; ask again if what is there is something else by now."""
-    run = parts.run(command.migration_id)
-    _judge(parts, command, "snapshot", run.listing)
-    found = _added_up(parts, command, "snapshot", run.listing)
-    before = parts.ledger.entry(run.migration_id, CLIENT).before
-    client = _client(
-        parts, run, before["settings"], [_consumer(one) for one in before["consumers"]], run.listing
-    )
-    made = make_plan(run.request, client, found, parts.limits.calls_a_second)
-    _keep(parts, run, made, client)
+def compare_snapshot(context: StepContext, command: Command) -> StepResult:
+    """Compare the plan of the snapshot with the approved one; answer `differs` if it differs."""
+    run = context.run(command)
+    _require_all(context, command, "snapshot", run.listing)
+    total = _survey_total(context, command, "snapshot", run.listing)
+    before = context.ledger.entry(run.migration_id, CLIENT).before
+    present = [Consumer.from_ledger(saved) for saved in before["consumers"]]
+    client = _client(context, run, before["settings"], present, run.listing)
+    made = make_plan(run.request, client, total, context.limits.calls_a_second)
+    _save_plan(context, run, made, client)
     if made.refusals:
         raise StepFailed(f"refused: {' '.join(made.refusals)}")
     if made.hash == run.approved_hash:
         return StepResult()
-    note = "what was found at the snapshot differs from the approved plan: it asks again"
-    parts.ledger.change(run.migration_id, lambda one: one.noting(note))
+    note = "the snapshot differs from the approved plan: the run asks again for approval"
+    context.change_run(command, lambda run: run.noting(note))
     return StepResult("differs")
 
 
-def old_consumers(parts: StepContext, migration_id: str) -> list[Consumer]:
-    """Return the old consumers of the snapshot that were enabled then."""
-    before = parts.ledger.entry(migration_id, CLIENT).before or {"consumers": []}
-    known = [_consumer(one) for one in before["consumers"]]
-    return [one for one in known if is_old(one) and not one.disabled]
+def old_consumers(context: StepContext, migration_id: str) -> list[Consumer]:
+    """Return the old consumers that were enabled at the snapshot."""
+    before = context.ledger.entry(migration_id, CLIENT).before or {"consumers": []}
+    consumers = [Consumer.from_ledger(saved) for saved in before["consumers"]]
+    return [consumer for consumer in consumers if is_old(consumer) and not consumer.disabled]
 
 
 def wanted_of(run: MigrationRun) -> list[Mapping[str, Any]]:
-    """Return the consumers that the approved plan creates, as the plan has kept them."""
+    """Return the consumers that the approved plan creates, as the run keeps them."""
     return list((run.plan or {}).get("wanted", []))
 
 
-def _surveyed(
-    parts: StepContext, targets: tuple[str, ...], member: Member, settings: Settings, had: set[str]
+def _survey_of(
+    context: StepContext,
+    products: tuple[str, ...],
+    member: Member,
+    settings: Settings,
+    had: set[str],
 ) -> Survey:
+    """Return the survey of one company."""
     own = sync_settings.overrides(settings)
     overriding = own and not sync_settings.is_off(settings)
-    hours = [one["syncSchedule"] for one in settings["settings"] if one["syncSchedule"] > 0]
-    pairs = parts.assignments.get_many((member.company_id, one) for one in targets)
-    registered = parts.registry.products()
-    counts = {
-        one: _count(one in had, registered.get(one), pairs.get((member.company_id, one)))
-        for one in targets
-    }
+    schedules = (setting["syncSchedule"] for setting in settings["settings"])
+    hours = [schedule for schedule in schedules if schedule > 0]
+    assigned = context.assignments.get_many((member.company_id, product) for product in products)
+    registered = context.registry.products()
     return Survey(
         companies=1,
         linked=int(member.linked),
@@ -170,114 +178,129 @@ def _surveyed(
         overriding_count=int(overriding),
         reading=int(not sync_settings.is_off(settings)),
         unlinked=() if member.linked else (member.company_id,),
-        products=counts,
+        products={
+            product: _count(
+                product in had, registered.get(product), assigned.get((member.company_id, product))
+            )
+            for product in products
+        },
         shortest_hours=min(hours, default=None) if own else None,
-        digests=(digest_of(member.company_id, settings, had & set(targets)),),
+        digests=(digest_of(member.company_id, settings, had & set(products)),),
     )
 
 
 def _count(had: bool, product: Product | None, assignment: Assignment | None) -> ProductCount:
     if had:
         return ProductCount(had=1)
-    if consented(product, assignment.consent if assignment else None):
+    if product and covers(assignment.consent if assignment else None, product):
         return ProductCount(adds=1)
     return ProductCount(without_consent=1)
 
 
-def consented(product: Product | None, consent: Consent | None) -> bool:
-    """Tell whether the customer has agreed to all that the product reads."""
-    return bool(product and consent and consent.active and not missing(consent, product))
-
-
 def _client(
-    parts: StepContext, run: MigrationRun, settings: Settings, present: list[Consumer], listing: str
+    context: StepContext,
+    run: MigrationRun,
+    settings: Settings,
+    present: list[Consumer],
+    listing: str,
 ) -> Client:
-    facts = listings.facts_of(parts, run.migration_id, listing)
+    """Return the facts about the client. If companies are left behind, no consumer is old."""
+    facts = listings.facts_of(context, run.migration_id, listing)
     everyone = facts.get("left_behind", 0) == 0
-    refusals = []
+    registered = context.registry.products()
+    products = [registered[name] for name in run.request.products if name in registered]
+    old = [
+        consumer for consumer in present if everyone and is_old(consumer) and not consumer.disabled
+    ]
+    refusals = _refusals(run, registered, facts["companies"])
     off = None
     try:
         off = sync_settings.off_value(settings, run.request.off_value)
     except sync_settings.OffUnknown as unknown:
-        refusals.append(f"Refused: {unknown}")
-    registered = parts.registry.products()
-    unknown_products = [one for one in run.request.products if one not in registered]
-    refusals += [f"Product {one} is not registered with the hub." for one in unknown_products]
-    if run.request.company_ids and facts["companies"] < len(set(run.request.company_ids)):
-        lost = len(set(run.request.company_ids)) - facts["companies"]
-        refusals.append(f"{lost} of the company ids are unknown at Codat: correct the list.")
-    old = [one for one in present if is_old(one) and not one.disabled] if everyone else []
-    known = [registered[one] for one in run.request.products if one in registered]
-    standard = [one.identifier for one in known if one.kind is ProductKind.STANDARD]
-    # products that companies have already go on sending plain reads to whoever listens
-    any_standard = any(one.kind is ProductKind.STANDARD for one in registered.values())
-    to_create = wanted(
+        refusals.insert(0, f"Refused: {unknown}")
+    return Client(
+        settings=settings,
+        off=off,
+        present=present,
+        old=old,
+        wanted=_wanted(context, run, registered, old, present),
+        standard=tuple(_names(products, ProductKind.STANDARD)),
+        everyone=everyone,
+        refusals=tuple(refusals),
+    )
+
+
+def _refusals(run: MigrationRun, registered: Mapping[str, Product], companies: int) -> list[str]:
+    """Return why a run over these products and this many listed companies cannot start."""
+    refusals = [
+        f"Product {name} is not registered with the hub: run tools/hub products apply."
+        for name in run.request.products
+        if name not in registered
+    ]
+    unknown = len(set(run.request.company_ids or ())) - companies
+    if unknown > 0:
+        refusals.append(f"{unknown} of the company ids are unknown at Codat: correct the list.")
+    return refusals
+
+
+def _wanted(
+    context: StepContext,
+    run: MigrationRun,
+    registered: Mapping[str, Product],
+    old: list[Consumer],
+    present: list[Consumer],
+) -> tuple[Wanted, ...]:
+    """Return the consumers to create.
+
+    Companies that have a standard product already go on sending plain reads. So the hub needs them
+    too as soon as old consumers are switched off, whatever the products of the run are.
+    """
+    products = [registered[name] for name in run.request.products if name in registered]
+    any_standard = bool(_names(registered.values(), ProductKind.STANDARD))
+    return wanted(
         run.migration_id,
         old,
         present,
-        custom=[one.identifier for one in known if one.kind is ProductKind.CUSTOM],
-        standard=bool(standard) or (bool(old) and any_standard),
-        hub_url=parts.limits.hub_url,
-    )
-    return Client(
-        settings, off, present, old, to_create, tuple(standard), everyone, tuple(refusals)
+        custom=_names(products, ProductKind.CUSTOM),
+        standard=bool(_names(products, ProductKind.STANDARD)) or (bool(old) and any_standard),
+        hub_url=context.limits.hub_url,
     )
 
 
-def _trial(parts: StepContext, command: Command) -> list[str]:
-    """Find out whether the client may use the product endpoints at all, on the first company."""
-    chunks = parts.manifests.get(listings.manifest_key(command.migration_id, "plan")) or []
+def _names(products: Iterable[Product], kind: ProductKind) -> list[str]:
+    return [product.identifier for product in products if product.kind is kind]
+
+
+def _trial(context: StepContext, command: Command) -> list[str]:
+    """Try on the first company whether the client may use the product endpoints at all."""
+    chunks = context.manifests.get(listings.manifest_key(command.migration_id, "plan")) or []
     if not chunks:
         return ["The run covers no company."]
-    refusal = parts.codat.products_are_enabled(chunks[0]["members"][0]["company_id"])
+    refusal = context.codat.products_are_enabled(chunks[0]["members"][0]["company_id"])
     return [f"Product endpoints are not enabled for this client: {refusal}"] if refusal else []
 
 
-def _keep(parts: StepContext, run: MigrationRun, made: Plan, client: Client) -> None:
-    kept = {**made.as_json(), "wanted": [asdict(one) for one in client.wanted]}
-    parts.ledger.change(
+def _save_plan(context: StepContext, run: MigrationRun, made: Plan, client: Client) -> None:
+    saved = {**made.as_json(), "wanted": [asdict(consumer) for consumer in client.wanted]}
+    context.ledger.change(
         run.migration_id,
-        lambda one: replace(
-            one,
-            plan=kept,
-            plan_hash=made.hash,
-            off_value=client.off,
-            everyone=client.everyone,
+        lambda run: replace(
+            run, plan=saved, plan_hash=made.hash, off_value=client.off, everyone=client.everyone
         ),
     )
-    parts.manifests.put(f"{run.migration_id}/plans/{made.hash}.json", kept)
+    context.manifests.put(f"{run.migration_id}/plans/{made.hash}.json", saved)
 
 
-def _judge(parts: StepContext, command: Command, phase: str, listing: str) -> None:
-    seen = verdict(parts, command, phase, listing)
-    if seen.bad(0):
-        raise StepFailed(f"{phase}: {seen}")
+def _require_all(context: StepContext, command: Command, phase: str, listing: str) -> None:
+    """Raise StepFailed unless every company of the listing was surveyed."""
+    verdict = judge_phase(context, command, phase, listing)
+    if verdict.bad(0):
+        raise StepFailed(f"{phase}: {verdict}")
 
 
-def _added_up(parts: StepContext, command: Command, phase: str, listing: str) -> Survey:
-    total = Survey()
-    surveys = [
-        tally.survey
-        for tally in parts.ledger.tallies(command.migration_id, phase, f"{listing}-")
-        if tally.survey
-    ]
-    for one in surveys:
-        total = total.plus(replace(one, digests=()))
-    digests = tuple(digest for one in surveys for digest in one.digests)
-    return replace(total, digests=digests)
-
-
-def _put(parts: StepContext, command: Command, phase: str, tally: Tally) -> None:
-    parts.ledger.put_tally(
-        command.migration_id, phase, command.its_chunk.name, replace(tally, finished=True)
-    )
-
-
-def _consumer(one: Mapping[str, Any]) -> Consumer:
-    return Consumer(
-        one["consumer_id"],
-        one["url"],
-        tuple(one["event_types"]),
-        tuple(one["tags"]),
-        one["disabled"],
-    )
+def _survey_total(context: StepContext, command: Command, phase: str, listing: str) -> Survey:
+    """Add up the surveys of all chunks. Their digests are joined once: they may be 100,000."""
+    tallies = context.ledger.tallies(command.migration_id, phase, f"{listing}-")
+    surveys = [tally.survey for tally in tallies if tally.survey]
+    total = reduce(Survey.plus, (replace(part, digests=()) for part in surveys), Survey())
+    return replace(total, digests=tuple(digest for part in surveys for digest in part.digests))

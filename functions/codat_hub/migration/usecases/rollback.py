@@ -1,18 +1,17 @@
-"""Going back: a new epoch first, so that nothing forward happens any more; then the undo chain."""
+"""The steps of a rollback: raise the epoch, enter the chain of undos, record its end."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, Undo, undo_of
 from codat_hub.migration.steps import activity_4_new_webhooks
-from codat_hub.migration.usecases.context import StepResult
+from codat_hub.migration.usecases.context import CLIENT, StepResult
 from codat_hub.migration.usecases.listing import all_chunks
-from codat_hub.migration.usecases.planning import CLIENT
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -22,149 +21,156 @@ if TYPE_CHECKING:
 
     type Step = Callable[[StepContext, Command], StepResult]
 
-_LONGEST_CAUSE = 1000
-_THEN = "; then "
+_LONGEST_CAUSE: Final = 1000  # characters
+_THEN: Final = "; then "
 
 
-def begin(parts: StepContext, command: Command) -> StepResult:
-    """Answers where the undo chain is entered, `nothing`, or `differs` with a report.
+def begin(context: StepContext, command: Command) -> StepResult:
+    """Begin a rollback. Answers the undo to begin with, `nothing`, or `differs` with a report.
 
-    Rolled back on demand, a finished run is left alone if Codat is not as the run left it: somebody
-    has changed it since, and the snapshot would overwrite that. `forced` overrides.
+    A rollback on demand of a finished run changes nothing if Codat was changed since, because the
+    snapshot would overwrite that change. `forced` in the execution's state overrides this.
     """
     state = command.state or {}
-    run = parts.run(command.migration_id)
+    run = context.run(command)
     if state.get("entry") == "rollback" and run.migrated and not state.get("forced"):
-        found = changed_since(parts, run)
-        if found:
-            report = f"changed at Codat since the migration: {'; '.join(found)}"
-            parts.ledger.change(
-                run.migration_id,
-                lambda one: one.ended(
-                    MigrationStatus.COMPLETE, one.ended_at or parts.now(), report
-                ),
-            )
-            return StepResult("differs", cause=report)
+        differences = changed_since(context, run)
+        if differences:
+            return _leave_as_it_is(context, run, differences)
     cause = caught(state) or run.error or "asked for"
-    epoch = parts.ledger.raise_epoch(run.migration_id)
-    run = parts.ledger.change(
-        run.migration_id,
-        lambda one: replace(
-            one,
-            status=MigrationStatus.ROLLING_BACK,
-            pause=None,
-            migrated=False,
-            error=one.error if one.status is MigrationStatus.ROLLING_BACK and one.error else cause,
-        ),
-    )
+    # The epoch comes first: from here on, no step forward can change anything.
+    epoch = context.ledger.raise_epoch(run.migration_id)
+    run = context.change_run(command, lambda run: _rolling_back(run, cause))
     logger.warning("migration rolls back", migration_id=run.migration_id, cause=cause)
     undo = undo_of(run.reached)
+    result = StepResult(undo.value, epoch=epoch, cause=run.error or cause)
     if undo is Undo.NOTHING:
-        return StepResult(undo.value, epoch=epoch, cause=run.error or cause)
-    chunks = all_chunks(parts, run.migration_id)
+        return result
+    chunks = all_chunks(context, command)
+    wait = context.limits.seconds(context.limits.call_timeout)
+    return replace(result, manifest=chunks.manifest, listing=chunks.listing, wait_seconds=wait)
+
+
+def _leave_as_it_is(context: StepContext, run: MigrationRun, differences: list[str]) -> StepResult:
+    report = f"changed at Codat since the migration: {'; '.join(differences)}"
+    context.ledger.change(
+        run.migration_id,
+        lambda run: run.ended(MigrationStatus.COMPLETE, run.ended_at or context.now(), report),
+    )
+    return StepResult("differs", cause=report)
+
+
+def _rolling_back(run: MigrationRun, cause: str) -> MigrationRun:
+    """Return the run as it rolls back. A rollback that is repeated keeps the first cause."""
+    repeated = run.status is MigrationStatus.ROLLING_BACK and run.error
     return replace(
-        chunks,
-        next=undo.value,
-        epoch=epoch,
-        cause=run.error or cause,
-        wait_seconds=parts.limits.seconds(parts.limits.call_timeout),
+        run,
+        status=MigrationStatus.ROLLING_BACK,
+        pause=None,
+        migrated=False,
+        error=run.error if repeated else cause,
     )
 
 
-def changed_since(parts: StepContext, run: MigrationRun) -> list[str]:
-    """Return in what Codat is not as the run left it, as far as the undo would touch it."""
-    found: list[str] = []
-    client = parts.ledger.entry(run.migration_id, CLIENT)
+def changed_since(context: StepContext, run: MigrationRun) -> list[str]:
+    """Return the differences between Codat and what the run left there, as far as undos go.
+
+    A subset's companies go back to the client's level, so its settings count there too.
+    """
+    client = context.ledger.entry(run.migration_id, CLIENT)
     left = client.before["settings"]
     if client.ours and run.off_value is not None:
         left = sync_settings.switched_off(left, run.off_value, run.request.fetch_on_first_link)
-    # of a subset too: its companies go back to the client's level
-    found += [
-        f"the client's settings, {one}"
-        for one in sync_settings.differences(left, parts.codat.client_settings())
+    changes = [
+        f"the client's settings, {difference}"
+        for difference in sync_settings.differences(left, context.codat.client_settings())
     ]
-    created = parts.ledger.under(run.migration_id, activity_4_new_webhooks.PREFIX)
+    created = context.ledger.under(run.migration_id, activity_4_new_webhooks.PREFIX)
     if created:
-        urls = {one.url for one in parts.codat.consumers()}
-        found += [
+        urls = {consumer.url for consumer in context.codat.consumers()}
+        changes += [
             f"consumer {shown(entry.before['url'])} is gone"
             for entry in created.values()
             if entry.ours and entry.before["url"] not in urls
         ]
-    return found
+    return changes
 
 
 def noting(undo: Undo, act: Step) -> Step:
-    """Return a step that first says where the undo chain is."""
+    """Return a step that records which undo begins, and then does it."""
 
-    def begin_undo(parts: StepContext, command: Command) -> StepResult:
-        parts.check_client()
-        parts.ledger.change(
-            command.migration_id,
-            lambda one: replace(
-                one, status=MigrationStatus.ROLLING_BACK, step=undo.value, pause=None
+    def begin_undo(context: StepContext, command: Command) -> StepResult:
+        context.check_client()
+        context.change_run(
+            command,
+            lambda run: replace(
+                run, status=MigrationStatus.ROLLING_BACK, step=undo.value, pause=None
             ),
         )
-        return act(parts, command)
+        return act(context, command)
 
     return begin_undo
 
 
 def note_step(undo: Undo) -> Step:
-    return noting(undo, lambda _parts, _command: StepResult())
+    """Return a step that only records which undo begins."""
+    return noting(undo, lambda _context, _command: StepResult())
 
 
-def finish(parts: StepContext, command: Command) -> StepResult:
-    """Answers `failed` when a failure was undone, `done` when a person asked for it."""
-    withdrawn = activity_4_new_webhooks.withdraw_secrets(parts, command)
+def finish(context: StepContext, command: Command) -> StepResult:
+    """End the rollback. Answers `failed` after a failure, `done` if a person asked for it."""
+    withdrawn = activity_4_new_webhooks.withdraw_secrets(context, command)
     if withdrawn.next != "done":
         return withdrawn
-    run = parts.ledger.change(
-        command.migration_id,
-        lambda one: (
-            one
-            if one.status is MigrationStatus.ROLLED_BACK
-            else one.ended(MigrationStatus.ROLLED_BACK, parts.now())
-        ),
-    )
+
+    def rolled_back(run: MigrationRun) -> MigrationRun:
+        if run.status is MigrationStatus.ROLLED_BACK:
+            return run
+        return run.ended(MigrationStatus.ROLLED_BACK, context.now())
+
+    run = context.change_run(command, rolled_back)
     return StepResult("done" if run.on_demand else "failed", cause=run.error or "")
 
 
-def nothing_to_undo(parts: StepContext, command: Command) -> StepResult:
-    """The run ended before any side effect."""
-    run = parts.ledger.change(
-        command.migration_id, lambda one: one.ended(MigrationStatus.FAILED, parts.now(), one.error)
+def nothing_to_undo(context: StepContext, command: Command) -> StepResult:
+    """Record that the run failed before it changed anything."""
+    run = context.change_run(
+        command, lambda run: run.ended(MigrationStatus.FAILED, context.now(), run.error)
     )
     return StepResult(cause=run.error or "")
 
 
-def incomplete(parts: StepContext, command: Command) -> StepResult:
-    """An undo failed: a person is needed, and can let the rollback run again."""
-    state = command.state or {}
-    why = caught(state, "undo_error") or "an undo failed"
-    parts.ledger.change(
-        command.migration_id,
-        lambda one: replace(
-            one,
+def incomplete(context: StepContext, command: Command) -> StepResult:
+    """Record that an undo failed. A person is called and can run the rollback again."""
+    why = caught(command.state or {}, "undo_error") or "an undo failed"
+
+    def stuck(run: MigrationRun) -> MigrationRun:
+        first_cause = (run.error or "").partition(_THEN)[0]
+        # Only the first and the last cause are kept: the rollback may be repeated many times.
+        return replace(
+            run,
             status=MigrationStatus.ROLLBACK_INCOMPLETE,
             pause=None,
-            # the first cause and the last: it may be run again and again
-            error=f"{(one.error or '').partition(_THEN)[0]}{_THEN}{why}",
-        ),
-    )
+            error=f"{first_cause}{_THEN}{why}",
+        )
+
+    context.change_run(command, stuck)
     logger.error("migration rollback incomplete", migration_id=command.migration_id, cause=why)
     return StepResult()
 
 
 def caught(state: Mapping[str, Any], field: str = "error") -> str:
-    """Return the caught error in one line: its name and, of a function's, its message."""
+    """Return the error that a Catch wrote into the state, in one line; empty if there is none.
+
+    A function's error is JSON, of which only the message is kept.
+    """
     error = state.get(field)
     if not isinstance(error, dict):
         return ""
     cause = error.get("Cause") or ""
     try:
-        said = json.loads(cause)
-        cause = said.get("errorMessage", cause) if isinstance(said, dict) else cause
+        details = json.loads(cause)
+        cause = details.get("errorMessage", cause) if isinstance(details, dict) else cause
     except ValueError:
         pass
     return f"{error.get('Error')}: {cause}"[:_LONGEST_CAUSE]

@@ -1,64 +1,55 @@
-"""Start a migration: its record first, then its execution. Whatever fails, another can start."""
+"""Start a migration: write its run first, then start its execution.
+
+If that fails at any point, the next migration can start.
+"""
 
 from __future__ import annotations
 
 import secrets
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from codat_hub.errors import Conflict, Invalid, NotStarted, Problem, RequestReused, Unavailable
 from codat_hub.migration.domain.run import CONTRACT, MigrationRun, MigrationStatus, execution_name
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime
 
     from codat_hub.migration.domain.run import MigrationRequest
+    from codat_hub.migration.ports import Executions, Ledger
     from codat_hub.migration.usecases.lock import MigrationLock
-    from codat_hub.products.domain.product import Product
+    from codat_hub.products.ports import Products
 
 TOO_LATE: Final = "another migration was started at this moment"
-_KEYS: Final = uuid.UUID("a2d3a1c4-3f0b-4a43-9f53-7a1e5d1c8b60")  # a namespace of our own
-
-
-class Ledger(Protocol):
-    def get(self, migration_id: str) -> MigrationRun | None: ...
-    def create(self, run: MigrationRun) -> bool: ...
-    def change(
-        self, migration_id: str, change: Callable[[MigrationRun], MigrationRun]
-    ) -> MigrationRun: ...
-    def latest(self) -> tuple[str | None, int]: ...
-    def take(self, migration_id: str, version: int) -> bool: ...
-
-
-class Executions(Protocol):
-    def start(self, name: str, state: Mapping[str, Any]) -> None: ...
-    def has_begun(self, name: str) -> bool: ...
-
-
-class Registry(Protocol):
-    def products(self) -> Mapping[str, Product]: ...
+_KEYS: Final = uuid.UUID("a2d3a1c4-3f0b-4a43-9f53-7a1e5d1c8b60")  # our namespace
 
 
 @dataclass(frozen=True)
 class StartMigration:
-    """Raises Invalid, RequestReused, NotStarted, and Conflict while another one is active."""
+    """Starts a migration or a dry run.
+
+    Raises Invalid, RequestReused, NotStarted, and Conflict while another migration is active.
+    """
 
     ledger: Ledger
     executions: Executions
-    registry: Registry
+    registry: Products
     lock: MigrationLock
     now: Callable[[], datetime]
 
     def __call__(self, request: MigrationRequest, by: str, key: str | None = None) -> MigrationRun:
-        """`key`: the same of the same caller again is the same run, unless that never began."""
+        """Return the run. The same `key` of the same caller is the same run.
+
+        If a run with this key failed before its execution began, the key starts another run.
+        """
         self._check(request)
         migration_id, known = self._of_key(by, key) if key else (self._new_id(), None)
         if known is not None and known.request != request:
             raise RequestReused(
-                f"The Idempotency-Key came with another body before: {migration_id}"
+                f"The Idempotency-Key came with another body before, for migration {migration_id}."
             )
         if known is not None and known.status is not MigrationStatus.PLANNING:
             return known
@@ -85,9 +76,9 @@ class StartMigration:
         if not request.products:
             raise Invalid(Problem("products", "is empty", "[]", f"at least one of {allowed}"))
         problems = [
-            Problem("products", "is not registered with the hub", one, f"one of {allowed}")
-            for one in request.products
-            if one not in registered
+            Problem("products", "is not registered with the hub", product, f"one of {allowed}")
+            for product in request.products
+            if product not in registered
         ]
         if problems:
             raise Invalid(*problems)
@@ -96,9 +87,9 @@ class StartMigration:
         return f"m-{self.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
     def _of_key(self, by: str, key: str) -> tuple[str, MigrationRun | None]:
-        """Return the id of this key's run and the run, if there is one.
+        """Return the id for this key, and its run if there is one.
 
-        One that failed before its execution began is followed by another: nothing came of it.
+        Runs that failed before their execution began are passed over.
         """
         number = 0
         while True:
@@ -110,24 +101,25 @@ class StartMigration:
             number += 1
 
     def _create_alone(self, run: MigrationRun) -> None:
-        """Create it, and become the one that was started last, if the one before is over."""
-        before, version = self.ledger.latest()
-        if before == run.migration_id:
-            return  # the same request got as far before
-        if other := self.lock.still_active(before):
+        """Create the run and make it the latest one, unless another migration is active."""
+        latest, version = self.ledger.latest()
+        if latest == run.migration_id:
+            return  # an earlier try of the same request came this far
+        if other := self.lock.still_active(latest):
             raise Conflict(
-                f"migration {other.migration_id} is {other.status.value}: only one runs at a time. "
-                "Watch it, or roll it back."
+                f"migration {other.migration_id} is {other.status.value}, and only one runs at a "
+                f"time: run tools/hub migrations watch {other.migration_id}"
             )
-        self.ledger.create(run)  # first: what is named as the latest can be looked up
+        self.ledger.create(run)  # first: the latest run can always be read
         if self.ledger.take(run.migration_id, version):
             return
-        if self.ledger.latest()[0] != run.migration_id:  # the same request at the same moment
+        # The same request at the same moment may have made it the latest.
+        if self.ledger.latest()[0] != run.migration_id:
             self._fail(run, TOO_LATE)
             raise Conflict(TOO_LATE)
 
     def _begin(self, run: MigrationRun) -> None:
-        """Start its execution: under its own name, so that a repeat is the same one."""
+        """Start the execution under its own name, so that a repeat starts no second one."""
         state = {
             "contract": CONTRACT,
             "entry": "start",
@@ -137,7 +129,7 @@ class StartMigration:
         try:
             self.executions.start(run.execution, state)
         except Unavailable as error:
-            # an execution that begins all the same finds the run failed, and changes nothing
+            # If the execution begins all the same, it finds the run failed and changes nothing.
             if (
                 not self._has_begun(run)
                 and self._fail(run, str(error)).status is MigrationStatus.FAILED
@@ -151,8 +143,11 @@ class StartMigration:
             return False
 
     def _fail(self, run: MigrationRun, why: str) -> MigrationRun:
-        def failed(one: MigrationRun) -> MigrationRun:
-            begun = one.status is not MigrationStatus.PLANNING
-            return one if begun else one.ended(MigrationStatus.FAILED, self.now(), why)
+        """End the run as failed, unless its execution has changed its status already."""
+
+        def failed(run: MigrationRun) -> MigrationRun:
+            if run.status is not MigrationStatus.PLANNING:
+                return run
+            return run.ended(MigrationStatus.FAILED, self.now(), why)
 
         return self.ledger.change(run.migration_id, failed)

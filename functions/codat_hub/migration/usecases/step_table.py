@@ -1,4 +1,7 @@
-"""Which step of the state machine is which function: the names are wire format."""
+"""The table of all steps: which function does which step of the state machine.
+
+The names of steps are wire format.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,12 @@ COMPENSATE: Final = "compensate"
 _LONGEST_PAUSE: Final = timedelta(hours=25)  # past the next reset of the daily quota
 
 
-def note_chunk_failure(parts: StepContext, command: Command) -> StepResult:
-    """Write down why a chunk was not finished, for whoever judges the phase."""
+def note_chunk_failure(context: StepContext, command: Command) -> StepResult:
+    """Save why a chunk was not finished, for the verdict on its phase."""
     state = command.state or {}
-    said = rollback.caught(state)
-    tally = Tally(command.epoch, reasons=(f"{command.its_chunk.name}: {said}",))
-    parts.ledger.put_tally(command.migration_id, state["phase"], command.its_chunk.name, tally)
+    chunk = command.required_chunk.name
+    tally = Tally(command.epoch, reasons=(f"{chunk}: {rollback.caught(state)}",))
+    context.ledger.put_tally(command.migration_id, state["phase"], chunk, tally)
     return StepResult()
 
 
@@ -88,13 +91,16 @@ STEPS: Final[Mapping[tuple[str, str], Step]] = {
 }
 
 
-def run_step(parts: StepContext, step: str, direction: str, command: Command) -> StepResult:
-    """Run one step. Used-up quota is no failure: it answers when to ask again."""
+def run_step(context: StepContext, step: str, direction: str, command: Command) -> StepResult:
+    """Run one step. If the quota is used up, answer `again` and how long to wait.
+
+    Raises StepFailed for an unknown step, and whatever the step raises.
+    """
     act = STEPS.get((direction, step))
     if act is None:
         raise StepFailed(f"there is no step {step!r} to {direction}")
     try:
-        return act(parts, command)
+        return act(context, command)
     except RateLimited as limited:
         wait = min(limited.retry_after or _LONGEST_PAUSE, _LONGEST_PAUSE)
         return StepResult("again", wait_seconds=max(1, int(wait.total_seconds()) + 1))

@@ -1,4 +1,4 @@
-"""A person is awaited: the state machine's token goes into the ledger, with what is to be done."""
+"""Stop a run for a person: save the state machine's token and instructions for the person."""
 
 from __future__ import annotations
 
@@ -17,67 +17,66 @@ from codat_hub.migration.usecases.context import StepResult
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from codat_hub.migration.domain.consumers import Consumer
     from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.usecases.context import Command, StepContext
 
+_WEBHOOKS = "In the Codat Portal, Developers > Webhooks,"
 
-def wait_for_person(parts: StepContext, command: Command) -> StepResult:
-    """Keep the token. A repeat of the same wait brings a new token, and the newest counts."""
+
+def wait_for_person(context: StepContext, command: Command) -> StepResult:
+    """Save the wait. If the step is repeated, its new token replaces the old one."""
     if command.token is None or command.waiting_for is None:
-        raise StepFailed("a wait needs a task token and what it is for")
-    token, what = command.token, WaitingFor(command.waiting_for)
-    pause = Pause(what, parts.now(), token, _instructions(parts, command.migration_id, what))
+        raise StepFailed("a wait needs a task token and its reason")
+    reason = WaitingFor(command.waiting_for)
+    instructions = tuple(_instructions(context, command, reason))
+    pause = Pause(reason, context.now(), command.token, instructions)
 
     def begin(run: MigrationRun) -> MigrationRun:
-        if what is WaitingFor.WEBHOOKS_RESTORED:
+        if reason is WaitingFor.WEBHOOKS_RESTORED:
             return replace(run, pause=pause)
         return replace(run.forward(run.step), pause=pause, status=MigrationStatus.WAITING)
 
-    parts.ledger.change(command.migration_id, begin)
-    logger.info("migration waits", migration_id=command.migration_id, waiting_for=what.value)
+    context.change_run(command, begin)
+    logger.info("migration waits", migration_id=command.migration_id, waiting_for=reason.value)
     return StepResult()
 
 
-def _instructions(parts: StepContext, migration_id: str, what: WaitingFor) -> tuple[str, ...]:
-    match what:
+def _instructions(context: StepContext, command: Command, reason: WaitingFor) -> Iterable[str]:
+    """Yield the lines that the person reads. A line with a URL begins with the consumer's id."""
+    match reason:
         case WaitingFor.APPROVAL:
-            return _to_approve(parts.run(migration_id))
+            yield from _to_approve(context.run(command))
         case WaitingFor.WEBHOOKS_DISABLED:
-            return (
-                "In the Codat Portal, Developers > Webhooks, disable:",
-                *(
-                    f"{one.consumer_id}  {shown(one.url)}"
-                    for one in activity_3_old_webhooks.still_on(parts, migration_id)
-                ),
-                "Then confirm that they are disabled.",
+            yield f"{_WEBHOOKS} disable:"
+            yield from map(
+                _line, activity_3_old_webhooks.still_on(context.ledger, command.migration_id)
             )
+            yield "Then confirm it with tools/hub migrations confirm-webhooks-disabled."
         case WaitingFor.SIGNING_SECRET:
-            return (
-                "In the Codat Portal, Developers > Webhooks, reveal the signing secret of:",
-                *(
-                    f"{one['consumer_id']}  {shown(one['url'])}"
-                    for one in activity_4_new_webhooks.without_secret(parts, migration_id)
-                ),
-                "Then confirm each secret. Only a delivery tells whether it was the right one:",
-                "send an example from the Portal's testing tab, it must succeed.",
-            )
+            yield f"{_WEBHOOKS} reveal the signing secret of:"
+            missing = activity_4_new_webhooks.without_secret(context.ledger, command.migration_id)
+            yield from (f"{created['consumer_id']}  {shown(created['url'])}" for created in missing)
+            yield "Then confirm each with tools/hub migrations confirm-secret."
+            yield "Only a delivery proves a secret: send an example from the Portal's testing tab."
         case WaitingFor.WEBHOOKS_RESTORED:
-            return (
-                "In the Codat Portal, Developers > Webhooks, enable again:",
-                *(
-                    f"{activity_3_old_webhooks.consumer_of(entry).consumer_id}  "
-                    f"{shown(activity_3_old_webhooks.consumer_of(entry).url)}"
-                    for entry in parts.ledger.under(
-                        migration_id, activity_3_old_webhooks.PREFIX
-                    ).values()
-                    if entry.ours
-                ),
-                "Then confirm that they are enabled.",
+            yield f"{_WEBHOOKS} enable:"
+            yield from map(
+                _line, activity_3_old_webhooks.to_restore(context.ledger, command.migration_id)
             )
+            yield "Then confirm it with tools/hub migrations confirm-webhooks-restored."
 
 
-def _to_approve(run: MigrationRun) -> tuple[str, ...]:
+def _to_approve(run: MigrationRun) -> Iterable[str]:
     if run.reached is Activity.WAIT_FOR_QUIET:
-        stragglers = (one for one in run.notes if one.startswith(activity_2_quiet.NOT_QUIET))
-        return (*stragglers, "Approve to go on without waiting for these reads, or roll back.")
-    return ("Read the plan, then approve it or roll back.",)
+        yield from (note for note in run.notes if note.startswith(activity_2_quiet.NOT_QUIET))
+        yield "To go on without waiting for these reads, run tools/hub migrations approve."
+    else:
+        yield "Read the plan, then run tools/hub migrations approve."
+    yield "To stop instead, run tools/hub migrations rollback."
+
+
+def _line(consumer: Consumer) -> str:
+    return f"{consumer.consumer_id}  {shown(consumer.url)}"

@@ -1,4 +1,4 @@
-"""No silent ends: an execution that died without rolling back is rolled back by another one."""
+"""Find migrations whose execution ended silently, and complete or roll back such a run."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Final
 
 from codat_hub.errors import Conflict
 from codat_hub.migration.domain.run import MigrationStatus, WaitingFor, migration_of
+from codat_hub.migration.usecases.lock import MigrationLock
+from codat_hub.migration.usecases.starting_rollback import StartRollback
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from codat_hub.migration.domain.run import MigrationRun
-    from codat_hub.migration.usecases.operate import OperateMigrations
+    from codat_hub.migration.ports import Executions, Ledger
 
-AUTOMATIC_TRIES: Final = 3  # of a rollback whose executions keep dying, before a person is called
+AUTOMATIC_TRIES: Final = 3  # rollbacks in a row whose execution dies; then a person is called
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A person is awaited since `hours`."""
+    """A wait for a person, and how many hours it lasts already."""
 
     migration_id: str
     waiting_for: WaitingFor
@@ -30,61 +32,77 @@ class Waiting:
 
 @dataclass(frozen=True)
 class WatchMigrations:
-    migrations: OperateMigrations
+    """Looks after executions that no Catch can see, such as an aborted one.
+
+    Both methods return the action: nothing, failed, complete, rollback or incomplete.
+    """
+
+    ledger: Ledger
+    executions: Executions
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def ended(self, execution: str) -> str:
-        """An execution has ended. Tells what was done: nothing, failed, complete, rollback or
-        incomplete."""
-        run = self.migrations.ledger.get(migration_of(execution))
+        """Handle the end of an execution, and return the action."""
+        run = self.ledger.get(migration_of(execution))
         if run is None or run.execution != execution:
             return "nothing"
-        return self._mend(run)
+        return self._repair(run)
 
     def look(self) -> tuple[list[Waiting], str]:
-        """Look at the migration under way: who is awaited, and does its execution still live?"""
-        newest, _ = self.migrations.ledger.latest()
-        run = self.migrations.ledger.get(newest) if newest else None
+        """Check the latest migration; return the wait for a person, if any, and the action."""
+        latest, _ = self.ledger.latest()
+        run = self.ledger.get(latest) if latest else None
         if run is None or run.status.final:
             return [], "nothing"
-        done = self._mend(run)
-        if run.pause and done == "nothing":
+        action = self._repair(run)
+        if run.pause and action == "nothing":
             hours = (self.now() - run.pause.since) / timedelta(hours=1)
-            return [Waiting(run.migration_id, run.pause.waiting_for, hours)], done
-        return [], done
+            return [Waiting(run.migration_id, run.pause.waiting_for, hours)], action
+        return [], action
 
-    def _mend(self, run: MigrationRun) -> str:
-        done = run.status.final or run.status is MigrationStatus.ROLLBACK_INCOMPLETE
-        if done or self.migrations.lock.lives(run):
+    def _repair(self, run: MigrationRun) -> str:
+        """Take the run to an end if its execution is dead."""
+        lock = MigrationLock(self.ledger, self.executions, self.now)
+        ended = run.status.final or run.status is MigrationStatus.ROLLBACK_INCOMPLETE
+        if ended or lock.lives(run):
             return "nothing"
-        why = f"execution {run.execution} ended without a word"
+        why = f"execution {run.execution} ended without a result"
         if run.reached is None:
-            self.migrations.ledger.change(
-                run.migration_id,
-                lambda one: one.ended(MigrationStatus.FAILED, self.now(), one.error or why),
-            )
+            self._fail(run, why)
             return "failed"
         if run.migrated and run.status is not MigrationStatus.ROLLING_BACK:
-            note = f"looking for the first reads was cut short: {why}"
-            self.migrations.ledger.change(
-                run.migration_id,
-                lambda one: one.noting(note).ended(MigrationStatus.COMPLETE, self.now()),
-            )
+            self._complete(run, why)
             return "complete"
         if run.attempts >= AUTOMATIC_TRIES:
-            self.migrations.ledger.change(
-                run.migration_id,
-                lambda one: replace(
-                    one,
-                    status=MigrationStatus.ROLLBACK_INCOMPLETE,
-                    pause=None,
-                    error=f"{one.error}; {why}",
-                ),
-            )
-            logger.error("migration rollback incomplete", migration_id=run.migration_id, cause=why)
+            self._call_a_person(run, why)
             return "incomplete"
         try:
-            self.migrations.begin_rollback(run, why)
-        except Conflict:  # somebody was faster
+            StartRollback(self.ledger, self.executions, lock, self.now).automatic(run, why)
+        except Conflict:  # another caller started it first
             return "nothing"
         return "rollback"
+
+    def _fail(self, run: MigrationRun, why: str) -> None:
+        self.ledger.change(
+            run.migration_id,
+            lambda current: current.ended(MigrationStatus.FAILED, self.now(), current.error or why),
+        )
+
+    def _complete(self, run: MigrationRun, why: str) -> None:
+        note = f"the check of the first reads was cut short: {why}"
+        self.ledger.change(
+            run.migration_id,
+            lambda current: current.noting(note).ended(MigrationStatus.COMPLETE, self.now()),
+        )
+
+    def _call_a_person(self, run: MigrationRun, why: str) -> None:
+        self.ledger.change(
+            run.migration_id,
+            lambda current: replace(
+                current,
+                status=MigrationStatus.ROLLBACK_INCOMPLETE,
+                pause=None,
+                error=f"{current.error}; {why}",
+            ),
+        )
+        logger.error("migration rollback incomplete", migration_id=run.migration_id, cause=why)

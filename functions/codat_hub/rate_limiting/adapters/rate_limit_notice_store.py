@@ -1,4 +1,4 @@
-"""What Codat's rate limit events said last, in the State table: one item."""
+"""The newest notice of Codat's rate limit events: one item of the State table."""
 
 from __future__ import annotations
 
@@ -20,33 +20,34 @@ _KEY: Final = ItemKey(CODAT, "RATE_LIMIT")
 
 
 class RateLimitNoticeStore:
-    """The item: `at` and `event_id` of the last event, `reached_until` while calls are barred."""
+    """The item: `at` and `event_id` of the newest event; `reached_until` for a used-up quota."""
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def get(self) -> tuple[RateLimitNotice | None, int]:
-        """Return it and its version; None before the first event.
+        """Return the notice and its version; None before the first event.
 
-        None too for one that cannot be read: if calls are barred, the next answer says so.
+        A notice that cannot be read counts as None: if calls are blocked, the next answer says so.
         """
         stored = self._table.get(_KEY)
         if not stored.version:
             return None, 0
         try:
-            return read(key_text(_KEY), _rate_limit, stored.attributes), stored.version
+            return read(key_text(_KEY), _notice, stored.attributes), stored.version
         except Unreadable:
             return None, stored.version
 
-    def put(self, limit: RateLimitNotice, version: int) -> bool:
+    def put(self, notice: RateLimitNotice, version: int) -> bool:
+        """Write over the version that was read, and tell whether it was still that one."""
         item = {
-            "at": spell(limit.stamp.at),
-            "event_id": limit.stamp.event_id,
-            "reached_until": spell_or_none(limit.reached_until),
+            "at": spell(notice.stamp.at),
+            "event_id": notice.stamp.event_id,
+            "reached_until": spell_or_none(notice.reached_until),
         }
         return self._table.put(_KEY, item, version)
 
 
-def _rate_limit(item: Mapping[str, Any]) -> RateLimitNotice:
+def _notice(item: Mapping[str, Any]) -> RateLimitNotice:
     stamp = Stamp(datetime.fromisoformat(item["at"]), item["event_id"])
     return RateLimitNotice(stamp, moment_or_none(item.get("reached_until")))

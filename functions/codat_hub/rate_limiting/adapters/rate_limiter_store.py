@@ -1,4 +1,4 @@
-"""The limiter before Codat in the State table: one item, so that passing it is one decision."""
+"""The rate limiter: one item of the State table, so that passing it is one conditional write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
 from codat_hub.rate_limiting.domain.pace import Pace
 from codat_hub.rate_limiting.domain.rate_limiter import KnownQuota, RateLimiter, Reservation
-from codat_hub.storage.items import CODAT, ItemKey, moment_or_none, spell, spell_or_none
+from codat_hub.storage.items import CODAT, ItemKey, attributes, moment_or_none
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -20,47 +20,40 @@ _KEY: Final = ItemKey(CODAT, "GATE")
 
 
 class RateLimiterStore:
-    """The item: `breaker` `{cause, opened_at, probe_at, refused}`, `calls` `[[second, count]]`,
+    """The limiter's item has four attributes.
 
-    `quota` `{limit, remaining, resets_at, noted_at}`, `reservations` by whom `[calls, until]`.
+    breaker: `{cause, opened_at, probe_at, refused}`
+    calls: `[[second, count]]`
+    quota: `{limit, remaining, resets_at, noted_at}`
+    reservations: `{holder: [calls, until]}`
     """
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def get(self) -> tuple[RateLimiter, int]:
-        """Return it and its version. Raises Unreadable."""
+        """Return the limiter and its version. Raises Unreadable."""
         stored = self._table.get(_KEY)
         return read(key_text(_KEY), _limiter, stored.attributes), stored.version
 
     def put(self, limiter: RateLimiter, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
+        """Write over the version that was read, and tell whether it was still that one."""
         return self._table.put(_KEY, _item(limiter), version)
 
     def replace(self, limiter: RateLimiter) -> bool:
-        """Write over whatever is there, readable or not. Tells whether nobody else was faster."""
+        """Write over the stored limiter, readable or not, and tell whether no other was faster."""
         return self.put(limiter, self._table.get(_KEY).version)
 
 
 def _item(limiter: RateLimiter) -> dict[str, Any]:
-    breaker, quota = limiter.breaker, limiter.quota
+    item = attributes(limiter)
     return {
-        "breaker": {
-            "cause": breaker.cause and breaker.cause.value,
-            "opened_at": spell_or_none(breaker.opened_at),
-            "probe_at": spell_or_none(breaker.probe_at),
-            "refused": list(breaker.refused),
-        },
-        "calls": [list(one) for one in limiter.pace.calls],
-        "quota": quota
-        and {
-            "limit": quota.limit,
-            "remaining": quota.remaining,
-            "resets_at": spell(quota.resets_at),
-            "noted_at": spell(quota.noted_at),
-        },
+        "breaker": item["breaker"],
+        "calls": item["pace"]["calls"],
+        "quota": item["quota"],
         "reservations": {
-            who: [one.calls, spell(one.until)] for who, one in limiter.reservations.items()
+            holder: [reservation["calls"], reservation["until"]]
+            for holder, reservation in item["reservations"].items()
         },
     }
 
@@ -71,7 +64,7 @@ def _limiter(item: Mapping[str, Any]) -> RateLimiter:
         _breaker(item.get("breaker")),
         Pace(calls),
         _quota(item.get("quota")),
-        {who: _reservation(row) for who, row in item.get("reservations", {}).items()},
+        {holder: _reservation(row) for holder, row in item.get("reservations", {}).items()},
     )
 
 

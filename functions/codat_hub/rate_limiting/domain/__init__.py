@@ -1,1 +1,1 @@
-"""Decides when the next call may leave, and why it has to wait."""
+"""Decides whether a call may leave now, and otherwise when and why it has to wait."""

@@ -1,4 +1,4 @@
-"""The client-wide breaker: no calls while Codat refuses them all, but a probe now and then."""
+"""The client-wide breaker: while Codat refuses every call, only a probe leaves now and then."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 
 PROBE_EVERY: Final = timedelta(minutes=5)
-# After "retry at once", or at a time that is over by our clock, all on its way would call in turn.
+# With `Retry-After: 0`, or a time already past by our clock, every queued message would call once.
 LEAST_PAUSE: Final = timedelta(seconds=10)
-REFUSED_IN_A_ROW: Final = 3  # companies: fewer are those companies' own trouble
+REFUSED_IN_A_ROW: Final = 3  # companies; a refusal of fewer concerns those companies alone
 
 
 class Cause(StrEnum):
+    """What opened the breaker."""
+
     UNAUTHORIZED = "unauthorized"
     WRONG_CLIENT = "wrong_client"
     FORBIDDEN = "forbidden"
@@ -41,7 +43,10 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """Closed while `cause` is None. `refused`: companies refused (402, 403) since a success."""
+    """The breaker is closed while `cause` is None.
+
+    refused: the companies that Codat refused (402, 403) since the last success
+    """
 
     cause: Cause | None = None
     opened_at: datetime | None = None
@@ -49,7 +54,7 @@ class Breaker:
     refused: tuple[str, ...] = ()
 
     def blocked_until(self, now: datetime, notice: RateLimitNotice | None) -> datetime | None:
-        """When the next call may leave; None: now. `notice`: what Codat's events said last."""
+        """Return when the next call may leave (None: now), by the newest rate limit notice too."""
         if notice is not None and notice.reached_until is not None and now < notice.reached_until:
             return notice.reached_until
         if self.cause is None or self._freed_by(notice):
@@ -57,11 +62,12 @@ class Breaker:
         return self.probe_at if self.probe_at is not None and now < self.probe_at else None
 
     def waits_for(self) -> Waits:
+        """Return what a ticket waits for while this breaker or a notice blocks it."""
         limited = self.cause in {None, Cause.RATE_LIMITED}
         return Waits.RATE_LIMIT if limited else Waits.BREAKER
 
     def leaving(self, now: datetime, notice: RateLimitNotice | None) -> Breaker:
-        """One call leaves: of an open breaker it is the probe, and the next one waits its turn."""
+        """Return the breaker after one call left: of an open one it was the probe."""
         if self.cause is None:
             return self
         if self._freed_by(notice):
@@ -69,11 +75,11 @@ class Breaker:
         return replace(self, probe_at=now + PROBE_EVERY)
 
     def probing(self, notice: RateLimitNotice | None) -> bool:
-        """Tell whether the next call would be a probe: then no other one may follow it."""
+        """Tell whether the next call would be a probe, which no other call may follow."""
         return self.cause is not None and not self._freed_by(notice)
 
     def _freed_by(self, notice: RateLimitNotice | None) -> bool:
-        """Tell whether Codat has said since the breaker opened that the quota is new."""
+        """Tell whether a reset event came after the breaker opened for the quota."""
         if self.cause is not Cause.RATE_LIMITED or self.opened_at is None or notice is None:
             return False
         return notice.reached_until is None and notice.stamp.at > self.opened_at
@@ -85,7 +91,7 @@ class Breaker:
         called_at: datetime,
         now: datetime,
     ) -> Breaker:
-        """What a call's end (None: accepted) that left at `called_at` says about all the others."""
+        """Return the breaker after a call made at `called_at` (failure None: accepted)."""
         match failure:
             case WrongClient():
                 return _opened(self, Cause.WRONG_CLIENT, now, now + PROBE_EVERY)
@@ -102,20 +108,20 @@ class Breaker:
                 return self._succeeded(called_at)
 
     def _refused(self, company_id: str, now: datetime) -> Breaker:
-        row = tuple(dict.fromkeys((*self.refused, company_id)))[-REFUSED_IN_A_ROW:]
-        refused = replace(self, refused=row)
-        if self.cause is Cause.FORBIDDEN or len(row) >= REFUSED_IN_A_ROW:
+        companies = tuple(dict.fromkeys((*self.refused, company_id)))[-REFUSED_IN_A_ROW:]
+        refused = replace(self, refused=companies)
+        if self.cause is Cause.FORBIDDEN or len(companies) >= REFUSED_IN_A_ROW:
             return _opened(refused, Cause.FORBIDDEN, now, now + PROBE_EVERY)
         return refused
 
     def _succeeded(self, called_at: datetime) -> Breaker:
         if self.opened_at is not None and called_at < self.opened_at:
-            return replace(self, refused=())  # it left before the trouble began
+            return replace(self, refused=())  # the call left before the breaker opened
         return Breaker()
 
 
 def _opened(breaker: Breaker, cause: Cause, now: datetime, probe_at: datetime) -> Breaker:
-    # only a reset newer than the last 429 frees the breaker, so that one counts as the beginning
+    # Only a reset newer than the last 429 frees the breaker, so each 429 opens it anew.
     before = None if cause is Cause.RATE_LIMITED else breaker.opened_at
     opened_at = before if breaker.cause is cause and before is not None else now
     return replace(breaker, cause=cause, opened_at=opened_at, probe_at=probe_at)

@@ -1,7 +1,10 @@
-"""How fast the hub calls Codat: never over 900 calls in any 60 seconds, whoever makes them.
+"""How fast the hub calls Codat, which allows one address 1000 requests a minute.
 
-Codat's own limits are 1000 requests a minute and a daily quota (docs/codat.md, C10, C11).
-The dispatcher spreads what is due over the coming minute; this counter is what guarantees it.
+Refreshes, reconcile and migration make at most 870 calls in any 60 seconds, and 30 are left for
+people's commands: 900 in all (docs/codat.md, C11). Beside a migration at over 12 calls a second the
+three reach up to 960, because at least 60 refreshes and a slow reconcile always go on.
+
+`Pace` counts the calls of refreshes only. Reservations (rate_limiter.py) lower their limit.
 """
 
 from __future__ import annotations
@@ -11,38 +14,34 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 LIMIT: Final = 900  # in any 60 seconds
-# The difference is for people's calls. A migration and a reconcile reserve theirs: rate_limiter.py.
-REFRESH_LIMIT: Final = 870
-PER_SECOND: Final = 14  # sent by the dispatcher
-RECONCILE_PER_SECOND: Final = 5  # calls of a reconcile, which can wait
-RECONCILE_LEAST: Final = 1  # a second, beside a migration that takes most of the pace
+REFRESH_LIMIT: Final = 870  # leaves 30 for people's commands
+PER_SECOND: Final = 14  # refreshes that the dispatcher sends
+RECONCILE_PER_SECOND: Final = 5
+RECONCILE_LEAST: Final = 1  # a second, beside a migration that leaves no more
 _WINDOW: Final = 61  # any 60 seconds touch at most 61 seconds of the clock
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """`calls`: (second of the epoch, calls permitted in it), oldest first, the last minute's."""
+    """The calls of the last minute: (second since 1970, calls permitted in it), oldest first."""
 
     calls: tuple[tuple[int, int], ...] = ()
 
-    def recent(self, now: datetime) -> int:
-        return sum(count for _, count in self._window(now))
-
-    def full_until(self, now: datetime, limit: int = LIMIT) -> datetime | None:
-        """When one more call is within the limit; None: now."""
+    def full_until(self, now: datetime, limit: int) -> datetime | None:
+        """Return when one more call is within the limit for any 60 seconds; None: now."""
         window = self._window(now)
         over = sum(count for _, count in window) - limit + 1
         if over <= 0:
             return None
-        gone = 0  # calls that have to fall out of the window first
+        leaving = 0  # calls that have left the window by then
         for second, count in window:
-            gone += count
-            if gone >= over:
+            leaving += count
+            if leaving >= over:
                 return datetime.fromtimestamp(second + _WINDOW, UTC)
         return now + timedelta(seconds=_WINDOW)
 
     def taken(self, now: datetime) -> Pace:
-        """One call is about to leave."""
+        """Return the pace with one more call, which leaves at `now`."""
         second = int(now.timestamp())
         window = dict(self._window(now))
         window[second] = window.get(second, 0) + 1
@@ -50,9 +49,9 @@ class Pace:
 
     def _window(self, now: datetime) -> tuple[tuple[int, int], ...]:
         first = int(now.timestamp()) - _WINDOW + 1
-        return tuple(one for one in self.calls if one[0] >= first)
+        return tuple((second, count) for second, count in self.calls if second >= first)
 
 
 def delay(place: int, per_second: int = PER_SECOND) -> timedelta:
-    """The whole seconds that message number `place` of a burst waits."""
+    """Return the delay, in whole seconds, of message number `place` (from 0) of a burst."""
     return timedelta(seconds=place // per_second)

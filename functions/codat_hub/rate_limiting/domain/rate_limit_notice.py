@@ -1,4 +1,4 @@
-"""Codat's daily limit as its `client.rateLimit.*` events tell of it: the breaker's view of them."""
+"""Codat's daily limit as its `client.rateLimit.*` events report it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitNotice:
-    """`reached_until`: calls are pointless before it; None: calls are welcome."""
+    """The newest event. `reached_until`: Codat refuses calls before it; None: the quota is new."""
 
     stamp: Stamp
     reached_until: datetime | None
 
 
 def reached(stamp: Stamp, expiry: datetime | None) -> RateLimitNotice:
-    """Read a `reached` event, a senseless expiry as the next 00:00 UTC (docs/codat.md, C14)."""
+    """Read a `reached` event.
+
+    An expiry that cannot be true counts as the next 00:00 UTC (docs/codat.md, C14).
+    """
     believable = expiry is not None and stamp.at < expiry <= stamp.at + LONGEST
     return RateLimitNotice(stamp, expiry if believable else next_reset(stamp.at))
 
 
 def reset(stamp: Stamp) -> RateLimitNotice:
+    """Read a `reset` event."""
     return RateLimitNotice(stamp, None)
 
 
 def latest(
     known: RateLimitNotice | None, notice: RateLimitNotice, now: datetime
 ) -> RateLimitNotice | None:
-    """Move forward only, and not at all for a limit whose expiry has passed."""
+    """Return the newer of the two notices; a limit that has expired at `now` never replaces one."""
     if notice.reached_until is not None and notice.reached_until <= now:
         return known
     if known is not None and notice.stamp <= known.stamp:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 MIGRATION: Final = "migration"
 RECONCILE: Final = "reconcile"
 RESERVED: Final = 0.2  # of the daily quota: kept for people
-_LEAST: Final = 60  # calls in 60 seconds that nobody can take from the refreshes
+_LEAST: Final = 60  # calls in 60 seconds that no reservation takes from the refreshes
 _NOTED_EVERY: Final = timedelta(minutes=1)
-_NOTED_PART: Final = 0.01  # of the daily quota: a change worth a write before the minute is over
+_NOTED_PART: Final = 0.01  # of the daily quota: a change worth a write within the minute
 
 
 class Wait(NamedTuple):
-    """Not now: for what, and until when."""
+    """A refresh may not call now: what it waits for, and until when."""
 
     waits_for: Waits
     until: datetime
@@ -40,7 +40,7 @@ class Wait(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KnownQuota:
-    """What the headers of an answer said last; worth nothing once the quota has started anew."""
+    """The daily quota that an answer's headers reported at `noted_at`; void from `resets_at` on."""
 
     limit: int
     remaining: int
@@ -48,12 +48,13 @@ class KnownQuota:
     noted_at: datetime
 
     def left_for_schedules(self) -> int:
+        """Return how many calls scheduled refreshes may still make before the reserve begins."""
         return max(self.remaining - int(self.limit * RESERVED), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """So many calls in any 60 seconds are somebody else's until then."""
+    """Until `until`, `calls` in any 60 seconds belong to the holder and not to the refreshes."""
 
     calls: int
     until: datetime
@@ -61,7 +62,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class RateLimiter:
-    """`reservations`: by whom, MIGRATION or RECONCILE."""
+    """All that decides whether a call may leave. `reservations`: by MIGRATION and RECONCILE."""
 
     breaker: Breaker = field(default_factory=Breaker)
     pace: Pace = field(default_factory=Pace)
@@ -71,7 +72,7 @@ class RateLimiter:
     def wait(
         self, now: datetime, notice: RateLimitNotice | None, *, by_person: bool
     ) -> Wait | None:
-        """Why and until when a refresh has to wait; None: it may call now."""
+        """Return why and until when a refresh has to wait; None: it may call now."""
         if (until := self.breaker.blocked_until(now, notice)) is not None:
             return Wait(self.breaker.waits_for(), until)
         if not by_person and (until := self.reserve_until(now)) is not None:
@@ -81,72 +82,75 @@ class RateLimiter:
         return None
 
     def blocked_by(self, now: datetime, notice: RateLimitNotice | None) -> Waits | None:
-        """What keeps every refresh back now, of whatever company; None: nothing does."""
-        barred = self.breaker.blocked_until(now, notice) is not None
-        return self.breaker.waits_for() if barred or self.breaker.probing(notice) else None
+        """Return what keeps the refreshes of all companies back now, if anything does."""
+        blocked = self.breaker.blocked_until(now, notice) is not None
+        return self.breaker.waits_for() if blocked or self.breaker.probing(notice) else None
 
     def ceiling(self, now: datetime) -> int:
-        """How many calls refreshes may make in any 60 seconds."""
-        reserved = sum(one.calls for one in self.reservations.values() if now < one.until)
+        """Return how many calls refreshes may make in any 60 seconds."""
+        reserved = sum(
+            reservation.calls
+            for reservation in self.reservations.values()
+            if now < reservation.until
+        )
         return max(REFRESH_LIMIT - reserved, _LEAST)
 
-    def reserving(self, who: str, calls: int, until: datetime) -> RateLimiter:
-        """Keep so many calls in any 60 seconds from the refreshes, until then."""
-        mine = Reservation(calls, until)
-        return replace(self, reservations={**self.reservations, who: mine})
+    def reserving(self, holder: str, calls: int, until: datetime) -> RateLimiter:
+        """Return the limiter that keeps `calls` in any 60 seconds from the refreshes until then."""
+        reservation = Reservation(calls, until)
+        return replace(self, reservations={**self.reservations, holder: reservation})
 
     def reconcile_per_second(self, now: datetime) -> int:
-        """How many calls a reconcile may make in one, by what a migration leaves."""
-        other = self.reservations.get(MIGRATION)
-        taken = 0 if other is None or now >= other.until else other.calls
+        """Return how many calls a second a reconcile may make beside a running migration."""
+        migration = self.reservations.get(MIGRATION)
+        taken = 0 if migration is None or now >= migration.until else migration.calls
         room = REFRESH_LIMIT - taken - _LEAST
         return RECONCILE_PER_SECOND if room >= 60 * RECONCILE_PER_SECOND else RECONCILE_LEAST
 
     def per_second(self, now: datetime) -> int:
-        """How many refreshes the dispatcher sends in one."""
+        """Return how many refreshes the dispatcher sends a second."""
         return min(self.ceiling(now) // 60, PER_SECOND)
 
     def reserve_until(self, now: datetime) -> datetime | None:
-        """Until when what is left of the quota is kept for people; None: there is enough."""
+        """Return until when the rest of the quota is kept for people; None: there is enough."""
         return self.quota.resets_at if self.quota and self.scheduled_left(now) == 0 else None
 
     def scheduled_left(self, now: datetime) -> int | None:
-        """How many calls today's quota still has for schedules; None: not known."""
+        """Return how many calls today's quota still has for schedules; None: not known."""
         if self.quota is None or now >= self.quota.resets_at:
             return None
         return self.quota.left_for_schedules()
 
     def passed(self, now: datetime, notice: RateLimitNotice | None) -> RateLimiter:
-        """One call leaves now."""
+        """Return the limiter after one call left at `now`."""
         return replace(self, breaker=self.breaker.leaving(now, notice), pace=self.pace.taken(now))
 
     def noting(self, quota: Quota | None, now: datetime) -> RateLimiter:
-        """Remember an answer's quota, unless what is known is near enough."""
+        """Return the limiter with an answer's quota, or as it is if the known quota is near it."""
         if quota is None or quota.limit is None or quota.remaining is None:
             return self
-        said = quota.resets_at
-        # an absurd date would keep the reserve, and nobody would call who could hear another
-        believable = said is not None and now < said <= now + LONGEST
-        resets_at = said if said is not None and believable else next_reset(now)
-        heard = KnownQuota(quota.limit, quota.remaining, resets_at, now)
-        return (
-            self
-            if self.quota is not None and _near(self.quota, heard)
-            else replace(self, quota=heard)
-        )
+        reported = quota.resets_at
+        # A date that is over would end the reserve. An absurd one would keep it, so that no call
+        # would learn of another date.
+        believable = reported is not None and now < reported <= now + LONGEST
+        resets_at = reported if reported is not None and believable else next_reset(now)
+        answered = KnownQuota(quota.limit, quota.remaining, resets_at, now)
+        if self.quota is not None and _near(self.quota, answered):
+            return self
+        return replace(self, quota=answered)
 
 
 def probing_limiter(now: datetime) -> RateLimiter:
-    """Take the place of a limiter that cannot be read: one probe finds out how things stand.
+    """Return a limiter to replace one that cannot be read: a probe finds out how things stand.
 
-    By then the calls that it had counted are out of the window.
+    By the time of the probe, the calls that the lost limiter had counted are out of the window.
     """
     return RateLimiter(Breaker(Cause.RATE_LIMITED, now, now + PROBE_EVERY))
 
 
-def _near(known: KnownQuota, heard: KnownQuota) -> bool:
-    recent = heard.noted_at - known.noted_at < _NOTED_EVERY
-    same_day = (known.limit, known.resets_at) == (heard.limit, heard.resets_at)
-    moved = abs(known.remaining - heard.remaining)
-    crossed = (known.left_for_schedules() == 0) != (heard.left_for_schedules() == 0)
+def _near(known: KnownQuota, answered: KnownQuota) -> bool:
+    recent = answered.noted_at - known.noted_at < _NOTED_EVERY
+    same_day = (known.limit, known.resets_at) == (answered.limit, answered.resets_at)
+    moved = abs(known.remaining - answered.remaining)
+    crossed = (known.left_for_schedules() == 0) != (answered.left_for_schedules() == 0)
     return recent and same_day and not crossed and moved < known.limit * _NOTED_PART

@@ -1,13 +1,13 @@
-"""What keeps an open ticket from its call."""
+"""The things that keep an open ticket from its call."""
 
 from enum import StrEnum
 
 
 class Waits(StrEnum):
-    """What an open ticket is kept back by; none of these is an attempt, or a backoff step."""
+    """What an open ticket waits for. Waiting counts neither as an attempt nor as a backoff step."""
 
-    LEASE = "lease"  # another refresh of the company, until its read has completed
+    LEASE = "lease"  # another refresh of the company runs, until its read completes
     PACE = "pace"
     BREAKER = "breaker"
     RATE_LIMIT = "rate_limit"  # Codat's quota is used up
-    RESERVE = "reserve"  # what is left of it is for people
+    RESERVE = "reserve"  # the rest of the quota is kept for people

@@ -1,72 +1,83 @@
-"""Keep part of the pace from the refreshes for a while: a migration or a reconcile, as it goes on.
+"""Keep part of the pace from the refreshes for a while, for a migration or a reconcile.
 
-All that call Codat come from one address, for which Codat has one limit (docs/codat.md, C11).
+All callers of Codat come from one address, for which Codat has one limit (docs/codat.md, C11).
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.codat.errors import RateLimited
-from codat_hub.errors import Unavailable, Unreadable
+from codat_hub.errors import Unreadable
 from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RECONCILE
-from codat_hub.storage.update import TRIES
+from codat_hub.storage.update import update
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from codat_hub.rate_limiting import ports
+    from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter
 
-_COUNTS_FOR: Final = timedelta(minutes=2)  # a call counts for one, by whichever clock
-# A reconcile that has to wait comes back after five and a half minutes, by its queue's visibility;
-# then the refreshes have made room.
+_COUNTS_FOR: Final = timedelta(minutes=2)  # how long a call counts, by whichever clock
+# A reconcile that has to wait comes back after five and a half minutes, by its queue's visibility.
+# The refreshes have made room by then.
 _RESERVED_FOR: Final = timedelta(minutes=8)
 
 
 @dataclass(frozen=True, slots=True)
 class ReserveCalls:
-    """For a migration."""
+    """Reserve calls for a migration."""
 
     limiters: ports.RateLimiters
 
     def __call__(self, calls: int, until: datetime) -> None:
-        """Take `calls` in any 60 seconds off the refreshes' ceiling. Raises Unavailable.
+        """Take `calls` in any 60 seconds off the refreshes' limit. Raises Unavailable.
 
-        Repeat it before `until` to keep them; what nobody repeats ends by itself.
+        Repeat it before `until` to keep them. A reservation that is not repeated ends by itself.
         """
-        for _ in range(TRIES):
-            try:
-                limiter, version = self.limiters.get()
-            except Unreadable:
-                return  # nobody else calls: the dispatcher shuts such a limiter within a minute
-            reserved = limiter.reserving(MIGRATION, calls, until)
-            if reserved == limiter or self.limiters.put(reserved, version):
-                return
-        raise Unavailable("others kept changing the limiter")
+
+        def reserved(limiter: RateLimiter) -> RateLimiter | None:
+            after = limiter.reserving(MIGRATION, calls, until)
+            return None if after == limiter else after
+
+        # With an unreadable limiter no refresh calls: the dispatcher replaces it within a minute.
+        with suppress(Unreadable):
+            update(self.limiters.get, reserved, self.limiters.put, "the rate limiter")
 
 
 @dataclass(frozen=True, slots=True)
 class ReserveForReconcile:
-    """Call it before each call of a reconcile. The refreshes make room for it, a migration not."""
+    """Reserve calls for a reconcile, before each of its calls.
+
+    Refreshes make room for a reconcile; a reconcile makes room for a migration.
+    """
 
     limiters: ports.RateLimiters
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __call__(self) -> int:
-        """Return how many calls a second are its own. Raises RateLimited, Unavailable."""
-        for _ in range(TRIES):
-            now = self.now()
-            limiter, version = self.limiters.get()
-            a_second = limiter.reconcile_per_second(now)
-            mine = limiter.reservations.get(RECONCILE)
-            if mine is None or mine.calls != 60 * a_second or mine.until < now + _COUNTS_FOR:
-                limiter = limiter.reserving(RECONCILE, 60 * a_second, now + _RESERVED_FOR)
-                if not self.limiters.put(limiter, version):
-                    continue
-            # what refreshes have called before they made room counts for a minute
-            if (until := limiter.pace.full_until(now, limiter.ceiling(now) + 1)) is not None:
-                raise RateLimited("refreshes have just used up the pace", retry_at=until)
-            return a_second
-        raise Unavailable("others kept changing the limiter")
+        """Return how many calls a second the reconcile may make.
+
+        Raises RateLimited when the last refreshes leave no room, Unavailable, Unreadable.
+        """
+        now = self.now()
+        reserved = update(
+            self.limiters.get, partial(_with_reconcile, now), self.limiters.put, "the rate limiter"
+        )
+        limiter = reserved.after or reserved.before
+        if (until := limiter.pace.full_until(now, limiter.ceiling(now) + 1)) is not None:
+            raise RateLimited("refreshes have just used up the pace", retry_at=until)
+        return limiter.reconcile_per_second(now)
+
+
+def _with_reconcile(now: datetime, limiter: RateLimiter) -> RateLimiter | None:
+    """Return the limiter with a reconcile's reservation; None: it has one that lasts."""
+    calls = 60 * limiter.reconcile_per_second(now)
+    known = limiter.reservations.get(RECONCILE)
+    if known is not None and known.calls == calls and known.until >= now + _COUNTS_FOR:
+        return None
+    return limiter.reserving(RECONCILE, calls, now + _RESERVED_FOR)

@@ -1,12 +1,12 @@
-"""What the dispatcher keeps between two runs, in the State table: one item."""
+"""The dispatcher's memory: one item of the State table."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import Unreadable
-from codat_hub.refresh.domain.dispatch import Dispatched
-from codat_hub.storage.items import CODAT, ItemKey, moment_or_none, spell
+from codat_hub.refresh.domain.dispatch import DispatchMemory
+from codat_hub.storage.items import CODAT, ItemKey, attributes, moment_or_none
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -23,23 +23,21 @@ class DispatchStore:
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
-    def get(self) -> tuple[Dispatched, int]:
-        """Return it and its version; one that cannot be read counts as empty.
+    def get(self) -> tuple[DispatchMemory, int]:
+        """Return the memory and its version; a memory that cannot be read counts as empty.
 
-        Then the limiter alone holds the pace for a minute, which it can.
+        The rate limiter alone then holds the pace for a minute.
         """
         stored = self._table.get(_KEY)
         try:
-            return read(key_text(_KEY), _dispatched, stored.attributes), stored.version
+            return read(key_text(_KEY), _memory, stored.attributes), stored.version
         except Unreadable:
-            return Dispatched(), stored.version
+            return DispatchMemory(), stored.version
 
-    def put(self, dispatched: Dispatched, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
-        until = dispatched.busy_until
-        item = {"busy_until": until and spell(until), "products": list(dispatched.products)}
-        return self._table.put(_KEY, item, version)
+    def put(self, memory: DispatchMemory, version: int) -> bool:
+        """Write over the version that was read, and tell whether it was still that one."""
+        return self._table.put(_KEY, attributes(memory), version)
 
 
-def _dispatched(item: Mapping[str, Any]) -> Dispatched:
-    return Dispatched(moment_or_none(item.get("busy_until")), tuple(item.get("products", ())))
+def _memory(item: Mapping[str, Any]) -> DispatchMemory:
+    return DispatchMemory(moment_or_none(item.get("busy_until")), tuple(item.get("products", ())))

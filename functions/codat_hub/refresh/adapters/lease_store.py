@@ -1,11 +1,11 @@
-"""Company leases in the State table: one item each, below their company."""
+"""Company leases: one item each of the State table, below their company."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.refresh.domain.lease import Lease
-from codat_hub.storage.items import ItemKey, company_key, moment_or_none, spell_or_none
+from codat_hub.storage.items import ItemKey, attributes, company_key, moment_or_none
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ _LEASE: Final = "REFRESH#LEASE"
 
 
 class LeaseStore:
-    """Items: the fields of domain/lease.py.
+    """Each item has the fields of domain/lease.py.
 
-    per_product: narrows what one refresh at a time holds for, from the company to its product.
+    per_product: one refresh at a time of a company's product, instead of the company
     """
 
     def __init__(self, table: StateTable, *, per_product: bool = False) -> None:
@@ -33,14 +33,8 @@ class LeaseStore:
         return read(key_text(key), _lease, stored.attributes), stored.version
 
     def put(self, company_id: str, product: str | None, lease: Lease, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
-        item = {
-            "holder": lease.holder,
-            "taken_at": spell_or_none(lease.taken_at),
-            "until": spell_or_none(lease.until),
-            "reads": lease.reads,
-        }
-        return self._table.put(self._key(company_id, product), item, version)
+        """Write over the version that was read, and tell whether it was still that one."""
+        return self._table.put(self._key(company_id, product), attributes(lease), version)
 
     def _key(self, company_id: str, product: str | None) -> ItemKey:
         return company_key(company_id, f"{_LEASE}#{product or ''}" if self._per_product else _LEASE)

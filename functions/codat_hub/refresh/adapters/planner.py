@@ -1,13 +1,11 @@
-"""Starting the planner's function for a person, without waiting for it."""
+"""Starts the planner's Lambda for a person, and does not wait for it."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from codat_hub.errors import Unavailable
+from codat_hub.storage.aws import unavailable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PlannerFunction:
-    """Raises Unavailable."""
+    """Opens the tickets of all companies of a product. Raises Unavailable."""
 
     def __init__(self, client: LambdaClient, function_arn: str) -> None:
         self._client = client
@@ -24,11 +22,9 @@ class PlannerFunction:
 
     def __call__(self, product: str, at: datetime, by: str) -> None:
         event = {"product": product, "scheduled_time": at.isoformat(), "requested_by": by}
-        try:
+        with unavailable("the planner was not started"):
             self._client.invoke(
                 FunctionName=self._function_arn,
                 InvocationType="Event",
                 Payload=json.dumps(event).encode(),
             )
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"the planner was not started: {error}") from error

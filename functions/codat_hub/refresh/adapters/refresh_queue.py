@@ -1,14 +1,12 @@
-"""The conveyor between dispatcher and worker: an SQS queue of ids, no payloads."""
+"""The queue between dispatcher and worker: an SQS queue of ids, no payloads."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from codat_hub.errors import Unavailable
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
+from codat_hub.storage.aws import unavailable
 from codat_hub.storage.batches import in_batches
 
 if TYPE_CHECKING:
@@ -20,22 +18,20 @@ _BATCH: Final = 10  # SendMessageBatch's own limit
 
 
 class RefreshQueue:
-    """Raises Unavailable when SQS does not take what it is sent."""
+    """Raises Unavailable when SQS does not take the messages."""
 
     def __init__(self, client: SQSClient, url: str) -> None:
         self._client = client
         self._url = url
 
     def send(self, messages: Iterable[RefreshMessage]) -> None:
-        """Send all messages; what SQS refuses of a batch is sent again at once, a few times."""
+        """Send all messages; the messages that SQS rejects are sent again at once, a few times."""
         in_batches(messages, _BATCH, self._send_batch, "refreshes were not sent")
 
     def _send_batch(self, messages: list[RefreshMessage]) -> list[RefreshMessage]:
         entries: list[Any] = [_entry(place, message) for place, message in enumerate(messages)]
-        try:
+        with unavailable("refreshes were not sent"):
             answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-        except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"refreshes were not sent: {error}") from error
         return [messages[int(failed["Id"])] for failed in answer.get("Failed", [])]
 
 
@@ -50,6 +46,6 @@ def _entry(place: int, message: RefreshMessage) -> dict[str, Any]:
 
 
 def parsed(body: str) -> RefreshMessage:
-    """Raises KeyError, ValueError for what is no message of ours."""
+    """Read a message's body. Raises KeyError or ValueError if the hub did not write it."""
     content = json.loads(body)
     return RefreshMessage(content["company_id"], content["product"], int(content["generation"]))

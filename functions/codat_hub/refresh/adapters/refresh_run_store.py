@@ -1,4 +1,4 @@
-"""The planner's runs in the State table: one item per product and slot, kept for a month."""
+"""The planner's runs: one item of the State table per product and slot, kept for a month."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.refresh.domain.refresh_run import RefreshRun
-from codat_hub.storage.items import ItemKey, Listed, moment_or_none, spell, spell_or_none
+from codat_hub.storage.items import (
+    ItemKey,
+    Listed,
+    attributes,
+    moment_or_none,
+    spell,
+)
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -19,13 +25,13 @@ _KEPT_FOR: Final = timedelta(days=30)
 
 
 class RefreshRunStore:
-    """Items: the fields of domain/refresh_run.py, `expires_at` (TTL). The unfinished are listed."""
+    """Each item has the fields of a RefreshRun and `expires_at`; unfinished runs are listed."""
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def get(self, product: str, slot: datetime) -> tuple[RefreshRun | None, int]:
-        """Return the run and its version; None and 0 before it is begun. Raises Unreadable."""
+        """Return the run and its version; None and 0 before it begins. Raises Unreadable."""
         key = _key(product, slot)
         stored = self._table.get(key)
         if not stored.version:
@@ -33,13 +39,13 @@ class RefreshRunStore:
         return read(key_text(key), _run, stored.attributes), stored.version
 
     def put(self, run: RefreshRun, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
+        """Write over the version that was read, and tell whether it was still that one."""
         key = _key(run.product, run.slot)
         listed = None if run.done else Listed(UNFINISHED, f"{spell(run.slot)}#{run.product}")
         return self._table.put(key, _item(run), version, listed)
 
     def unfinished(self) -> list[tuple[str, datetime]]:
-        """Return product and slot of up to a hundred, the oldest slot first."""
+        """Return product and slot of up to 100 unfinished runs, the oldest slot first."""
         keys = [key for _, key in self._table.listed(UNFINISHED)]
         return [(key.pk.removeprefix("RUNS#"), datetime.fromisoformat(key.sk)) for key in keys]
 
@@ -49,18 +55,7 @@ def _key(product: str, slot: datetime) -> ItemKey:
 
 
 def _item(run: RefreshRun) -> dict[str, Any]:
-    return {
-        "product": run.product,
-        "slot": spell(run.slot),
-        "shard": run.shard,
-        "after": run.after,
-        "opened": run.opened,
-        "skipped": run.skipped,
-        "done": run.done,
-        "owned_until": spell_or_none(run.owned_until),
-        "requested_by": run.requested_by,
-        "expires_at": int((run.slot + _KEPT_FOR).timestamp()),
-    }
+    return {**attributes(run), "expires_at": int((run.slot + _KEPT_FOR).timestamp())}
 
 
 def _run(item: Mapping[str, Any]) -> RefreshRun:

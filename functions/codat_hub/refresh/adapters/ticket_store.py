@@ -1,4 +1,4 @@
-"""Refresh tickets in the State table: one item each, below their company."""
+"""Refresh tickets: one item each of the State table, below their company."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from codat_hub.storage.items import (
     ItemKey,
     Listed,
     Stored,
+    attributes,
     company_key,
     moment_or_none,
     spell,
-    spell_or_none,
 )
 from codat_hub.storage.reading import key_text, read, read_each
 
@@ -26,22 +26,24 @@ if TYPE_CHECKING:
     from codat_hub.storage.state_table import StateTable
 
 _TICKET: Final = "REFRESH#TICKET#"
-_UP_TO: Final = "~"  # sorts behind whatever follows the time in a rank
+_UP_TO: Final = "~"  # sorts after the rest of a rank
 
 
 class TicketStore:
-    """Items: the fields of domain/ticket.py, `key` as `[value, open_since, unresolved_since]`,
+    """Each item has the fields of domain/ticket.py, with two exceptions.
 
-    `trouble` as `[kind, text, correlation id]`; the ticket of client-level settings is the one
-    whose product is empty. The open ones are listed by product, in the order they are due: a group
-    for each product, so that the dispatcher finds every product's first at once.
+    key: `[value, open_since, unresolved_since]`
+    trouble: the ticket's failure, `[kind, text, correlation id]`
+
+    The product of a ticket by client-level settings is empty. Open tickets are listed in the order
+    they are due, in a group for each product, so the dispatcher finds the first of each at once.
     """
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
 
     def get(self, company_id: str, product: str | None) -> tuple[Ticket | None, int]:
-        """Return the pair's ticket, open or closed, and its version, 0 if there was never one.
+        """Return the ticket, open or closed, and its version; None and 0 if there never was one.
 
         Raises Unreadable.
         """
@@ -52,31 +54,31 @@ class TicketStore:
     def get_many(
         self, pairs: Iterable[tuple[str, str | None]]
     ) -> Found[tuple[str, str | None], tuple[Ticket, int]]:
-        """Return those there are of (company, product), with their versions."""
+        """Return the tickets that exist, by company and product, with their versions."""
         keys = {_key(*pair): pair for pair in pairs}
         return read_each(keys, self._table.get_many(keys), _with_version)
 
     def put(self, ticket: Ticket, version: int) -> bool:
-        """Write over the version that was read. Tells whether it was still that one."""
+        """Write over the version that was read, and tell whether it was still that one."""
         key = _key(ticket.company_id, ticket.product)
         return self._table.put(key, _item(ticket), version, _listed(ticket))
 
     def postpone(self, company_id: str, product: str | None, until: datetime) -> None:
-        """List a ticket that cannot be read as due at `until`; what it holds stays as it is."""
+        """List a ticket that cannot be read as due at `until`, and leave its attributes alone."""
         key = _key(company_id, product)
         stored = self._table.get(key)
         later = Listed(_group(product), _rank(until, company_id))
         self._table.put(key, stored.attributes, stored.version, later)
 
     def of_company(self, company_id: str) -> list[tuple[Ticket, int]]:
-        """Return all that can be read, by product."""
+        """Return the company's readable tickets with their versions, by product."""
         found = dict(self._table.under(company_key(company_id, _TICKET)))
         return list(read_each({key: key for key in found}, found, _with_version).values())
 
     def due(self, product: str | None, now: datetime, limit: int) -> Sequence[str]:
-        """Return ids of companies whose ticket for the product is due, the longest due first.
+        """Return ids of up to `limit` companies whose ticket is due, the longest due first.
 
-        The index lags a little behind: read what is to be acted on.
+        The index lags a little behind, so read a ticket before you act on it.
         """
         keys = self._table.listed(_group(product), up_to=spell(now) + _UP_TO, limit=limit)
         return [key.pk.removeprefix("COMPANY#") for _, key in keys]
@@ -101,26 +103,12 @@ def _rank(due_at: datetime, company_id: str) -> str:
 
 
 def _item(ticket: Ticket) -> dict[str, Any]:
-    key, trouble = ticket.key, ticket.trouble
+    item = attributes(ticket)
+    key, failure = item["key"], item.pop("failure")
     return {
-        "company_id": ticket.company_id,
-        "product": ticket.product,
-        "status": ticket.status.value,
-        "opened_at": spell(ticket.opened_at),
-        "due_at": spell(ticket.due_at),
-        "deadline": spell(ticket.deadline),
-        "slot": spell_or_none(ticket.slot),
-        "requested_by": ticket.requested_by,
-        "data_types": None if ticket.data_types is None else list(ticket.data_types),
-        "generation": ticket.generation,
-        "attempts": ticket.attempts,
-        "backoffs": ticket.backoffs,
-        "key": key
-        and [key.value, spell_or_none(key.open_since), spell_or_none(key.unresolved_since)],
-        "called_at": spell_or_none(ticket.called_at),
-        "accepted_at": spell_or_none(ticket.accepted_at),
-        "waits_for": ticket.waits_for and ticket.waits_for.value,
-        "trouble": trouble and [trouble.kind, trouble.text, trouble.correlation_id],
+        **item,
+        "key": key and [key["value"], key["open_since"], key["unresolved_since"]],
+        "trouble": failure and [failure["kind"], failure["text"], failure["correlation_id"]],
     }
 
 
@@ -148,7 +136,7 @@ def _ticket(stored: Stored) -> Ticket:
         called_at=moment_or_none(item.get("called_at")),
         accepted_at=moment_or_none(item.get("accepted_at")),
         waits_for=Waits(item["waits_for"]) if item.get("waits_for") else None,
-        trouble=Failure(*item["trouble"]) if item.get("trouble") else None,
+        failure=Failure(*item["trouble"]) if item.get("trouble") else None,
     )
 
 

@@ -1,1 +1,1 @@
-"""Decides about a ticket: its status, its backoff, its lease, what an answer means."""
+"""Decides what becomes of tickets, leases and runs, without input or output."""

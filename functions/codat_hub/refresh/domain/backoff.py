@@ -1,4 +1,4 @@
-"""How long to wait before asking again: full jitter, so that those who failed together part."""
+"""How long a refresh waits before it is asked for again: exponential backoff with full jitter."""
 
 from datetime import timedelta
 from typing import Final
@@ -7,17 +7,16 @@ BASE: Final = timedelta(seconds=30)
 CAP: Final = timedelta(hours=1)
 _STEPS_TO_CAP: Final = 7  # 30 s doubled seven times is over an hour
 
-
-# The end of a read is announced by its event, so asking "still busy?" is only the safety net: it
-# begins at 2 minutes. Without it the wake-up would be as dear in calls as backoff alone.
-ANNOUNCED: Final = 2  # steps to skip
+# The first steps are skipped where a read's event wakes the ticket and asking is the safety net.
+# Without that, the wake-up would cost as many calls as backoff alone.
+ANNOUNCED: Final = 2  # steps, so the first wait is up to 2 minutes
 
 
 def longest(step: int) -> timedelta:
-    """The bound of the wait after the failure number `step`, from 1: 30 s, 1 min, 2 min… 1 h."""
+    """Return the bound of the wait after failure number `step`, from 1: 30 s, 1 min, 2 min… 1 h."""
     return min(CAP, BASE * (1 << min(max(step - 1, 0), _STEPS_TO_CAP)))
 
 
 def wait(step: int, chance: float) -> timedelta:
-    """Anything from nothing to the bound; `chance` is drawn evenly from 0 to 1."""
+    """Return a wait between nothing and the bound; `chance` is drawn evenly from 0 to 1."""
     return longest(step) * chance

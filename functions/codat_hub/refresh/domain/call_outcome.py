@@ -1,7 +1,7 @@
 """What Codat's answer to a refresh means for its ticket, row by row (docs/codat.md, C4).
 
-The key for the next call follows from the same failure (idempotency.py), and so does what all other
-calls learn from it (breaker.py); here is what becomes of the ticket.
+The key for the next call follows from the same failure (idempotency.py), and so does what all
+other calls learn from it (breaker.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from codat_hub.codat import errors
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import backoff
-from codat_hub.refresh.domain import ticket as tickets
+from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 
 if TYPE_CHECKING:
@@ -24,17 +24,19 @@ if TYPE_CHECKING:
 
 
 class Then(Enum):
+    """What happens to the ticket next."""
+
     ACCEPTED = auto()
     BACK_OFF = auto()
-    WAIT_FOR_ALL = auto()  # nothing is wrong with this one: the client-wide breaker decides
+    WAIT_FOR_ALL = auto()  # the ticket is fine: the client-wide breaker decides
     FAIL = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`kind` names the row in tickets, metrics and logs.
+    """One row of the table. `kind` is its name in tickets, metrics and logs.
 
-    read_follows: a read of ours may run at Codat now, so the company's lease is kept.
+    read_follows: Codat may run a read of ours now, so the company's lease is kept
     """
 
     kind: str
@@ -43,7 +45,7 @@ class Row:
     read_follows: bool = False
 
 
-# In this order: the first class that a failure is an instance of.
+# The first class that a failure is an instance of decides.
 _ROWS: Final[tuple[tuple[type[errors.CallFailed], Row], ...]] = (
     (errors.Busy, Row("busy", Then.BACK_OFF, TicketStatus.BUSY)),
     (errors.RateLimited, Row("rate_limited", Then.WAIT_FOR_ALL)),
@@ -60,7 +62,7 @@ _ACCEPTED: Final = Row("accepted", Then.ACCEPTED, read_follows=True)
 
 
 def row(failure: errors.CallFailed | None) -> Row:
-    """The row of the table for a call's end; None: a 2xx."""
+    """Return the row for the outcome of a call; failure None: Codat accepted it."""
     if failure is None:
         return _ACCEPTED
     return next(row for kind, row in _ROWS if isinstance(failure, kind))
@@ -75,33 +77,35 @@ def after_call(
     *,
     announced: bool = True,
 ) -> Ticket:
-    """The ticket after its call; `key` is what it holds for the next one.
+    """Return the ticket after its call (failure None: accepted).
 
-    announced: whether a read's end is told of by an event that wakes the ticket
+    key: what the ticket holds for the next call
+    chance: drawn evenly from 0 to 1, for the length of the wait
+    announced: whether an event wakes the ticket when the read ends
     """
-    met = row(failure)
+    outcome = row(failure)
     if failure is None:
         return _accepted(ticket, now)
-    trouble = Failure(met.kind, failure.error, failure.correlation_id)
-    match met.then:
+    failed = Failure(outcome.kind, failure.error, failure.correlation_id)
+    match outcome.then:
         case Then.BACK_OFF:
-            skipped = backoff.ANNOUNCED if announced and met.status is TicketStatus.BUSY else 0
+            skipped = backoff.ANNOUNCED if announced and outcome.status is TicketStatus.BUSY else 0
             wait = backoff.wait(ticket.backoffs + 1 + skipped, chance)
-            return tickets.backed_off(ticket, met.status, trouble, key, now + wait)
+            return ticket_rules.backed_off(ticket, outcome.status, failed, key, now + wait)
         case Then.WAIT_FOR_ALL:
             limited = isinstance(failure, errors.RateLimited)
             waits_for = Waits.RATE_LIMIT if limited else Waits.BREAKER
-            # due at once: it is the open breaker that keeps it, for as long as that is open
-            return tickets.kept_back(replace(ticket, key=key, trouble=trouble), waits_for, now)
+            # Due at once: the open breaker keeps it back for as long as it is open.
+            return ticket_rules.kept_back(replace(ticket, key=key, failure=failed), waits_for, now)
         case _:
-            return tickets.closed(ticket, TicketStatus.FAILED, trouble, now)
+            return ticket_rules.closed(ticket, TicketStatus.FAILED, failed, now)
 
 
 def _accepted(ticket: Ticket, now: datetime) -> Ticket:
-    """By client-level settings each data type is a call of its own: the next one is due now."""
+    """Return the accepted ticket; by client-level settings the next data type is due now."""
     rest = (ticket.data_types or ())[1:] if ticket.product is None else ()
     if rest:
         return replace(
-            ticket, status=TicketStatus.QUEUED, data_types=rest, key=None, trouble=None, due_at=now
+            ticket, status=TicketStatus.QUEUED, data_types=rest, key=None, failure=None, due_at=now
         )
-    return tickets.accepted(ticket, now)
+    return ticket_rules.accepted(ticket, now)

@@ -1,4 +1,4 @@
-"""The dispatcher's memory: up to when its messages are spread, and whose tickets it looks for."""
+"""What the dispatcher remembers between two runs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ HORIZON: Final = timedelta(minutes=1)  # how far ahead one run may send
 
 
 @dataclass(frozen=True, slots=True)
-class Dispatched:
-    """`busy_until`: messages sent so far are spread up to then.
+class DispatchMemory:
+    """The messages sent so far are spread until `busy_until`.
 
-    products: those whose tickets may still be open, even if nobody registers them any more.
+    products: the products that may have open tickets, registered or not
     """
 
     busy_until: datetime | None = None
     products: tuple[str, ...] = ()
 
     def starts_at(self, now: datetime) -> datetime:
+        """Return when the next message may be worked on."""
         return max(self.busy_until or now, now)
 
     def capacity(self, now: datetime, per_second: int) -> int:
-        """How many messages still fit in the coming minute."""
+        """Return how many messages still fit in the coming minute."""
         left = now + HORIZON - self.starts_at(now)
         return max(int(left.total_seconds() * per_second), 0)
 
     def busy_after(self, now: datetime, count: int, per_second: int) -> datetime:
+        """Return until when the messages are spread after `count` more."""
         return self.starts_at(now) + timedelta(seconds=count / per_second)

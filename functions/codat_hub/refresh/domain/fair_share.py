@@ -1,4 +1,4 @@
-"""Who goes first when more is due than may be called: each product in its turn."""
+"""Which tickets go first when more are due than may be sent: each product in its turn."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _NONE: Final[Any] = object()
 
 
 def in_turn[T](queues: Iterable[Sequence[T]], capacity: int) -> list[T]:
-    """Take one of each queue in turn, in its own order, up to the capacity.
+    """Take one entry of each queue in turn, in the queue's own order, up to the capacity.
 
-    So a queue that is shorter than its equal share goes whole, and what it leaves is the others'.
+    A queue that is shorter than its equal share goes whole, and the others share the rest.
     """
     rounds = chain.from_iterable(zip_longest(*queues, fillvalue=_NONE))
-    return [one for one in rounds if one is not _NONE][: max(capacity, 0)]
+    return [entry for entry in rounds if entry is not _NONE][: max(capacity, 0)]

@@ -1,8 +1,9 @@
-"""One refresh of a company at a time: a read may lock all of it (docs/codat.md, C20).
+"""One refresh of a company at a time: a read may lock the whole company (docs/codat.md, C20).
 
-Taken before a call, the lease is held until the company's read-completed event, or half an hour.
-Its version is what no wake-up gets lost by: a read event touches a lease that is held, so who was
-told "busy" and finds the lease touched since it was taken knows that a read has ended meanwhile.
+A worker takes the lease before its call. The company's read-completed event ends it, at the latest
+half an hour does. Every read event increments the version of a held lease. A worker that got
+"busy" compares versions: if the version changed, a read ended meanwhile and the ticket can go at
+once.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ CLIENT_LEVEL: Final = ""  # the holder's name when no product is refreshed
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """`holder`: the product, CLIENT_LEVEL, or None when nobody holds it. `reads`: events seen."""
+    """A company's lease, free while `holder` is None.
+
+    holder: the product that is refreshed, or CLIENT_LEVEL
+    reads: read events seen while it was held
+    """
 
     holder: str | None = None
     taken_at: datetime | None = None
@@ -30,35 +35,45 @@ class Lease:
     reads: int = 0
 
     def held(self, now: datetime) -> bool:
+        """Tell whether a refresh holds it now."""
         return self.holder is not None and self.until is not None and now < self.until
 
     def kept_from(self, product: str | None, now: datetime) -> datetime | None:
-        """When this product may try again; None: it may take the lease, or has it already."""
+        """Return when this product may try again; None: it holds the lease or may take it."""
         return self.until if self.held(now) and self.holder != name(product) else None
 
 
 def name(product: str | None) -> str:
+    """Return the holder's name for a refresh of the product; None: by client-level settings."""
     return CLIENT_LEVEL if product is None else product
 
 
 def taken(lease: Lease, product: str | None, now: datetime) -> Lease:
+    """Return the lease as a refresh of the product takes it."""
     return replace(lease, holder=name(product), taken_at=now, until=now + HELD_FOR)
 
 
 def untaken(lease: Lease, now: datetime) -> Lease:
-    """What to put back for a lease that was taken at `now` in vain; it may have been held."""
+    """Return what to write back when no call follows; `lease`: as it was before it was taken.
+
+    If it was held, another call of the same product is under way and keeps it.
+    """
     return lease if lease.held(now) else released(lease)
 
 
 def released(lease: Lease) -> Lease:
+    """Return the lease without a holder."""
     return replace(lease, holder=None, taken_at=None, until=None)
 
 
 def after_read(lease: Lease, product: str | None, at: datetime) -> Lease:
-    """A read of `product` completed at `at`: that ends its own lease, and touches any other's."""
+    """Return the lease after a read of `product` completed at `at`, as Codat's clock says.
+
+    The read ends the product's own lease. It touches another product's, by the count of reads.
+    """
     if lease.holder is None:
         return lease
     touched = replace(lease, reads=lease.reads + 1)
-    ours = lease.holder == name(product)
-    late = lease.taken_at is not None and at < lease.taken_at - SKEW
-    return released(touched) if ours and not late else touched
+    own = lease.holder == name(product)
+    earlier = lease.taken_at is not None and at < lease.taken_at - SKEW
+    return released(touched) if own and not earlier else touched

@@ -1,4 +1,4 @@
-"""What is put on the refresh queue: which ticket to work on, and for which of its generations."""
+"""A message on the refresh queue: which ticket to work on, and for which of its generations."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class RefreshMessage:
-    """`delay`: whole seconds before a worker may see it."""
+    """Ids only, no payload. `delay`: whole seconds before a worker may see it."""
 
     company_id: str
     product: str | None

@@ -15,10 +15,11 @@ OWNED_FOR: Final = timedelta(minutes=2)  # renewed with every page; then the run
 
 @dataclass(frozen=True, slots=True)
 class RefreshRun:
-    """`shard` and `after`: where the next page begins. `opened`: tickets so far.
+    """The next page begins at `shard`, behind the company `after`.
 
-    requested_by: the ARN of the person who asked; None: the schedule did
-    owned_until: nobody else works on it before that
+    opened: tickets so far
+    requested_by: the ARN of the person who asked for it; None: the schedule did
+    owned_until: no other planner works on it before that
     """
 
     product: str
@@ -32,14 +33,16 @@ class RefreshRun:
     requested_by: str | None = None
 
     def free(self, now: datetime) -> bool:
+        """Tell whether a planner may take it over: it is not done and no other works on it."""
         return not self.done and (self.owned_until is None or now >= self.owned_until)
 
 
 def owned(run: RefreshRun, now: datetime) -> RefreshRun:
+    """Return the run as this planner's own for OWNED_FOR."""
     return replace(run, owned_until=now + OWNED_FOR)
 
 
 def jitter(company_id: str, slot: datetime, window: timedelta) -> timedelta:
-    """Where in the window after the slot a company's ticket is due; the same whenever asked."""
+    """Return how long after the slot a company's ticket is due, the same for every call."""
     part = crc32(f"{company_id} {slot.isoformat()}".encode()) / 2**32
     return window * part

@@ -1,8 +1,8 @@
-"""One refresh that is to be asked for, until Codat accepted it or it was closed with a reason.
+"""A ticket stands for one refresh, until Codat accepts it or it is closed with a reason.
 
-There is one ticket at most per (company, product), so one open one. A ticket is the timer of its
-own calls: `due_at` says when somebody has to look at it again. Its `generation` counts the
-messages sent for it: only the newest one may make a call.
+A pair of company and product has one ticket at most. A ticket is the timer of its own calls:
+`due_at` says when the dispatcher looks at it again. Its `generation` counts the messages sent for
+it, and only the newest message may make a call.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from codat_hub.codat.domain.idempotency import HeldKey
 
 LONGEST: Final = timedelta(hours=14)  # Codat retries a failed fetch for 12 h (docs/codat.md, C22)
-LOST_AFTER: Final = timedelta(minutes=10)  # what was sent, and brought nothing, is sent again
-# Two clocks, ours and Codat's, tell when a call left and when a read ended.
+LOST_AFTER: Final = timedelta(minutes=10)  # a message without an outcome by then is sent again
+# Our clock says when a call left, Codat's when a read ended.
 SKEW: Final = timedelta(minutes=1)
 
 
 class TicketStatus(StrEnum):
-    """The first three are open. `rate_limited` and `still_syncing`: the deadline came first."""
+    """The first three are open; `rate_limited` and `still_syncing` say why the deadline passed."""
 
     QUEUED = "queued"
     SENT = "sent"
     BUSY = "busy"
     ACCEPTED = "accepted"
-    COMPLETED = "completed"  # Codat's read-completed event came
+    COMPLETED = "completed"  # by Codat's read-completed event
     STILL_SYNCING = "still_syncing"
     RATE_LIMITED = "rate_limited"
     FAILED = "failed"
@@ -44,7 +44,7 @@ OPEN: Final = frozenset({TicketStatus.QUEUED, TicketStatus.SENT, TicketStatus.BU
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last thing that went wrong. `kind` is from the table in call_outcome.py."""
+    """The last failure of a ticket. `kind` is from the table in call_outcome.py."""
 
     kind: str
     text: str = ""
@@ -53,13 +53,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Times are aware. `product` None: by client-level settings, then `data_types` one by one.
+    """One refresh of a company's product; times are aware.
 
+    product: None for a refresh by client-level settings, then `data_types` are called one by one
     slot: the scheduled time it stands for; None when only a person asked
     requested_by: the ARN of that person
-    attempts: calls made; backoffs: how many of them count for the length of the next wait
-    called_at: when the last of them left; accepted_at: when Codat accepted one
     data_types: None for all of the product
+    attempts: calls made; backoffs: how many of them lengthen the next wait
+    called_at: when the last call left; accepted_at: when Codat accepted one
+    waits_for: what keeps it back, until it is sent
     """
 
     company_id: str
@@ -78,26 +80,27 @@ class Ticket:
     called_at: datetime | None = None
     accepted_at: datetime | None = None
     waits_for: Waits | None = None
-    trouble: Failure | None = None
+    failure: Failure | None = None
 
     @property
     def open(self) -> bool:
+        """Tell whether it may still lead to a call."""
         return self.status in OPEN
 
     @property
     def awaits_a_read(self) -> bool:
-        """Tell whether the end of a read of its company is what this ticket waits for."""
-        unknown = self.trouble is not None and self.trouble.kind == "outcome_unknown"
+        """Tell whether this ticket waits for the end of a read of its company."""
+        unknown = self.failure is not None and self.failure.kind == "outcome_unknown"
         waiting = self.waits_for is Waits.LEASE or (unknown and self.waits_for is None)
         return self.status is TicketStatus.BUSY or (self.status is TicketStatus.QUEUED and waiting)
 
     def is_current(self, generation: int) -> bool:
-        """Tell whether a message of that generation may still make a call."""
+        """Tell whether a message of this generation may still make a call."""
         return self.status is TicketStatus.SENT and self.generation == generation
 
 
 def sent(ticket: Ticket, now: datetime, delay: timedelta = timedelta()) -> Ticket:
-    """A message leaves for it: whatever was sent before is stale from now on."""
+    """Return the ticket with a new message sent for it; older messages are stale from now on."""
     return replace(
         ticket,
         status=TicketStatus.SENT,
@@ -108,75 +111,77 @@ def sent(ticket: Ticket, now: datetime, delay: timedelta = timedelta()) -> Ticke
 
 
 def called(ticket: Ticket, key: HeldKey, now: datetime) -> Ticket:
-    """A call is about to leave with this key."""
+    """Return the ticket of which a call is about to leave with this key."""
     return replace(ticket, key=key, called_at=now, attempts=ticket.attempts + 1)
 
 
 def accepted(ticket: Ticket, now: datetime) -> Ticket:
+    """Return the ticket after Codat accepted its call."""
     return replace(
         ticket,
         status=TicketStatus.ACCEPTED,
         accepted_at=now,
         key=None,
-        trouble=None,
+        failure=None,
         waits_for=None,
     )
 
 
 def kept_back(ticket: Ticket, waits_for: Waits, until: datetime) -> Ticket:
-    """Nothing was called: it is due again at `until`, or at its deadline if that is sooner."""
+    """Return the ticket without a call, due again at `until` or at its deadline, if sooner."""
     due_at = min(until, ticket.deadline)
     return replace(ticket, status=TicketStatus.QUEUED, due_at=due_at, waits_for=waits_for)
 
 
 def backed_off(
-    ticket: Ticket, status: TicketStatus, trouble: Failure, key: HeldKey | None, due_at: datetime
+    ticket: Ticket, status: TicketStatus, failure: Failure, key: HeldKey | None, due_at: datetime
 ) -> Ticket:
-    """To be asked for again, one backoff step later."""
+    """Return the ticket that is asked for again at `due_at`, one backoff step later."""
     return replace(
         ticket,
         status=status,
         backoffs=ticket.backoffs + 1,
         key=key,
-        trouble=trouble,
+        failure=failure,
         waits_for=None,
         due_at=min(due_at, ticket.deadline),
     )
 
 
-def closed(ticket: Ticket, status: TicketStatus, trouble: Failure | None, now: datetime) -> Ticket:
-    return replace(ticket, status=status, trouble=trouble, due_at=now, key=None, waits_for=None)
+def closed(ticket: Ticket, status: TicketStatus, failure: Failure | None, now: datetime) -> Ticket:
+    """Return the ticket with no more calls to come."""
+    return replace(ticket, status=status, failure=failure, due_at=now, key=None, waits_for=None)
 
 
 def expired(ticket: Ticket, now: datetime, blocked_by: Waits | None = None) -> Ticket:
-    """Its deadline has come: closed by what it was waiting for at the last.
+    """Return the ticket closed at its deadline, by the last thing that it waited for.
 
-    blocked_by: what keeps all back now (rate_limiter.py), and so also one that nobody has sent
+    blocked_by: what keeps all refreshes back now, and so also a ticket that was never sent
     """
     if ticket.status is TicketStatus.QUEUED and ticket.waits_for is None:
         ticket = replace(ticket, waits_for=blocked_by)
     quota = ticket.waits_for in {Waits.RATE_LIMIT, Waits.RESERVE, Waits.PACE}
-    if quota or (ticket.trouble is not None and ticket.trouble.kind == "rate_limited"):
-        return closed(ticket, TicketStatus.RATE_LIMITED, ticket.trouble, now)
+    if quota or (ticket.failure is not None and ticket.failure.kind == "rate_limited"):
+        return closed(ticket, TicketStatus.RATE_LIMITED, ticket.failure, now)
     if ticket.status is TicketStatus.BUSY or ticket.waits_for is Waits.LEASE or _was_busy(ticket):
-        return closed(ticket, TicketStatus.STILL_SYNCING, ticket.trouble, now)
+        return closed(ticket, TicketStatus.STILL_SYNCING, ticket.failure, now)
     kind = "breaker_open" if ticket.waits_for is Waits.BREAKER else "never_called"
-    return closed(ticket, TicketStatus.FAILED, ticket.trouble or Failure(kind), now)
+    return closed(ticket, TicketStatus.FAILED, ticket.failure or Failure(kind), now)
 
 
 def _was_busy(ticket: Ticket) -> bool:
-    return ticket.trouble is not None and ticket.trouble.kind == "busy"
+    return ticket.failure is not None and ticket.failure.kind == "busy"
 
 
 def completed(ticket: Ticket, product: str | None, at: datetime) -> Ticket:
-    """The read that was accepted has ended, if this event of `product` from `at` tells of it."""
-    begun = ticket.called_at
-    if ticket.status is not TicketStatus.ACCEPTED or ticket.product != product or begun is None:
+    """Return the ticket after a read of `product` ended at `at`: completed if it was its read."""
+    called_at = ticket.called_at
+    if ticket.status is not TicketStatus.ACCEPTED or ticket.product != product or called_at is None:
         return ticket
-    return replace(ticket, status=TicketStatus.COMPLETED) if at >= begun - SKEW else ticket
+    return replace(ticket, status=TicketStatus.COMPLETED) if at >= called_at - SKEW else ticket
 
 
 def most_overdue(tickets: list[Ticket]) -> Ticket | None:
-    """Of those that wait for the end of a read of their company, the one that waited longest."""
-    waiting = [one for one in tickets if one.awaits_a_read]
-    return min(waiting, key=lambda one: (one.opened_at, one.product or ""), default=None)
+    """Return the oldest of the tickets that wait for the end of a read of their company."""
+    waiting = [ticket for ticket in tickets if ticket.awaits_a_read]
+    return min(waiting, key=lambda ticket: (ticket.opened_at, ticket.product or ""), default=None)

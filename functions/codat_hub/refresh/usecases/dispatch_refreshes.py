@@ -1,4 +1,4 @@
-"""Every minute: close what is past its deadline, send what is due, spread, in fair turn."""
+"""Every minute: close tickets past their deadline, and send due tickets, product by product."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from codat_hub.rate_limiting.domain import pace
 from codat_hub.rate_limiting.domain.rate_limiter import probing_limiter
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import ticket as ticket_rules
-from codat_hub.refresh.domain.dispatch import HORIZON, Dispatched
+from codat_hub.refresh.domain.dispatch import HORIZON, DispatchMemory
 from codat_hub.refresh.domain.fair_share import in_turn
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
 from codat_hub.telemetry import logger
@@ -22,79 +22,79 @@ from codat_hub.telemetry import logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
-    from typing import Protocol
 
     from codat_hub.products.domain.product import Product
-    from codat_hub.rate_limiting import ports as limiter_ports
+    from codat_hub.products.ports import Products
     from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
     from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter
+    from codat_hub.rate_limiting.ports import RateLimiters, RateLimitNotices
     from codat_hub.refresh import ports
     from codat_hub.refresh.domain.ticket import Ticket
     from codat_hub.storage.found import Found
 
-    class Dispatches(Protocol):
-        def get(self) -> tuple[Dispatched, int]: ...
-        def put(self, dispatched: Dispatched, version: int) -> bool: ...
 
-
-_LOOKED_AT: Final = 200  # of each product even when nothing may be sent: some may be past deadline
+# Tickets of each product that are read even if nothing may be sent: some may be past deadline.
+_LOOKED_AT: Final = 200
 _CHUNK: Final = 10
-# Out of the way of those behind it, and back often enough that its alarm stays on.
+# The tickets behind an unreadable ticket are not held up, and its alarm stays on.
 _UNREADABLE_AGAIN: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Dispatch:
-    """`closed`: status -> how many came to their deadline; `barred`: nothing may be sent."""
+class DispatchReport:
+    """What one run of the dispatcher did.
+
+    closed: how tickets ended at their deadline; status -> how many
+    blocked: nothing may be sent now
+    """
 
     sent: int = 0
     closed: Counter[str] = field(default_factory=Counter)
-    barred: bool = False
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchRefreshes:
-    """Raises Unavailable; may be repeated, also at the same time.
+    """Raises Unavailable, and may be repeated, also at the same time.
 
-    A ticket or product that cannot be read waits until it is mended; the others go on.
+    A ticket or product that cannot be read waits until it is repaired; the others go on.
     """
 
     tickets: ports.Tickets
-    limiters: limiter_ports.RateLimiters
-    rate_limits: limiter_ports.RateLimitNotices
-    registry: ports.Registry
-    dispatches: Dispatches
-    queue: ports.Queue
+    limiters: RateLimiters
+    notices: RateLimitNotices
+    registry: Products
+    memories: ports.DispatchMemories
+    queue: ports.RefreshSender
     now: Callable[[], datetime]
 
-    def __call__(self) -> Dispatch:
+    def __call__(self) -> DispatchReport:
         now = self.now()
-        before, version = self.dispatches.get()
+        before, version = self.memories.get()
         limiter = self._limiter(now)
-        notice, _ = self.rate_limits.get()
+        notice, _ = self.notices.get()
         per_second = limiter.per_second(now)
         capacity = _capacity(before, limiter, notice, now)
         registered = self.registry.products()
         products = _products(registered, before)
         queues = [
-            # tickets of one that cannot be read wait until it can
-            []
+            []  # its tickets wait until the product can be read
             if product in registered.unreadable
             else self._due(product, now, max(capacity, _LOOKED_AT))
             for product in products
         ]
-        report = Dispatch(barred=capacity == 0)
+        report = DispatchReport(blocked=capacity == 0)
         if limiter.breaker.probing(notice):
-            # one of each product: the first of one may be cancelled, as all of it may, and call
-            # nobody; of those that would call the limiter lets one
+            # A probe is due. One ticket of each product is sent, because a worker may cancel some
+            # of them; the limiter lets one of the others call.
             capacity = min(capacity, sum(map(bool, queues)))
         pairs = in_turn(queues, sum(map(len, queues)))
         blocked_by = limiter.blocked_by(now, notice)
         chosen = self._chosen(pairs, capacity, limiter, report, now=now, blocked_by=blocked_by)
-        after = Dispatched(before.busy_until, self._still_known(registered, products, queues))
+        after = DispatchMemory(before.busy_until, self._still_known(registered, products, queues))
         if chosen:
-            after = Dispatched(before.busy_after(now, len(chosen), per_second), after.products)
-        if after != before and not self.dispatches.put(after, version):
+            after = DispatchMemory(before.busy_after(now, len(chosen), per_second), after.products)
+        if after != before and not self.memories.put(after, version):
             logger.info("another dispatcher was faster")
             return report
         return self._send(chosen, before.starts_at(now) - now, per_second, report, now)
@@ -116,7 +116,7 @@ class DispatchRefreshes:
         products: list[str | None],
         queues: list[list[ports.Pair]],
     ) -> tuple[str, ...]:
-        """Remember a product until it is neither registered nor has an open ticket."""
+        """Return the products to remember: registered, or with open tickets."""
         return tuple(
             product
             for product, queue in zip(products, queues, strict=True)
@@ -129,12 +129,12 @@ class DispatchRefreshes:
         pairs: list[ports.Pair],
         capacity: int,
         limiter: RateLimiter,
-        report: Dispatch,
+        report: DispatchReport,
         *,
         now: datetime,
         blocked_by: Waits | None,
     ) -> list[tuple[Ticket, int]]:
-        """Read the tickets in turn until the capacity is used; close and keep back on the way."""
+        """Return the tickets to send; close expired tickets, and keep back for the reserve."""
         chosen: list[tuple[Ticket, int]] = []
         left = limiter.scheduled_left(now)
         for ticket, version in self._read(pairs, now):
@@ -152,52 +152,53 @@ class DispatchRefreshes:
         return chosen
 
     def _read(self, pairs: list[ports.Pair], now: datetime) -> Iterator[tuple[Ticket, int]]:
-        """The index lags behind: only what is open and due in truth."""
-        for some in batched(pairs, 100, strict=False):
-            found = self.tickets.get_many(some)
+        """Read the tickets, and leave out those that the lagging index lists wrongly as due."""
+        for page in batched(pairs, 100, strict=False):
+            found = self.tickets.get_many(page)
             for company_id, product in found.unreadable:
                 self.tickets.postpone(company_id, product, now + _UNREADABLE_AGAIN)
-            for pair in some:
+            for pair in page:
                 ticket, version = found.get(pair, (None, 0))
                 if ticket is not None and ticket.open and ticket.due_at <= now:
                     yield ticket, version
 
-    def _close(self, done: Ticket, version: int, report: Dispatch) -> None:
-        if self.tickets.put(done, version):
-            report.closed[done.status.value] += 1
+    def _close(self, ended: Ticket, version: int, report: DispatchReport) -> None:
+        if self.tickets.put(ended, version):
+            report.closed[ended.status.value] += 1
 
     def _send(
         self,
         chosen: list[tuple[Ticket, int]],
         start: timedelta,
         per_second: int,
-        report: Dispatch,
+        report: DispatchReport,
         now: datetime,
-    ) -> Dispatch:
-        sent = 0
-        for some in batched(enumerate(chosen), _CHUNK, strict=False):
+    ) -> DispatchReport:
+        """Mark each ticket as sent, then send its message, delayed by the place in the burst."""
+        count = 0
+        for chunk in batched(enumerate(chosen), _CHUNK, strict=False):
             messages = []
-            for place, (ticket, version) in some:
+            for place, (ticket, version) in chunk:
                 delay = start + pace.delay(place, per_second)
-                marked = ticket_rules.sent(ticket, now, delay)
-                if self.tickets.put(marked, version):
+                sent = ticket_rules.sent(ticket, now, delay)
+                if self.tickets.put(sent, version):
                     messages.append(
-                        RefreshMessage(marked.company_id, marked.product, marked.generation, delay)
+                        RefreshMessage(sent.company_id, sent.product, sent.generation, delay)
                     )
-            # what is not taken here is due again in ten minutes, like all that was sent for nothing
+            # A message that SQS rejects is due again after LOST_AFTER (10 min), like a lost one.
             self.queue.send(messages)
-            sent += len(messages)
-        return Dispatch(sent, report.closed, report.barred)
+            count += len(messages)
+        return DispatchReport(count, report.closed, report.blocked)
 
 
-def _products(registered: Found[str, Product], before: Dispatched) -> list[str | None]:
-    """Those registered now, and those whose tickets may still be open; None: client-level."""
-    custom = [name for name, one in registered.items() if one.kind is ProductKind.CUSTOM]
+def _products(registered: Found[str, Product], before: DispatchMemory) -> list[str | None]:
+    """Return the registered and the remembered products, first None: client-level settings."""
+    custom = [name for name, product in registered.items() if product.kind is ProductKind.CUSTOM]
     return [None, *sorted({*custom, *before.products})]
 
 
 def _capacity(
-    before: Dispatched, limiter: RateLimiter, notice: RateLimitNotice | None, now: datetime
+    before: DispatchMemory, limiter: RateLimiter, notice: RateLimitNotice | None, now: datetime
 ) -> int:
     if limiter.breaker.blocked_until(now, notice) is not None:
         return 0

@@ -1,8 +1,8 @@
-"""Open the tickets of one product's slot, page by page, whoever else was at it before.
+"""Open the tickets of one product's slot, page by page, with any number of planners at it.
 
-Each page ends with the run's cursor written under the version that was read, so two planners of
-one run never both go on, and one that died is taken over from where it was. Opening a ticket that
-is open already for this slot does nothing, so a page may be done twice.
+Each page ends with a conditional write of the run's cursor. So two planners of one run never both
+go on, and a planner that died is taken over from its last page. A ticket that is open already for
+the slot stays as it is, so a page may be repeated.
 """
 
 from __future__ import annotations
@@ -24,25 +24,24 @@ from codat_hub.telemetry import logger
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-    from typing import Protocol
 
+    from codat_hub.companies.ports import Assignments, Companies
     from codat_hub.products.domain.product import Product, Schedule
-    from codat_hub.rate_limiting import ports as limiter_ports
+    from codat_hub.products.ports import Products
     from codat_hub.rate_limiting.domain.waits import Waits
-    from codat_hub.refresh import ports
-
-    class Runs(Protocol):
-        def get(self, product: str, slot: datetime) -> tuple[RefreshRun | None, int]: ...
-        def put(self, run: RefreshRun, version: int) -> bool: ...
-        def unfinished(self) -> list[tuple[str, datetime]]: ...
+    from codat_hub.rate_limiting.ports import RateLimiters, RateLimitNotices
+    from codat_hub.refresh.ports import RefreshRuns, Tickets
 
 
 PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """`closed`: how tickets of earlier slots ended that were still open; status -> how many."""
+class PlanReport:
+    """What one call of the planner did; `run` None: the run is done, or another planner's.
+
+    closed: how open tickets of earlier slots ended; status -> how many
+    """
 
     run: RefreshRun | None
     opened: int = 0
@@ -51,18 +50,20 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class PlanRefreshes:
-    """`next_slot(schedule, moment)`: the slot after it; None: there is none.
+    """Raises Unavailable, and may be repeated.
 
-    has_time: whether another page can be finished before this invocation ends
+    next_slot: returns the slot after a time, by a schedule; None: there is none
+    shards: how many parts the list of companies has
+    window: how long after the slot the last ticket is due
     """
 
-    runs: Runs
-    tickets: ports.Tickets
-    assignments: ports.Assignments
-    companies: ports.Companies
-    registry: ports.Registry
-    limiters: limiter_ports.RateLimiters
-    rate_limits: limiter_ports.RateLimitNotices
+    runs: RefreshRuns
+    tickets: Tickets
+    assignments: Assignments
+    companies: Companies
+    registry: Products
+    limiters: RateLimiters
+    notices: RateLimitNotices
     next_slot: Callable[[Schedule, datetime], datetime | None]
     shards: int
     window: timedelta
@@ -75,34 +76,37 @@ class PlanRefreshes:
         has_time: Callable[[], bool],
         *,
         requested_by: str | None = None,
-    ) -> Planned:
-        """Begin the run of this slot, or go on with it. Raises Unavailable; may be repeated.
+    ) -> PlanReport:
+        """Begin the run of this slot, or go on with it.
 
-        Raises Unreadable for the run, the product or the limiter; `resume` then goes on with it. A
-        company of which something cannot be read is left out.
+        has_time: tells whether another page can be finished before this invocation ends
+
+        A company with an unreadable item is left out. Raises Unreadable for the run, the product
+        or the limiter; `resume` then goes on with the run.
         """
         run, version = self.runs.get(product, slot)
         if run is None:
             run = RefreshRun(product, slot, requested_by=requested_by)
         now = self.now()
         if not run.free(now):
-            return Planned(None)  # done, or somebody is at it
-        mine = owned(run, now)
-        if not self.runs.put(mine, version):
-            return Planned(None)
-        return self._go_on(mine, version + 1, has_time)
+            return PlanReport(None)
+        run = owned(run, now)
+        if not self.runs.put(run, version):
+            return PlanReport(None)  # another planner took it
+        return self._go_on(run, version + 1, has_time)
 
-    def resume(self, has_time: Callable[[], bool]) -> list[Planned]:
-        """Go on with every run that was begun, is not done, and that nobody is at."""
-        found = []
+    def resume(self, has_time: Callable[[], bool]) -> list[PlanReport]:
+        """Go on with every run that is not done and that no other planner works on."""
+        reports = []
         for product, slot in self.runs.unfinished():
             if not has_time():
                 break
-            with suppress(Unreadable):  # it is logged, and tried again; the others do not wait
-                found.append(self(product, slot, has_time))
-        return found
+            # An unreadable item has been logged; the next minute tries again.
+            with suppress(Unreadable):
+                reports.append(self(product, slot, has_time))
+        return reports
 
-    def _go_on(self, run: RefreshRun, version: int, has_time: Callable[[], bool]) -> Planned:
+    def _go_on(self, run: RefreshRun, version: int, has_time: Callable[[], bool]) -> PlanReport:
         opened, closed = 0, Counter[str]()
         product = named(self.registry.products(), run.product)
         deadline = self._deadline(product, run) if product else None
@@ -113,50 +117,52 @@ class PlanRefreshes:
             elif not has_time():
                 run = replace(run, owned_until=None)
             else:
-                run, news = self._page(run, product, deadline, closed)
-                opened += news
+                run, opened_here = self._page(run, product, deadline, closed)
+                opened += opened_here
             if not self.runs.put(run, version):
                 logger.warning("run was taken over", product=run.product, slot=str(run.slot))
-                return Planned(None, opened, closed)
+                return PlanReport(None, opened, closed)
             version += 1
             if run.owned_until is None:
                 break
-        return Planned(run, opened, closed)
+        return PlanReport(run, opened, closed)
 
     def _deadline(self, product: Product, run: RefreshRun) -> datetime | None:
-        """The next slot, or 14 hours; None for a slot of a product that has none any more."""
-        schedule = product.schedule
+        """Return the next slot, at most 14 hours off; None: the product has no such slot now."""
+        schedule = product.schedule if product.schedule and product.schedule.enabled else None
         if product.kind is not ProductKind.CUSTOM:
             return None
-        if run.requested_by is None and not (schedule and schedule.enabled):
+        if run.requested_by is None and schedule is None:
             return None
-        after = self.next_slot(schedule, run.slot) if schedule and schedule.enabled else None
+        next_slot = self.next_slot(schedule, run.slot) if schedule else None
         latest = max(run.slot, self.now()) + LONGEST
-        return min(after, latest) if after else latest
+        return min(next_slot, latest) if next_slot else latest
 
     def _page(
         self, run: RefreshRun, product: Product, deadline: datetime, closed: Counter[str]
     ) -> tuple[RefreshRun, int]:
+        """Open the tickets of one page; return the run behind it, and how many were opened."""
         name = product.identifier
         ids = self.assignments.companies_with(name, run.shard, run.after, PAGE)
-        pairs = [(one, name) for one in ids]
+        pairs = [(company_id, name) for company_id in ids]
         assigned = self.assignments.get_many(pairs)
-        known = self.companies.get_many(ids)
+        companies = self.companies.get_many(ids)
         tickets = self.tickets.get_many(pairs)
         blocked_by = self._blocked_by()
         opened = 0
         for pair in pairs:
-            company = known.get(pair[0])
+            company = companies.get(pair[0])
             allowed = pair in assigned and assigned[pair].may_be_read(product)
             if not allowed or company is None or not company.linked or pair in tickets.unreadable:
                 continue
             old, version = tickets.get(pair, (None, 0))
             ticket = self._ticket(pair[0], old, run, deadline, blocked_by)
+            # A ticket that changed since this page was read is left out.
             if ticket is not None and self.tickets.put(ticket, version):
                 opened += 1
                 if old is not None and old.open and ticket.opened_at != old.opened_at:
-                    done = ticket_rules.expired(old, self.now(), blocked_by)
-                    closed[done.status.value] += 1
+                    ended = ticket_rules.expired(old, self.now(), blocked_by)
+                    closed[ended.status.value] += 1
         last = len(ids) < PAGE
         run = replace(
             owned(run, self.now()),
@@ -169,7 +175,7 @@ class PlanRefreshes:
 
     def _blocked_by(self) -> Waits | None:
         limiter, _ = self.limiters.get()
-        notice, _ = self.rate_limits.get()
+        notice, _ = self.notices.get()
         return limiter.blocked_by(self.now(), notice)
 
     def _ticket(
@@ -180,12 +186,12 @@ class PlanRefreshes:
         deadline: datetime,
         blocked_by: Waits | None,
     ) -> Ticket | None:
-        """The pair's ticket for this slot; None when it had one already."""
+        """Return the company's ticket for this slot; None: the old ticket serves it already."""
         if old is not None and old.slot is not None and old.slot >= run.slot:
             return None
         now = self.now()
         if old is not None and old.open and old.requested_by and old.data_types is None:
-            # what a person asked for just now serves the slot too
+            # An open refresh of the whole product that a person asked for serves the slot too.
             return replace(old, slot=run.slot, deadline=deadline)
         window = self.window if run.requested_by is None else timedelta()
         due_at = max(run.slot + jitter(company_id, run.slot, window), now)

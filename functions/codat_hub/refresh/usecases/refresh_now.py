@@ -1,86 +1,85 @@
-"""What people do with refreshes: ask for one now, look at it, cancel it."""
+"""A person asks for a refresh now, looks at it, or cancels it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from codat_hub.codat.domain.data_types import DATA_TYPES
 from codat_hub.companies.domain.assignment import AssignmentStatus
-from codat_hub.errors import Absent, Conflict, Invalid, Problem, Unavailable
+from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.products.domain.product import ProductKind
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
 from codat_hub.refresh.domain.ticket import LONGEST, Ticket, TicketStatus
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
-from codat_hub.storage.update import TRIES
+from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from codat_hub.companies.ports import Assignments, Companies
     from codat_hub.products.domain.product import Product
+    from codat_hub.products.ports import Products
     from codat_hub.refresh import ports
-
-
-class PlanNow(Protocol):
-    """Starts the planner for all companies of a product, and does not wait for it."""
-
-    def __call__(self, product: str, at: datetime, by: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshNow:
-    """Raises Absent, Conflict, Invalid, Unavailable. `by`: the caller's ARN."""
+    """Raises Absent, Conflict, Invalid and Unavailable. `by` is always the caller's ARN.
+
+    plan_now: starts the planner with product, time and caller, and does not wait for it
+    """
 
     tickets: ports.Tickets
-    assignments: ports.Assignments
-    companies: ports.Companies
-    registry: ports.Registry
-    queue: ports.Queue
-    plan_now: PlanNow
+    assignments: Assignments
+    companies: Companies
+    registry: Products
+    queue: ports.RefreshSender
+    plan_now: Callable[[str, datetime, str], None]
     now: Callable[[], datetime]
 
     def company(
         self, company_id: str, product: str, data_types: tuple[str, ...] | None, by: str
     ) -> Ticket:
-        """Ask for a refresh of one company's product: all of it, or some of its data types."""
+        """Refresh one company's product: all of it (data_types None) or some of its data types."""
         known = self._custom(product)
         _refuse_others(data_types, known.data_types, f"data types of {product}")
         self._linked(company_id)
         assignment, _ = self.assignments.get(company_id, product)
         if assignment.status is not AssignmentStatus.ASSIGNED:
             raise Conflict(
-                f"The company does not have {product} (it is {assignment.status.value}): add it"
-                f" with PUT /companies/{company_id}/products/{product} first."
+                f"The company does not have {product} (it is {assignment.status.value}). Add it"
+                f" first: tools/hub companies add-product {company_id} {product}"
             )
         if not assignment.may_be_read(known):
             raise Conflict(
-                f"No active consent covers all data types of {product}: record one with"
-                f" PUT /companies/{company_id}/consents/{product} first."
+                f"No active consent covers all data types of {product}. Record one first:"
+                f" tools/hub consents grant {company_id} {product} --by OWNER"
             )
         return self._send(company_id, product, data_types, by)
 
     def client_level(self, company_id: str, data_types: tuple[str, ...] | None, by: str) -> Ticket:
-        """By client-level settings: Codat's refresh all, or one call for each data type named."""
+        """Refresh a company by client-level settings: all of it, or each data type by a call."""
         _refuse_others(data_types, DATA_TYPES, "data types that Codat knows")
         self._linked(company_id)
         assigned = [
-            one.product
-            for one in self.assignments.of_company(company_id)
-            if one.status is AssignmentStatus.ASSIGNED
+            assignment.product
+            for assignment in self.assignments.of_company(company_id)
+            if assignment.status is AssignmentStatus.ASSIGNED
         ]
         if assigned:
             raise Conflict(
-                "The company is on product-level settings: refresh its products one by one, with"
-                f" POST /companies/{company_id}/products/{{product}}/refresh"
-                f" ({', '.join(assigned)})."
+                f"The company is on product-level settings ({', '.join(assigned)}). Refresh its"
+                f" products one by one: tools/hub refresh company {company_id} PRODUCT"
             )
         return self._send(company_id, None, data_types, by)
 
     def all_companies(self, product: str, by: str) -> datetime:
-        """Ask for a refresh of every company that has the product; return the run's time."""
+        """Refresh every company that has the product, and return the time of the planner's run."""
         self._custom(product)
         at = self.now().replace(microsecond=0)
         self.plan_now(product, at, by)
@@ -88,24 +87,26 @@ class RefreshNow:
         return at
 
     def show(self, company_id: str, product: str | None) -> Ticket:
+        """Return the newest refresh of the company's product, open or closed."""
         ticket, _ = self.tickets.get(company_id, product)
         if ticket is None:
-            raise Absent(f"No refresh was ever asked for: company {company_id}, {_said(product)}.")
+            how = "by client-level settings" if product is None else f"of product {product}"
+            raise Absent(f"Company {company_id} never had a refresh {how}.")
         return ticket
 
     def stop(self, company_id: str, product: str | None, by: str) -> Ticket:
-        """Cancel the refresh if it is open; a call that is under way already is not undone."""
+        """Cancel the refresh if it is open; a call that is under way is not undone."""
         CancelRefresh(self.tickets, self.now).cancel(company_id, product, f"cancelled by {by}")
         return self.show(company_id, product)
 
     def _custom(self, product: str) -> Product:
         known = self.registry.products().get(product)
         if known is None:
-            raise Absent(f"No product {product} is registered; GET /products lists them.")
+            raise Absent(f"No product {product} is registered. See them: tools/hub products list")
         if known.kind is not ProductKind.CUSTOM:
             raise Conflict(
-                f"{product} is a standard product: Codat's refresh methods serve custom products"
-                " only, it reads a standard one by itself."
+                f"{product} is a standard product. Codat reads it by itself and refreshes custom"
+                " products only."
             )
         return known
 
@@ -116,30 +117,34 @@ class RefreshNow:
         if not company.linked:
             raise Conflict(
                 "The company has no linked connection, so Codat has nothing to read. Its customer"
-                " links one first, by the `link_url` that creating the company answered, or by the"
-                " link in the Codat Portal."
+                " links one first, with the company's link: `link_url` in the answer to its"
+                " creation, or in the Codat Portal."
             )
 
     def _send(
         self, company_id: str, product: str | None, data_types: tuple[str, ...] | None, by: str
     ) -> Ticket:
-        for _ in range(TRIES):
-            old, version = self.tickets.get(company_id, product)
+        def sent(old: Ticket | None) -> Ticket | None:
             if old is not None and self._on_its_way(old, data_types):
-                return old
-            ticket = ticket_rules.sent(
-                self._asked(old, company_id, product, data_types, by), self.now()
-            )
-            if self.tickets.put(ticket, version):
-                self.queue.send([RefreshMessage(company_id, product, ticket.generation)])
-                logger.info("refresh asked for", company_id=company_id, product=product, by=by)
-                return ticket
-        raise Unavailable(f"{company_id}: others kept changing its ticket")
+                return None
+            wish = self._asked(old, company_id, product, data_types, by)
+            return ticket_rules.sent(wish, self.now())
+
+        read = partial(self.tickets.get, company_id, product)
+        asked = update(read, sent, self.tickets.put, f"the refresh of company {company_id}")
+        if (ticket := asked.after) is None:
+            return cast("Ticket", asked.before)  # on its way already
+        self.queue.send([RefreshMessage(company_id, product, ticket.generation)])
+        logger.info("refresh asked for", company_id=company_id, product=product, by=by)
+        return ticket
 
     def _on_its_way(self, ticket: Ticket, data_types: tuple[str, ...] | None) -> bool:
-        """A schedule's is not: it may have to wait its turn, or for a quota kept for people."""
-        persons = ticket.status is TicketStatus.SENT and ticket.requested_by is not None
-        return persons and _covers(ticket, data_types) and self.now() < ticket.deadline
+        """Tell whether the wish is served already, by a message that was sent for a person.
+
+        A message for a schedule does not count: it may have to wait for the reserve.
+        """
+        for_person = ticket.status is TicketStatus.SENT and ticket.requested_by is not None
+        return for_person and _covers(ticket, data_types) and self.now() < ticket.deadline
 
     def _asked(
         self,
@@ -149,11 +154,11 @@ class RefreshNow:
         data_types: tuple[str, ...] | None,
         by: str,
     ) -> Ticket:
-        """The open ticket, hurried and widened, or a new one."""
+        """Return the open ticket with this wish added, or a new ticket."""
         now = self.now()
         if old is not None and old.open and now < old.deadline:
             wanted = _union(old, data_types)
-            # Codat refuses a key that comes with another body than the first time
+            # Codat refuses a key that comes with another body (docs/codat.md, C17).
             key = old.key if wanted == old.data_types else None
             deadline = now + LONGEST
             return replace(old, requested_by=by, data_types=wanted, key=key, deadline=deadline)
@@ -163,8 +168,7 @@ class RefreshNow:
             opened_at=now,
             due_at=now,
             deadline=now + LONGEST,
-            # the slot that was served last stays served
-            slot=old.slot if old else None,
+            slot=old.slot if old else None,  # the slot that was served last stays served
             requested_by=by,
             data_types=data_types,
             generation=old.generation if old else 0,
@@ -186,15 +190,11 @@ def _union(ticket: Ticket, data_types: tuple[str, ...] | None) -> tuple[str, ...
 def _refuse_others(data_types: tuple[str, ...] | None, allowed: Iterable[str], what: str) -> None:
     known = list(allowed)
     problems = [
-        Problem(f"data_types[{place}]", f"is none of the {what}", one, ", ".join(known))
-        for place, one in enumerate(data_types or ())
-        if one not in known
+        Problem(f"data_types[{place}]", f"is none of the {what}", data_type, ", ".join(known))
+        for place, data_type in enumerate(data_types or ())
+        if data_type not in known
     ]
     if data_types is not None and not data_types:
         problems = [Problem("data_types", "is empty: leave it out to refresh all of them")]
     if problems:
         raise Invalid(*problems)
-
-
-def _said(product: str | None) -> str:
-    return "by client-level settings" if product is None else f"product {product}"

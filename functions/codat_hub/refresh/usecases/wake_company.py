@@ -1,20 +1,21 @@
-"""A read of a company has completed: its lease ends, and who waited for that is sent at once.
+"""The end of a read ends the company's lease and sends one ticket that waits for it.
 
-The lease comes first and the tickets second: a worker writes "busy" first and gives its lease back
-second. So one of the two always sees the other, however they interleave, and no wake-up is lost.
+The lease is written first and the ticket second; a worker writes "busy" to its ticket first and
+gives its lease back second. So one of the two always sees the other's write, in every order, and
+no wake-up is lost.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from codat_hub.errors import Unavailable
 from codat_hub.product_events.domain.woken import Woken
 from codat_hub.refresh.domain import lease as lease_rules
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
-from codat_hub.storage.update import TRIES
+from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -23,60 +24,88 @@ if TYPE_CHECKING:
 
     from codat_hub.refresh.domain.lease import Lease
     from codat_hub.refresh.domain.ticket import Ticket
-    from codat_hub.refresh.ports import Leases, Queue, Tickets
+    from codat_hub.refresh.ports import Leases, RefreshSender, Tickets
 
 
 @dataclass(frozen=True, slots=True)
 class WakeCompany:
-    """Raises Unavailable; may be repeated."""
+    """Raises Unavailable, and may be repeated."""
 
     tickets: Tickets
     leases: Leases
-    queue: Queue
+    queue: RefreshSender
     now: Callable[[], datetime]
 
     def __call__(self, company_id: str, product: str | None, at: datetime) -> Woken:
-        """A read of `product` (None: under client-level settings) completed at Codat's `at`."""
+        """Note that a read of `product` completed at `at` by Codat's clock, and wake a ticket.
+
+        product: None for a read by client-level settings
+        """
         lease = self._end_lease(company_id, product, at)
         if lease is None:
-            return Woken()  # no refresh of this company was ever begun
-        done = self._complete(company_id, product, at)
+            return Woken()  # no refresh of this company ever began
+        completed = self._complete(company_id, product, at)
         busy = lease.held(self.now()) and lease.holder != lease_rules.name(product)
         woken = None if busy else self.wake_next(company_id)
-        return Woken(done is not None, woken is not None)
+        return Woken(completed, woken is not None)
 
     def wake_next(self, company_id: str) -> Ticket | None:
-        """Send the company's most overdue waiting ticket, under a new generation."""
-        for _ in range(TRIES):
-            found = dict(self.tickets.of_company(company_id))
-            chosen = ticket_rules.most_overdue(list(found))
-            if chosen is None:
-                return None
-            sent = ticket_rules.sent(chosen, self.now())
-            if self.tickets.put(sent, found[chosen]):
-                self.queue.send([RefreshMessage(company_id, sent.product, sent.generation)])
-                logger.info("refresh woken", company_id=company_id, product=sent.product)
-                return sent
-        raise Unavailable(f"{company_id}: others kept changing its tickets")
+        """Send the company's most overdue waiting ticket; return it, or None if none waits."""
 
-    def _end_lease(self, company_id: str, product: str | None, at: datetime) -> Lease | None:
-        for _ in range(TRIES):
-            lease, version = self.leases.get(company_id, product)
-            if not version:
-                return None
-            after = lease_rules.after_read(lease, product, at)
-            if after == lease or self.leases.put(company_id, product, after, version):
-                return after
-        raise Unavailable(f"{company_id}: others kept changing its lease")
+        def read() -> tuple[dict[Ticket, int], None]:
+            return dict(self.tickets.of_company(company_id)), None
 
-    def _complete(self, company_id: str, product: str | None, at: datetime) -> Ticket | None:
-        for _ in range(TRIES):
-            ticket, version = self.tickets.get(company_id, product)
+        def next_sent(versions: dict[Ticket, int]) -> tuple[Ticket, int] | None:
+            ticket = ticket_rules.most_overdue(list(versions))
             if ticket is None:
                 return None
-            done = ticket_rules.completed(ticket, product, at)
-            if done == ticket:
-                return None
-            if self.tickets.put(done, version):
-                return done
-        raise Unavailable(f"{company_id}: others kept changing its ticket")
+            return ticket_rules.sent(ticket, self.now()), versions[ticket]
+
+        what = f"the refreshes of company {company_id}"
+        chosen = update(read, next_sent, lambda write, _: self.tickets.put(*write), what).after
+        if chosen is None:
+            return None
+        sent, _ = chosen
+        self._send(sent)
+        logger.info("refresh woken", company_id=company_id, product=sent.product)
+        return sent
+
+    def wake(self, company_id: str, product: str | None) -> bool:
+        """Send this ticket if it waits for a read that has ended; tell whether it was sent here."""
+        ticket, version = self.tickets.get(company_id, product)
+        if ticket is None or not ticket.awaits_a_read:
+            return False
+        sent = ticket_rules.sent(ticket, self.now())
+        if not self.tickets.put(sent, version):
+            return False  # another process changed the ticket meanwhile
+        self._send(sent)
+        return True
+
+    def _send(self, ticket: Ticket) -> None:
+        self.queue.send([RefreshMessage(ticket.company_id, ticket.product, ticket.generation)])
+
+    def _end_lease(self, company_id: str, product: str | None, at: datetime) -> Lease | None:
+        """Return the lease after the read; None if there never was one."""
+
+        def read() -> tuple[Lease | None, int]:
+            lease, version = self.leases.get(company_id, product)
+            return (lease if version else None), version
+
+        def touched(lease: Lease | None) -> Lease | None:
+            after = lease and lease_rules.after_read(lease, product, at)
+            return None if after == lease else after
+
+        write = partial(self.leases.put, company_id, product)
+        ended = update(read, touched, write, f"the lease of company {company_id}")
+        return ended.after or ended.before
+
+    def _complete(self, company_id: str, product: str | None, at: datetime) -> bool:
+        """Close the accepted ticket whose read this was; tell whether there was one."""
+
+        def completed(ticket: Ticket | None) -> Ticket | None:
+            after = ticket and ticket_rules.completed(ticket, product, at)
+            return None if after == ticket else after
+
+        read = partial(self.tickets.get, company_id, product)
+        what = f"the refresh of company {company_id}"
+        return update(read, completed, self.tickets.put, what).after is not None

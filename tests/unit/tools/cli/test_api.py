@@ -1,4 +1,4 @@
-"""The client of the control API: signed, paged, repeated only where that is safe, clear errors."""
+"""The client of the control API signs, pages, repeats only safe requests, and explains errors."""
 
 import json
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ URL = "https://abc.execute-api.eu-west-2.amazonaws.com/dev"
 
 
 class Server:
-    """Answers with what it is given, in turn; the last one again and again."""
+    """Returns the given answers in turn, and then the last one again and again."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -34,7 +34,7 @@ class Server:
 
 @pytest.fixture
 def calling(monkeypatch):
-    """Open the client against a server with these answers: (client, server, its pauses)."""
+    """Open the client against a server with these answers; return client, server and pauses."""
     with ExitStack() as opened:
 
         def call(*answers):
@@ -108,7 +108,7 @@ def test_a_put_or_delete_that_may_have_arrived_is_not_repeated(calling, method, 
 
 
 @pytest.mark.parametrize("method", ["get", "put", "delete", "post"])
-def test_what_never_reached_the_api_is_tried_again_and_then_said(calling, method):
+def test_a_request_that_never_reached_the_api_is_tried_again_and_then_reported(calling, method):
     api, server, _ = calling(httpx.ConnectError("refused"))
     with pytest.raises(Unanswered, match="cannot be reached: refused") as raised:
         getattr(api, method)("products/a")
@@ -133,11 +133,52 @@ def test_a_problem_names_each_field(calling):
     assert second.allowed == ["custom", "standard"]
 
 
-def test_the_gateways_403_says_who_and_what_to_ask_for(calling):
+def test_the_gateways_403_names_the_identity_and_the_policy_to_ask_for(calling):
     api, _, _ = calling(httpx.Response(403, json={"Message": "User is not authorized"}))
-    with pytest.raises(Refused, match="profile me may not call PUT /dev/products/a") as raised:
+    with pytest.raises(
+        Refused, match="profile me may not do this: User is not authorized"
+    ) as raised:
         api.put("products/a", {})
     assert "ControlApiOperator" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The security token included in the request is expired",
+        "The security token included in the request is invalid.",
+        "Signature expired: 20261122T120000Z is now earlier than 20261122T121000Z",
+    ],
+)
+def test_an_expired_token_asks_to_sign_in_and_not_for_a_policy(calling, message):
+    api, _, _ = calling(httpx.Response(403, json={"message": message}))
+    with pytest.raises(Refused) as raised:
+        api.get("status")
+    assert "aws sso login" in raised.value.hint
+
+
+@pytest.mark.parametrize("listed", [None, "a", {"a": 1}, [1], [None]])
+def test_a_list_of_another_shape_is_a_message_with_the_next_step(calling, listed):
+    api, _, _ = calling(httpx.Response(200, json={"companies": listed, "next_cursor": None}))
+    with pytest.raises(Unanswered, match="companies") as raised:
+        list(api.pages("companies", "companies"))
+    assert "version" in raised.value.hint
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '"text"', "7"])
+def test_an_answer_that_is_no_object_is_a_message(calling, content):
+    api, _, _ = calling(httpx.Response(200, text=content))
+    with pytest.raises(Unanswered, match="no JSON object"):
+        api.get("status")
+
+
+def test_a_field_that_an_older_stack_does_not_answer_is_named_at_any_depth(calling):
+    api, _, _ = calling(httpx.Response(200, json={"reconcile": {"status": "complete"}}))
+    answer = api.get("status")
+    assert answer == {"reconcile": {"status": "complete"}}
+    with pytest.raises(Unanswered, match="'unsafe'") as raised:
+        answer["reconcile"]["unsafe"]
+    assert "version" in raised.value.hint
 
 
 @pytest.mark.parametrize(
@@ -149,7 +190,7 @@ def test_the_gateways_403_says_who_and_what_to_ask_for(calling):
         problem(500, title=None),
     ],
 )
-def test_an_answer_of_no_known_form_is_a_sentence_not_a_crash(calling, answer):
+def test_an_answer_of_an_unknown_form_is_a_message_not_a_crash(calling, answer):
     api, _, _ = calling(answer)
     with pytest.raises((Unanswered, Refused)) as raised:
         api.get("status")
@@ -173,6 +214,6 @@ def test_a_list_is_walked_page_by_page_lazily(calling):
 
 def test_a_cursor_that_repeats_ends_the_walk(calling):
     api, server, _ = calling(httpx.Response(200, json={"companies": [], "next_cursor": "again"}))
-    with pytest.raises(Unanswered, match="circles"):
+    with pytest.raises(Unanswered, match="same page"):
         list(api.pages("companies", "companies"))
     assert len(server.requests) == 2

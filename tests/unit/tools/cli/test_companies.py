@@ -1,4 +1,4 @@
-"""`hub companies` and `hub consents`: from nothing to thousands, and never without a consent."""
+"""`hub companies` and `hub consents`: lists of any length, and no product without a consent."""
 
 import json
 import uuid
@@ -26,9 +26,9 @@ def test_without_companies_it_says_how_to_learn_them(hub):
     assert json.loads(hub("companies", "list", "--json").stdout) == []
 
 
-def test_when_nothing_matches_it_says_so_and_not_that_there_is_nothing(hub, api, company):
+def test_a_filter_that_matches_nothing_is_not_reported_as_an_empty_hub(hub, api, company):
     answer = hub("companies", "list", "--product", "nobody-has-it")
-    assert "Leave a filter out" in answer.stderr
+    assert "No company in local matches. List all: tools/hub companies list" in answer.stderr
 
 
 def test_thousands_of_companies_are_listed_whole_in_a_table_and_in_json(hub, api):
@@ -37,7 +37,7 @@ def test_thousands_of_companies_are_listed_whole_in_a_table_and_in_json(hub, api
     assert len(table.stdout.splitlines()) == 5_001
     assert "5000 companies" in table.stderr
     listed = json.loads(hub("companies", "list", "--json").stdout)
-    assert [one["company_id"] for one in listed] == list(api.companies)
+    assert [company["company_id"] for company in listed] == list(api.companies)
 
 
 def test_the_filters_are_the_apis(hub, api, company):
@@ -102,20 +102,20 @@ def test_a_product_without_consent_or_a_consent_to_nothing_creates_no_company(hu
     assert "go together" in answer.stderr
 
 
-def test_a_name_that_codat_changes_is_told(hub, api):
+def test_a_name_that_codat_changes_is_reported(hub, api):
     made = {"company_id": "c1", "name": "Smith UK Ltd", "link_url": None, "complete": True,
             "products": []}  # fmt: skip
     api.before = lambda *_: httpx.Response(201, json=made)
     answer = hub("companies", "create", "Smith (UK) Ltd")
-    assert (answer.exit_code, "Codat calls it 'Smith UK Ltd'" in answer.stderr) == (0, True)
+    assert (answer.exit_code, "Codat stored the name 'Smith UK Ltd'" in answer.stderr) == (0, True)
 
 
-def test_a_product_that_is_refused_is_told_and_the_company_is_not_lost(hub, api, company):
+def test_a_product_that_is_refused_is_reported_and_the_company_is_kept(hub, api, company):
     api.add_product = lambda *_: refused(409, "Product a is not on company x.")
     answer = hub("companies", "create", "Bakery", "--product", "a", "--consent-by", "o@x.example")
     (created,) = set(api.companies) - {company}
     assert answer.exit_code == 1
-    assert f"Bakery is {created}." in answer.stdout
+    assert f"Bakery has the id {created}." in answer.stdout
     assert "a: refused: Product a is not on company" in answer.stderr
     assert f"companies add-product {created} PRODUCT" in answer.stderr
 
@@ -155,7 +155,7 @@ def test_from_refused_to_consent_to_added_to_revoked(hub, api, company):
     refusal = hub("companies", "add-product", company, "a")
     assert refusal.exit_code == 1
     assert 'data_types = "invoices": not covered by a consent' in refusal.stderr
-    assert f"tools/hub consents grant {company} a --by WHO --env local" in refusal.stderr
+    assert f"tools/hub consents grant {company} a --by EMAIL --env local" in refusal.stderr
 
     granted = hub("consents", "grant", company, "a", "--by", "o@x.example")
     assert granted.stdout.strip() == "o@x.example agreed to a, text 7: invoices, payments."
@@ -172,7 +172,7 @@ def test_from_refused_to_consent_to_added_to_revoked(hub, api, company):
     assert "o@x.example" in hub("consents", "list", company, "--history").stdout
 
 
-def test_a_consent_to_less_or_to_another_text_is_recorded_as_said(hub, api, company):
+def test_a_consent_to_fewer_types_or_another_text_is_recorded_as_given(hub, api, company):
     words = ["--by", "o", "--text-version", "6", "--data-type", "invoices"]
     answer = hub("consents", "grant", company, "a", *words, "--json")
     assert json.loads(answer.stdout)["data_types"] == ["invoices"]
@@ -191,7 +191,7 @@ def test_no_consents_yet_says_how_to_record_one(hub, api, company):
     assert f"tools/hub consents grant {company} PRODUCT --by EMAIL --env local" in answer.stderr
 
 
-def test_consents_of_a_company_that_there_is_not_are_no_empty_list(hub, api):
+def test_consents_of_an_unknown_company_are_not_an_empty_list(hub, api):
     answer = hub("consents", "list", "nobody")
     assert (answer.exit_code, "has no company nobody" in answer.stderr) == (1, True)
     assert "consents grant" not in answer.stderr
@@ -200,7 +200,7 @@ def test_consents_of_a_company_that_there_is_not_are_no_empty_list(hub, api):
 @pytest.mark.parametrize(
     "words", [["companies", "remove-product", "{}", "a"], ["consents", "revoke", "{}", "a"]]
 )
-def test_a_removal_is_repeated_until_it_is_sure(hub, api, company, words):
+def test_a_removal_is_repeated_until_the_product_stays_removed(hub, api, company, words):
     hub("consents", "grant", company, "a", "--by", "o")
     hub("companies", "add-product", company, "a")
     api.unsettled = 3
@@ -213,14 +213,14 @@ def test_a_removal_is_repeated_until_it_is_sure(hub, api, company, words):
 @pytest.mark.parametrize(
     "words", [["companies", "remove-product", "c", "a"], ["consents", "revoke", "c", "a"]]
 )
-def test_a_removal_that_codat_refuses_says_what_holds_and_what_to_do(hub, api, words):
+def test_a_removal_that_codat_refuses_says_what_is_recorded_and_what_to_do(hub, api, words):
     detail = "Codat refuses the API key. The revocation is recorded. Repeat the request."
     api.before = lambda *_: refused(502, detail, correlation_id="c-1")
     answer = hub(*words, "--reason", "asked", "--yes")
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert answer.stderr.splitlines() == [
         f"✗ {detail} (Codat's correlation id: c-1)",
-        "Give the same command again in a while: it finishes what was begun.",
+        "Wait a moment, then give the same command again: repeating it is safe.",
     ]
 
 
@@ -243,7 +243,7 @@ def test_a_revocation_needs_a_reason(hub, api, company):
         ["reconcile", "start"],
     ],
 )
-def test_in_prod_no_change_is_made_by_a_slip(hub, api, words):
+def test_in_prod_no_change_is_made_without_an_answer(hub, api, words):
     answer = hub(*words, env="prod")
     assert (answer.exit_code, api.calls) == (1, [])
     assert "Type 'prod' to go on" in answer.stderr

@@ -1,4 +1,4 @@
-"""The command line as a whole: help, wrong usage, exit codes, and every command that is named."""
+"""The whole command line: help, wrong usage, exit codes, and commands named in documents."""
 
 import json
 import re
@@ -19,7 +19,7 @@ COMMANDS = typer.main.get_command(app).commands
 EVERY = [
     [name, *rest]
     for name, command in COMMANDS.items()
-    for rest in ([[one] for one in command.commands] if hasattr(command, "commands") else [[]])
+    for rest in ([[sub] for sub in command.commands] if hasattr(command, "commands") else [[]])
 ]
 NAMED = re.compile(r"(?<!\w)tools/hub ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
 SOURCES = [ROOT / "products.yaml", ROOT / "template.yaml",
@@ -28,7 +28,7 @@ SOURCES = [ROOT / "products.yaml", ROOT / "template.yaml",
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])
-def test_without_arguments_there_is_help_or_a_word_on_what_is_missing(words):
+def test_without_arguments_there_is_help_or_a_message_about_the_missing_option(words):
     answer = CliRunner().invoke(app, words)
     assert answer.exit_code == 2
     assert "Usage: hub" in answer.output
@@ -36,11 +36,11 @@ def test_without_arguments_there_is_help_or_a_word_on_what_is_missing(words):
 
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)
 def test_every_command_has_help_and_needs_an_environment(words):
-    told = CliRunner().invoke(app, [*words, "--help"])
-    assert (told.exit_code, "--env" in told.output) == (0, True)
+    help_ = CliRunner().invoke(app, [*words, "--help"])
+    assert (help_.exit_code, "--env" in help_.output) == (0, True)
     options = [["--by", "o"], ["--reason", "r"]]
-    needed = [word for option in options if option[0] in told.output for word in option]
-    arguments = ["a"] * told.output.splitlines()[0].count("{")
+    needed = [word for option in options if option[0] in help_.output for word in option]
+    arguments = ["a"] * help_.output.splitlines()[0].count("{")
     asked = CliRunner().invoke(app, [*words, *arguments, *needed])
     assert asked.exit_code == 2
     assert "'--env'" in asked.output
@@ -52,18 +52,18 @@ def test_every_command_has_help_and_needs_an_environment(words):
     "words", [[], *([name] for name in COMMANDS if [name] not in EVERY), *EVERY], ids=" ".join
 )
 def test_help_is_whole_however_narrow_the_terminal_is(words, columns):
-    told = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": str(columns)}).output
+    shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": str(columns)}).output
     command = typer.main.get_command(app)
     for word in words:
         command = command.commands[word]
-    said = [command.help, *(one.help for one in getattr(command, "commands", {}).values())]
-    options = [name for one in command.params for name in one.opts if name.startswith("-")]
-    for text in said + options:
-        assert "".join(text.split()) in "".join(told.split())
+    texts = [command.help, *(sub.help for sub in getattr(command, "commands", {}).values())]
+    options = [name for option in command.params for name in option.opts if name.startswith("-")]
+    for text in texts + options:
+        assert "".join(text.split()) in "".join(shown.split())
 
 
 @pytest.mark.parametrize("words", [["nope"], ["companies", "nope"], ["companies", "list", "--x"]])
-def test_what_there_is_not_is_wrong_usage(words):
+def test_an_unknown_command_or_option_is_wrong_usage(words):
     answer = CliRunner().invoke(app, words)
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert "No such" in answer.stderr
@@ -82,7 +82,7 @@ def test_every_command_that_is_named_anywhere_is_there():
             assert sub in COMMANDS[name].commands, (where, name, sub)
 
 
-def test_a_fault_between_us_and_aws_is_one_sentence(monkeypatch):
+def test_a_failed_call_to_aws_is_one_sentence(monkeypatch):
     class Expired:
         def client(self, *_, **__):
             raise NoCredentialsError
@@ -109,7 +109,7 @@ def test_without_credentials_it_says_how_to_get_some(monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"api_url": "http://x"}'])
-def test_a_description_of_another_version_says_to_write_it_anew(monkeypatch, tmp_path, text):
+def test_a_description_of_another_version_says_to_write_it_again(monkeypatch, tmp_path, text):
     (tmp_path / "stack.json").write_text(text)
     monkeypatch.setattr(environments, "LOCAL", tmp_path / "stack.json")
     answer = CliRunner().invoke(app, ["status", "--env", "local"])
@@ -136,13 +136,13 @@ def test_a_stack_from_before_the_control_api_says_to_deploy_it(monkeypatch):
         ["replay", "show", "{}"],
     ],
 )
-def test_what_is_no_identifier_reaches_no_other_path(hub, api, words, name):
+def test_a_text_that_is_not_an_identifier_reaches_no_other_path(hub, api, words, name):
     answer = hub(*(word.format(name) for word in words))
     assert (answer.exit_code, api.calls) == (2, [])
-    assert f"{name!r} is no identifier" in answer.stderr
+    assert f"{name!r} is not an identifier" in answer.stderr
 
 
-def test_ctrl_c_in_the_middle_of_a_call_is_130_and_says_what_to_do(hub, api):
+def test_ctrl_c_in_the_middle_of_a_call_is_130_and_names_the_next_step(hub, api):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -152,7 +152,7 @@ def test_ctrl_c_in_the_middle_of_a_call_is_130_and_says_what_to_do(hub, api):
     assert "Give the same command again" in answer.stderr
 
 
-def test_an_unreachable_api_is_said_with_its_address(hub, api):
+def test_an_unreachable_api_is_reported_with_its_address(hub, api):
     def unreachable(*_):
         raise httpx.ConnectError("Connection refused")
 

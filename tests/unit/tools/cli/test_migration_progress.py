@@ -1,4 +1,4 @@
-"""How a watch tells a migration's progress: measured by itself, by the plan until then."""
+"""A watch shows a migration's progress: by the plan first, then by its own measurement."""
 
 import pytest
 
@@ -13,7 +13,7 @@ PLAN = {
 
 
 class Watch:
-    """One watch, with a clock of its own, of a migration in one step."""
+    """A watch of a migration in one step, with its own clock."""
 
     def __init__(self, step="add_products", plan=PLAN):
         self.at, self.step, self.plan = 100.0, step, plan
@@ -37,7 +37,7 @@ def test_until_something_is_measured_the_plan_says_how_long():
     assert "by the plan" in watch.sees(50, 2, after=5)
 
 
-def test_then_it_says_what_was_done_a_second_since_it_saw_the_phase():
+def test_then_it_shows_the_rate_since_it_first_saw_the_phase():
     watch = Watch()
     watch.sees(50, 2)
     line = watch.sees(80, 4, after=20, skipped=10)
@@ -45,25 +45,25 @@ def test_then_it_says_what_was_done_a_second_since_it_saw_the_phase():
         "running, add products: 80 done, 10 skipped, 0 failed (4 of 10 chunks); "
         "2 a second, about 1 min left"
     )
-    # what was done before it looked is not counted as done since
+    # work done before the first look does not count
     assert "; 38 a minute, about 2 min left" in watch.sees(90, 5, after=60, skipped=10)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [
         (100, "; 15 a minute, about 15 min left"),
         (10, "; 2.5 a second, about 1 min left"),
         (1, "; 25 a second, about 9 s left"),
     ],
 )
-def test_a_rate_is_told_as_a_person_would(seconds, said):
+def test_a_rate_is_shown_in_a_readable_unit(seconds, text):
     watch = Watch()
     watch.sees(0, 0)
-    assert watch.sees(25, 1, after=seconds).endswith(said)
+    assert watch.sees(25, 1, after=seconds).endswith(text)
 
 
-def test_a_line_changes_when_something_was_done_not_with_every_look():
+def test_a_line_changes_only_when_something_was_done():
     watch = Watch()
     watch.sees(0, 0)
     line = watch.sees(25, 1, after=10)
@@ -80,7 +80,7 @@ def test_another_phase_is_measured_by_itself():
     assert "10 a second, about 9 s left" in watch.sees(10, 1, after=1)
 
 
-def test_a_phase_that_is_done_anew_is_measured_anew():
+def test_a_phase_that_runs_again_is_measured_again():
     watch = Watch("snapshot")
     watch.sees(0, 0)
     watch.sees(100, 10, after=10)
@@ -89,7 +89,7 @@ def test_a_phase_that_is_done_anew_is_measured_anew():
 
 
 @pytest.mark.parametrize(("chunks", "of_chunks"), [(10, 10), (12, 10)])
-def test_where_nothing_is_left_no_time_is_left(chunks, of_chunks):
+def test_when_nothing_is_left_no_time_is_shown(chunks, of_chunks):
     watch = Watch()
     watch.sees(0, 0, of_chunks)
     line = watch.sees(100, chunks, of_chunks, after=10, still_open=3)
@@ -117,7 +117,7 @@ def test_before_the_first_look_for_quiet_it_says_how_long_the_plan_waits():
     assert Watch("configure_new_webhooks").line() == "running, configure new webhooks"
 
 
-def test_who_is_awaited_comes_before_any_figure():
+def test_a_wait_for_a_person_comes_before_any_figure():
     line = Watch().line(
         status="waiting", waiting_for="signing_secret", waiting_since="2026-11-22T10:00:00Z"
     )

@@ -1,4 +1,4 @@
-"""Times for people: local and relative; and times that people type."""
+"""Times that people read, local and relative, and times that people type."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -56,6 +56,6 @@ def test_a_typed_time_is_local_or_an_age(typed, meant):
 
 
 @pytest.mark.parametrize("typed", ["", "yesterday", "6", "h", "-1h", "2026-13-01", "1234567d"])
-def test_what_is_no_time_is_refused(typed):
+def test_a_text_that_is_not_a_time_is_refused(typed):
     with pytest.raises(ValueError, match=r".*"):
         moment_of(typed, NOW)

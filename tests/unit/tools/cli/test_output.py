@@ -1,18 +1,21 @@
-"""What commands print: one JSON document or a table, whole whatever the terminal, harmless."""
+"""Commands print one JSON document or a table, complete and harmless on any terminal."""
 
 import io
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
 from tools.cli.failures import FieldError, Refused
 from tools.cli.terminal.output import Column, Output, plain, show_failure
+from tools.samconfig import ROOT
 
 COLUMNS = [
-    Column("company", lambda one: one["id"], whole=True),
-    Column("name", lambda one: one["name"]),
-    Column("products", lambda one: one["products"]),
+    Column("company", lambda row: row["id"], whole=True),
+    Column("name", lambda row: row["name"]),
+    Column("products", lambda row: row["products"]),
 ]
 
 
@@ -63,12 +66,12 @@ def test_an_empty_list_says_what_to_do_and_prints_nothing_else(capsys):
 @pytest.mark.parametrize("sizes", [(), (0,), (1,), (0, 3, 0, 2)])
 def test_json_is_one_array_and_hints_are_on_standard_error(capsys, sizes):
     count, out, err = table(capsys, pages(*sizes), as_json=True)
-    assert [one for page in pages(*sizes) for one in page] == json.loads(out)
+    assert [row for page in pages(*sizes) for row in page] == json.loads(out)
     assert count == sum(sizes)
     assert bool(err) == (not count)
 
 
-def test_a_list_that_broke_off_is_no_whole_json(capsys):
+def test_a_list_that_broke_off_is_not_valid_json(capsys):
     def broken():
         yield from pages(2)
         raise Refused(503, "no more")
@@ -109,7 +112,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def screen(monkeypatch):
-    """Put a terminal of so many columns before what is printed."""
+    """Print to a terminal with the given number of columns."""
 
     def of(columns):
         terminal = Terminal()
@@ -139,7 +142,7 @@ def test_a_terminal_gets_ids_whole_and_wraps_the_rest(screen):
 
 
 @pytest.mark.parametrize("columns", [1, 10, 38, 54])
-def test_where_columns_have_no_room_each_row_becomes_lines_and_nothing_is_lost(screen, columns):
+def test_if_the_columns_do_not_fit_each_row_becomes_lines_and_nothing_is_lost(screen, columns):
     terminal, row = screen(columns), a_row(name="Bakery [1] & café")
     count = Output(as_json=False).table([[row], [row]], COLUMNS, "")
     record = [f"company: {row['id']}", "name: Bakery [1] & café", "products: a", ""]
@@ -158,9 +161,9 @@ def test_a_table_that_a_later_page_makes_too_wide_goes_on_in_lines(screen):
 @pytest.mark.parametrize("columns", [1, 12, 20, 40])
 def test_facts_are_whole_however_narrow_the_terminal_is(screen, columns):
     terminal, identifier = screen(columns), a_row()["id"]
-    Output(as_json=False).facts([("reconcile", identifier), ("mended", 3)])
+    Output(as_json=False).facts([("reconcile", identifier), ("repaired", 3)])
     shown = "".join(terminal.lines).replace(" ", "")
-    assert (identifier in shown, "mended" in shown, "3" in shown) == (True, True, True)
+    assert (identifier in shown, "repaired" in shown, "3" in shown) == (True, True, True)
 
 
 @pytest.mark.parametrize(("columns", "terminal"), [("1", "xterm"), ("0", "dumb"), ("x", "")])
@@ -187,17 +190,35 @@ def test_a_refusal_names_fields_values_what_is_allowed_and_what_next(capsys):
         FieldError("line 7, kind", "no kind", "x", ["custom", "standard"]),
         FieldError("other", "is missing"),
     )
-    show_failure(Refused(400, "Two problems.", errors, "Mend them."))
+    show_failure(Refused(400, "Two problems.", errors, "Correct them."))
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.splitlines() == [
         "✗ Two problems.",
         '  line 7, kind = "x": no kind; allowed: custom, standard',
         "  other: is missing",
-        "Mend them.",
+        "Correct them.",
     ]
 
 
 def test_hundreds_of_problems_are_counted_not_all_shown(capsys):
     show_failure(Refused(400, "Many.", tuple(FieldError(f"f{n}", "bad") for n in range(70))))
     assert capsys.readouterr().err.splitlines()[-1].strip() == "and 20 more"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_name_that_standard_output_cannot_encode_is_escaped(as_json):
+    environment = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": "functions:."}
+    program = (
+        "from tools.cli.terminal.output import Output, show_what_can_be_encoded\n"
+        "show_what_can_be_encoded()\n"
+        f"Output(as_json={as_json}).result({{'name': 'Bäckerei 面'}}, 'Bäckerei 面')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    text = done.stdout.decode("ascii")
+    if as_json:
+        assert json.loads(text) == {"name": "Bäckerei 面"}
+    else:
+        assert text == "B\\xe4ckerei \\u9762\n"

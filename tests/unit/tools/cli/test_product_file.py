@@ -1,4 +1,4 @@
-"""products.yaml is read strictly: everything wrong with it is named at once, with its line."""
+"""products.yaml is read strictly: every mistake is named at once, with its line."""
 
 import contextlib
 from datetime import UTC, datetime
@@ -65,20 +65,20 @@ products:
     )
     assert found == [
         ("line 1, product", "unknown key"),
-        ("line 5, products.a.kind", "is there twice, first on line 4"),
-        ("line 6, products.a.data_types.1", 'must be a text, such as "7" in quotes'),
+        ("line 5, products.a.kind", "appears twice, first on line 4"),
+        ("line 6, products.a.data_types.1", 'must be text, such as "7" in quotes'),
         ("line 6, products.a.data_types", "is listed twice"),
         ("line 7, products.a.colour", "unknown key"),
-        ("line 4, products.a.kind", "no kind of product"),
-        ("line 8, products.a", "is there twice, first on line 3"),
-        ("line 9, products.1.5", "a key must be a text"),
+        ("line 4, products.a.kind", "is not a kind of product"),
+        ("line 8, products.a", "appears twice, first on line 3"),
+        ("line 9, products.1.5", "a key must be text"),
         ("line 11, products.b.data_types", "must be a list of texts, such as [invoices, payments]"),
-        ("line 12, products.b.consent_text_version", 'must be a text, such as "1.10" in quotes'),
+        ("line 12, products.b.consent_text_version", 'must be text, such as "1.10" in quotes'),
         ("line 13, products.b.schedule.enabled", "must be true or false"),
         ("line 13, products.b.schedule.extra", "unknown key"),
         ("line 13, products.b.schedule.expression", "is missing"),
         ("line 11, products.b.kind", "is missing"),
-        ("line 14, products.c", "must be a product, with at least its `kind`"),
+        ("line 14, products.c", "must be a product with at least a `kind`"),
     ]
 
 
@@ -99,7 +99,7 @@ products:
         ("products:\n  a: {<<: {kind: custom}}\n", "line 2, products.a.<<", "unknown key"),
     ],
 )
-def test_what_is_no_product_file_is_said_with_its_line(tmp_path, text, field, message):
+def test_a_text_that_is_not_a_product_file_is_refused_with_its_line(tmp_path, text, field, message):
     found = wrong(tmp_path, text)
     assert found[0][0] == field
     assert message in found[0][1]
@@ -131,7 +131,7 @@ def test_the_line_of_a_field_or_of_what_holds_it(tmp_path):
 
 def test_the_example_has_the_sandboxs_products_with_their_true_data_types():
     file = load(ROOT / "products.yaml")
-    sandbox = {one.identifier: one for one in seeded_products()}
+    sandbox = {product.identifier: product for product in seeded_products()}
     assert set(file.products) == set(sandbox)
     for name, product in file.products.items():
         assert product["data_types"] == sandbox[name].data_types

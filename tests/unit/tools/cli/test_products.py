@@ -1,4 +1,4 @@
-"""`hub products`: a file is compared, shown, asked about, and applied as a whole."""
+"""`hub products` compares a file, shows the difference, asks, and applies the whole file."""
 
 import json
 
@@ -84,16 +84,16 @@ def test_who_may_only_read_can_still_see_the_difference(hub, api, file):
     api.before = denied
     answer = hub("products", "diff", file)
     assert (answer.exit_code, "+ a" in answer.stdout) == (0, True)
-    assert "Not checked by the hub" in answer.stderr
+    assert "The hub did not check the file" in answer.stderr
     applied = hub("products", "apply", "--yes", file)
-    assert (applied.exit_code, "may not call PUT" in applied.stderr) == (1, True)
+    assert (applied.exit_code, "may not do this" in applied.stderr) == (1, True)
 
 
 def refused_by_gateway():
     return httpx.Response(403, json={"Message": "User is not authorized"})
 
 
-def test_what_the_hub_refuses_is_named_by_the_files_lines(hub, api, file, tmp_path):
+def test_a_refusal_by_the_hub_names_the_lines_of_the_file(hub, api, file, tmp_path):
     (tmp_path / "products.yaml").write_text(FILE.replace("payments", "nonsense"))
     answer = hub("products", "apply", "--yes", file)
     assert answer.exit_code == 1
@@ -101,7 +101,7 @@ def test_what_the_hub_refuses_is_named_by_the_files_lines(hub, api, file, tmp_pa
     assert api.products == {}
 
 
-def test_a_wrong_file_is_refused_before_anything_is_asked_of_the_hub(hub, api, file, tmp_path):
+def test_a_wrong_file_is_refused_before_any_call_to_the_hub(hub, api, file, tmp_path):
     (tmp_path / "products.yaml").write_text("products:\n  a: {kind: custom, kinds: x}\n")
     answer = hub("products", "apply", "--yes", file)
     assert (answer.exit_code, api.calls) == (2, [])
@@ -122,12 +122,12 @@ def test_one_product_is_shown_and_removed(hub, api, file):
     assert hub("products", "remove", "a", stdin="n\n").exit_code == 1
     assert "a" in api.products
     removed = hub("products", "remove", "a", "--yes")
-    assert (removed.exit_code, "Take it out of products.yaml" in removed.stderr) == (0, True)
+    assert (removed.exit_code, "Remove it from products.yaml" in removed.stderr) == (0, True)
     assert "a" not in api.products
 
 
 @pytest.mark.parametrize("command", ["show", "remove"])
-def test_a_product_that_is_not_there_is_the_hubs_own_words(hub, command):
+def test_an_unknown_product_is_reported_in_the_hubs_words(hub, command):
     answer = hub("products", command, "nobody", *(["--yes"] if command == "remove" else []))
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert "No product 'nobody' is registered." in answer.stderr

@@ -1,4 +1,4 @@
-"""`hub reconcile`, `freshness`, `replay`, `status`: progress, reports, what a person must do."""
+"""`hub reconcile`, `freshness`, `replay`, `status`: progress, reports, work for a person."""
 
 import json
 
@@ -116,7 +116,7 @@ FRESHNESS = [
 ]
 
 
-def test_freshness_says_for_each_how_it_stands(hub, api):
+def test_freshness_shows_the_state_of_each_product_of_a_company(hub, api):
     api.freshness = FRESHNESS
     lines = hub("freshness").stdout.splitlines()[1:]
     states = ["fresh", "2 h overdue", "not linked", "no consent", "failed: bills", "no schedule",
@@ -135,16 +135,16 @@ def test_freshness_is_filtered_by_the_api(hub, api, words, companies):
     api.products = {name: whole({"product": name, "kind": "standard"}) for name in ("a", "b")}
     api.companies["c3"] = api.companies[api.seed(1)[0]]
     found = json.loads(hub("freshness", *words, "--json").stdout)
-    assert [one["company_id"] for one in found] == companies
+    assert [row["company_id"] for row in found] == companies
 
 
-def test_nothing_overdue_is_good_news_and_nothing_at_all_is_another_thing(hub, api):
+def test_nothing_overdue_is_reported_differently_from_nothing_at_all(hub, api):
     assert "Nothing is overdue in local." in hub("freshness", "--overdue").stderr
     assert "tools/hub companies list --env local" in hub("freshness").stderr
 
 
 @pytest.mark.parametrize("words", [["--product", "typo"], ["--company", "typo"]])
-def test_of_what_does_not_exist_freshness_does_not_say_that_nothing_is_overdue(hub, words):
+def test_freshness_of_an_unknown_product_or_company_is_not_good_news(hub, words):
     answer = hub("freshness", *words, "--overdue")
     assert (answer.exit_code, "typo" in answer.stderr, answer.stdout) == (1, True, "")
     assert "overdue" not in answer.stderr
@@ -174,7 +174,7 @@ def test_thousands_of_rows_of_freshness_are_streamed_whole(hub, api):
         ),
     ],
 )  # fmt: skip
-def test_a_replay_is_asked_for_watched_and_counted(hub, api, words, body):
+def test_a_replay_is_started_watched_and_counted(hub, api, words, body):
     answer = hub("replay", "start", *words)
     assert answer.exit_code == 0, answer.output
     assert api.sent("POST") == [("/replays", body)]
@@ -193,7 +193,7 @@ def test_an_age_means_until_now(hub, api):
     [[], ["w1", "--parked"], ["--parked", "--from", "6h"], ["w1", "--from", "6h"], ["--to", "1h"],
      ["--parked", "--company", "c"], ["--from", "soon"], ["--from", "6h", "--to", "99999999999d"]],
 )  # fmt: skip
-def test_a_replay_says_its_webhooks_in_exactly_one_way(hub, api, words):
+def test_a_replay_selects_its_webhooks_in_exactly_one_way(hub, api, words):
     answer = hub("replay", "start", *words)
     assert (answer.exit_code, api.calls) == (2, [])
 
@@ -218,11 +218,11 @@ def test_ctrl_c_leaves_the_replay_to_the_hub(hub, api, interrupted):
     (replay,) = api.replays
     assert answer.exit_code == 130
     assert f"tools/hub replay show {replay} --env local --watch" in answer.stderr
-    monkey = hub("replay", "show", replay)
-    assert (monkey.exit_code, "replay" in monkey.stdout) == (0, True)
+    shown = hub("replay", "show", replay)
+    assert (shown.exit_code, "replay" in shown.stdout) == (0, True)
 
 
-def test_a_new_hub_says_what_is_not_there_yet(hub):
+def test_a_new_hub_says_what_is_missing_and_what_to_do(hub):
     answer = hub("status")
     assert answer.exit_code == 0
     for text in ("set CodatClientId", "none yet", "tools/hub reconcile start --env local"):
@@ -243,7 +243,7 @@ def test_status_shows_client_integrations_consumers_and_what_needs_a_person(hub,
     )
     shown = hub("status").stdout
     for text in ("me, confirmed", "a (custom, rate(1 hour))", "used up until", "gbol", "Xero",
-                 "missing", "7 differences, 0 mended, 2 for a person"):  # fmt: skip
+                 "missing", "7 differences, 0 repaired, 2 for a person"):  # fmt: skip
         assert text in shown
     assert json.loads(hub("status", "--json").stdout) == api.status
 

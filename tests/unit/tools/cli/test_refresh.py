@@ -1,4 +1,4 @@
-"""`hub refresh`: asked for, followed to its end, cancelled; what ends badly fails the command."""
+"""`hub refresh` asks, follows a refresh to its end and cancels it; a bad end fails the command."""
 
 import json
 
@@ -29,15 +29,15 @@ def test_watching_ends_when_the_data_has_arrived_not_when_codat_has_accepted(hub
     ]
     answer = hub("refresh", "company", "c", "a", "--watch")
     assert answer.exit_code == 0
-    said = answer.stderr.splitlines()
-    assert [line.partition(",")[0] for line in said] == ["sent", "busy", "accepted"]
-    assert "1 call so far, kept back by lease" in said[1]
-    assert "next" not in said[0]  # a worker has it: ten minutes from then is not when it starts
+    lines = answer.stderr.splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["sent", "busy", "accepted"]
+    assert "1 call so far, waits for lease" in lines[1]
+    assert "next" not in lines[0]  # a worker has it; the time of the next attempt would mislead
     assert "completed" in answer.stdout
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "still_syncing", "rate_limited"])
-def test_one_that_ends_badly_fails_the_command_and_says_why(hub, api, status):
+def test_a_refresh_that_ends_badly_fails_the_command_and_says_why(hub, api, status):
     api.steps = [{"status": status, "next_attempt_at": None, "error": ERROR}]
     answer = hub("refresh", "company", "c", "a", "--watch")
     assert answer.exit_code == 1
@@ -71,7 +71,10 @@ def test_a_refresh_is_cancelled_after_asking(hub, api):
     assert "is cancelled" in hub("refresh", "cancel", "c", "a", "--yes").stdout
     api.tickets["c", "a"] |= COMPLETED
     over = hub("refresh", "cancel", "c", "a", "--yes")
-    assert (over.exit_code, "nothing left to cancel: it is completed" in over.stdout) == (0, True)
+    assert (over.exit_code, "Nothing left to cancel: the refresh is completed" in over.stdout) == (
+        0,
+        True,
+    )
     assert hub("refresh", "cancel", "c", "b", "--yes").exit_code == 1
 
 

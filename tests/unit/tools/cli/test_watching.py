@@ -1,4 +1,4 @@
-"""Watching: each change is a line, and Ctrl-C says that the hub goes on and how to come back."""
+"""A watch prints each change; Ctrl-C says that the hub goes on and how to come back."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def watched(states):
 
 
 def test_it_ends_with_the_last_state_and_each_change_is_one_line(pauses, capsys):
-    states = [{"status": one} for one in ("queued", "queued", "running", "running", "done")]
+    states = [{"status": status} for status in ("queued", "queued", "running", "running", "done")]
     assert watched(states) == {"status": "done"}
     printed = capsys.readouterr()
     assert printed.err.split() == ["queued", "running"]
@@ -34,7 +34,7 @@ def test_it_ends_with_the_last_state_and_each_change_is_one_line(pauses, capsys)
     assert len(pauses) == 4
 
 
-def test_a_time_that_only_grows_older_is_no_change(pauses, capsys):
+def test_a_time_that_only_grows_older_is_not_a_change(pauses, capsys):
     at = ["(now)", "(1 s ago)", "(2 min ago)", "(3 days ago)", "(in 2 h)"]
     watched(
         [{"status": f"waits since 2026-11-22 16:58 {age}"} for age in at] + [{"status": "done"}]
@@ -42,7 +42,7 @@ def test_a_time_that_only_grows_older_is_no_change(pauses, capsys):
     assert capsys.readouterr().err == "waits since 2026-11-22 16:58 (now)\n"
 
 
-def test_it_asks_less_often_the_longer_it_takes(pauses):
+def test_the_pauses_grow_with_the_time_watched(pauses):
     watched([{"status": "running"}] * 40 + [{"status": "done"}])
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (0.5, 5.0)
@@ -56,4 +56,4 @@ def test_ctrl_c_says_what_goes_on_and_how_to_come_back(monkeypatch):
     with pytest.raises(Interrupted, match="goes on by itself") as raised:
         watched([{"status": "running"}])
     assert raised.value.code == 130
-    assert raised.value.hint == "Come back to it: tools/hub x show 1"
+    assert raised.value.hint == "To come back: tools/hub x show 1"

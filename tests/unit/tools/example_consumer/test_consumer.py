@@ -1,4 +1,4 @@
-"""The consumer that teams copy: exactly the window, once, and again after a failure."""
+"""The consumer that teams copy reads exactly the window, once, and again after a failure."""
 
 import httpx
 import pytest
@@ -49,7 +49,7 @@ def test_the_first_event_reads_everything_the_next_exactly_its_window_page_by_pa
     assert codat.asked[1].params["query"] == "modifiedDate>=2026-07-01T01:00:00.000000Z"
     assert [url.params["page"] for url in codat.asked] == ["1", "1", "2"]
     (records,) = consumer.records.values()
-    assert {name: one["modifiedDate"][8:10] for name, one in records.items()} == {
+    assert {name: item["modifiedDate"][8:10] for name, item in records.items()} == {
         "1": "01", "2": "02", "3": "02"
     }  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_an_event_counts_once_and_a_failed_one_again():
     assert len(codat.asked) == 2
 
 
-def test_what_did_not_end_complete_is_not_read():
+def test_a_data_type_that_did_not_end_complete_is_not_read():
     codat = FakeCodat()
     event = project(ReadState(), a_read(1, entry(status="FetchError"))).published
     a_consumer(codat).handle(event.detail())

@@ -1,3 +1,5 @@
+"""One Ctrl-C starts the clean-up, and further signals do not end it early."""
+
 import os
 import signal
 import subprocess

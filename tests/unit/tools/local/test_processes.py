@@ -1,3 +1,5 @@
+"""Background processes of the local stack: started, found again, stopped, and reported."""
+
 import os
 import sys
 
@@ -35,7 +37,7 @@ def test_a_process_runs_until_it_is_stopped(process):
     assert process.pid() is None
 
 
-def test_stopping_what_does_not_run_is_no_error(process):
+def test_stopping_a_process_that_does_not_run_is_not_an_error(process):
     assert process.stop() is False
 
 
@@ -68,11 +70,11 @@ def test_a_failure_shows_the_end_of_its_log_and_where_the_rest_is(tmp_path, caps
     log = tmp_path / "deploy.log"
     log.write_text("\n".join(f"line {number}" for number in range(100)))
     show_failure(Console(width=200), StepFailed("sam deploy ended with exit code 1", log))
-    said = capsys.readouterr().out
-    assert "sam deploy ended with exit code 1" in said
-    assert "line 99" in said
-    assert "line 50\n" not in said
-    assert log.name in said
+    printed = capsys.readouterr().out
+    assert "sam deploy ended with exit code 1" in printed
+    assert "line 99" in printed
+    assert "line 50\n" not in printed
+    assert log.name in printed
 
 
 @pytest.mark.parametrize("port", ["x", "-1", "65536", "1.5"])

@@ -1,0 +1,127 @@
+"""Commands of people: they approve, confirm and store secrets."""
+
+from dataclasses import replace
+
+import pytest
+
+from codat_hub.errors import Conflict, Invalid
+from tests.support.migration.world import (
+    OPERATOR,
+    OTHER,
+    change_after_first_approval,
+    in_the_middle,
+)
+
+
+class TestApproval:
+    def test_a_snapshot_that_differs_from_the_plan_asks_again(self, world):
+        change_after_first_approval(world)
+        run = world.migrate()
+        assert run.status == "complete"
+        assert world.pauses.count("approval") == 2
+        assert any("asks again" in note for note in run.notes)
+
+    def test_settings_changed_after_the_snapshot_end_the_run_and_are_kept(self, world):
+        def change():
+            world.state.client_settings.settings[0].sync_schedule = 12
+
+        in_the_middle(world, "disable_client_sync", change)
+        run = world.migrate()
+        assert run.status == "rolled_back"
+        assert "changed since the snapshot" in run.error
+        assert world.state.client_settings.settings[0].sync_schedule == 12
+
+    def test_the_approver_may_have_to_be_someone_else(self, world):
+        world.migrations = replace(world.migrations, needs_another=True)
+
+        def operator(waiting_for):
+            if waiting_for == "approval":
+                with pytest.raises(Conflict, match="someone else"):
+                    world.migrations.approve(world.migration_id, OPERATOR)
+            world.willing(waiting_for)
+
+        world.operator = operator
+        assert world.migrate().approved_by != OPERATOR
+
+    def test_a_confirmation_that_the_run_does_not_wait_for_is_refused(self, world):
+        world.start()
+        for act in (
+            lambda: world.migrations.approve(world.migration_id, OPERATOR),
+            lambda: world.migrations.confirm_webhooks_disabled(world.migration_id),
+            lambda: world.migrations.confirm_webhooks_restored(world.migration_id),
+            lambda: world.migrations.confirm_secret(world.migration_id, "x", "y"),
+        ):
+            with pytest.raises(Conflict, match="waits for no person"):
+                act()
+
+    def test_an_approval_of_an_older_plan_is_refused(self, world):
+        def operator(waiting_for):
+            if waiting_for == "approval":
+                with pytest.raises(Conflict, match="another plan"):
+                    world.migrations.approve(world.migration_id, OTHER, "0123")
+                world.migrations.approve(world.migration_id, OTHER, world.run.plan_hash)
+            else:
+                world.willing(waiting_for)
+
+        world.operator = operator
+        assert world.migrate().status == "complete"
+
+    def test_two_approvals_at_once_are_one_approval(self, world):
+        outcomes = []
+
+        def approve():
+            try:
+                outcomes.append(world.migrations.approve(world.migration_id, OTHER))
+            except Conflict as refusal:
+                outcomes.append(refusal)
+
+        def operator(waiting_for):
+            if waiting_for == "approval":
+                approve()
+                approve()
+            else:
+                world.willing(waiting_for)
+
+        world.operator = operator
+        assert world.migrate().status == "complete"
+        assert [isinstance(outcome, Conflict) for outcome in outcomes] == [False, True]
+
+
+def test_a_secret_is_stored_and_nowhere_else(world):
+    run = world.migrate()
+    assert run.status == "complete"
+    kept = str(world.table.items) + str(world.manifests.kept)
+    assert "whsec_" not in kept
+
+
+def test_a_malformed_secret_is_refused_without_quoting_it(world):
+    def operator(waiting_for):
+        if waiting_for == "signing_secret":
+            (consumer, *_) = [
+                entry.detail["consumer_id"]
+                for entry in world.ledger.under(world.migration_id, "NEW_CONSUMER#product").values()
+            ]
+            with pytest.raises(Invalid) as raised:
+                world.migrations.confirm_secret(world.migration_id, consumer, "whsec_short")
+            assert "whsec_short" not in str(raised.value.problems)
+            with pytest.raises(Invalid):
+                world.migrations.confirm_secret(world.migration_id, "nobody", "whsec_short")
+        world.willing(waiting_for)
+
+    world.operator = operator
+    assert world.migrate().status == "complete"
+
+
+def test_a_confirmation_in_portal_mode_is_checked_at_codat(world):
+    calls = []
+
+    def operator(waiting_for):
+        calls.append(waiting_for)
+        if waiting_for == "webhooks_disabled" and calls.count(waiting_for) == 1:
+            world.migrations.confirm_webhooks_disabled(world.migration_id)  # but it is not true
+        else:
+            world.willing(waiting_for)
+
+    world.operator = operator
+    assert world.migrate(mode="portal").status == "complete"
+    assert calls.count("webhooks_disabled") == 2

@@ -1,0 +1,161 @@
+"""Starts of rollbacks: two at the same moment, and those that a later run forbids."""
+
+from dataclasses import replace
+
+import pytest
+
+from codat_hub.errors import Conflict, Superseded, Unavailable
+from codat_hub.migration.domain.run import MigrationStatus
+from tests.support.migration.races import REQUEST, active, meanwhile, rollbacks
+from tests.support.migration.world import OPERATOR, OTHER, in_the_middle
+
+
+class TestTwoRollbacks:
+    @pytest.mark.parametrize("status", ["running", "complete"])
+    @pytest.mark.parametrize(("port", "call"), [("ledger", "change"), ("executions", "start")])
+    def test_one_of_them_is_refused_wherever_the_other_comes_in(self, world, port, call, status):
+        before, outcomes, queued = world.codat_now(), [], []
+
+        def roll_back():
+            try:
+                outcomes.append(world.migrations.rollback(world.migration_id, OPERATOR))
+            except Conflict as refusal:
+                outcomes.append(refusal)
+
+        def both():
+            meanwhile(getattr(world, port), call, roll_back)
+            roll_back()
+            queued.extend(rollbacks(world))
+
+        if status == "running":
+            in_the_middle(world, "begin_quiet", both)
+            world.migrate()
+        else:
+            world.migrate()
+            both()
+            world.go()
+        assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
+        assert len(queued) == 1
+        assert world.run.status == "rolled_back"
+        assert world.codat_now() == before
+
+    def test_the_watch_starts_no_rollback_while_one_is_being_started(self, world):
+        world.migrate()
+        meanwhile(world.executions, "start", world.watch.look)
+        world.migrations.rollback(world.migration_id, OPERATOR)
+        assert len(rollbacks(world)) == 1
+        assert world.go().status == "rolled_back"
+
+    def test_a_rollback_that_dies_before_its_start_still_stops_the_way_forward(self, world):
+        before = world.codat_now()
+
+        def die(*_):
+            raise Unavailable("died")
+
+        def roll_back():
+            inner, world.executions.runs = world.executions.runs, die
+            with pytest.raises(Unavailable):
+                world.migrations.rollback(world.migration_id, OPERATOR)
+            world.executions.runs = inner
+
+        in_the_middle(world, "begin_quiet", roll_back)
+        world.migrate()
+        assert "ConfigureNewWebhooks" not in world.visited
+        world.pass_time(3600)
+        world.watch.look()
+        assert world.go().status == "rolled_back"
+        assert world.codat_now() == before
+
+    @pytest.mark.parametrize("step", ["judge_products", "complete"])
+    def test_a_run_is_not_complete_while_it_rolls_back(self, world, step):
+        before = world.codat_now()
+
+        def roll_back():
+            world.migrations.rollback(world.migration_id, OPERATOR)
+            if step == "judge_products":
+                world.codat.delete_consumer(world.codat.consumers()[-1].consumer_id)
+
+        in_the_middle(world, step, roll_back)
+        world.start()
+        world.walk(*world.executions.queue.pop(0))
+        assert world.run.status == "rolling_back"
+        assert world.go().status == "rolled_back"
+        assert world.codat_now() == before
+
+    def test_a_repeated_rollback_stops_every_execution_before_it(self, world):
+        in_the_middle(
+            world, "begin_quiet", lambda: world.migrations.rollback(world.migration_id, OPERATOR)
+        )
+        world.start()
+        world.walk(*world.executions.queue.pop(0))
+        first = world.run.execution
+        world.executions.queue.clear()
+        world.executions.status[first] = "ABORTED"
+        world.executions.status[world.migration_id] = "RUNNING"  # its stop was lost
+        world.watch.ended(first)
+        assert not world.executions.runs(world.migration_id)
+        assert world.go().status == "rolled_back"
+
+
+def test_a_step_forward_is_refused_from_the_moment_a_rollback_is_asked_for(world):
+    world.start()
+    world.ledger.change(
+        world.migration_id, lambda run: replace(run, status=MigrationStatus.ROLLING_BACK)
+    )
+    with pytest.raises(Superseded):
+        world.ledger.change(world.migration_id, lambda run: run.forward("snapshot"))
+
+
+class TestRollbackOfAnOlderRun:
+    @pytest.fixture
+    def two(self, worlds):
+        world = worlds(companies=8)
+        first = world.migrate(company_ids=tuple(world.companies[:3])).migration_id
+        second = world.migrate(company_ids=tuple(world.companies[3:])).migration_id
+        return world, first, second
+
+    def test_a_rollback_is_refused_while_a_later_run_builds_on_it(self, two):
+        world, first, second = two
+        with pytest.raises(Conflict, match=f"{second} came later and builds on it"):
+            world.migrations.rollback(first, OPERATOR)
+        assert not world.executions.queue
+
+    def test_rollbacks_from_the_last_run_to_the_first_are_allowed(self, worlds):
+        world = worlds(companies=8)
+        before = world.codat_now()
+        runs = [
+            world.migrate(company_ids=ids).migration_id
+            for ids in (tuple(world.companies[:3]), tuple(world.companies[3:]))
+        ]
+        for run in reversed(runs):
+            world.migrations.rollback(run, OPERATOR)
+            world.go()
+            assert world.ledger.get(run).status == "rolled_back"
+        assert world.codat_now() == before
+
+    def test_a_forced_rollback_is_allowed(self, two):
+        world, first, _ = two
+        world.migrations.rollback(first, OPERATOR, forced=True)
+        world.go()
+        assert world.ledger.get(first).status == "rolled_back"
+
+    def test_a_start_at_the_same_moment_is_refused_or_refuses_it(self, world):
+        run = world.migrate()
+        outcomes = []
+
+        def start():
+            try:
+                outcomes.append(world.migrations.start(REQUEST, OTHER))
+            except Conflict as refusal:
+                outcomes.append(refusal)
+
+        for call in ("change", "take"):
+            meanwhile(world.ledger, call, start)
+        try:
+            outcomes.append(world.migrations.rollback(run.migration_id, OPERATOR))
+        except Conflict as refusal:
+            outcomes.append(refusal)
+        assert len(active(world)) == 1
+        assert any(isinstance(outcome, Conflict) for outcome in outcomes)
+        if active(world)[0] != world.run.execution:
+            assert world.run.status == "complete"

@@ -1,0 +1,83 @@
+import pytest
+
+from codat_hub.errors import StepFailed
+from codat_hub.migration.domain.run import Activity, MigrationRequest, Stragglers
+from codat_hub.migration.steps import activity_2_quiet as activity_2
+from tests.support.migration.step_world import HOUR, NOW, StepWorld
+
+
+@pytest.fixture
+def world():
+    world = StepWorld()
+    world.change(disabled_at=NOW)
+    return world
+
+
+def look(world, *company_ids):
+    return activity_2.apply_chunk(world.context, world.command(*company_ids))
+
+
+def judge(world):
+    return activity_2.judge(world.context, world.command())
+
+
+def test_the_activity_is_recorded(world):
+    activity_2.begin(world.context, world.command())
+    assert world.run.reached is Activity.WAIT_FOR_QUIET
+
+
+def test_it_goes_on_once_no_linked_company_has_a_running_read(world):
+    busy = world.company("busy")
+    world.company("unlinked", linked=False)
+    world.codat.running = {busy: 2, "unlinked": 1}
+    look(world, busy, "unlinked")
+    assert world.tally(activity_2.PHASE).reasons == ("busy: 2 reads are still running",)
+    again = judge(world)
+    assert (again.next, again.wait_seconds) == ("again", 900)
+    world.codat.running = {}
+    look(world, busy, "unlinked")
+    assert judge(world).next == "done"
+    assert world.run.notes == ()
+
+
+def test_a_chunk_that_was_quiet_is_not_looked_at_again(world):
+    company = world.company("a")
+    look(world, company)
+    world.codat.running = {company: 1}
+    look(world, company)
+    assert judge(world).next == "done"
+
+
+def test_a_look_under_another_epoch_does_not_count(world):
+    company = world.company("a")
+    look(world, company)
+    world.codat.running = {company: 1}
+    activity_2.apply_chunk(world.context, world.command(company, epoch=2))
+    assert world.tally(activity_2.PHASE).open == 1
+
+
+@pytest.mark.parametrize(
+    ("stragglers", "answer"), [(Stragglers.GO_ON, "done"), (Stragglers.ASK, "ask")]
+)
+def test_at_the_limit_the_stragglers_are_noted(world, stragglers, answer):
+    company = world.company("a")
+    world.change(request=MigrationRequest(("lending",), stragglers=stragglers))
+    world.codat.running = {company: 1}
+    look(world, company)
+    world.now = NOW + 14 * HOUR - HOUR / 60
+    assert judge(world).next == "again"
+    world.now = NOW + 14 * HOUR
+    assert judge(world).next == answer
+    assert world.run.notes == ("not quiet after the limit: a: 1 reads are still running",)
+    assert judge(world).next == "done"  # a person has approved
+
+
+def test_a_chunk_that_is_missing_fails_the_step(world):
+    with pytest.raises(StepFailed, match="chunks were not finished"):
+        judge(world)
+
+
+def test_it_needs_the_time_at_which_the_schedules_were_switched_off(world):
+    world.change(disabled_at=None)
+    with pytest.raises(StepFailed, match="when the schedules were switched off"):
+        look(world, world.company("a"))

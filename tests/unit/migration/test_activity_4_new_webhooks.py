@@ -1,0 +1,155 @@
+from dataclasses import asdict, replace
+
+import pytest
+
+from codat_hub.codat.errors import Permanent, WrongClient
+from codat_hub.errors import Superseded
+from codat_hub.migration.domain.consumers import Consumer, Wanted
+from codat_hub.migration.domain.run import Activity
+from codat_hub.migration.steps import activity_4_new_webhooks as activity_4
+from codat_hub.webhooks.fingerprint import fingerprint
+from tests.support.migration.step_world import HOUR, HUB_URL, ID, NOW, StepWorld
+
+AT_HUB = Wanted(
+    "product-lending",
+    f"{HUB_URL}/lending?migration={ID}",
+    ("lending.read.completed",),
+    (),
+    "lending",
+)
+ELSEWHERE = Wanted("successor-1", f"https://old.example/?migration={ID}", ("company.created",))
+SECRET = "secret-1"
+OTHERS = Consumer("other", f"{HUB_URL}/lending?migration=m-other", ("lending.read.completed",))
+
+
+@pytest.fixture
+def world():
+    world = StepWorld()
+    world.change(plan={"wanted": [asdict(AT_HUB), asdict(ELSEWHERE)]}, gap_from=NOW)
+    return world
+
+
+def apply(world):
+    return activity_4.apply(world.context, world.command()).next
+
+
+def undo(world):
+    activity_4.compensate(world.context, world.undo(epoch=2))
+
+
+def withdraw(world):
+    return activity_4.withdraw_secrets(world.context, world.undo(epoch=2))
+
+
+def created(world):
+    return world.entry("NEW_CONSUMER#product-lending").detail["consumer_id"]
+
+
+def confirm(world, secret=SECRET, *, new=True):
+    world.secrets.accept("lending", secret)
+    detail = [fingerprint(secret)] if new else []
+    name = activity_4.secret_entry(created(world))
+    world.ledger.note(ID, name, lambda entry: entry.came_to("stored", detail))
+
+
+def test_it_creates_the_consumers_of_the_plan_and_asks_for_the_hubs_secrets(world):
+    assert apply(world) == "ask"
+    assert [hook.url for hook in world.codat.hooks] == [AT_HUB.url, ELSEWHERE.url]
+    (missing,) = activity_4.without_secret(world.ledger, ID)
+    assert (missing["consumer_id"], missing["hub_consumer"]) == (created(world), "lending")
+    assert (world.run.gap_to, world.run.reached) == (None, Activity.CONFIGURE_NEW_WEBHOOKS)
+
+
+def test_the_gap_ends_with_the_last_secret(world):
+    apply(world)
+    confirm(world)
+    world.now = NOW + HOUR
+    assert apply(world) == "done"
+    assert apply(world) == "done"
+    assert world.run.gap_to == NOW + HOUR
+    assert len(world.codat.changes) == 2
+
+
+def test_nothing_is_created_with_the_key_of_another_client(world):
+    world.wrong_client = WrongClient("another client")
+    with pytest.raises(WrongClient):
+        apply(world)
+    assert (world.codat.changes, world.run.reached) == ([], None)
+
+
+def test_a_consumer_that_an_earlier_try_created_is_found_by_its_url(world):
+    found = Consumer("lost-answer", AT_HUB.url, AT_HUB.event_types)
+    world.codat.hooks = [OTHERS, found]
+    apply(world)
+    assert created(world) == "lost-answer"
+    assert world.codat.changes == [("create_consumer", ELSEWHERE.url)]
+
+
+def test_an_intent_stands_before_the_call(world):
+    world.codat.failing["create_consumer"] = Permanent("refused")
+    with pytest.raises(Permanent):
+        apply(world)
+    assert world.entry("NEW_CONSUMER#product-lending").ours
+
+
+def test_none_is_created_once_a_rollback_has_begun(world):
+    world.ledger.raise_epoch(ID)
+    with pytest.raises(Superseded):
+        apply(world)
+    assert world.codat.changes == []
+
+
+def test_the_undo_deletes_what_carries_the_mark_of_this_run_and_nothing_else(world):
+    world.codat.hooks = [OTHERS]
+    apply(world)
+    world.codat.hooks.append(Consumer("lost", f"https://x.example/?migration={ID}", ("a.b",)))
+    undo(world)
+    assert world.codat.hooks == [OTHERS]
+    assert world.entry("NEW_CONSUMER#product-lending").undone == "deleted"
+    seen = len(world.codat.changes)
+    undo(world)
+    assert len(world.codat.changes) == seen
+
+
+def test_an_undo_of_something_never_done_calls_nothing(world):
+    world.codat.hooks = [Consumer("x", AT_HUB.url, ())]
+    undo(world)
+    assert world.codat.changes == []
+
+
+class TestSecrets:
+    @pytest.fixture(autouse=True)
+    def applied(self, world):
+        world.secrets.accepted = {"lending": ["older"]}
+        apply(world)
+
+    def test_those_that_the_run_brought_are_withdrawn_a_minute_after_the_deletion(self, world):
+        confirm(world)
+        undo(world)
+        world.now = NOW + HOUR / 60 - HOUR / 3600
+        waits = withdraw(world)
+        assert (waits.next, waits.wait_seconds) == ("again", 60)
+        assert world.secrets.accepted["lending"] == [SECRET, "older"]
+        world.now = NOW + HOUR / 60
+        assert withdraw(world).next == "done"
+        assert world.secrets.accepted["lending"] == ["older"]
+        world.secrets.accept("lending", SECRET)
+        assert withdraw(world).next == "done"
+        assert world.secrets.accepted["lending"] == [SECRET, "older"]
+
+    def test_a_secret_that_was_accepted_before_the_run_stays(self, world):
+        confirm(world, "older", new=False)
+        undo(world)
+        world.now = NOW + HOUR
+        withdraw(world)
+        assert world.secrets.accepted["lending"] == ["older"]
+
+    def test_a_consumer_that_lost_its_mark_is_left_with_its_secret(self, world):
+        confirm(world)
+        world.codat.hooks = [replace(hook, url=f"{HUB_URL}/lending") for hook in world.codat.hooks]
+        undo(world)
+        entry = world.entry("NEW_CONSUMER#product-lending")
+        assert entry.undone == "left: its URL is another one now"
+        world.now = NOW + HOUR
+        assert withdraw(world).next == "done"
+        assert world.secrets.accepted["lending"] == [SECRET, "older"]

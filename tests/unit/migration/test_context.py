@@ -1,0 +1,79 @@
+from datetime import timedelta
+
+import pytest
+
+from codat_hub.errors import StepFailed
+from codat_hub.migration.domain.chunk import Tally
+from codat_hub.migration.domain.entry import LedgerEntry
+from codat_hub.migration.usecases.context import (
+    Command,
+    Limits,
+    call_key,
+    companies_of,
+    company_entry,
+    finish_chunk,
+    judge_phase,
+    product_entry,
+)
+from tests.support.migration.step_world import HOUR, ID, NOW
+
+
+def limits(scale):
+    return Limits(wait_scale=scale, calls_a_second=5, hub_url="https://hub.example")
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("scale", "seconds"), [(1, 3600), (0.5, 1800), (0.0001, 1), (0.001, 4)]
+    )
+    def test_a_wait_is_scaled_to_whole_seconds_and_never_none(self, scale, seconds):
+        assert limits(scale).seconds(HOUR) == seconds
+
+    @pytest.mark.parametrize("scale", [1, 0.5])
+    def test_a_wait_is_over_at_its_end(self, scale):
+        end = NOW + 14 * HOUR * scale
+        assert limits(scale).over(NOW, 14 * HOUR, end)
+        assert not limits(scale).over(NOW, 14 * HOUR, end - timedelta(seconds=1))
+
+
+def test_a_posts_key_is_the_same_for_a_retry_and_another_for_another_epoch():
+    keys = [call_key(Command(ID, epoch), what) for epoch in (1, 1, 2) for what in ("a", "b")]
+    assert keys[:2] == keys[2:4]
+    assert len(set(keys)) == 4
+    assert call_key(Command("m-2", 1), "a") not in keys
+
+
+def test_the_keys_of_running_migrations_stay_as_they_are():
+    """An execution that a new version takes over repeats a POST with its old key."""
+    key = call_key(Command("m-1", 1), "CLIENT")
+    assert key == "f2d08a57-0f84-508a-a23a-3e67b3328717"
+    assert company_entry("c") == "COMPANY#c"
+    assert product_entry("c", "p") == "PRODUCT#c#p"
+
+
+def test_a_step_on_a_chunk_needs_one(world):
+    with pytest.raises(StepFailed, match="works on a chunk"):
+        companies_of(world.context, world.command())
+
+
+def test_a_run_without_a_ledger_fails_the_step(world):
+    with pytest.raises(StepFailed, match="no ledger of migration m-nobody"):
+        world.context.run(Command("m-nobody", 1))
+
+
+def test_each_company_comes_with_its_entry(world):
+    command = world.command(world.company("a", 6), "b")
+    (first, known), (second, unknown) = companies_of(world.context, command)
+    assert (first.company_id, second.company_id) == ("a", "b")
+    assert known == world.entry(company_entry("a"))
+    assert unknown == LedgerEntry()
+
+
+def test_a_verdict_leaves_its_counts_in_the_run(world):
+    command = world.command(world.company("a"))
+    finish_chunk(world.context, command, "survey", Tally(1, done=3))
+    verdict = judge_phase(world.context, command, "survey", "snapshot")
+    assert (verdict.done, verdict.missing) == (3, 0)
+    assert world.run.counted == {"survey snapshot": verdict.counts()}
+    judge_phase(world.context, command, "survey", "other")
+    assert set(world.run.counted) == {"survey snapshot", "survey other"}

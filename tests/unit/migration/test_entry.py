@@ -1,0 +1,26 @@
+import pytest
+
+from codat_hub.migration.domain.entry import LedgerEntry
+
+
+@pytest.mark.parametrize(
+    ("entry", "ours"),
+    [
+        (LedgerEntry(), False),
+        (LedgerEntry({"had": True}).came_to("had"), False),
+        (LedgerEntry().intend(1), True),
+        (LedgerEntry().intend(1).came_to("added"), True),
+        (LedgerEntry().intend(1).came_to("added").undo("removed"), False),
+    ],
+)
+def test_an_intent_is_ours_until_it_is_undone(entry, ours):
+    assert entry.ours is ours
+
+
+@pytest.mark.parametrize("change", [LedgerEntry.came_to, LedgerEntry.undo])
+def test_details_stay_unless_there_are_new_ones(change):
+    entry = LedgerEntry("before", detail={"id": 1})
+    assert change(entry, "x").detail == {"id": 1}
+    assert change(entry, "x", {"id": 2}).detail == {"id": 2}
+    assert change(entry, "x", []).detail == []
+    assert change(entry, "x").before == "before"

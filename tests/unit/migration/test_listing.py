@@ -1,0 +1,135 @@
+import pytest
+
+from codat_hub.migration.domain.chunk import ListedCompany
+from codat_hub.migration.domain.entry import LedgerEntry
+from codat_hub.migration.domain.run import MigrationRequest, MigrationStatus
+from codat_hub.migration.usecases import listing
+from codat_hub.migration.usecases.context import company_entry
+from codat_hub.migration.usecases.listing import LATE_ROUNDS, all_chunks, find_late
+from tests.support.migration.step_world import ID, StepWorld
+
+
+def a_world(*company_ids, **request):
+    """Return a world with companies at Codat; a page lists two."""
+    world = StepWorld(**request)
+    for company_id in company_ids:
+        tags = {"region": company_id[0]}
+        world.codat.companies[company_id] = ListedCompany(company_id, True, ("had",), tags)
+    return world
+
+
+def list_companies(world, **fields):
+    return listing.list_companies(world.context, world.command(**fields), "plan")
+
+
+def ids(world, name="plan"):
+    chunks = world.manifests.get(f"{ID}/{name}.json")
+    return [member["company_id"] for chunk in chunks for member in chunk["members"]]
+
+
+class TestList:
+    def test_every_page_is_listed_and_the_chunks_are_counted(self):
+        world = a_world("a1", "a2", "a3", "a4", "a5")
+        listed = list_companies(world)
+        assert (listed.next, listed.manifest, listed.listing) == ("done", f"{ID}/plan.json", "plan")
+        assert ids(world) == ["a1", "a2", "a3", "a4", "a5"]
+        assert world.run.chunks["plan"] == 1
+        facts = listing.facts_of(world.context, ID, "plan")
+        assert (facts["companies"], facts["left_behind"]) == (5, 0)
+
+    def test_out_of_time_it_goes_on_at_the_next_page(self):
+        world = a_world("a1", "a2", "a3", "a4", "a5")
+        for _ in range(2):
+            assert list_companies(world, more_time=lambda: False).next == "again"
+        assert list_companies(world).next == "done"
+        assert ids(world) == ["a1", "a2", "a3", "a4", "a5"]
+
+    def test_a_listing_that_is_done_asks_codat_for_nothing(self):
+        world = a_world("a1")
+        first = list_companies(world)
+        world.codat.companies_page = None
+        assert list_companies(world) == first
+
+    def test_a_company_that_is_on_two_pages_counts_once(self):
+        world = a_world("a1", "a2", "a3")
+        pages = [("a1", "a2"), ("a2", "a3")]
+        world.codat.companies_page = lambda page: (
+            [world.codat.companies[name] for name in pages[page - 1]],
+            page < 2,
+        )
+        list_companies(world)
+        assert ids(world) == ["a1", "a2", "a3"]
+        assert listing.facts_of(world.context, ID, "plan")["companies"] == 3
+
+
+class TestSubset:
+    def test_it_lists_what_it_covers_and_counts_what_is_left_behind(self):
+        world = a_world("a1", "b1", "b2", tags={"region": "a"})
+        list_companies(world)
+        assert ids(world) == ["a1"]
+        assert listing.facts_of(world.context, ID, "plan")["left_behind"] == 2
+
+    def test_companies_of_an_earlier_complete_run_are_not_left_behind(self):
+        world = a_world("a1", "b1", company_ids=("a1",))
+        world.another("m-0", status=MigrationStatus.COMPLETE)
+        world.ledger.first("m-0", company_entry("b1"), LedgerEntry({"settings": None}))
+        list_companies(world)
+        assert listing.facts_of(world.context, ID, "plan")["left_behind"] == 0
+
+
+class TestLate:
+    def late(self, world):
+        return find_late(world.context, world.command())
+
+    def known(self, world, *company_ids):
+        for company_id in company_ids:
+            entry = LedgerEntry({"settings": None})
+            world.ledger.first(ID, company_entry(company_id), entry)
+
+    def test_companies_without_a_snapshot_are_late(self):
+        world = a_world("a1", "a2", "a3")
+        self.known(world, "a1", "a3")
+        found = self.late(world)
+        assert (found.next, found.listing) == ("late", "late-1")
+        assert ids(world, "late-1") == ["a2"]
+
+    def test_the_next_round_finds_nothing_once_all_are_known(self):
+        world = a_world("a1", "a2")
+        self.known(world, "a1")
+        self.late(world)
+        self.known(world, "a2")
+        assert self.late(world).next == "done"
+        assert world.run.late_listings == ["late-1"]
+
+    def test_out_of_time_it_is_asked_again(self):
+        world = a_world("a1", "a2", "a3")
+        found = find_late(world.context, world.command(more_time=lambda: False))
+        assert found.next == "again"
+
+    @pytest.mark.parametrize("change", ["ids", "tags"])
+    def test_a_subset_takes_no_company_along(self, change):
+        world = a_world("a1")
+        if change == "ids":
+            world.change(request=MigrationRequest(("lending",), company_ids=("a1",)))
+        else:
+            world.change(everyone=False)
+        assert self.late(world).next == "done"
+        assert world.run.late_listings == []
+
+    def test_after_some_rounds_the_rest_is_noted(self):
+        world = a_world("a1")
+        rounds = {f"late-{number}": 1 for number in range(1, LATE_ROUNDS + 1)}
+        world.change(chunks=rounds)
+        assert self.late(world).next == "done"
+        assert world.run.notes[0].startswith("companies keep appearing")
+
+
+def test_the_undo_works_on_the_chunks_of_the_snapshot_and_of_late_companies():
+    world = StepWorld()
+    for name in ("plan", "snapshot", "late-1"):
+        world.manifests.put(f"{ID}/{name}.json", [{"name": f"{name}-000000", "members": []}])
+    world.change(chunks={"plan": 1, "snapshot": 1, "late-1": 1, "late-2": 0})
+    found = all_chunks(world.context, world.command())
+    names = [chunk["name"] for chunk in world.manifests.get(found.manifest)]
+    assert (found.listing, names) == ("undo", ["undo-snapshot-000000", "undo-late-1-000000"])
+    assert world.run.chunks["undo"] == 2

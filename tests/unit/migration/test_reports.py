@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import pytest
+
+from codat_hub.migration.domain.chunk import Tally
+from codat_hub.migration.domain.entry import LedgerEntry
+from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.usecases import reports
+from tests.support.migration.step_world import HOUR, ID, NOW
+
+SECRET_URL = "https://user:hunter2@old.example/hook?code=hunter3"
+
+
+def counts(world):
+    return reports.counts(world.ledger, world.run)
+
+
+class TestCounts:
+    def test_phases_that_have_not_begun_are_left_out(self, world):
+        assert counts(world) == {}
+
+    def test_chunks_that_are_not_judged_yet_are_counted_from_their_tallies(self, world):
+        done = Tally(1, finished=True, done=3, skipped=1, failed=2, open=4)
+        world.ledger.put_tally(ID, "snapshot", "snapshot-000000", done)
+        world.ledger.put_tally(ID, "snapshot", "snapshot-000001", replace(done, finished=False))
+        world.change(chunks={"snapshot": 7})
+        assert counts(world) == {
+            "snapshot": {
+                "chunks": 1, "of_chunks": 7, "done": 6, "skipped": 2, "failed": 4, "open": 8,
+            }
+        }  # fmt: skip
+
+    def test_late_companies_count_for_the_products(self, world):
+        for chunk in ("snapshot-000000", "late-1-000000"):
+            tally = Tally(1, finished=True, done=1)
+            world.ledger.put_tally(ID, "add_products", chunk, tally)
+        world.change(chunks={"snapshot": 1, "late-1": 1})
+        assert counts(world)["add_products"]["done"] == 2
+
+    def test_judged_phases_are_read_from_the_run(self, world):
+        kept = {"chunks": 9, "of_chunks": 9, "done": 200, "skipped": 0, "failed": 0, "open": 0}
+        world.change(counted={"snapshot snapshot": kept})
+        assert counts(world)["snapshot"] == kept
+
+    @pytest.mark.parametrize("status", list(MigrationStatus))
+    def test_undos_are_shown_of_a_run_that_goes_back(self, world, status):
+        tally = Tally(2, finished=True, done=1)
+        world.ledger.put_tally(ID, "remove_products", "undo-000000", tally)
+        world.change(status=status)
+        shown = status in {"rolling_back", "rolled_back", "rollback_incomplete"}
+        assert ("remove_products" in counts(world)) is shown
+
+
+class TestReport:
+    def test_it_shows_the_fate_of_every_change(self, world):
+        old = LedgerEntry({"url": SECRET_URL}).intend(1).came_to("off").undo("enabled")
+        world.ledger.first(ID, "OLD_CONSUMER#1", old)
+        world.ledger.first(ID, "NEW_CONSUMER#x", LedgerEntry({"url": "https://x"}).intend(1))
+        report = reports.report(world.ledger, world.run)
+        assert report["old_consumers"] == [
+            {
+                "url": "https://old.example/hook?…",
+                "changed": True,
+                "outcome": "off",
+                "undone": "enabled",
+            }
+        ]
+        assert report["new_consumers"] == [
+            {"url": "https://x", "changed": True, "outcome": None, "undone": None}
+        ]
+        assert report["client_settings"] == {"changed": False, "outcome": None, "undone": None}
+        assert "hunter" not in str(report)
+
+    @pytest.mark.parametrize(
+        ("status", "until"),
+        [
+            (MigrationStatus.RUNNING, NOW + HOUR),
+            (MigrationStatus.COMPLETE, NOW + HOUR),
+            (MigrationStatus.ROLLING_BACK, None),
+            (MigrationStatus.ROLLBACK_INCOMPLETE, None),
+            (MigrationStatus.ROLLED_BACK, NOW + 2 * HOUR),
+        ],
+    )
+    def test_the_gap_lasts_until_present_consumers_get_events_again(self, world, status, until):
+        world.change(status=status, gap_from=NOW, gap_to=NOW + HOUR, ended_at=NOW + 2 * HOUR)
+        report = reports.report(world.ledger, world.run)
+        assert report["replay_missed"] == {"from": NOW, "to": until}
+
+    def test_without_old_consumers_there_is_no_gap(self, world):
+        assert reports.report(world.ledger, world.run)["replay_missed"] is None

@@ -1,0 +1,157 @@
+import json
+
+import pytest
+
+from codat_hub.codat.errors import WrongClient
+from codat_hub.migration.domain.entry import LedgerEntry
+from codat_hub.migration.domain.run import Activity, MigrationStatus, Undo
+from codat_hub.migration.steps import activity_1_client_sync
+from codat_hub.migration.usecases import rollback
+from codat_hub.migration.usecases.context import StepResult
+from tests.support.migration.fakes import settings
+from tests.support.migration.step_world import ID, NOW
+
+ERROR = {"Error": "Permanent", "Cause": json.dumps({"errorMessage": "refused", "trace": []})}
+
+
+@pytest.fixture
+def world(world):
+    world.save_client()
+    chunk = {"name": "snapshot-000000", "members": []}
+    world.manifests.put(f"{ID}/snapshot.json", [chunk])
+    return world
+
+
+def begin(world, **state):
+    return rollback.begin(world.context, world.command(state={"entry": "start", **state}))
+
+
+class TestBegin:
+    @pytest.mark.parametrize("reached", list(Activity))
+    def test_it_enters_the_undo_of_the_last_activity_that_began(self, world, reached):
+        world.change(reached=reached, status=MigrationStatus.RUNNING)
+        begun = begin(world, error=ERROR)
+        expected = {
+            Activity.DISABLE_CLIENT_SYNC: "reenable_client_sync",
+            Activity.WAIT_FOR_QUIET: "reenable_client_sync",
+            Activity.DISABLE_OLD_WEBHOOKS: "resubscribe_old_webhooks",
+            Activity.CONFIGURE_NEW_WEBHOOKS: "unsubscribe_new_webhooks",
+            Activity.ADD_PRODUCTS: "remove_products",
+        }
+        assert begun == StepResult(
+            expected[reached],
+            wait_seconds=30,
+            manifest=f"{ID}/undo.json",
+            listing="undo",
+            epoch=2,
+            cause="Permanent: refused",
+        )
+        assert (world.run.status, world.run.error) == ("rolling_back", "Permanent: refused")
+
+    def test_a_run_that_changed_nothing_has_nothing_to_undo(self, world):
+        begun = begin(world, error=ERROR)
+        assert begun == StepResult("nothing", epoch=2, cause="Permanent: refused")
+        assert rollback.nothing_to_undo(world.context, world.command()).cause == begun.cause
+        assert (world.run.status, world.run.ended_at) == ("failed", NOW)
+
+    def test_every_rollback_has_a_new_epoch_and_keeps_the_first_cause(self, world):
+        world.change(reached=Activity.ADD_PRODUCTS)
+        begin(world, error=ERROR)
+        again = begin(world, error={"Error": "Lambda.Unknown", "Cause": "exit"})
+        assert (again.epoch, again.cause) == (3, "Permanent: refused")
+
+
+class TestChangedSince:
+    @pytest.fixture
+    def done(self, world):
+        activity_1_client_sync.apply(world.context, world.command())
+        world.change(reached=Activity.ADD_PRODUCTS, migrated=True, status=MigrationStatus.COMPLETE)
+        return world
+
+    def test_a_complete_run_that_is_as_it_was_left_is_rolled_back(self, done):
+        assert begin(done, entry="rollback").next == "remove_products"
+        assert not done.run.migrated
+
+    def test_changes_of_others_stop_it_and_nothing_is_changed(self, done):
+        done.codat.client = settings(12, 0)
+        stopped = begin(done, entry="rollback")
+        assert (stopped.next, done.run.status) == ("differs", "complete")
+        assert stopped.cause.startswith("changed at Codat since the migration: the client's")
+        assert done.ledger.epoch(ID) == 1
+
+    @pytest.mark.parametrize("state", [{"entry": "rollback", "forced": True}, {"entry": "start"}])
+    def test_a_forced_rollback_and_one_after_a_failure_do_not_look(self, done, state):
+        done.codat.client = settings(12, 0)
+        assert begin(done, **state).next == "remove_products"
+
+    def test_a_new_consumer_that_is_gone_is_a_change(self, done):
+        url = f"https://user:secret@x.example/?migration={ID}"
+        done.ledger.intend(ID, 1, {"NEW_CONSUMER#x": LedgerEntry({"url": url})})
+        gone = f"consumer https://x.example/?migration={ID} is gone"
+        assert rollback.changed_since(done.context, done.run) == [gone]
+
+    def test_a_subset_compares_with_the_level_that_it_left_alone(self, world):
+        world.change(migrated=True, everyone=False)
+        assert rollback.changed_since(world.context, world.run) == []
+        world.codat.client = settings(0, 0)
+        (difference,) = rollback.changed_since(world.context, world.run)
+        assert difference.startswith("the client's settings, t0: ")
+
+
+class TestUndo:
+    def test_the_client_is_checked_and_the_undo_recorded_before_it_acts(self, world):
+        acted = []
+
+        def act(context, command):
+            acted.append((world.run.step, world.run.status, world.checks))
+            return StepResult()
+
+        step = rollback.noting(Undo.REENABLE_CLIENT_SYNC, act)
+        assert step(world.context, world.undo()).next == "done"
+        assert acted == [("reenable_client_sync", "rolling_back", 1)]
+
+    def test_with_the_key_of_another_client_it_does_not_act(self, world):
+        world.wrong_client = WrongClient("another client")
+        with pytest.raises(WrongClient):
+            rollback.note_step(Undo.REMOVE_PRODUCTS)(world.context, world.undo())
+
+
+class TestEnd:
+    @pytest.mark.parametrize(("on_demand", "answer"), [(True, "done"), (False, "failed")])
+    def test_it_tells_a_failure_from_a_rollback_on_demand(self, world, on_demand, answer):
+        world.change(on_demand=on_demand, error="why", status=MigrationStatus.ROLLING_BACK)
+        ended = rollback.finish(world.context, world.undo())
+        assert (ended.next, ended.cause) == (answer, "why")
+        assert (world.run.status, world.run.ended_at) == ("rolled_back", NOW)
+
+    def test_a_repeat_keeps_the_time_of_the_end(self, world):
+        rollback.finish(world.context, world.undo())
+        world.now = NOW.replace(hour=23)
+        rollback.finish(world.context, world.undo())
+        assert world.run.ended_at == NOW
+
+    def test_an_undo_that_failed_keeps_the_first_cause_and_the_last(self, world):
+        world.change(error="first", status=MigrationStatus.ROLLING_BACK)
+        for cause in ("second", "third"):
+            state = {"undo_error": {"Error": "E", "Cause": cause}}
+            rollback.incomplete(world.context, world.undo(state=state))
+        assert world.run.error == "first; then E: third"
+        assert world.run.status == "rollback_incomplete"
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ({}, ""),
+        ({"error": None}, ""),
+        ({"error": ERROR}, "Permanent: refused"),
+        ({"error": {"Error": "States.Timeout", "Cause": ""}}, "States.Timeout: "),
+        ({"error": {"Error": "E"}}, "E: "),
+        ({"error": {"Error": "E", "Cause": "not JSON"}}, "E: not JSON"),
+        ({"error": {"Error": "E", "Cause": "[1]"}}, "E: [1]"),
+        ({"error": {"Error": "E", "Cause": '{"other": 1}'}}, 'E: {"other": 1}'),
+        ({"error": {"Error": "E", "Cause": "x" * 2000}}, f"E: {'x' * 997}"),
+    ],
+)
+def test_a_caught_error_is_one_line(state, text):
+    assert rollback.caught(state) == text

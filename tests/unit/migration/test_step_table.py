@@ -1,0 +1,66 @@
+import json
+from datetime import timedelta
+
+import pytest
+
+from codat_hub.codat.errors import RateLimited, TryLater
+from codat_hub.errors import StepFailed
+from codat_hub.migration.usecases.step_table import STEPS, run_step
+from tests.support.migration.step_world import ID
+from tools.samconfig import ROOT
+
+DEFINITION = json.loads((ROOT / "statemachines" / "migration.asl.json").read_text())
+
+
+def calls(states):
+    """Yield direction and step of every call in the definition."""
+    for state in states.values():
+        if state["Type"] == "Task":
+            payload = state["Parameters"]["Payload"]
+            yield payload["direction"], payload["step"]
+        elif state["Type"] == "Map":
+            yield from calls(state["ItemProcessor"]["States"])
+
+
+def test_every_step_of_the_definition_is_in_the_table_and_the_reverse():
+    assert set(calls(DEFINITION["States"])) == set(STEPS)
+
+
+def test_an_unknown_step_fails(world):
+    with pytest.raises(StepFailed, match="no step 'nothing' to apply"):
+        run_step(world.context, "nothing", "apply", world.command())
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        (timedelta(hours=2), 7201),
+        (timedelta(seconds=1.9), 2),
+        (timedelta(hours=25), 90_001),
+        (timedelta(days=9), 90_001),
+        (None, 90_001),
+    ],
+)
+def test_used_up_quota_is_waited_for(world, retry_after, seconds):
+    world.save_client()
+    world.codat.failing["set_client_settings"] = RateLimited("quota", retry_after=retry_after)
+    result = run_step(world.context, "disable_client_sync", "apply", world.command())
+    assert (result.next, result.wait_seconds) == ("again", seconds)
+
+
+def test_any_other_error_is_the_state_machines(world):
+    world.save_client()
+    world.codat.failing["set_client_settings"] = TryLater("down")
+    with pytest.raises(TryLater):
+        run_step(world.context, "disable_client_sync", "apply", world.command())
+
+
+@pytest.mark.parametrize("direction", ["apply", "compensate"])
+def test_a_chunk_that_failed_leaves_its_reason_to_the_verdict(world, direction):
+    error = {"Error": "Sandbox.Timedout", "Cause": "too long"}
+    command = world.command("a", state={"phase": "add_products", "error": error})
+    run_step(world.context, "note_chunk_failure", direction, command)
+    tally = world.tally("add_products")
+    assert tally.reasons == ("snapshot-000000: Sandbox.Timedout: too long",)
+    assert not tally.finished
+    assert world.ledger.tallies(ID, "add_products", "snapshot-") == [tally]

@@ -1,0 +1,129 @@
+"""When all calls stop, which call finds out whether they may go on, and what ends it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from codat_hub.codat import errors
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.rate_limiting.domain.breaker import LEAST_PAUSE, PROBE_EVERY, Breaker, Cause
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice, reset
+from codat_hub.rate_limiting.domain.waits import Waits
+
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+OPENS = [
+    (errors.WrongClient("another"), Cause.WRONG_CLIENT),
+    (errors.Unauthorized("key"), Cause.UNAUTHORIZED),
+    (errors.RateLimited("quota", retry_at=NOW + HOUR), Cause.RATE_LIMITED),
+]
+
+
+def after(breaker, failure, company_id="c1", now=NOW, called_at=None):
+    return breaker.after(failure, company_id, called_at or now, now)
+
+
+def refused_by(*company_ids):
+    breaker = Breaker()
+    for company_id in company_ids:
+        breaker = after(breaker, errors.Forbidden("plan"), company_id)
+    return breaker
+
+
+@pytest.mark.parametrize(("failure", "cause"), OPENS)
+def test_one_refusal_of_all_calls_opens_it_until_the_probe(failure, cause):
+    breaker = after(Breaker(), failure)
+    probe_at = NOW + (HOUR if cause is Cause.RATE_LIMITED else PROBE_EVERY)
+    assert (breaker.cause, breaker.opened_at, breaker.probe_at) == (cause, NOW, probe_at)
+    assert breaker.blocked_until(probe_at - SECOND, None) == probe_at
+    assert breaker.blocked_until(probe_at, None) is None
+    assert breaker.probing(None)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        errors.Busy(),
+        errors.TryLater(),
+        errors.OutcomeUnknown(),
+        errors.NotUnderstood(),
+        errors.NotFound(),
+        errors.Permanent(),
+    ],
+)
+@pytest.mark.parametrize("breaker", [Breaker(), refused_by("c2", "c3")])
+def test_a_failure_of_one_company_does_not_open_it(failure, breaker):
+    assert after(breaker, failure).cause is None
+
+
+@pytest.mark.parametrize("retry_at", [None, NOW - HOUR, NOW, NOW + SECOND, NOW + HOUR])
+def test_after_a_429_no_call_leaves_for_ten_seconds_at_least(retry_at):
+    breaker = after(Breaker(), errors.RateLimited("quota", retry_at=retry_at))
+    wanted = retry_at or NOW + PROBE_EVERY
+    assert breaker.probe_at == max(wanted, NOW + LEAST_PAUSE)
+
+
+def test_one_probe_leaves_and_the_next_waits_five_minutes():
+    breaker = after(Breaker(), errors.Unauthorized("key"))
+    later = NOW + PROBE_EVERY
+    probing = breaker.leaving(later, None)
+    assert probing.blocked_until(later, None) == later + PROBE_EVERY
+
+
+def test_a_closed_breaker_lets_every_call_leave():
+    assert Breaker().leaving(NOW, None) == Breaker()
+    assert not Breaker().probing(None)
+
+
+def test_three_companies_refused_in_a_row_open_it_and_one_company_never_does():
+    assert refused_by("c1", "c2").cause is None
+    assert refused_by("c1", "c1", "c1", "c2").cause is None
+    assert refused_by("c1", "c2", "c3").cause is Cause.FORBIDDEN
+
+
+def test_a_success_between_refusals_starts_the_count_anew():
+    breaker = after(refused_by("c1", "c2"), None)
+    assert after(breaker, errors.Forbidden("plan"), "c3").cause is None
+
+
+@pytest.mark.parametrize(("failure", "_cause"), OPENS)
+def test_only_a_success_that_left_since_it_opened_closes_it(failure, _cause):
+    breaker = after(Breaker(), failure)
+    early = after(breaker, None, called_at=NOW - SECOND, now=NOW + SECOND)
+    assert early.cause is breaker.cause
+    assert after(breaker, None, now=NOW + SECOND) == Breaker()
+
+
+def test_a_failed_probe_keeps_the_time_it_opened_but_each_429_counts_as_new():
+    wrong_key = after(Breaker(), errors.Unauthorized("key"))
+    assert after(wrong_key, errors.Unauthorized("key"), now=NOW + HOUR).opened_at == NOW
+    limited = after(Breaker(), errors.RateLimited("quota"))
+    again = after(limited, errors.RateLimited("quota"), now=NOW + HOUR)
+    assert again.opened_at == NOW + HOUR
+
+
+def test_a_reset_event_newer_than_the_last_429_frees_it():
+    breaker = after(Breaker(), errors.RateLimited("quota", retry_at=NOW + HOUR))
+    old, new = reset(Stamp(NOW, "e1")), reset(Stamp(NOW + SECOND, "e2"))
+    assert breaker.blocked_until(NOW + SECOND, old) == NOW + HOUR
+    assert breaker.blocked_until(NOW + SECOND, new) is None
+    assert not breaker.probing(new)
+    assert breaker.leaving(NOW + SECOND, new).cause is None
+
+
+def test_a_reset_event_frees_no_breaker_that_opened_for_another_cause():
+    breaker = after(Breaker(), errors.Unauthorized("key"))
+    new = reset(Stamp(NOW + SECOND, "e"))
+    assert breaker.blocked_until(NOW + SECOND, new) == NOW + PROBE_EVERY
+
+
+def test_a_reached_event_blocks_calls_without_an_answer():
+    notice = RateLimitNotice(Stamp(NOW, "e"), NOW + HOUR)
+    assert Breaker().blocked_until(NOW, notice) == NOW + HOUR
+    assert Breaker().blocked_until(NOW + HOUR, notice) is None
+
+
+@pytest.mark.parametrize("cause", [None, *Cause])
+def test_a_ticket_waits_for_the_quota_or_for_the_breaker(cause):
+    limited = cause in {None, Cause.RATE_LIMITED}
+    assert Breaker(cause).waits_for() is (Waits.RATE_LIMIT if limited else Waits.BREAKER)

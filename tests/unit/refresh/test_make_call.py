@@ -1,0 +1,141 @@
+"""A call leaves once for each key, and a lost answer never becomes a second read."""
+
+from dataclasses import replace
+
+import pytest
+
+from codat_hub.codat import errors
+from codat_hub.refresh.domain.ticket import TicketStatus
+from codat_hub.refresh.usecases.make_call import NotCalled
+from tests.support.refresh_worker import HOUR, ROWS, a_message, a_world, failing, work
+from tools.simulation.refresh_world import MINUTE, START
+
+
+@pytest.fixture
+def world():
+    return a_world()
+
+
+@pytest.fixture
+def make_call(world):
+    return world.worker.make_call
+
+
+def test_the_key_is_on_the_ticket_before_the_call_leaves(world, make_call):
+    world.opened()
+    seen = []
+    world.codat.fault = lambda *_: seen.append(world.ticket())
+    call = make_call(*world.tickets.get("c1", "a"))
+    assert seen == [call.ticket]
+    assert call.ticket.key.value == world.codat.keys[0]
+    assert (call.ticket.called_at, call.ticket.attempts) == (START, 1)
+
+
+def test_a_ticket_that_another_process_changed_is_not_called(world, make_call):
+    world.opened()
+    old = world.tickets.get("c1", "a")
+    world.opened(attempts=1)
+    assert make_call(*old) is NotCalled.STALE
+    assert world.codat.calls == []
+
+
+@pytest.mark.parametrize(
+    "failure", [errors.TryLater("down"), errors.NotFound("gone"), errors.OutcomeUnknown("lost")]
+)
+def test_a_client_that_cannot_be_checked_is_no_fault_of_the_company(world, make_call, failure):
+    def check():
+        raise failure
+
+    world.opened()
+    world.check_client = check
+    call = make_call(*world.tickets.get("c1", "a"))
+    assert isinstance(call.failure, errors.TryLater)
+    assert world.codat.calls == []
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [errors.Unauthorized("key"), errors.RateLimited("quota"), errors.Forbidden("plan")],
+)
+def test_a_check_that_meets_what_all_refreshes_meet_says_so(world, make_call, failure):
+    def check():
+        raise failure
+
+    world.opened()
+    world.check_client = check
+    assert make_call(*world.tickets.get("c1", "a")).failure is failure
+    assert world.codat.forgotten == isinstance(failure, errors.Unauthorized)
+
+
+@pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=str)
+def test_the_next_call_takes_the_key_that_codat_will_not_replay(world, failure, kind, status):
+    world.opened()
+    failing(world, failure)
+    work(world)
+    if status is TicketStatus.FAILED:
+        return
+    world.codat.fault = lambda *_: None
+    world.dispatching().run_until(START + 5 * HOUR)
+    first, second = world.codat.keys[:2]
+    # A call without an answer that Codat keeps is repeated with its key.
+    assert (first == second) == (kind in {"outcome_unknown", "not_understood", "rate_limited"})
+
+
+def test_after_a_503_that_codat_would_replay_the_refresh_is_accepted(world):
+    world.opened()
+    first = iter([errors.TryLater("oops", status=503)])
+
+    def fault(*_):
+        for failure in first:
+            raise world.codat.answer_kept(world.codat.keys[-1], failure)
+
+    world.codat.fault = fault
+    world.dispatching().run_until(START + 10 * MINUTE)
+    assert world.ticket().status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}
+    assert len(world.codat.calls) == 2
+
+
+def test_a_timeout_after_codat_accepted_is_no_second_refresh(world):
+    world.opened()
+    lost = iter(["after"])
+    world.codat.fault = lambda *_: next(lost, None)
+    world.dispatching().run_until(START + 2 * HOUR)
+    assert len(world.codat.accepted) == 1
+    assert world.ticket().status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}
+
+
+def test_past_85_minutes_the_read_events_say_whether_it_was_accepted(world):
+    world.wakes = False
+    world.opened()
+    world.codat.fault = lambda *_: "after"
+    work(world)
+    assert len(world.codat.accepted) == 1
+    # The read ends while no call is made for longer than Codat remembers the key.
+    ticket, version = world.tickets.get("c1", "a")
+    world.run_until(START + 2 * HOUR)
+    world.tickets.put(replace(ticket, due_at=world.now()), version)
+    result = work(world)
+    assert (result.outcome, result.called) == ("already_read", False)
+    assert world.ticket().status is TicketStatus.COMPLETED
+
+
+def test_a_message_that_comes_twice_makes_one_call(world):
+    world.opened()
+    work(world)
+    assert world.worker(a_message(world)).outcome == "stale"
+    assert len(world.codat.calls) == 1
+
+
+def test_a_wrong_client_makes_no_call_at_all(world):
+    def wrong():
+        raise errors.WrongClient("another client's key")
+
+    world.opened("c1")
+    world.opened("c2")
+    world.check_client = wrong
+    world.dispatching().run_until(START + 3 * MINUTE)
+    assert not world.codat.calls
+    assert world.ticket("c1").attempts == 0
+    world.check_client = lambda: None
+    world.run_until(START + 12 * MINUTE)
+    assert len(world.codat.accepted) == 2

@@ -1,0 +1,159 @@
+"""What a call's outcome changes: the ticket, the lease, the assignment, and all other calls."""
+
+import pytest
+
+from codat_hub.codat import errors
+from codat_hub.codat.domain.quota import Quota
+from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.domain.assignment import AssignmentStatus
+from codat_hub.rate_limiting.domain.breaker import Cause
+from codat_hub.rate_limiting.domain.rate_limit_notice import reset
+from codat_hub.rate_limiting.domain.waits import Waits
+from codat_hub.refresh.domain.ticket import TicketStatus
+from tests.support.refresh_worker import HOUR, ROWS, a_world, failing, work
+from tools.simulation.refresh_world import MINUTE, START
+
+
+@pytest.fixture
+def world():
+    return a_world()
+
+
+def test_a_breaker_that_opens_is_reported_once(world):
+    world.opened("c1")
+    world.opened("c2")
+    failing(world, errors.Unauthorized("key", status=401))
+    assert work(world, "c1").opened is Cause.UNAUTHORIZED
+    world.clock += 5 * MINUTE
+    assert work(world, "c2").opened is None  # the probe
+
+
+def test_an_accepted_call_that_teaches_nothing_writes_no_limiter(world):
+    world.opened("c1")
+    world.opened("c2")
+    world.codat.quota = Quota(1000, 900, START + HOUR)
+    work(world, "c1")
+    _, version = world.limiters.get()
+    work(world, "c2")  # with the same quota
+    assert world.limiters.get()[1] == version + 1  # it passed, and no more
+
+
+def test_a_ticket_that_was_cancelled_during_its_call_stays_cancelled(world):
+    def cancel(*_):
+        world.opened(status=TicketStatus.CANCELLED)
+
+    world.opened()
+    world.codat.fault = cancel
+    report = work(world)
+    assert (report.outcome, report.ticket) == ("accepted", None)
+    assert world.ticket().status is TicketStatus.CANCELLED
+
+
+def test_a_failed_ticket_leaves_its_lease_to_the_next_that_waits(world):
+    world.opened(product="a")
+    world.opened(product="b", status=TicketStatus.BUSY, due_at=START + HOUR)
+    failing(world, errors.Permanent("doesn't support", status=400))
+    assert work(world, product="a").woken
+    assert world.ticket(product="b").status is TicketStatus.SENT
+
+
+@pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=str)
+def test_each_row_of_the_taxonomy(world, failure, kind, status):
+    world.opened()
+    failing(world, failure)
+    result = work(world)
+    ticket = world.ticket()
+    assert (result.outcome, ticket.status, len(world.codat.calls)) == (kind, status, 1)
+    assert (ticket.failure.kind, ticket.failure.text) == (kind, failure.error)
+    counts_as_a_step = kind in {"busy", "unavailable", "outcome_unknown", "not_understood"}
+    assert ticket.backoffs == counts_as_a_step
+
+
+@pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=str)
+def test_the_lease_is_kept_only_when_a_read_of_ours_may_run(world, failure, kind, status):
+    world.opened()
+    failing(world, failure)
+    work(world)
+    holder = world.leases.get("c1", "a")[0].holder
+    assert holder == ("a" if kind in {"outcome_unknown", "not_understood"} else None)
+
+
+def test_404_marks_the_assignment_stale_for_reconcile(world):
+    world.opened()
+    failing(world, errors.NotFound("gone", status=404))
+    work(world)
+    assert world.assignments.get("c1", "a")[0].status is AssignmentStatus.STALE
+
+
+def test_a_wrong_key_stops_all_refreshes_after_one_call_until_a_probe_succeeds(world):
+    for company_id in ("c1", "c2", "c3"):
+        world.opened(company_id)
+    failing(world, errors.Unauthorized("key", status=401))
+    world.dispatching().run_until(START + 4 * MINUTE)
+    assert len(world.codat.calls) == 1
+    assert world.codat.forgotten == 1  # so that a new key counts at once
+    world.run_until(START + 8 * MINUTE)
+    assert len(world.codat.calls) == 2  # one probe in five minutes
+    world.codat.fault = lambda *_: None
+    world.run_until(START + 20 * MINUTE)
+    assert len(world.codat.accepted) == 3
+
+
+@pytest.mark.parametrize("status", [402, 403])
+def test_one_companys_refusal_stops_no_other_company(world, status):
+    for company_id in ("c1", "c2", "c3", "c4"):
+        world.opened(company_id)
+
+    def fault(company_id, product):
+        if company_id == "c1":
+            raise errors.Forbidden("plan", status=status)
+
+    world.codat.fault = fault
+    world.dispatching().run_until(START + 3 * MINUTE)
+    assert {company for company, _, _ in world.codat.accepted} == {"c2", "c3", "c4"}
+    assert world.limiters.get()[0].breaker.cause is None
+
+
+def test_three_companies_refused_in_a_row_open_the_breaker(world):
+    for company_id in ("c1", "c2", "c3", "c4"):
+        world.opened(company_id)
+    failing(world, errors.Forbidden("plan", status=402))
+    world.dispatching().run_until(START + 3 * MINUTE)
+    assert len(world.codat.calls) == 3
+    assert world.limiters.get()[0].breaker.cause is Cause.FORBIDDEN
+
+
+def test_a_429_stops_all_refreshes_until_codat_says_so(world):
+    for company_id in ("c1", "c2", "c3"):
+        world.opened(company_id)
+    failing(world, errors.RateLimited("quota", status=429, retry_at=START + HOUR))
+    world.dispatching().run_until(START + 30 * MINUTE)
+    assert len(world.codat.calls) == 1
+    assert {world.ticket(c).waits_for for c in ("c1", "c2", "c3")} <= {Waits.RATE_LIMIT, None}
+    world.codat.fault = lambda *_: None
+    world.run_until(START + 64 * MINUTE)
+    assert len(world.codat.accepted) == 3
+    assert world.codat.calls[1] >= START + HOUR
+
+
+def test_a_reset_event_frees_all_refreshes_before_retry_after(world):
+    world.opened("c1")
+    world.opened("c2")
+    failing(world, errors.RateLimited("quota", status=429, retry_at=START + 10 * HOUR))
+    world.dispatching().run_until(START + 2 * MINUTE)
+    world.codat.fault = lambda *_: None
+    world.notices.put(reset(Stamp(world.now(), "e")), 0)
+    world.opened("c3")
+    world.run_until(START + 5 * MINUTE)
+    assert "c3" in {company for company, _, _ in world.codat.accepted}
+    assert world.limiters.get()[0].breaker.cause is None
+
+
+def test_a_ticket_that_waited_for_the_quota_goes_after_a_reset_event(world):
+    world.opened("c1")
+    failing(world, errors.RateLimited("quota", status=429, retry_at=START + 10 * HOUR))
+    world.dispatching().run_until(START + 2 * MINUTE)
+    world.codat.fault = lambda *_: None
+    world.notices.put(reset(Stamp(world.now(), "e")), 0)
+    world.run_until(START + 30 * MINUTE)
+    assert {company for company, _, _ in world.codat.accepted} == {"c1"}

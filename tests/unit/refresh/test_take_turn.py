@@ -1,0 +1,125 @@
+"""A refresh calls only in its turn: the limiter lets it pass and it holds the company's lease."""
+
+from datetime import timedelta
+
+import pytest
+
+from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
+from codat_hub.rate_limiting.domain.pace import REFRESH_LIMIT, Pace
+from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter, Wait
+from codat_hub.rate_limiting.domain.waits import Waits
+from codat_hub.refresh.domain import lease as lease_rules
+from codat_hub.refresh.domain.ticket import TicketStatus
+from tests.support.refresh_worker import HOUR, a_world, work
+from tools.simulation.refresh_world import MINUTE, START
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def world():
+    return a_world()
+
+
+@pytest.fixture
+def take_turn(world):
+    return world.worker.take_turn
+
+
+def ticket(world, product="a"):
+    world.opened(product=product)
+    return world.ticket(product=product)
+
+
+def lease(world):
+    return world.leases.get("c1", "a")[0]
+
+
+def counted(world):
+    return sum(count for _, count in world.limiters.get()[0].pace.calls)
+
+
+def test_a_turn_holds_the_lease_and_is_counted_once(world, take_turn):
+    turn = take_turn(ticket(world))
+    assert (lease(world).holder, lease(world)) == ("a", turn.lease.taken)
+    assert counted(world) == 1
+
+
+def test_a_closed_limiter_is_met_before_the_lease(world, take_turn):
+    breaker = Breaker(Cause.UNAUTHORIZED, START, START + 5 * MINUTE)
+    world.limiters.put(RateLimiter(breaker), 0)
+    assert take_turn(ticket(world)) == Wait(Waits.BREAKER, START + 5 * MINUTE)
+    assert world.leases.get("c1", "a")[1] == 0  # never written
+
+
+def test_a_refresh_that_waits_for_the_lease_is_not_counted(world, take_turn):
+    take_turn(ticket(world, "a"))
+    assert take_turn(ticket(world, "b")) == Wait(Waits.LEASE, START + lease_rules.HELD_FOR)
+    assert counted(world) == 1
+
+
+def test_a_limiter_that_closes_after_the_lease_was_taken_leaves_the_lease_free(world, take_turn):
+    put = world.leases.put
+
+    def put_then_fill_the_pace(*arguments):
+        world.leases.put = put
+        full = RateLimiter(pace=Pace(((int(START.timestamp()), REFRESH_LIMIT),)))
+        world.limiters.put(full, 0)
+        return put(*arguments)
+
+    world.leases.put = put_then_fill_the_pace
+    assert take_turn(ticket(world)) == Wait(Waits.PACE, START + 61 * SECOND)
+    assert lease(world).holder is None
+    assert take_turn.lease_is_free(ticket(world, "b"))
+
+
+def test_a_lease_that_was_touched_is_given_back_and_said_to_be_touched(world, take_turn):
+    asked = ticket(world)
+    turn = take_turn(asked)
+    read, version = world.leases.get("c1", "a")
+    world.leases.put("c1", "a", lease_rules.after_read(read, "b", START), version)
+    assert not take_turn.give_back(asked, turn.lease)
+    assert lease(world).holder is None
+
+
+def test_a_lease_that_another_refresh_took_meanwhile_stays_with_it(world, take_turn):
+    asked = ticket(world)
+    turn = take_turn(asked)
+    ended, version = world.leases.get("c1", "a")
+    world.leases.put("c1", "a", lease_rules.taken(ended, "b", START + MINUTE), version)
+    assert not take_turn.give_back(asked, turn.lease)
+    assert lease(world).holder == "b"
+
+
+def test_without_a_call_the_lease_stays_with_the_products_call_under_way(world, take_turn):
+    asked = ticket(world)
+    first, second = take_turn(asked), take_turn(asked)
+    assert take_turn.give_back(asked, second.lease, called=False)
+    assert lease(world) == first.lease.taken
+
+
+def test_a_second_product_waits_for_the_companys_lease_without_an_attempt(world):
+    world.opened(product="a")
+    world.opened(product="b")
+    work(world, product="a")
+    result = work(world, product="b")
+    ticket = world.ticket(product="b")
+    assert (result.outcome, ticket.waits_for) == ("lease", Waits.LEASE)
+    assert (ticket.attempts, ticket.backoffs) == (0, 0)
+    world.run_until(START + 30 * MINUTE)  # a's read ends: b goes without a dispatcher
+    assert [product for _, product, _ in world.codat.accepted] == ["a", "b"]
+
+
+def test_the_reserve_is_kept_for_people(world):
+    world.reads_up_to_a_limit(1000, 200)
+    world.opened("c1")
+    world.dispatching().run_until(START + 2 * MINUTE)  # the answer says that 20 % is left
+    world.opened("c2")
+    world.opened("c3", requested_by="arn:aws:iam::1:user/p")
+    world.run_until(START + 5 * MINUTE)
+    assert world.ticket("c2").waits_for is Waits.RESERVE
+    assert world.ticket("c3").status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}
+    world.reads_up_to_a_limit(1000, 999)
+    world.opened("c4", due_at=START + 24 * HOUR, deadline=START + 30 * HOUR)
+    world.run_until(START + 25 * HOUR)  # the quota that was known has expired
+    assert world.ticket("c4").status in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}
