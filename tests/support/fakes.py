@@ -17,6 +17,7 @@ from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.product_events.domain.replay import ReceivedBetween, Replay
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
+from codat_hub.products.ports import Matched
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.storage.found import Found
 from codat_hub.webhooks.webhook_event import Delivery, Unrecognised, WebhookFacts
@@ -282,13 +283,14 @@ class FakeCreations(Versioned):
 
 
 class FakeSchedules:
-    """Schedules; the next `refusals` calls of `match` fail half-way."""
+    """Schedules; the next `refusals` calls of `match` fail half-way; `refused`: AWS's words."""
 
     def __init__(self):
         self.kept: dict[str, Schedule] = {}
         self.refusals = 0
+        self.refused: dict[str, str] = {}
 
-    def match(self, wanted) -> list[str]:
+    def match(self, wanted) -> Matched:
         changed = [
             name for name in {*self.kept, *wanted} if self.kept.get(name) != wanted.get(name)
         ]
@@ -296,8 +298,9 @@ class FakeSchedules:
             self.refusals -= 1
             self.kept |= dict(list(wanted.items())[:1])
             raise Unavailable("EventBridge Scheduler is down")
-        self.kept = dict(wanted)
-        return sorted(changed)
+        self.kept = {name: known for name, known in wanted.items() if name not in self.refused}
+        refused = {name: words for name, words in self.refused.items() if name in wanted}
+        return Matched(tuple(sorted({*changed} - {*refused})), refused)
 
 
 class FakeRefreshes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from codat_hub.companies.domain.product_changes import ProductChanges
-    from codat_hub.reconcile.domain.observed import ObservedCompany
+    from codat_hub.reconcile.domain.observed import ObservedCompany, ObservedConnection
 
 # Codat's clock dates the events and ours the lists, so an event a little older than a list may
 # still be news to it.
@@ -53,7 +53,8 @@ def compare(
     """
     stamp = seen_at(asked_at)
     before = ours or Company(theirs.company_id)
-    entry = _with_name_and_products(before, theirs, stamp)
+    entry = replace(before, deleted_at=None) if _listed_again(before, stamp) else before
+    entry = _with_name_and_products(entry, theirs, stamp)
     known = {assignment.product: assignment for assignment in assignments}
     entry = _with_product_changes(before, entry, theirs, stamp, known)
     entry = _with_connections(entry, theirs, stamp)
@@ -103,12 +104,14 @@ def _with_connections(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> 
         return entry
     for connection_id, seen in theirs.connections.items():
         known = entry.connections.get(connection_id)
-        current = Connection(stamp, seen.status, seen.integration, seen.source_type)
-        if known is None or replace(known, stamp=stamp) != current:
+        current = _current(known, seen, stamp)
+        if current is not None and (known is None or replace(known, stamp=stamp) != current):
             change = CompanyChange(
                 entry.company_id, stamp, connection_id=connection_id, connection=current
             )
             entry = apply(entry, change)
+    if theirs.unread:
+        return entry  # a connection that is missing here may be one that cannot be read
     for connection_id in sorted(entry.connections.keys() - theirs.connections.keys()):
         known = entry.connections[connection_id]
         # Codat's lists leave a deleted connection out (docs/codat.md, C61)
@@ -124,10 +127,26 @@ def _with_connections(entry: Company, theirs: ObservedCompany, stamp: Stamp) -> 
     return entry
 
 
+def _current(known: Connection | None, seen: ObservedConnection, stamp: Stamp) -> Connection | None:
+    """Return a connection with everything that Codat tells of it; None without any status."""
+    before = known or Connection(stamp, "")
+    current = Connection(
+        stamp,
+        seen.status or before.status,
+        seen.integration or before.integration,
+        seen.source_type or before.source_type,
+    )
+    return current if current.status else None
+
+
+def _listed_again(before: Company, stamp: Stamp) -> bool:
+    return before.deleted_at is not None and before.deleted_at <= stamp.at
+
+
 def _drift(ours: Company | None, before: Company, entry: Company, stamp: Stamp) -> list[Drift]:
     company_id = entry.company_id
     found = []
-    if before.deleted_at is not None and before.deleted_at <= stamp.at:
+    if before.deleted_at is not None and _listed_again(before, stamp):
         text = f"deleted here at {before.deleted_at.isoformat(timespec='seconds')}"
         found.append(Drift(DriftKind.COMPANY_NOT_DELETED, text, company_id))
     if ours is None:
