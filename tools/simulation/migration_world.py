@@ -269,6 +269,7 @@ class MigrationWorld:
             ),
             limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
             now=self.now,
+            sleep=self.pass_time,
         )
 
     # time

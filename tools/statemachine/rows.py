@@ -16,7 +16,6 @@ class Lane:
     direction: str  # what the function is asked to do: apply or compensate
     epoch: str  # where the execution keeps the run's epoch
     listing: str  # where it keeps the answer that names the list of companies
-    retries: int
     error: str  # where it keeps what failed
     fails_to: str
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import time
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.codat.errors import TryLater
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.chunk import judge
+from codat_hub.migration.usecases import stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from codat_hub.products.ports import Products
 
 CLIENT: Final = "CLIENT"  # the ledger entry of the client's settings and consumers
+_READ_BACK: Final = timedelta(minutes=1)
+_LOOK_AFTER: Final = timedelta(seconds=5)
 _NAMESPACE: Final = uuid.UUID("6d5b1d2e-5a0c-4f3e-9a57-1c2d3e4f5a6b")
 
 
@@ -74,6 +79,7 @@ class StepContext:
     check_client: Callable[[], None]
     limits: Limits
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
 
     def run(self, command: Command) -> MigrationRun:
         """Return the run of a command. Raises StepFailed if there is none."""
@@ -137,7 +143,7 @@ class StepResult:
 
 
 def call_key(command: Command, change: str) -> str:
-    """Return the idempotency key of a POST: the same for a retry, another for a later rollback."""
+    """Return the first idempotency key of a POST: another one for a later rollback."""
     return str(uuid.uuid5(_NAMESPACE, f"{command.migration_id} {command.epoch} {change}"))
 
 
@@ -149,10 +155,28 @@ def companies_of(context: StepContext, command: Command) -> list[tuple[Member, L
     return [(member, entries[name]) for member, name in zip(members, names, strict=True)]
 
 
+def look_again[T](
+    context: StepContext, command: Command, look: Callable[[], T], good: Callable[[T], bool]
+) -> T:
+    """Return the first good answer to a read of what was just written, else the last of a minute.
+
+    An answer may be one behind the write. Raises TryLater if the invocation has no more time.
+    """
+    looked_for = timedelta(0)
+    while not good(found := look()) and looked_for < _READ_BACK:
+        if not command.more_time():
+            raise TryLater("what was written is not to be seen yet")
+        context.sleep(_LOOK_AFTER.total_seconds())
+        looked_for += _LOOK_AFTER
+    return found
+
+
 def finish_chunk(context: StepContext, command: Command, phase: str, tally: Tally) -> StepResult:
     """Save the tally of a chunk that is finished."""
     chunk = command.required_chunk.name
-    context.ledger.put_tally(command.migration_id, phase, chunk, replace(tally, finished=True))
+    finished = replace(tally, finished=True)
+    context.ledger.put_tally(command.migration_id, phase, chunk, finished)
+    stopping.count(context, command, phase, finished)
     return StepResult()
 
 
