@@ -46,7 +46,7 @@ _TRANSIENT: Final = (
 )
 _NOT_READ: Final = ("States.ItemReaderFailed",)  # a manifest
 _PACE: Final = ("next", "wait_seconds")
-_ANSWER: Final = (*_PACE, "manifest", "listing", "epoch", "cause")
+_ANSWER: Final = (*_PACE, "manifest", "listing", "epoch", "cause", "listed")
 _RETRIES: Final = 20  # 2 s, doubling, five minutes at most: an hour and eight minutes
 
 
@@ -58,8 +58,8 @@ def definition() -> State:
         above = [other for _, other in rows[:place] if not other.on]
         below = [other for _, other in rows[place + 1 :]]
         after = above[::-1] if row.on else [other for other in below if not other.on]
-        leads_to = row.then or (after[0].state if after else "")
-        detours = {other.on: other.state for other in takewhile(lambda other: other.on, below)}
+        leads_to = row.then or (after[0].entry if after else "")
+        detours = {other.on: other.entry for other in takewhile(lambda other: other.on, below)}
         states |= _states(row, heading, leads_to, detours)
     return {
         "Comment": _COMMENT,
@@ -91,6 +91,7 @@ def _states(row: Row, heading: Part, leads_to: str, detours: dict[str, str]) -> 
             more = _answered(row, leads_to, {**detours, **row.answers})
         case Each():
             state = _map(row, lane, caught, leads_to)
+            more = {row.entry: _if_any(row, lane, leads_to)}
         case Person():
             state = _person(row, lane, caught, leads_to)
         case Note():
@@ -119,6 +120,12 @@ def _answered(row: Step, leads_to: str, answers: dict[str, str]) -> State:
     if pause in to.values():
         states[pause] = _wait(row.result, row.again or row.state)
     return states
+
+
+def _if_any(row: Each, lane: Lane, leads_to: str) -> State:
+    """Return the fork before a Map: AWS does not say what a Map does with an empty list."""
+    some = _choice(f"{lane.listing}.listed", {"nothing": leads_to}, row.state)
+    return {"Type": some.pop("Type"), "Comment": "An empty list needs no Map."} | some
 
 
 def _map(row: Each, lane: Lane, caught: list[State], leads_to: str) -> State:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from codat_hub.codat.errors import Permanent
 from codat_hub.errors import StepFailed
@@ -219,7 +219,7 @@ def _client_read_back(context: StepContext, command: Command, posted: Settings) 
 
 def _company_read_back(
     context: StepContext, command: Command, company_id: str, posted: Settings
-) -> Settings | None:
+) -> dict[str, Any] | None:
     """Return a company's settings, None if Codat does not have the company any more."""
     return look_again(
         context,

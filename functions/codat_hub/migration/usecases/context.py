@@ -131,6 +131,8 @@ class Command:
 class StepResult:
     """The result of a step, as the state machine's Choice states read it.
 
+    listed: `nothing` if the listing has no company, so that no Map reads it
+
     Keep it small: it is execution state.
     """
 
@@ -140,6 +142,7 @@ class StepResult:
     listing: str = ""
     epoch: int = 0
     cause: str = ""
+    listed: str = "companies"
 
 
 def call_key(command: Command, change: str) -> str:
