@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 import time
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.codat.errors import TryLater
 from codat_hub.errors import StepFailed
-from codat_hub.migration.domain.chunk import judge
+from codat_hub.migration.domain.chunk import Tally, judge
 from codat_hub.migration.usecases import stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from codat_hub.companies.ports import Assignments, Consents
-    from codat_hub.migration.domain.chunk import Chunk, Member, PhaseVerdict, Tally
+    from codat_hub.migration.domain.chunk import Chunk, Member, PhaseVerdict
     from codat_hub.migration.domain.entry import LedgerEntry
     from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.ports import AcceptedSecrets, Ledger, Manifests, MigrationCodat
@@ -158,6 +159,19 @@ def companies_of(context: StepContext, command: Command) -> list[tuple[Member, L
     return [(member, entries[name]) for member, name in zip(members, names, strict=True)]
 
 
+@dataclass
+class Progress:
+    """How far a chunk is: the tally so far, of its first companies."""
+
+    tally: Tally
+    members: tuple[Member, ...]
+
+    @property
+    def left(self) -> tuple[Member, ...]:
+        """The companies that were not counted yet."""
+        return self.members[self.tally.seen :]
+
+
 def look_again[T](
     context: StepContext, command: Command, look: Callable[[], T], good: Callable[[T], bool]
 ) -> T:
@@ -172,6 +186,23 @@ def look_again[T](
         context.sleep(_LOOK_AFTER.total_seconds())
         looked_for += _LOOK_AFTER
     return found
+
+
+@contextmanager
+def resuming(context: StepContext, command: Command, phase: str) -> Iterator[Progress]:
+    """Yield the progress of a chunk that is looked at only, and save it unless it is finished.
+
+    So a retry goes on at the company whose call failed: the ledger has nothing else about the rest.
+    """
+    chunk = command.required_chunk
+    known = context.ledger.tally(command.migration_id, phase, chunk.name)
+    goes_on = known and not known.finished and known.epoch == command.epoch
+    progress = Progress(known if known and goes_on else Tally(command.epoch), chunk.members)
+    try:
+        yield progress
+    finally:
+        if progress.left:
+            context.ledger.put_tally(command.migration_id, phase, chunk.name, progress.tally)
 
 
 def finish_chunk(context: StepContext, command: Command, phase: str, tally: Tally) -> StepResult:
