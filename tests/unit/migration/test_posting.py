@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.codat.errors import OutcomeUnknown, Permanent, RateLimited, TryLater
+from codat_hub.migration.steps.posting import PREFIX, post
 from codat_hub.migration.usecases.context import call_key
-from codat_hub.migration.usecases.posting import PREFIX, post
 
 CHANGE = "CLIENT"
 

@@ -17,6 +17,7 @@ from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
+from codat_hub.migration.steps.posting import post
 from codat_hub.migration.usecases.context import (
     CLIENT,
     StepResult,
@@ -26,7 +27,6 @@ from codat_hub.migration.usecases.context import (
     judge_phase,
     look_again,
 )
-from codat_hub.migration.usecases.posting import post
 
 if TYPE_CHECKING:
     from codat_hub.migration.domain.run import MigrationRun

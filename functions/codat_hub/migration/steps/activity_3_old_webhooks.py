@@ -15,9 +15,9 @@ from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import Consumer, hub_consumer_of, shown
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, Mode
+from codat_hub.migration.steps.posting import post
 from codat_hub.migration.usecases.context import CLIENT, StepResult
 from codat_hub.migration.usecases.planning import old_consumers
-from codat_hub.migration.usecases.posting import post
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

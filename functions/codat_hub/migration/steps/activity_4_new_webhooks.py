@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from codat_hub.migration.domain.consumers import migration_in
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
+from codat_hub.migration.steps.posting import post
 from codat_hub.migration.usecases.context import StepResult
 from codat_hub.migration.usecases.planning import wanted_of
-from codat_hub.migration.usecases.posting import post
 
 if TYPE_CHECKING:
     from collections.abc import Collection
