@@ -22,6 +22,7 @@ from codat_hub.migration.usecases.context import (
     company_entry,
     finish_chunk,
     judge_phase,
+    look_again,
     product_entry,
 )
 from codat_hub.storage.update import update
@@ -208,7 +209,12 @@ def _remove(context: StepContext, command: Command, pair: Pair, has: tuple[str, 
         _set_status(context, pair, AssignmentStatus.REMOVING, command)
         how = "removed"
         if not context.codat.remove_product(company_id, product):
-            company = context.codat.company(company_id)
+            company = look_again(
+                context,
+                command,
+                lambda: context.codat.company(company_id),
+                lambda company: company is None or product not in company.products,
+            )
             if company and product in company.products:
                 raise StepFailed(f"{product} is still there, though Codat answered 404")
     _set_status(context, pair, AssignmentStatus.ABSENT, command)
