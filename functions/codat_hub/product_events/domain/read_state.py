@@ -42,7 +42,7 @@ class ProjectionOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownRead:
-    """A read that gave some key its latest status or its watermark.
+    """A read that at least one key still refers to, as its latest or its last complete read.
 
     at: the earliest time of its events
     seen: suffix -> Codat event id
@@ -75,7 +75,7 @@ class KeyState:
 
     status: of the newest read, `latest`
     watermark: the newest read that ended Complete
-    covered: the newest reset that a full load has answered
+    covered: the newest removal or new product after which everything was read again
     """
 
     status: str
@@ -89,7 +89,7 @@ class ReadState:
     """The state of the reads of one company's product.
 
     reads: the reads that `keys` refer to, oldest first
-    named: for plain reads, standard product of the newest read -> when a read first named it
+    named: for plain reads, each standard product of the newest read -> when it first appeared
     """
 
     keys: Mapping[ReadKey, KeyState] = field(default_factory=dict)
@@ -154,7 +154,10 @@ def _project_read(
 
 
 def _named(state: ReadState, event: ReadEvent, products: tuple[str, ...]) -> Mapping[str, datetime]:
-    """Return the products of the newest read; the team of a new one has no data so far."""
+    """Return the products of the newest read, with the time of their first read.
+
+    The team of a new product has no data yet, so it needs a full load.
+    """
     if state.last_read_at is not None and event.at <= state.last_read_at:
         return state.named
     return {product: state.named.get(product, event.at) for product in products}
@@ -163,7 +166,10 @@ def _named(state: ReadState, event: ReadEvent, products: tuple[str, ...]) -> Map
 def _reset(
     event: ReadEvent, removed: datetime | None, named: Mapping[str, datetime]
 ) -> datetime | None:
-    """Return when the newest reason for a full load arose that this read can answer."""
+    """Return the time of the newest removal or new product, up to this read.
+
+    None: no full load is needed.
+    """
     times = [at for at in named.values() if at <= event.at]
     if removed is not None and removed < event.at:
         times.append(removed)

@@ -1,5 +1,6 @@
-"""A ticket stands for one refresh, until Codat accepts it or it is closed with a reason.
+"""A ticket stands for one refresh.
 
+It makes no more calls once Codat accepts it or it is closed with a reason.
 A pair of company and product has one ticket at most. A ticket is the timer of its own calls:
 `due_at` says when the dispatcher looks at it again. Its `generation` counts the messages sent for
 it, and only the newest message may make a call.

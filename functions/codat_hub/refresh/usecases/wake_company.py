@@ -1,8 +1,8 @@
 """The end of a read ends the company's lease and sends one ticket that waits for it.
 
-The lease is written first and the ticket second; a worker writes "busy" to its ticket first and
-gives its lease back second. So one of the two always sees the other's write, in every order, and
-no wake-up is lost.
+This module writes the lease, then the ticket. A worker writes "busy" to its ticket, then gives its
+lease back. Because the orders are opposite, one of them always sees the other's write, and no
+wake-up is lost.
 """
 
 from __future__ import annotations
