@@ -53,7 +53,8 @@ class Drift:
     company_id, product: the company and product it is about; None: it is about the whole client
     subject: the thing it is about, such as a connection id, a consumer's URL or a time
     detail: the hub's side and Codat's, for a person
-    mended: whether the hub has repaired its own side; stored by this name
+    mended: whether the hub has repaired it, on its own side or (a left-over removal) at Codat too;
+    stored by this name
     """
 
     kind: DriftKind

@@ -45,7 +45,11 @@ OPEN: Final = frozenset({TicketStatus.QUEUED, TicketStatus.SENT, TicketStatus.BU
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last failure of a ticket. `kind` is from the table in call_outcome.py."""
+    """The last failure of a ticket.
+
+    kind: from the table in call_outcome.py. Without a call: `breaker_open` or `never_called` at the
+    deadline (`expired`), or `cancelled`
+    """
 
     kind: str
     text: str = ""
