@@ -84,8 +84,9 @@ class Explanation:
     to_do: str
 
 
-# The kinds that a step can repair.
-REPAIRABLE: Final = frozenset(
+# After a killed try, vanished drift of these kinds counts as repaired. The use cases
+# reconcile_companies.py and reconcile_directory.py decide what is repaired.
+RECOUNTED_AFTER_A_KILL: Final = frozenset(
     {
         DriftKind.COMPANY_UNKNOWN,
         DriftKind.COMPANY_OUTDATED,

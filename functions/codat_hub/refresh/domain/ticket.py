@@ -186,7 +186,7 @@ def completed(ticket: Ticket, product: str | None, at: datetime) -> Ticket:
     return replace(ticket, status=TicketStatus.COMPLETED) if at >= called_at - SKEW else ticket
 
 
-def most_overdue(tickets: list[Ticket]) -> Ticket | None:
+def longest_waiting(tickets: list[Ticket]) -> Ticket | None:
     """Return the oldest of the tickets that wait for the end of a read of their company."""
     waiting = [ticket for ticket in tickets if ticket.awaits_a_read]
     return min(waiting, key=lambda ticket: (ticket.opened_at, ticket.product or ""), default=None)

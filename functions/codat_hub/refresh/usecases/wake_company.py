@@ -50,13 +50,13 @@ class WakeCompany:
         return Woken(completed, woken is not None)
 
     def wake_next(self, company_id: str) -> Ticket | None:
-        """Send the company's most overdue waiting ticket; return it, or None if none waits."""
+        """Send and return the company's longest waiting ticket, or None if no ticket waits."""
 
         def read() -> tuple[dict[Ticket, int], None]:
             return dict(self.tickets.of_company(company_id)), None
 
         def next_sent(versions: dict[Ticket, int]) -> tuple[Ticket, int] | None:
-            ticket = ticket_rules.most_overdue(list(versions))
+            ticket = ticket_rules.longest_waiting(list(versions))
             if ticket is None:
                 return None
             return ticket_rules.sent(ticket, self.now()), versions[ticket]
