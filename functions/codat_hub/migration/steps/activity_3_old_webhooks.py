@@ -67,7 +67,7 @@ def _intend(context: StepContext, command: Command, old: list[Consumer]) -> None
 def _delete(context: StepContext, command: Command, consumer: Consumer, current: Consumer) -> None:
     if not current.same_as(consumer):
         raise StepFailed(f"consumer {consumer.consumer_id} was changed since the snapshot")
-    # The intent is there already: this is refused if a rollback has begun meanwhile.
+    # The intent is written already. Writing it again fails if a rollback has begun.
     entry = {_entry_name(consumer): LedgerEntry(asdict(consumer))}
     context.ledger.intend(command.migration_id, command.epoch, entry)
     context.codat.delete_consumer(consumer.consumer_id)
@@ -131,7 +131,7 @@ def _make_again(
 
 
 def _taken(context: StepContext, command: Command) -> set[str]:
-    """Return the ids of consumers that are not the result of an earlier try.
+    """Return the ids that must not be taken for a consumer that an earlier try made again.
 
     These are the consumers of the snapshot, and those that other entries were undone with.
     """
