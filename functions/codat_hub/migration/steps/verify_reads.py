@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from codat_hub.codat.domain.data_types import is_unsuccessful
+from codat_hub.codat.errors import Forbidden, Permanent
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus
-from codat_hub.migration.steps import activity_5_products
+from codat_hub.migration.steps import activity_4_new_webhooks, activity_5_products
 from codat_hub.migration.usecases.context import (
     StepResult,
     company_entry,
@@ -106,12 +107,34 @@ def judge_reads(context: StepContext, command: Command) -> StepResult:
 
 
 def complete(context: StepContext, command: Command) -> StepResult:
-    """End the run, unless it rolls back meanwhile."""
+    """End the run, unless it rolls back meanwhile. Consumers are looked at once more before."""
 
     def completed(run: MigrationRun) -> MigrationRun:
-        if run.status.given_up or run.status is MigrationStatus.COMPLETE:
+        if _is_over(run):
             return run
         return run.ended(MigrationStatus.COMPLETE, context.now())
 
+    run = context.run(command)
+    if not _is_over(run):
+        _look_at_consumers(context, command, run)
     context.change_run(command, completed)
     return StepResult()
+
+
+def _look_at_consumers(context: StepContext, command: Command, run: MigrationRun) -> None:
+    """Make lost consumers again, and note whose signing secret the hub does not have."""
+    try:
+        activity_4_new_webhooks.make_missing(context, command, run)
+    except (Permanent, Forbidden) as refusal:
+        note = f"consumers could not all be looked at before the end: {refusal}"
+        context.change_run(command, lambda run: run.noting(note))
+    notes = [
+        f"the hub refuses deliveries of consumer {facts['consumer_id']} until it has its signing "
+        f"secret: reveal it in the Portal, then run tools/hub secrets add {facts['hub_consumer']}"
+        for facts in activity_4_new_webhooks.without_secret(context.ledger, run.migration_id)
+    ]
+    context.change_run(command, lambda run: run.noting(*notes))
+
+
+def _is_over(run: MigrationRun) -> bool:
+    return run.status.given_up or run.status is MigrationStatus.COMPLETE

@@ -10,7 +10,7 @@ from codat_hub.companies.domain.consent import covers
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.chunk import Tally
-from codat_hub.migration.domain.consumers import Consumer, Wanted, is_old, wanted
+from codat_hub.migration.domain.consumers import Consumer, Wanted, is_old, migration_in, wanted
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.plan import Client, ProductCount, Survey, digest_of, make_plan
 from codat_hub.migration.domain.run import MigrationStatus
@@ -155,6 +155,20 @@ def old_consumers(context: StepContext, migration_id: str) -> list[Consumer]:
 def wanted_of(run: MigrationRun) -> list[Mapping[str, Any]]:
     """Return the consumers that the approved plan creates, as the run keeps them."""
     return list((run.plan or {}).get("wanted", []))
+
+
+def lost_since_snapshot(
+    context: StepContext, run: MigrationRun, present: list[Consumer]
+) -> list[Mapping[str, Any]]:
+    """Return the consumers to create in place of kept ones that were lost since the snapshot."""
+    before = context.ledger.entry(run.migration_id, CLIENT).before or {"consumers": []}
+    kept = [Consumer.from_ledger(saved) for saved in before["consumers"]]
+    old = old_consumers(context, run.migration_id) if run.everyone else []
+    registered = context.registry.products()
+    others = [consumer for consumer in present if migration_in(consumer.url) != run.migration_id]
+    needed_then = {facts.name for facts in _wanted(context, run, registered, old, kept)}
+    needed_now = _wanted(context, run, registered, old, others)
+    return [asdict(facts) for facts in needed_now if facts.name not in needed_then]
 
 
 def _survey_of(

@@ -87,11 +87,14 @@ def changed_since(context: StepContext, run: MigrationRun) -> list[str]:
     ]
     created = context.ledger.under(run.migration_id, activity_4_new_webhooks.PREFIX)
     if created:
-        urls = {consumer.url for consumer in context.codat.consumers()}
+        present = context.codat.consumers()
+        known = {name for each in present for name in (each.consumer_id, each.url)}
         changes += [
             f"consumer {shown(entry.before['url'])} is gone"
             for entry in created.values()
-            if entry.ours and entry.before["url"] not in urls
+            # Two consumers may have one URL; without an outcome the URL is all there is.
+            if entry.ours
+            and (entry.detail or {}).get("consumer_id", entry.before["url"]) not in known
         ]
     return changes
 
