@@ -131,7 +131,10 @@ class ControlApi:
         reason = problem.get("message") or problem.get("Message") or problem.get("detail")
         reason = reason or answer.reason_phrase
         if status == 403:  # always from the gateway: the hub itself never answers 403
-            hint = "Ask for the policy ControlApiOperator, or use another AWS_PROFILE."
+            hint = (
+                "Ask for the policy ControlApiOperator (to approve a migration: ControlApiApprover), "
+                "or use another AWS_PROFILE."
+            )
             return Refused(status, f"{self._identity} may not do this: {reason}", hint=hint)
         if not answer.headers.get("Content-Type", "").startswith(_PROBLEM):
             return Refused(

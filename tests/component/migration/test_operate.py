@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from codat_hub.errors import Conflict, Invalid
+from codat_hub.migration.domain.run import MigrationRequest
 from tests.support.migration.world import (
     OPERATOR,
     OTHER,
+    PRODUCTS,
     change_after_first_approval,
     in_the_middle,
 )
@@ -42,6 +44,37 @@ class TestApproval:
 
         world.operator = operator
         assert world.migrate().approved_by != OPERATOR
+
+    @pytest.mark.parametrize(
+        ("starter", "approver", "refused"),
+        [
+            ("assumed-role/operators/olive", "assumed-role/operators/otto", True),
+            ("assumed-role/operators/olive", "assumed-role/approvers/olive", False),
+            ("assumed-role/team/olive/s", "assumed-role/team/otto/s", False),
+            ("federated-user/olive", "federated-user/otto", False),
+            ("user/team/olive", "user/team/otto", False),
+        ],
+    )
+    def test_two_sessions_of_one_role_are_one_identity(self, world, starter, approver, refused):
+        world.migrations = replace(world.migrations, needs_another=True)
+        arn = "arn:aws:sts::1:"
+        world.request = MigrationRequest(PRODUCTS)
+        world.migration_id = world.migrations.start(world.request, arn + starter).migration_id
+        seen = []
+
+        def operator(waiting_for):
+            if waiting_for == "approval":
+                try:
+                    world.migrations.approve(world.migration_id, arn + approver)
+                    seen.append(False)
+                except Conflict:
+                    seen.append(True)
+                return
+            world.willing(waiting_for)
+
+        world.operator = operator
+        world.go()
+        assert seen == [refused]
 
     def test_a_confirmation_that_the_run_does_not_wait_for_is_refused(self, world):
         world.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ class OperateMigrations:
         `seen`, or if another person has to approve.
         """
         run = self._waiting(migration_id, WaitingFor.APPROVAL)
-        if self.needs_another and by == run.started_by:
+        if self.needs_another and _identity(by) == _identity(run.started_by):
             raise Conflict("the plan must be approved by someone else than its starter")
         if seen is not None and seen != run.plan_hash:
             raise Conflict(
@@ -152,3 +153,8 @@ class OperateMigrations:
             return replace(current, pause=None, status=status)
 
         return self.ledger.change(run.migration_id, without_pause)
+
+
+def _identity(arn: str) -> str:
+    """Return the identity behind a session: a role's session name is chosen by its user."""
+    return re.sub(r":assumed-role/(.+)/[^/]+$", r":assumed-role/\1", arn)
