@@ -132,8 +132,8 @@ class ControlApi:
         reason = reason or answer.reason_phrase
         if status == 403:  # always from the gateway: the hub itself never answers 403
             hint = (
-                "Ask for the policy ControlApiOperator (to approve a migration: ControlApiApprover), "
-                "or use another AWS_PROFILE."
+                "Ask for the policy ControlApiOperator, or ControlApiApprover to approve a "
+                "migration, or use another AWS_PROFILE."
             )
             return Refused(status, f"{self._identity} may not do this: {reason}", hint=hint)
         if not answer.headers.get("Content-Type", "").startswith(_PROBLEM):

@@ -59,6 +59,14 @@ OffValueOption = Annotated[
     int | None,
     typer.Option(help="The syncSchedule that means off, if the client's settings do not show it."),
 ]
+QuietWaitOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="HOURS",
+        min=1,
+        help="Wait so long before the first look for quiet, not for the shortest schedule.",
+    ),
+]
 StragglersOption = Annotated[str, typer.Option(help="If reads still run after 14 h: go_on or ask.")]
 ToleratedOption = Annotated[
     int,
@@ -84,11 +92,12 @@ def plan(
     webhooks: WebhooksOption = "portal",
     fetch_on_first_link: FirstLinkOption = "keep",
     off_value: OffValueOption = None,
+    quiet_wait: QuietWaitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a migration would change, step by step. Changes nothing."""
     output = Output(as_json=as_json)
-    body = _body(product, company, tag, webhooks, fetch_on_first_link, off_value)
+    body = _body(product, company, tag, webhooks, fetch_on_first_link, off_value, quiet_wait)
     with control_api(env) as api:
         started = api.post("migrations", body | {"dry_run": True})
         found = _follow(output, api, started["migration_id"], env)
@@ -111,6 +120,7 @@ def start(
     webhooks: WebhooksOption = "portal",
     fetch_on_first_link: FirstLinkOption = "keep",
     off_value: OffValueOption = None,
+    quiet_wait: QuietWaitOption = None,
     stragglers: StragglersOption = "go_on",
     tolerated_failures: ToleratedOption = 0,
     stay: StayOption = True,
@@ -119,7 +129,7 @@ def start(
 ) -> None:
     """Start a migration. It plans first, then waits for approval."""
     output = Output(as_json=as_json)
-    body = _body(product, company, tag, webhooks, fetch_on_first_link, off_value)
+    body = _body(product, company, tag, webhooks, fetch_on_first_link, off_value, quiet_wait)
     body |= {"stragglers": stragglers, "tolerated_failures": tolerated_failures}
     Confirmation(env, yes_prod=yes_prod).ask_in_prod(f"Start a migration to {', '.join(product)}?")
     with control_api(env) as api:
@@ -287,6 +297,7 @@ def _body(
     webhooks: str,
     first_link: str,
     off_value: int | None,
+    quiet_wait: int | None,
 ) -> Json:
     if companies and tags:
         raise Misused("Give --company or --tag, not both.")
@@ -295,6 +306,7 @@ def _body(
         "webhooks": webhooks,
         "fetch_on_first_link": first_link,
         "off_value": off_value,
+        "quiet_hours": quiet_wait,
     }
     if companies:
         body["companies"] = {"ids": companies}

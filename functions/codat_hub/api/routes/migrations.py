@@ -54,7 +54,8 @@ class MigrationFields(RequestModel):
     consumers in the Codat Portal, `api` if the hub deletes them. `off_value`: the `syncSchedule`
     that means off, if the client's settings do not show it. `fetch_on_first_link`: keep it, or
     switch it off as well. `stragglers`: go on or ask a person when old reads are still running at
-    the time limit. `tolerated_failures`: how many companies may fail in one step.
+    the time limit. `tolerated_failures`: how many companies may fail in one step. `quiet_hours`:
+    how long to wait before the first look for quiet; left out, the shortest schedule.
     """
 
     products: Annotated[list[Text], Field(min_length=1, max_length=20)]
@@ -65,6 +66,7 @@ class MigrationFields(RequestModel):
     off_value: Annotated[int | None, Field(le=0)] = None
     stragglers: Annotated[str, Field(pattern="^(go_on|ask)$"), _one_of(Stragglers)] = "go_on"
     tolerated_failures: Annotated[int, Field(ge=0)] = 0
+    quiet_hours: Annotated[int | None, Field(ge=1, le=744)] = None
 
     def request(self) -> domain.MigrationRequest:
         chosen = self.companies
@@ -78,6 +80,7 @@ class MigrationFields(RequestModel):
             off_value=self.off_value,
             stragglers=Stragglers(self.stragglers),
             tolerated_failures=self.tolerated_failures,
+            quiet_hours=self.quiet_hours,
         )
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,6 @@ from codat_hub.migration.domain.run import Activity, FirstLink, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import timedelta
 
     from codat_hub.migration.domain.consumers import Consumer, Wanted
     from codat_hub.migration.domain.run import MigrationRequest
@@ -47,7 +47,8 @@ class Survey:
     """Facts about some companies, as Codat and the hub have them before the run.
 
     overriding: the first few companies with settings of their own that are on
-    reading: companies with a schedule that is on, their own or the client's
+    reading: companies that switching off changes, at their own level or the client's
+    locked: the first few companies with own schedules that stay on, and these data types
     shortest_hours: the shortest interval of the companies' own schedules that are on
     digests: one for each company, for the hash of the plan
     """
@@ -61,6 +62,7 @@ class Survey:
     shortest_hours: int | None = None
     digests: tuple[str, ...] = ()
     reading: int = 0
+    locked: tuple[str, ...] = ()
 
     def plus(self, other: Survey) -> Survey:
         """Return the survey of the companies of both."""
@@ -80,6 +82,7 @@ class Survey:
             min(intervals, default=None),
             (*self.digests, *other.digests),
             self.reading + other.reading,
+            (*self.locked, *other.locked)[:SHOWN],
         )
 
 
@@ -146,7 +149,7 @@ def digest_of(company_id: str, settings: Settings, had: Iterable[str]) -> str:
 def plan_hash(request: MigrationRequest, client: Client, survey: Survey) -> str:
     """Return a hash of the request and all facts, which an approval is bound to."""
     facts = [
-        asdict(request),
+        _as_approved(request),
         dict(client.settings),
         [asdict(consumer) for consumer in sorted(client.present, key=attrgetter("consumer_id"))],
         [asdict(consumer) for consumer in client.wanted],
@@ -157,11 +160,20 @@ def plan_hash(request: MigrationRequest, client: Client, survey: Survey) -> str:
     return hashlib.sha256(_canonical(facts)).hexdigest()[:32]
 
 
+def _as_approved(request: MigrationRequest) -> dict[str, Any]:
+    """Return the request for the hash. A choice left out keeps the hash of earlier versions."""
+    facts = asdict(request)
+    if request.quiet_hours is None:
+        del facts["quiet_hours"]
+    return facts
+
+
 def make_plan(
     request: MigrationRequest, client: Client, survey: Survey, calls_a_second: float
 ) -> Plan:
     """Return the plan of a migration: activities 1 to 5 in their order."""
-    wait = _first_wait(client, survey)
+    least = _first_wait(client, survey)
+    wait = timedelta(hours=request.quiet_hours) if request.quiet_hours else least
     steps = (
         _client_sync(request, client, survey),
         _quiet(survey, wait),
@@ -180,7 +192,7 @@ def make_plan(
         calls=calls,
         calls_seconds=math.ceil(calls / calls_a_second),
         wait_seconds=int(wait.total_seconds()),
-        warnings=tuple(_warnings(request, client, survey)),
+        warnings=(*_wait_warnings(wait, least), *_warnings(request, client, survey)),
         refusals=(*client.refusals, *_no_room(request, client)),
         off_value=client.off,
         hash=plan_hash(request, client, survey),
@@ -201,7 +213,7 @@ def _client_sync(request: MigrationRequest, client: Client, survey: Survey) -> S
         rows += [
             f"client: {setting['dataType']} every {setting['syncSchedule']} h -> off ({client.off})"
             for setting in client.settings["settings"]
-            if setting["syncSchedule"] > 0
+            if setting["syncSchedule"] > 0 and not setting.get("isLocked")
         ]
     rows += [f"company {company}: its own settings -> off" for company in survey.overriding]
     kept = "kept" if request.fetch_on_first_link is FirstLink.KEEP else "switched off too"
@@ -222,10 +234,9 @@ def _client_sync(request: MigrationRequest, client: Client, survey: Survey) -> S
 
 
 def _quiet(survey: Survey, wait: timedelta) -> StepPlan:
-    hours = wait.total_seconds() / 3600
     return StepPlan(
         Activity.WAIT_FOR_QUIET.value,
-        f"wait {hours:g} h, then until no old read is running (14 h at most)",
+        f"wait {_hours(wait)} h, then until no old read is running (14 h at most)",
         "nothing to undo",
         0,
         survey.linked,
@@ -281,6 +292,7 @@ def _products(survey: Survey) -> StepPlan:
 
 
 def _warnings(request: MigrationRequest, client: Client, survey: Survey) -> Iterable[str]:
+    yield from _locked_warnings(client, survey)
     yield from _company_warnings(survey)
     for product, count in survey.products.items():
         yield from _product_warnings(product, count)
@@ -302,6 +314,29 @@ def _warnings(request: MigrationRequest, client: Client, survey: Survey) -> Iter
         yield (
             "some companies are left behind: the client's settings and the old consumers stay on "
             "until a run includes the other companies"
+        )
+
+
+def _wait_warnings(wait: timedelta, least: timedelta) -> Iterable[str]:
+    if wait < least:
+        yield (
+            f"the run looks for quiet after {_hours(wait)} h already, not after the shortest "
+            f"schedule of {_hours(least)} h: a read of an old schedule may still begin after that"
+        )
+
+
+def _hours(wait: timedelta) -> str:
+    return f"{wait.total_seconds() / 3600:g}"
+
+
+def _locked_warnings(client: Client, survey: Survey) -> Iterable[str]:
+    levels = list(survey.locked)
+    if client.everyone and (types := sync_settings.locked(client.settings)):
+        levels.insert(0, f"the client: {', '.join(types)}")
+    if levels:
+        yield (
+            "Codat marks settings as locked; the run leaves them, and they go on reading: "
+            f"{'; '.join(levels)}"
         )
 
 

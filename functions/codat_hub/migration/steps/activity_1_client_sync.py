@@ -189,10 +189,9 @@ def judge_undo(context: StepContext, command: Command) -> StepResult:
 
 
 def _needs(run: MigrationRun, settings: Settings) -> bool:
-    """Tell whether a company's schedules are on once the client's level is as the run wants it."""
-    if run.everyone:
-        return sync_settings.overrides(settings) and not sync_settings.is_off(settings)
-    return not sync_settings.is_off(settings)
+    """Tell whether a company needs a change once the client's level is as the run wants it."""
+    counts = sync_settings.overrides(settings) or not run.everyone
+    return counts and sync_settings.needs_change(settings, run.request.fetch_on_first_link)
 
 
 def _off(run: MigrationRun, before: Settings) -> Settings:

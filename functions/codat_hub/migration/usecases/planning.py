@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from codat_hub.companies.domain.assignment import Assignment
     from codat_hub.migration.domain.chunk import Member
     from codat_hub.migration.domain.plan import Plan
-    from codat_hub.migration.domain.run import MigrationRun
+    from codat_hub.migration.domain.run import MigrationRequest, MigrationRun
     from codat_hub.migration.domain.sync_settings import Settings
     from codat_hub.migration.usecases.context import Command, StepContext
     from codat_hub.products.domain.product import Product
@@ -45,7 +45,7 @@ def plan(context: StepContext, command: Command) -> StepResult:
 
 def survey(context: StepContext, command: Command) -> StepResult:
     """Survey the companies of a chunk. It changes nothing."""
-    products = context.run(command).request.products
+    request = context.run(command).request
     tally, total = Tally(command.epoch), Survey()
     for member in command.required_chunk.members:
         settings = context.codat.company_settings(member.company_id)
@@ -53,7 +53,7 @@ def survey(context: StepContext, command: Command) -> StepResult:
             tally = tally.skip(f"{member.company_id} was deleted meanwhile")
             continue
         had = set(member.products)
-        total = total.plus(_survey_of(context, products, member, settings, had))
+        total = total.plus(_survey_of(context, request, member, settings, had))
         tally = tally.did()
     return finish_chunk(context, command, "survey", replace(tally, survey=total))
 
@@ -100,7 +100,7 @@ def snapshot(context: StepContext, command: Command) -> StepResult:
 
 def snapshot_companies(context: StepContext, command: Command) -> StepResult:
     """Save the settings and products of each company of a chunk, once."""
-    products = context.run(command).request.products
+    request = context.run(command).request
     tally, total = Tally(command.epoch), Survey()
     for member, known in companies_of(context, command):
         if not command.more_time():
@@ -121,7 +121,7 @@ def snapshot_companies(context: StepContext, command: Command) -> StepResult:
             )
         before = entry.before
         had = set(before["products"])
-        total = total.plus(_survey_of(context, products, member, before["settings"], had))
+        total = total.plus(_survey_of(context, request, member, before["settings"], had))
         tally = tally.did()
     return finish_chunk(context, command, "snapshot", replace(tally, survey=total))
 
@@ -173,33 +173,41 @@ def lost_since_snapshot(
 
 def _survey_of(
     context: StepContext,
-    products: tuple[str, ...],
+    request: MigrationRequest,
     member: Member,
     settings: Settings,
     had: set[str],
 ) -> Survey:
     """Return the survey of one company."""
     own = sync_settings.overrides(settings)
-    overriding = own and not sync_settings.is_off(settings)
-    schedules = (setting["syncSchedule"] for setting in settings["settings"])
+    changes = sync_settings.needs_change(settings, request.fetch_on_first_link)
+    overriding = own and changes
+    locked = sync_settings.locked(settings) if own else []
+    schedules = (
+        setting["syncSchedule"]
+        for setting in settings["settings"]
+        if setting["dataType"] not in locked
+    )
     hours = [schedule for schedule in schedules if schedule > 0]
-    assigned = context.assignments.get_many((member.company_id, product) for product in products)
+    pairs = ((member.company_id, product) for product in request.products)
+    assigned = context.assignments.get_many(pairs)
     registered = context.registry.products()
     return Survey(
         companies=1,
         linked=int(member.linked),
         overriding=(member.company_id,) if overriding else (),
         overriding_count=int(overriding),
-        reading=int(not sync_settings.is_off(settings)),
+        reading=int(changes),
+        locked=(f"{member.company_id}: {', '.join(locked)}",) if locked else (),
         unlinked=() if member.linked else (member.company_id,),
         products={
             product: _count(
                 product in had, registered.get(product), assigned.get((member.company_id, product))
             )
-            for product in products
+            for product in request.products
         },
         shortest_hours=min(hours, default=None) if own else None,
-        digests=(digest_of(member.company_id, settings, had & set(products)),),
+        digests=(digest_of(member.company_id, settings, had & set(request.products)),),
     )
 
 
