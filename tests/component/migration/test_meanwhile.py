@@ -56,6 +56,49 @@ def test_a_read_that_began_before_the_last_company_was_switched_off_is_waited_fo
     assert len(looked) == 4
 
 
+class TestClientSettings:
+    """Others change the client's settings; the report names it, whichever way the run goes."""
+
+    def change(self, world):
+        world.state.client_settings.settings[0].sync_schedule = 12
+        return world.state.client_settings.settings[0].data_type
+
+    def test_a_change_during_the_run_is_left_and_noted(self, world):
+        in_the_middle(world, "judge_products", lambda: self.change(world))
+        run = world.migrate()
+        assert run.status == "complete"
+        (note,) = [note for note in run.notes if "changed by others" in note]
+        assert "syncSchedule 12" in note
+        assert world.state.client_settings.settings[0].sync_schedule == 12
+
+    @pytest.mark.parametrize("forced", [True, False])
+    def test_a_change_that_the_undo_overwrites_is_noted(self, world, forced):
+        before = world.codat_now()
+        if forced:
+            world.migrate()
+            self.change(world)
+            world.migrations.rollback(world.migration_id, OPERATOR, forced=True)
+            run = world.go()
+        else:
+
+            def around(call, payload):
+                if payload["step"] == "begin_products":
+                    self.change(world)
+                    raise Failed("Permanent", "refused")
+                return call(payload)
+
+            world.around = around
+            run = world.migrate()
+        assert (run.status, world.codat_now()) == ("rolled_back", before)
+        (note,) = [note for note in run.notes if "overwritten" in note]
+        assert "syncSchedule 12" in note
+
+    def test_nobody_changed_anything(self, world):
+        world.migrate()
+        world.migrations.rollback(world.migration_id, OPERATOR)
+        assert not [note for note in world.go().notes if "changed" in note or "overw" in note]
+
+
 class TestConsents:
     def test_a_consent_withdrawn_during_the_call_takes_the_product_away_again(self, world):
         company = world.companies[3]

@@ -51,7 +51,7 @@ class TestOff:
     @given(settings(), st.sampled_from([0, -1]))
     def test_switching_off_changes_schedules_and_nothing_else(self, before, off):
         after = sync_settings.switched_off(before, off, FirstLink.KEEP)
-        assert not sync_settings.needs_change(after, FirstLink.KEEP)
+        assert sync_settings.is_off(after)
         on = {each["dataType"] for each in after["settings"] if each["syncSchedule"] > 0}
         assert on == set(sync_settings.locked(before))
         assert after["overridesDefaults"] is True

@@ -49,6 +49,11 @@ def overrides(settings: Settings) -> bool:
     return bool(settings[_OVERRIDES])
 
 
+def is_off(settings: Settings) -> bool:
+    """Tell whether every schedule is off, except locked ones."""
+    return not needs_change(settings, FirstLink.KEEP)
+
+
 def needs_change(settings: Settings, first_link: FirstLink) -> bool:
     """Tell whether switching these settings off changes one of them."""
     return any(_off(setting, 0, first_link) != setting for setting in settings["settings"])

@@ -13,7 +13,11 @@ from codat_hub.codat.domain.data_types import is_unsuccessful
 from codat_hub.codat.errors import Forbidden, Permanent
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus
-from codat_hub.migration.steps import activity_4_new_webhooks, activity_5_products
+from codat_hub.migration.steps import (
+    activity_1_client_sync,
+    activity_4_new_webhooks,
+    activity_5_products,
+)
 from codat_hub.migration.usecases.context import (
     StepResult,
     company_entry,
@@ -116,19 +120,22 @@ def complete(context: StepContext, command: Command) -> StepResult:
 
     run = context.run(command)
     if not _is_over(run):
-        _look_at_consumers(context, command, run)
+        _look_at_client(context, command, run)
     context.change_run(command, completed)
     return StepResult()
 
 
-def _look_at_consumers(context: StepContext, command: Command, run: MigrationRun) -> None:
-    """Make lost consumers again, and note whose signing secret the hub does not have."""
+def _look_at_client(context: StepContext, command: Command, run: MigrationRun) -> None:
+    """Make lost consumers again, and note what others changed and what the hub still needs."""
+    changes: list[str] = []
     try:
         activity_4_new_webhooks.make_missing(context, command, run)
+        changes = activity_1_client_sync.client_changes(context, run)
     except (Permanent, Forbidden) as refusal:
-        note = f"consumers could not all be looked at before the end: {refusal}"
+        note = f"settings and consumers could not be looked at before the end: {refusal}"
         context.change_run(command, lambda run: run.noting(note))
-    notes = [
+    notes = [f"changed by others during the run, and left: {change}" for change in changes]
+    notes += [
         f"the hub refuses deliveries of consumer {facts['consumer_id']} until it has its signing "
         f"secret: reveal it in the Portal, then run tools/hub secrets add {facts['hub_consumer']}"
         for facts in activity_4_new_webhooks.without_secret(context.ledger, run.migration_id)
