@@ -151,10 +151,35 @@ def test_a_confirmation_in_portal_mode_is_checked_at_codat(world):
     def operator(waiting_for):
         calls.append(waiting_for)
         if waiting_for == "webhooks_disabled" and calls.count(waiting_for) == 1:
-            world.migrations.confirm_webhooks_disabled(world.migration_id)  # but it is not true
-        else:
-            world.willing(waiting_for)
+            with pytest.raises(Conflict, match="still enabled at Codat") as refused:
+                world.migrations.confirm_webhooks_disabled(world.migration_id)
+            for line in world.run.pause.instructions:
+                assert "http" not in line or line.split()[0] in str(refused.value)
+        if waiting_for == "webhooks_restored" and calls.count(waiting_for) == 1:
+            with pytest.raises(Conflict, match="still disabled at Codat"):
+                world.migrations.confirm_webhooks_restored(world.migration_id)
+        world.willing(waiting_for)
 
     world.operator = operator
     assert world.migrate(mode="portal").status == "complete"
-    assert calls.count("webhooks_disabled") == 2
+    world.migrations.rollback(world.migration_id, OPERATOR)
+    assert world.go().status == "rolled_back"
+    assert (calls.count("webhooks_disabled"), calls.count("webhooks_restored")) == (1, 1)
+
+
+def test_a_consumer_enabled_again_after_the_confirmation_is_asked_for_again(world):
+    def enable():
+        for consumer in world.sandbox.office.state.consumers.values():
+            consumer.disabled = False
+
+    def around(call, payload):
+        if (
+            payload["step"] == "disable_old_webhooks"
+            and world.pauses.count("webhooks_disabled") == 1
+        ):
+            enable()
+        return call(payload)
+
+    world.around = around
+    assert world.migrate(mode="portal").status == "complete"
+    assert world.pauses.count("webhooks_disabled") == 2

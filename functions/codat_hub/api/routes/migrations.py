@@ -113,7 +113,8 @@ class MigrationAnswer(BaseModel):
     """How far a migration is.
 
     `waiting_for`: the person's action that the migration waits for. `instructions`: how to do it,
-    line by line. `counts`: for each phase, how many companies or products on companies are `done`,
+    line by line. `rollback_asked_for`: whether a person asked for the rollback. `counts`: for each
+    phase, how many companies or products on companies are `done`,
     `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are done.
     """
 
@@ -123,6 +124,7 @@ class MigrationAnswer(BaseModel):
     waiting_for: Annotated[str | None, _one_of(WaitingFor)] = None
     waiting_since: datetime | None = None
     instructions: list[str] = []
+    rollback_asked_for: bool = False
     dry_run: bool
     products: list[str]
     webhooks: str
@@ -147,6 +149,7 @@ class MigrationAnswer(BaseModel):
             waiting_for=pause.waiting_for.value if pause else None,
             waiting_since=pause.since if pause else None,
             instructions=list(pause.instructions) if pause else [],
+            rollback_asked_for=run.on_demand,
             dry_run=run.request.dry_run,
             products=list(run.request.products),
             webhooks=run.request.mode.value,
@@ -176,6 +179,7 @@ class ReportAnswer(BaseModel):
 
     migration_id: str
     status: str
+    webhooks: str
     started_by: str
     approved_by: str | None
     started_at: datetime

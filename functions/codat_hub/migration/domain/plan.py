@@ -219,10 +219,10 @@ def _client_sync(request: MigrationRequest, client: Client, survey: Survey) -> S
     kept = "kept" if request.fetch_on_first_link is FirstLink.KEEP else "switched off too"
     if client.everyone:
         changes = 1 + survey.overriding_count
-        schedules = f"the client's and {survey.overriding_count} companies' own"
+        schedules = f"the client's and the own ones of {_companies(survey.overriding_count)}"
     else:
         changes = survey.reading
-        schedules = f"{changes} companies' by settings of their own, not the client's"
+        schedules = f"those of {_companies(changes)} by settings of their own, not the client's"
     return StepPlan(
         Activity.DISABLE_CLIENT_SYNC.value,
         f"switch off schedules: {schedules}; fetchOnFirstLink is {kept}",
@@ -262,7 +262,9 @@ def _old_webhooks(request: MigrationRequest, client: Client) -> StepPlan:
 
 def _new_webhooks(client: Client) -> StepPlan:
     rows = [
-        f"{shown(consumer.url)}: {', '.join(consumer.event_types)}" for consumer in client.wanted
+        f"{shown(consumer.url)}: "
+        + ("its other events" if consumer.is_successor else ", ".join(consumer.event_types))
+        for consumer in client.wanted
     ]
     return StepPlan(
         Activity.CONFIGURE_NEW_WEBHOOKS.value,
@@ -343,17 +345,17 @@ def _locked_warnings(client: Client, survey: Survey) -> Iterable[str]:
 def _company_warnings(survey: Survey) -> Iterable[str]:
     if survey.overriding_count:
         yield (
-            f"{survey.overriding_count} companies have sync settings of their own: the run "
+            f"{_companies(survey.overriding_count)} with sync settings of their own: the run "
             "switches them off too"
         )
     if unlinked := survey.companies - survey.linked:
-        yield f"{unlinked} companies have no linked connection: no read follows until they link"
+        yield f"{_companies(unlinked)} without a linked connection: no read follows until they link"
 
 
 def _product_warnings(product: str, count: ProductCount) -> Iterable[str]:
     if count.without_consent:
         yield (
-            f"{product}: {count.without_consent} companies are skipped, because no recorded "
+            f"{product}: the run skips {_companies(count.without_consent)}, because no recorded "
             "consent covers it: after the migration nothing reads them any more"
         )
     if count.adds and not count.had:  # no call lists products (docs/codat.md, C53)
@@ -366,8 +368,8 @@ def _product_warnings(product: str, count: ProductCount) -> Iterable[str]:
 def _consumer_warnings(request: MigrationRequest, consumer: Consumer) -> Iterable[str]:
     if others := carried(consumer):
         yield (
-            f"consumer {consumer.consumer_id} also gets {', '.join(others)}: a successor at the "
-            "same URL takes them over, with a signing secret of its own"
+            f"consumer {consumer.consumer_id} also gets {_many(len(others), 'other event type')}: "
+            "a successor at the same URL takes over, with a signing secret of its own"
         )
     if request.mode is Mode.API:
         yield (
@@ -384,6 +386,14 @@ def _no_room(request: MigrationRequest, client: Client) -> Iterable[str]:
             f"Codat allows {MOST_CONSUMERS} webhook consumers; there would be {after}. Delete "
             f"{after - MOST_CONSUMERS} in the Portal, then run tools/hub migrations plan again."
         )
+
+
+def _companies(count: int) -> str:
+    return "1 company" if count == 1 else f"{count} companies"
+
+
+def _many(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
 def _canonical(value: Any) -> bytes:
