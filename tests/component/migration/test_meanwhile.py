@@ -57,6 +57,31 @@ def test_a_read_that_began_before_the_last_company_was_switched_off_is_waited_fo
     assert len(looked) == 4
 
 
+class TestLateCompanies:
+    @pytest.mark.parametrize("agrees", [True, False])
+    def test_the_last_subset_run_takes_in_a_company_that_came_after_its_snapshot(
+        self, world, agrees
+    ):
+        earlier, last = tuple(world.companies[:3]), tuple(world.companies[3:])
+        assert world.migrate(company_ids=earlier).status == "complete"
+        late = []
+
+        def appear():
+            late.append(world.codat_client.create_company("Late Ltd").value.id)
+            if agrees:
+                world.consent(late[0], "lending")
+
+        in_the_middle(world, "disable_client_sync", appear)
+        run = world.migrate(company_ids=last)
+        assert (run.status, run.everyone) == ("complete", True)
+        assert world.state.companies[late[0]].products == (["lending"] if agrees else [])
+        assert f"appeared during the run and taken in: {late[0]}" in run.notes
+        assert any(f"{late[0]}: no consent" in note for note in run.notes)
+        world.migrations.rollback(run.migration_id, OPERATOR)
+        assert world.go().status == "rolled_back"
+        assert not world.state.companies[late[0]].products
+
+
 class TestClientSettings:
     """Others change the client's settings; the report names it, whichever way the run goes."""
 

@@ -43,7 +43,11 @@ def begin(context: StepContext, command: Command) -> StepResult:
         judge_phase(context, command, activity_5_products.PHASE, listing)
         for listing in run.late_listings
     ]
-    notes = [f"companies that came late: {verdict}" for verdict in verdicts if verdict.bad(0)]
+    notes = [
+        f"companies that came late: {verdict}"
+        for verdict in verdicts
+        if verdict.bad(0) or verdict.reasons
+    ]
     # The time counts from here: adding products to many companies may take longer than a read.
     context.change_run(
         command,
