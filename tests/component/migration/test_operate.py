@@ -23,6 +23,37 @@ class TestApproval:
         assert world.pauses.count("approval") == 2
         assert any("asks again" in note for note in run.notes)
 
+    def test_companies_that_appear_in_each_round_are_not_asked_about(self, world):
+        late = []
+
+        def around(call, payload):
+            if payload["step"] in {"snapshot", "begin_products"}:
+                late.append(world.codat_client.create_company(f"Late {len(late)}").value.id)
+                world.consent(late[-1], "lending")
+            return call(payload)
+
+        world.around = around
+        run = world.migrate()
+        assert (run.status, world.pauses.count("approval")) == ("complete", 1)
+        assert all(world.state.companies[number].products == ["lending"] for number in late)
+        notes = "; ".join(run.notes)
+        assert all(number in notes for number in late)
+
+    def test_who_approves_again_reads_the_difference_only(self, world):
+        change_after_first_approval(world)
+        inner, shown = world.operator, []
+
+        def operator(waiting_for):
+            shown.append(world.run.pause.instructions)
+            inner(waiting_for)
+
+        world.operator = operator
+        world.migrate()
+        first, second = shown[:2]
+        assert len(second) == len(first) + 1
+        assert "the client's settings" in second[0]
+        assert "syncSchedule 12" in second[0]
+
     def test_settings_changed_after_the_snapshot_end_the_run_and_are_kept(self, world):
         def change():
             world.state.client_settings.settings[0].sync_schedule = 12

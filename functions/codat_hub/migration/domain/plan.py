@@ -141,9 +141,20 @@ class Plan:
 
 
 def digest_of(company_id: str, settings: Settings, had: Iterable[str]) -> str:
-    """Return a digest of a company's own settings and of the products of the run that it has."""
+    """Return the id and a digest of a company's own settings and its products of the run."""
     facts = [company_id, dict(settings) if sync_settings.overrides(settings) else None, sorted(had)]
-    return hashlib.sha256(_canonical(facts)).hexdigest()[:16]
+    return f"{company_id} {hashlib.sha256(_canonical(facts)).hexdigest()[:16]}"
+
+
+def by_company(digests: Iterable[str]) -> dict[str, str]:
+    """Return the digests by company id; the version before kept them without the id."""
+    parts = (digest.rpartition(" ") for digest in digests)
+    return {company_id: digest for company_id, _, digest in parts}
+
+
+def ceiling(companies: int) -> int:
+    """Return how many companies the approval of this many covers: 5 % more, ten at least."""
+    return companies + max(10, math.ceil(companies / 20))
 
 
 def plan_hash(request: MigrationRequest, client: Client, survey: Survey) -> str:
@@ -154,7 +165,7 @@ def plan_hash(request: MigrationRequest, client: Client, survey: Survey) -> str:
         [asdict(consumer) for consumer in sorted(client.present, key=attrgetter("consumer_id"))],
         [asdict(consumer) for consumer in client.wanted],
         client.everyone,
-        sorted(survey.digests),
+        sorted(digest.rpartition(" ")[2] for digest in survey.digests),
         survey.companies,
     ]
     return hashlib.sha256(_canonical(facts)).hexdigest()[:32]

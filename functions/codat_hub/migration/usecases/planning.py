@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.companies.domain.consent import covers
 from codat_hub.errors import StepFailed
@@ -12,7 +14,16 @@ from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.consumers import Consumer, Wanted, is_old, migration_in, wanted
 from codat_hub.migration.domain.entry import LedgerEntry
-from codat_hub.migration.domain.plan import Client, ProductCount, Survey, digest_of, make_plan
+from codat_hub.migration.domain.plan import (
+    SHOWN,
+    Client,
+    ProductCount,
+    Survey,
+    by_company,
+    ceiling,
+    digest_of,
+    make_plan,
+)
 from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.usecases import listing as listings
 from codat_hub.migration.usecases.context import (
@@ -35,6 +46,9 @@ if TYPE_CHECKING:
     from codat_hub.migration.domain.sync_settings import Settings
     from codat_hub.migration.usecases.context import Command, StepContext
     from codat_hub.products.domain.product import Product
+
+
+DIFFERS: Final = "the snapshot differs from the approved plan"  # begins a note
 
 
 def plan(context: StepContext, command: Command) -> StepResult:
@@ -140,9 +154,88 @@ def compare_snapshot(context: StepContext, command: Command) -> StepResult:
         raise StepFailed(f"refused: {' '.join(made.refusals)}")
     if made.hash == run.approved_hash:
         return StepResult()
-    note = "the snapshot differs from the approved plan: the run asks again for approval"
+    differs, late = _compared(context, run, client, total)
+    if differs:
+        note = f"{DIFFERS}: {'; '.join(differs)}: the run asks again for approval"
+    else:
+        note = f"came since the approval, which covers them: {', '.join(late) or 'none'}"
     context.change_run(command, lambda run: run.noting(note))
-    return StepResult("differs")
+    return StepResult("differs") if differs else StepResult()
+
+
+def _compared(
+    context: StepContext, run: MigrationRun, client: Client, now: Survey
+) -> tuple[list[str], list[str]]:
+    """Return how the snapshot differs from the approved plan, and the companies that came late.
+
+    Late companies within the approval's ceiling are no difference, nor are deleted ones.
+    """
+    approved = context.manifests.get(f"{run.migration_id}/plans/{run.approved_hash}.json") or {}
+    if "facts" not in approved:
+        return ["it was approved under another version of the hub"], []
+    phase = "survey" if approved["listing"] == "plan" else "snapshot"
+    then = by_company(_survey_total_of(context, run, phase, approved["listing"]).digests)
+    companies = by_company(now.digests)
+    late = sorted(companies.keys() - then.keys())
+    changed = sorted(
+        number for number in companies.keys() & then if companies[number] != then[number]
+    )
+    differs = _client_differences(approved["facts"], _facts(client))
+    if changed:
+        differs.append(f"own settings or products of {_named(changed)}")
+    if len(companies) > (most := ceiling(len(then))):
+        differs.append(
+            f"{len(companies)} companies, and the approval covers {most}: {_named(late)}"
+        )
+    return differs, _described(context, run, late)
+
+
+def _client_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    texts = [
+        f"the client's settings, {text}"
+        for text in sync_settings.differences(then["settings"], now["settings"])
+    ]
+    names = {
+        "consumers": "the consumers at Codat",
+        "wanted": "the consumers to create",
+        "everyone": "whether companies are left behind",
+    }
+    return texts + [text for name, text in names.items() if then[name] != now[name]]
+
+
+def _facts(client: Client) -> dict[str, Any]:
+    """Return the facts about the client that an approval is bound to, as JSON keeps them."""
+    facts = {
+        "settings": dict(client.settings),
+        "consumers": sorted(map(asdict, client.present), key=itemgetter("consumer_id")),
+        "wanted": [asdict(facts) for facts in client.wanted],
+        "everyone": client.everyone,
+    }
+    return json.loads(json.dumps(facts))  # type: ignore[no-any-return]
+
+
+def _described(context: StepContext, run: MigrationRun, late: list[str]) -> list[str]:
+    """Return the first late companies, each with its consents and its settings before the run."""
+    texts = []
+    for company_id in late[:SHOWN]:
+        settings = context.ledger.entry(run.migration_id, company_entry(company_id)).before
+        own = settings and sync_settings.overrides(settings["settings"])
+        pairs = ((company_id, product) for product in run.request.products)
+        assigned = context.assignments.get_many(pairs)
+        registered = context.registry.products()
+        agreed = [
+            product
+            for (_, product), assignment in assigned.items()
+            if product in registered and covers(assignment.consent, registered[product])
+        ]
+        whose = "its own settings" if own else "the client's settings"
+        texts.append(f"{company_id} ({whose}, consent to {', '.join(agreed) or 'nothing'})")
+    return texts + ([f"{len(late) - SHOWN} more"] if len(late) > SHOWN else [])
+
+
+def _named(company_ids: list[str]) -> str:
+    more = f" and {len(company_ids) - SHOWN} more" if len(company_ids) > SHOWN else ""
+    return f"{', '.join(company_ids[:SHOWN])}{more}"
 
 
 def old_consumers(context: StepContext, migration_id: str) -> list[Consumer]:
@@ -310,7 +403,11 @@ def _save_plan(context: StepContext, run: MigrationRun, made: Plan, client: Clie
             run, plan=saved, plan_hash=made.hash, off_value=client.off, everyone=client.everyone
         ),
     )
-    context.manifests.put(f"{run.migration_id}/plans/{made.hash}.json", saved)
+    compared = {"listing": "plan" if run.approved_hash is None else run.listing}
+    context.manifests.put(
+        f"{run.migration_id}/plans/{made.hash}.json",
+        {**saved, **compared, "facts": _facts(client)},
+    )
 
 
 def _require_all(context: StepContext, command: Command, phase: str, listing: str) -> None:
@@ -321,8 +418,13 @@ def _require_all(context: StepContext, command: Command, phase: str, listing: st
 
 
 def _survey_total(context: StepContext, command: Command, phase: str, listing: str) -> Survey:
-    """Add up the surveys of all chunks. Their digests are joined once: they may be 100,000."""
-    tallies = context.ledger.tallies(command.migration_id, phase, f"{listing}-")
+    """Add up the surveys of all chunks."""
+    return _survey_total_of(context, context.run(command), phase, listing)
+
+
+def _survey_total_of(context: StepContext, run: MigrationRun, phase: str, listing: str) -> Survey:
+    """Add up the surveys of a listing. Digests are joined once: they may be 100,000."""
+    tallies = context.ledger.tallies(run.migration_id, phase, f"{listing}-")
     surveys = [tally.survey for tally in tallies if tally.survey]
     total = reduce(Survey.plus, (replace(part, digests=()) for part in surveys), Survey())
     return replace(total, digests=tuple(digest for part in surveys for digest in part.digests))
