@@ -45,8 +45,8 @@ def refuse(world, method, path, status, times, after=0):
     world.transport.handle_request = handle_request
 
 
-@pytest.mark.parametrize("number", range(6))
-def test_two_old_consumers_with_one_url_have_one_successor_each(world, number):
+@pytest.mark.parametrize(("number", "status"), [*((n, 429) for n in range(6)), (4, 503), (5, 503)])
+def test_two_old_consumers_with_one_url_have_one_successor_each(world, number, status):
     two_old_consumers(world)
     before = world.codat_now()
     world.start()
@@ -54,7 +54,7 @@ def test_two_old_consumers_with_one_url_have_one_successor_each(world, number):
     def operator(waiting_for):
         world.willing(waiting_for)
         if waiting_for == "approval":
-            refuse(world, "POST", "/webhooks", 429, 1, after=number)
+            refuse(world, "POST", "/webhooks", status, 1, after=number)
 
     world.operator = operator
     assert world.go().status == "complete"

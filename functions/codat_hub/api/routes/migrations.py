@@ -113,9 +113,11 @@ class MigrationAnswer(BaseModel):
     """How far a migration is.
 
     `waiting_for`: the person's action that the migration waits for. `instructions`: how to do it,
-    line by line. `rollback_asked_for`: whether a person asked for the rollback. `counts`: for each
-    phase, how many companies or products on companies are `done`,
-    `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are done.
+    line by line. `waits_for`: a fault or a used-up quota that the migration waits out by itself; a
+    refused API key has to be replaced meanwhile. `rollback_asked_for`: whether a
+    person asked for the rollback. `counts`: for each phase, how many companies or products on
+    companies are `done`, `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are
+    done.
     """
 
     migration_id: str
@@ -125,6 +127,7 @@ class MigrationAnswer(BaseModel):
     waiting_since: datetime | None = None
     instructions: list[str] = []
     rollback_asked_for: bool = False
+    waits_for: str | None = None
     dry_run: bool
     products: list[str]
     webhooks: str
@@ -139,7 +142,12 @@ class MigrationAnswer(BaseModel):
     error: str | None = None
 
     @classmethod
-    def of(cls, run: MigrationRun, counts: dict[str, dict[str, int]] | None = None) -> Self:
+    def of(
+        cls,
+        run: MigrationRun,
+        counts: dict[str, dict[str, int]] | None = None,
+        waits_for: str | None = None,
+    ) -> Self:
         pause = run.pause
         plan = dict(run.plan) if run.plan else None
         return cls(
@@ -150,6 +158,7 @@ class MigrationAnswer(BaseModel):
             waiting_since=pause.since if pause else None,
             instructions=list(pause.instructions) if pause else [],
             rollback_asked_for=run.on_demand,
+            waits_for=waits_for,
             dry_run=run.request.dry_run,
             products=list(run.request.products),
             webhooks=run.request.mode.value,
@@ -224,7 +233,7 @@ def start_migration(
 def show_migration(migration_id: MigrationId) -> MigrationAnswer:
     migrations = routes.hub.migrations
     run = migrations.get(migration_id)
-    return MigrationAnswer.of(run, migrations.counts(run))
+    return MigrationAnswer.of(run, migrations.counts(run), migrations.waits_for(run))
 
 
 @routes.get(

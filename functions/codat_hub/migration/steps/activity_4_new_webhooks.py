@@ -16,7 +16,8 @@ from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import migration_in, shown
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
-from codat_hub.migration.usecases.context import StepResult, call_key
+from codat_hub.migration.steps.posting import post
+from codat_hub.migration.usecases.context import StepResult
 from codat_hub.migration.usecases.planning import lost_since_snapshot, wanted_of
 
 if TYPE_CHECKING:
@@ -65,13 +66,12 @@ def make_missing(context: StepContext, command: Command, run: MigrationRun) -> N
         if lost in enabled:
             continue
         context.ledger.intend(run.migration_id, command.epoch, {name: LedgerEntry(dict(facts))})
-        made = _made_before(facts, enabled.values(), taken) or context.codat.create_consumer(
-            facts["url"],
-            facts["event_types"],
-            facts["tags"],
-            # Codat answers a used key with the consumer that is lost (docs/codat.md, C16).
-            call_key(command, f"{name} instead of {lost}" if lost else name),
+        create = partial(
+            context.codat.create_consumer, facts["url"], facts["event_types"], facts["tags"]
         )
+        # Codat answers a used key with the consumer that is lost (docs/codat.md, C16).
+        what = f"{name} instead of {lost}" if lost else name
+        made = _made_before(facts, enabled.values(), taken) or post(context, command, what, create)
         taken.add(made.consumer_id)
         change = partial(_created, facts=facts, consumer_id=made.consumer_id)
         context.note(command, name, change)
