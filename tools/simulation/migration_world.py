@@ -232,7 +232,12 @@ class MigrationWorld:
             for product in self.state.products.values()
         }
         self.migrations = OperateMigrations(
-            self.ledger, self.executions, self.signing_secrets, self.registry, now=self.now
+            self.ledger,
+            self.executions,
+            self.signing_secrets,
+            self.registry,
+            consumers=self._consumers,
+            now=self.now,
         )
         self.lock = self.migrations.lock
         self.watch = WatchMigrations(self.ledger, self.executions, self.now)
@@ -273,6 +278,9 @@ class MigrationWorld:
         )
 
     # time
+
+    def _consumers(self):
+        return self.context.codat.consumers()
 
     def now(self):
         return self.sandbox.clock.now()

@@ -117,7 +117,12 @@ class World:
         }
         self.executions, self.secrets = FakeExecutions(), FakeSecrets()
         self.migrations = OperateMigrations(
-            self.ledger, self.executions, self.secrets, self.registry, now=self.now
+            self.ledger,
+            self.executions,
+            self.secrets,
+            self.registry,
+            consumers=self._consumers,
+            now=self.now,
         )
         self.reserved = []
         self.lock = MigrationLock(self.ledger, self.executions, self.now)
@@ -138,6 +143,9 @@ class World:
         self.waited.append(seconds)
         self.sandbox.clock.leap(seconds)
         self.sandbox.tick()
+
+    def _consumers(self):
+        return self.codat.consumers()  # of the Codat that a test has put in place
 
     # the client
 

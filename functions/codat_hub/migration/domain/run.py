@@ -124,6 +124,7 @@ class MigrationRequest:
     company_ids: only these companies; tags: only companies with all of these; neither: all
     off_value: the `syncSchedule` that means off, if the client's settings do not show it
     tolerated_failures: how many companies may fail in one step without a rollback
+    quiet_hours: how long activity 2 waits before its first look, None for the shortest schedule
     """
 
     products: tuple[str, ...]
@@ -135,6 +136,7 @@ class MigrationRequest:
     off_value: int | None = None
     stragglers: Stragglers = Stragglers.GO_ON
     tolerated_failures: int = 0
+    quiet_hours: int | None = None
 
     def covers(self, company_id: str, tags: Mapping[str, str]) -> bool:
         """Tell whether the migration includes a company with these tags."""
