@@ -167,7 +167,7 @@ class MigrationRun:
     everyone: whether no company is left behind, so that the client's level is switched off too
     migrated: whether activities 1 to 5 are done; after that no failure rolls back
     listing: which companies the run covers; chunks: number of chunks by listing
-    counted: counts by phase and listing, once all chunks of the phase were judged
+    counted: the totals of each finished phase, by phase and listing
     disabled_at: when all schedules were off
     gap_from, gap_to: when old consumers went off, and when the new ones could deliver
     reads_from: when all products were added, so that first reads may come

@@ -89,6 +89,7 @@ def _delete(context: StepContext, command: Command, consumer: Consumer, current:
     """Delete a consumer. Tells whether Codat did it."""
     if not current.same_as(consumer):
         raise StepFailed(f"consumer {consumer.consumer_id} was changed since the snapshot")
+    # The intent is written already. Writing it again fails if a rollback has begun.
     entry = {_entry_name(consumer): LedgerEntry(asdict(consumer))}
     context.ledger.intend(command.migration_id, command.epoch, entry)
     return context.codat.delete_consumer(consumer.consumer_id)
@@ -152,7 +153,7 @@ def _make_again(
 
 
 def _taken(context: StepContext, command: Command) -> set[str]:
-    """Return the ids of consumers that are not the result of an earlier try.
+    """Return the ids that must not be taken for a consumer that an earlier try made again.
 
     These are the consumers of the snapshot, and those that other entries were undone with.
     """

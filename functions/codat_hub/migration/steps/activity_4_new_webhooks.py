@@ -1,8 +1,8 @@
 """Activity 4: create the new webhook consumers and store their secrets. Its undo deletes them.
 
-The URLs of new consumers carry the migration's id, so that a retry and the undo find those that
-were created without an answer. The undo withdraws the secrets that the run brought, once no
-delivery signed with them can arrive any more.
+The URLs of new consumers carry the migration's id, so that a retry and the undo find a consumer
+even if Codat's answer was lost. The rollback's last step withdraws the secrets that the run
+brought, once no delivery signed with them can arrive any more.
 """
 
 from __future__ import annotations

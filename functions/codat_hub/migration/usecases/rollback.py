@@ -88,9 +88,10 @@ def _rolling_back(run: MigrationRun, cause: str) -> MigrationRun:
 
 
 def changed_since(context: StepContext, run: MigrationRun) -> list[str]:
-    """Return the differences between Codat and what the run left there, as far as undos go.
+    """Return the changes at Codat since the run that stop its rollback.
 
-    A subset's companies go back to the client's level, so its settings count there too.
+    They are changes of the client's settings, even if only some companies were migrated, and of
+    the new consumers. A company's own settings are not compared.
     """
     changes = client_changes(context, run)
     created = context.ledger.under(run.migration_id, activity_4_new_webhooks.PREFIX)
