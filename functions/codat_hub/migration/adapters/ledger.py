@@ -275,7 +275,18 @@ def _listed(run: MigrationRun) -> Listed:
 
 
 def _body(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {"body": json.dumps(value, default=_text)}
+    return {"body": json.dumps(_without_new_defaults(value), default=_text)}
+
+
+def _without_new_defaults(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out new fields that say nothing: the version before refuses fields it does not know."""
+    if (request := value.get("request")) and request.get("quiet_hours", 0) is None:
+        kept = {name: fact for name, fact in request.items() if name != "quiet_hours"}
+        return {**value, "request": kept}
+    if (survey := value.get("survey")) and survey.get("locked") == ():
+        kept = {name: fact for name, fact in survey.items() if name != "locked"}
+        return {**value, "survey": kept}
+    return value
 
 
 def _text(value: Any) -> str:
