@@ -232,7 +232,12 @@ class MigrationWorld:
             for product in self.state.products.values()
         }
         self.migrations = OperateMigrations(
-            self.ledger, self.executions, self.signing_secrets, self.registry, now=self.now
+            self.ledger,
+            self.executions,
+            self.signing_secrets,
+            self.registry,
+            self.assignments,
+            now=self.now,
         )
         self.lock = self.migrations.lock
         self.watch = WatchMigrations(self.ledger, self.executions, self.now)
@@ -313,8 +318,9 @@ class MigrationWorld:
         world = self.sandbox.world
         found = {"client settings": client_view(world)}
         for company in self.state.companies.values():
-            # without an override Codat shows the client's settings, which have their own line
-            own = company_view(world, company) if company.override else None
+            # Without settings that count Codat shows the client's, which have their own line.
+            counts = company.override is not None and company.override.overrides_defaults
+            own = company_view(world, company) if counts else None
             found[f"settings {company.id}"] = own
             found[f"products {company.id}"] = sorted(company.products)
         found["consumers"] = sorted(
@@ -370,7 +376,7 @@ class MigrationWorld:
         """Do at once what a person is asked for."""
         run = self.run
         match waiting_for:
-            case "approval":
+            case "approval" | "products_kept":
                 self.migrations.approve(run.migration_id, OTHER)
             case "webhooks_disabled":
                 self._in_portal(disabled=True)

@@ -178,6 +178,7 @@ def _migrations(shared: _Shared) -> OperateMigrations:
         executions=shared.executions,
         signing_secrets=ConfirmedSecrets(secrets),
         registry=shared.products,
+        assignments=shared.assignments,
         needs_another=shared.settings.migration_approver == "another",
     )
 

@@ -117,7 +117,12 @@ class World:
         }
         self.executions, self.secrets = FakeExecutions(), FakeSecrets()
         self.migrations = OperateMigrations(
-            self.ledger, self.executions, self.secrets, self.registry, now=self.now
+            self.ledger,
+            self.executions,
+            self.secrets,
+            self.registry,
+            self.assignments,
+            now=self.now,
         )
         self.reserved = []
         self.lock = MigrationLock(self.ledger, self.executions, self.now)
@@ -203,7 +208,7 @@ class World:
     def willing(self, waiting_for):
         run = self.run
         match waiting_for:
-            case "approval":
+            case "approval" | "products_kept":
                 self.migrations.approve(run.migration_id, OTHER)
             case "webhooks_disabled":
                 self.portal(disabled=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from codat_hub.companies.domain.consent import covers
@@ -20,9 +20,9 @@ from codat_hub.migration.usecases.context import (
     StepResult,
     companies_of,
     company_entry,
-    finish_chunk,
     judge_phase,
 )
+from codat_hub.migration.usecases.left_over import Attempts, settings_of, still_on
 from codat_hub.products.domain.product import ProductKind
 
 if TYPE_CHECKING:
@@ -45,17 +45,27 @@ def plan(context: StepContext, command: Command) -> StepResult:
 
 def survey(context: StepContext, command: Command) -> StepResult:
     """Survey the companies of a chunk. It changes nothing."""
-    products = context.run(command).request.products
-    tally, total = Tally(command.epoch), Survey()
-    for member in command.required_chunk.members:
-        settings = context.codat.company_settings(member.company_id)
+    run = context.run(command)
+    tally = Tally(command.epoch, survey=Survey())
+    attempts = Attempts.forward(context, command, run, "survey")
+
+    def look(member: Member, tally: Tally) -> Tally:
+        settings = settings_of(context, member.company_id)
         if settings is None:
-            tally = tally.skip(f"{member.company_id} was deleted meanwhile")
-            continue
+            return tally.skip(f"{member.company_id} was deleted meanwhile")
         had = set(member.products)
-        total = total.plus(_survey_of(context, products, member, settings, had))
-        tally = tally.did()
-    return finish_chunk(context, command, "survey", replace(tally, survey=total))
+        return _with(tally, _survey_of(context, run.request.products, member, settings, had))
+
+    for member in command.required_chunk.members:
+        if not command.more_time():
+            return StepResult("again")
+        tally = attempts.attempt(tally, still_on(member.company_id), partial(look, member))
+    return attempts.end(tally)
+
+
+def _with(tally: Tally, survey: Survey) -> Tally:
+    """Count a company as done, with its survey."""
+    return replace(tally.did(), survey=(tally.survey or Survey()).plus(survey))
 
 
 def finish_plan(context: StepContext, command: Command) -> StepResult:
@@ -100,30 +110,33 @@ def snapshot(context: StepContext, command: Command) -> StepResult:
 
 def snapshot_companies(context: StepContext, command: Command) -> StepResult:
     """Save the settings and products of each company of a chunk, once."""
-    products = context.run(command).request.products
-    tally, total = Tally(command.epoch), Survey()
+    run = context.run(command)
+    tally = Tally(command.epoch, survey=Survey())
+    attempts = Attempts.forward(context, command, run, "snapshot")
+
+    def save(member: Member, known: LedgerEntry, tally: Tally) -> Tally:
+        entry = known if known.before is not None else _saved(context, command, member)
+        if entry is None:
+            return tally.skip(f"{member.company_id} was deleted meanwhile")
+        settings, had = entry.before["settings"], set(entry.before["products"])
+        return _with(tally, _survey_of(context, run.request.products, member, settings, had))
+
     for member, known in companies_of(context, command):
         if not command.more_time():
             return StepResult("again")
-        entry = known
-        if entry.before is None:
-            settings = context.codat.company_settings(member.company_id)
-            if settings is None:
-                tally = tally.skip(f"{member.company_id} was deleted meanwhile")
-                continue
-            facts = {
-                "settings": settings,
-                "products": list(member.products),
-                "linked": member.linked,
-            }
-            entry = context.ledger.first(
-                command.migration_id, company_entry(member.company_id), LedgerEntry(facts)
-            )
-        before = entry.before
-        had = set(before["products"])
-        total = total.plus(_survey_of(context, products, member, before["settings"], had))
-        tally = tally.did()
-    return finish_chunk(context, command, "snapshot", replace(tally, survey=total))
+        item = still_on(member.company_id)
+        tally = attempts.attempt(tally, item, partial(save, member, known))
+    return attempts.end(tally)
+
+
+def _saved(context: StepContext, command: Command, member: Member) -> LedgerEntry | None:
+    """Save the settings and products of a company; None if Codat does not have it any more."""
+    settings = settings_of(context, member.company_id)
+    if settings is None:
+        return None
+    facts = {"settings": settings, "products": list(member.products), "linked": member.linked}
+    name = company_entry(member.company_id)
+    return context.ledger.first(command.migration_id, name, LedgerEntry(facts))
 
 
 def compare_snapshot(context: StepContext, command: Command) -> StepResult:
@@ -292,10 +305,12 @@ def _save_plan(context: StepContext, run: MigrationRun, made: Plan, client: Clie
 
 
 def _require_all(context: StepContext, command: Command, phase: str, listing: str) -> None:
-    """Raise StepFailed unless every company of the listing was surveyed."""
+    """Raise StepFailed if more companies than tolerated could not be surveyed; note the others."""
     verdict = judge_phase(context, command, phase, listing)
-    if verdict.bad(0):
+    if verdict.bad(context.run(command).request.tolerated_failures):
         raise StepFailed(f"{phase}: {verdict}")
+    if verdict.reasons:
+        context.change_run(command, lambda run: run.noting(f"{phase}: {verdict}"))
 
 
 def _survey_total(context: StepContext, command: Command, phase: str, listing: str) -> Survey:

@@ -15,6 +15,7 @@ from codat_hub.migration.steps import (
     activity_5_products,
     verify_reads,
 )
+from codat_hub.migration.usecases import left_over
 from codat_hub.migration.usecases.context import CLIENT, counts_key
 
 if TYPE_CHECKING:
@@ -41,13 +42,8 @@ def counts(ledger: Ledger, run: MigrationRun) -> dict[str, dict[str, int]]:
     Each has `done`, `skipped`, `failed` and `open` (companies, or products on companies), and
     `chunks` of `of_chunks`.
     """
-    going_back = run.status in {
-        MigrationStatus.ROLLING_BACK,
-        MigrationStatus.ROLLED_BACK,
-        MigrationStatus.ROLLBACK_INCOMPLETE,
-    }
     totals = {}
-    for phase in (*_PHASES, *(_UNDO_PHASES if going_back else ())):
+    for phase in (*_PHASES, *(_UNDO_PHASES if run.status.undoing else ())):
         parts = [_counts(ledger, run, phase, listing) for listing in _listings(run, phase)]
         if any(part["chunks"] for part in parts):
             totals[phase] = {name: sum(part[name] for part in parts) for name in parts[0]}
@@ -76,7 +72,14 @@ def report(ledger: Ledger, run: MigrationRun) -> dict[str, Any]:
         "replay_missed": {"from": run.gap_from, "to": _gap_to(run)} if run.gap_from else None,
         "counts": counts(ledger, run),
         "notes": list(run.notes),
+        "left": [left_over.shown(entry) for entry in left_over.left(ledger, run).values()],
+        "settled": settled(ledger, run),
     }
+
+
+def settled(ledger: Ledger, run: MigrationRun) -> list[dict[str, Any]]:
+    """Return what a person settled, each with the reason."""
+    return [left_over.shown_settled(entry) for entry in left_over.settled(ledger, run).values()]
 
 
 def _counts(ledger: Ledger, run: MigrationRun, phase: str, listing: str) -> Mapping[str, int]:

@@ -11,6 +11,7 @@ from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, Undo, undo_of
 from codat_hub.migration.steps import activity_4_new_webhooks
 from codat_hub.migration.usecases.context import CLIENT, StepResult
+from codat_hub.migration.usecases.left_over import name_all, require_nothing
 from codat_hub.migration.usecases.listing import all_chunks
 from codat_hub.telemetry import logger
 
@@ -118,10 +119,14 @@ def note_step(undo: Undo) -> Step:
 
 
 def finish(context: StepContext, command: Command) -> StepResult:
-    """End the rollback. Answers `failed` after a failure, `done` if a person asked for it."""
+    """End the rollback. Answers `failed` after a failure, `done` if a person asked for it.
+
+    Raises StepFailed while anything of the run is left that no person settled.
+    """
     withdrawn = activity_4_new_webhooks.withdraw_secrets(context, command)
     if withdrawn.next != "done":
         return withdrawn
+    require_nothing(context, command)
 
     def rolled_back(run: MigrationRun) -> MigrationRun:
         if run.status is MigrationStatus.ROLLED_BACK:
@@ -141,7 +146,10 @@ def nothing_to_undo(context: StepContext, command: Command) -> StepResult:
 
 
 def incomplete(context: StepContext, command: Command) -> StepResult:
-    """Record that an undo failed. A person is called and can run the rollback again."""
+    """Record that an undo failed, and name what is left.
+
+    A person is called and can run the rollback again.
+    """
     why = caught(command.state or {}, "undo_error") or "an undo failed"
 
     def stuck(run: MigrationRun) -> MigrationRun:
@@ -154,7 +162,10 @@ def incomplete(context: StepContext, command: Command) -> StepResult:
             error=f"{first_cause}{_THEN}{why}",
         )
 
-    context.change_run(command, stuck)
+    try:
+        name_all(context, command, why)
+    finally:
+        context.change_run(command, stuck)
     logger.error("migration rollback incomplete", migration_id=command.migration_id, cause=why)
     return StepResult()
 
