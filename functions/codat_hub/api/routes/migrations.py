@@ -20,7 +20,7 @@ from codat_hub.migration.domain.run import (
     Stragglers,
     WaitingFor,
 )
-from codat_hub.migration.usecases.needs import Standing
+from codat_hub.migration.usecases.reports import Standing
 
 routes: Final = Resource("migrations")
 _MOST_COMPANIES: Final = 1000

@@ -12,7 +12,7 @@ from codat_hub.migration.steps import activity_4_new_webhooks
 from codat_hub.migration.steps.activity_4_new_webhooks import secret_entry
 from codat_hub.migration.usecases import reports
 from codat_hub.migration.usecases.lock import MigrationLock
-from codat_hub.migration.usecases.needs import Standing
+from codat_hub.migration.usecases.reports import Standing
 from codat_hub.migration.usecases.settling import Settle
 from codat_hub.migration.usecases.starting import StartMigration
 from codat_hub.migration.usecases.starting_rollback import StartRollback

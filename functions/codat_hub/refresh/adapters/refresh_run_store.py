@@ -6,7 +6,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.refresh.domain.refresh_run import RefreshRun
-from codat_hub.storage.items import ItemKey, Listed, moment_or_none, spell, spell_or_none
+from codat_hub.storage.items import (
+    ItemKey,
+    Listed,
+    attributes,
+    moment_or_none,
+    spell,
+)
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -49,18 +55,7 @@ def _key(product: str, slot: datetime) -> ItemKey:
 
 
 def _item(run: RefreshRun) -> dict[str, Any]:
-    return {
-        "product": run.product,
-        "slot": spell(run.slot),
-        "shard": run.shard,
-        "after": run.after,
-        "opened": run.opened,
-        "skipped": run.skipped,
-        "done": run.done,
-        "owned_until": spell_or_none(run.owned_until),
-        "requested_by": run.requested_by,
-        "expires_at": int((run.slot + _KEPT_FOR).timestamp()),
-    }
+    return {**attributes(run), "expires_at": int((run.slot + _KEPT_FOR).timestamp())}
 
 
 def _run(item: Mapping[str, Any]) -> RefreshRun:
