@@ -274,6 +274,7 @@ class MigrationWorld:
             ),
             limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
             now=self.now,
+            sleep=self.pass_time,
         )
 
     # time

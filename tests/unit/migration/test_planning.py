@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.codat.errors import WrongClient
+from codat_hub.codat.errors import TryLater, WrongClient
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import Consumer
 from codat_hub.migration.usecases import planning
@@ -50,6 +50,25 @@ class TestPlan:
         with pytest.raises(WrongClient):
             planning.plan(world.context, world.command())
         assert world.run.chunks == {"snapshot": 1, "undo": 1}
+
+    def test_a_survey_that_fails_for_a_company_is_tried_again_after_the_others(self, world):
+        world.company("a", 6, late=True)
+        world.company("b", 6, late=True)
+        asked, fails, settings_of = [], ["a", "b"], world.codat.company_settings
+
+        def company_settings(company):
+            asked.append(company)
+            if company in fails:
+                fails.remove(company)
+                raise TryLater("503")
+            return settings_of(company)
+
+        world.codat.company_settings = company_settings
+        command = world.command(*listed(world), listing="plan")
+        assert planning.survey(world.context, command).next == "again"
+        planned(world)
+        assert asked == ["a", "b"] * 2
+        assert world.run.plan["companies"] == 2
 
     def test_a_plan_is_kept_and_asks_for_approval(self, world):
         world.company("a", 6, late=True)

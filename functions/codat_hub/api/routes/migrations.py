@@ -146,10 +146,11 @@ class MigrationAnswer(BaseModel):
     """How far a migration is.
 
     `waiting_for`: the person's action that the migration waits for. `instructions`: how to do it,
-    line by line. `counts`: for each phase, how many companies or products on companies are `done`,
-    `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are done. `left`: what
-    could not be done, or undone; `settled`: what a person left as it is. `needs`: what a person has
-    to do now or still, also after the end.
+    line by line. `waits_for`: a fault or a used-up quota that the migration waits out by itself; a
+    refused API key has to be replaced meanwhile. `counts`: for each phase, how many companies or
+    products on companies are `done`, `skipped`, `failed` and `open`, and how many `chunks` of
+    `of_chunks` are done. `left`: what could not be done, or undone; `settled`: what a person left
+    as it is. `needs`: what a person has to do now or still, also after the end.
     """
 
     migration_id: str
@@ -158,6 +159,7 @@ class MigrationAnswer(BaseModel):
     waiting_for: Annotated[str | None, _one_of(WaitingFor)] = None
     waiting_since: datetime | None = None
     instructions: list[str] = []
+    waits_for: str | None = None
     dry_run: bool
     products: list[str]
     webhooks: str
@@ -175,7 +177,9 @@ class MigrationAnswer(BaseModel):
     needs: list[Need] = []
 
     @classmethod
-    def of(cls, run: MigrationRun, standing: Standing | None = None) -> Self:
+    def of(
+        cls, run: MigrationRun, standing: Standing | None = None, waits_for: str | None = None
+    ) -> Self:
         pause = run.pause
         plan = dict(run.plan) if run.plan else None
         return cls(
@@ -185,6 +189,7 @@ class MigrationAnswer(BaseModel):
             waiting_for=pause.waiting_for.value if pause else None,
             waiting_since=pause.since if pause else None,
             instructions=list(pause.instructions) if pause else [],
+            waits_for=waits_for,
             dry_run=run.request.dry_run,
             products=list(run.request.products),
             webhooks=run.request.mode.value,
@@ -263,7 +268,7 @@ def start_migration(
 def show_migration(migration_id: MigrationId) -> MigrationAnswer:
     migrations = routes.hub.migrations
     run = migrations.get(migration_id)
-    return MigrationAnswer.of(run, migrations.standing(run))
+    return MigrationAnswer.of(run, migrations.standing(run), migrations.waits_for(run))
 
 
 @routes.get(

@@ -17,20 +17,21 @@ from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
-from codat_hub.migration.usecases.context import (
-    CLIENT,
-    StepResult,
-    call_key,
-    companies_of,
-    company_entry,
-    judge_phase,
-)
-from codat_hub.migration.usecases.left_over import (
+from codat_hub.migration.steps.left_over import (
     Attempts,
     client_not_restored,
     not_restored,
     settings_of,
     still_on,
+)
+from codat_hub.migration.steps.posting import post
+from codat_hub.migration.usecases.context import (
+    CLIENT,
+    StepResult,
+    companies_of,
+    company_entry,
+    judge_phase,
+    look_again,
 )
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def _switch_client_off(
     if entry.intended is None:
         _require_unchanged(before, context.codat.client_settings(), _WHOSE)
     context.ledger.intend(run.migration_id, command.epoch, {CLIENT: entry})
-    context.codat.set_client_settings(wanted, call_key(command, CLIENT))
-    _require_posted(wanted, context.codat.client_settings(), _WHOSE)
+    post(context, command, CLIENT, partial(context.codat.set_client_settings, wanted))
+    _require_posted(wanted, _client_read_back(context, command, wanted), _WHOSE)
     context.note(command, CLIENT, lambda entry: entry.came_to("off"))
 
 
@@ -119,7 +120,7 @@ def _post_off(
     """Post a company's settings with schedules off; tell whether Codat still has the company."""
     name, wanted = company_entry(company_id), _off(run, entry.before["settings"])
     context.ledger.intend(run.migration_id, command.epoch, {name: entry})
-    current = _posted(context, company_id, wanted, call_key(command, name))
+    current = _posted(context, command, company_id, wanted, name)
     if current is None:
         return False
     _require_posted(wanted, current, f"settings of {company_id}")
@@ -173,8 +174,9 @@ def compensate(context: StepContext, command: Command) -> StepResult:
     def restore(tally: Tally) -> Tally:
         before = entry.before["settings"]
         if sync_settings.differences(before, context.codat.client_settings()):
-            context.codat.set_client_settings(before, call_key(command, f"undo {CLIENT}"))
-            _require_posted(before, context.codat.client_settings(), _WHOSE)
+            send = partial(context.codat.set_client_settings, before)
+            post(context, command, f"undo {CLIENT}", send)
+            _require_posted(before, _client_read_back(context, command, before), _WHOSE)
         context.note(command, CLIENT, lambda entry: entry.undo("restored"))
         return tally
 
@@ -226,23 +228,24 @@ def _restore(
     lost = None
     if changes := sync_settings.differences(_off(run, before), current):
         lost = f"{company_id}: changes made since are overwritten: {'; '.join(changes[:5])}"
-    key = call_key(command, f"undo {company_entry(company_id)}")
-    current = _posted(context, company_id, before, key)
+    current = _posted(context, command, company_id, before, f"undo {company_entry(company_id)}")
     if current is None:
         return "company gone", lost
     _require_posted(before, current, f"settings of {company_id}")
     return "restored", lost
 
 
-def _posted(context: StepContext, company_id: str, settings: Settings, key: str) -> Settings | None:
+def _posted(
+    context: StepContext, command: Command, company_id: str, settings: Settings, change: str
+) -> Settings | None:
     """Post a company's settings and read them back; None if the company is gone."""
     try:
-        context.codat.set_company_settings(settings, key)
+        post(context, command, change, partial(context.codat.set_company_settings, settings))
     except NotFound:
         if settings_of(context, company_id) is None:
             return None
         raise
-    return settings_of(context, company_id)
+    return _company_read_back(context, command, company_id, settings)
 
 
 def judge_undo(context: StepContext, command: Command) -> StepResult:
@@ -270,6 +273,27 @@ def _off(run: MigrationRun, before: Settings) -> Settings:
 def _require_unchanged(before: Settings, current: Settings, whose: str) -> None:
     if changes := sync_settings.differences(before, current):
         raise StepFailed(f"{whose} changed since the snapshot: {'; '.join(changes[:5])}")
+
+
+def _client_read_back(context: StepContext, command: Command, posted: Settings) -> Settings:
+    return look_again(
+        context,
+        command,
+        context.codat.client_settings,
+        lambda current: not sync_settings.differences(posted, current),
+    )
+
+
+def _company_read_back(
+    context: StepContext, command: Command, company_id: str, posted: Settings
+) -> Settings | None:
+    """Return a company's settings, None if Codat does not have the company any more."""
+    return look_again(
+        context,
+        command,
+        lambda: settings_of(context, company_id),
+        lambda current: current is None or not sync_settings.differences(posted, current),
+    )
 
 
 def _require_posted(posted: Settings, current: Settings, whose: str) -> None:

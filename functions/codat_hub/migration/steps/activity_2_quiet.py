@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codat_hub.errors import StepFailed
-from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import Activity, Stragglers
-from codat_hub.migration.usecases.context import StepResult, finish_chunk, judge_phase
-from codat_hub.migration.usecases.left_over import PASSING, REFUSED
+from codat_hub.migration.steps.left_over import PASSING, REFUSED
+from codat_hub.migration.usecases.context import StepResult, finish_chunk, judge_phase, resuming
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from codat_hub.migration.domain.chunk import Tally
     from codat_hub.migration.usecases.context import Command, StepContext
 
 PHASE = "wait_for_quiet"
@@ -37,13 +37,15 @@ def apply_chunk(context: StepContext, command: Command) -> StepResult:
     run = context.run(command)
     if run.disabled_at is None:
         raise StepFailed("the ledger does not say when the schedules were switched off")
-    tally = Tally(command.epoch)
-    for member in command.required_chunk.members:
-        if member.linked:
-            tally = _look(context, member.company_id, run.disabled_at, tally)
-        else:
-            tally = tally.skip()
-    return finish_chunk(context, command, PHASE, tally)
+    with resuming(context, command, PHASE) as progress:
+        for member in progress.left:
+            if not command.more_time():
+                return StepResult("again")
+            if member.linked:
+                progress.tally = _look(context, member.company_id, run.disabled_at, progress.tally)
+            else:
+                progress.tally = progress.tally.skip()
+    return finish_chunk(context, command, PHASE, progress.tally)
 
 
 def _look(context: StepContext, company_id: str, before: datetime, tally: Tally) -> Tally:

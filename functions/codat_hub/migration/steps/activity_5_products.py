@@ -22,23 +22,23 @@ from codat_hub.migration.steps.activity_1_client_sync import (
     keep_off,
     switch_company_off,
 )
-from codat_hub.migration.usecases.context import (
-    StepResult,
-    companies_of,
-    company_entry,
-    judge_phase,
-    product_entry,
-)
-from codat_hub.migration.usecases.left_over import (
+from codat_hub.migration.steps.left_over import (
     Attempts,
     companies_that_keep,
-    companies_without,
     kept,
     not_added,
     not_restored,
     products_of,
     settings_of,
     still_on,
+)
+from codat_hub.migration.usecases.context import (
+    StepResult,
+    companies_of,
+    company_entry,
+    judge_phase,
+    look_again,
+    product_entry,
 )
 from codat_hub.storage.update import update
 
@@ -93,6 +93,7 @@ def _add_to(attempts: Attempts, member: Member, known: LedgerEntry, tally: Tally
         ready.append(company)
         return tally
 
+    failed_before = tally.failed
     tally = attempts.attempt(tally, still_on(member.company_id), prepare)
     for company in ready:
         for product, entry in entries.items():
@@ -100,7 +101,8 @@ def _add_to(attempts: Attempts, member: Member, known: LedgerEntry, tally: Tally
             add = partial(_add, context, command, (company.company_id, product), entry)
             add = partial(add, had=had, there=product in company.products)
             tally = attempts.attempt(tally, not_added(company.company_id, product), add)
-    return tally
+    # The tolerance counts companies, however many products fail on each.
+    return replace(tally, failed=min(tally.failed, failed_before + 1))
 
 
 def _prepared(
@@ -199,8 +201,7 @@ def judge(context: StepContext, command: Command) -> StepResult:
     """Record that activities 1 to 5 are done. Raises StepFailed on too many failures."""
     run = context.run(command)
     verdict = judge_phase(context, command, PHASE, run.listing)
-    failed = companies_without(context.ledger, run)
-    if verdict.missing or len(failed) > run.request.tolerated_failures:
+    if verdict.bad(run.request.tolerated_failures):
         raise StepFailed(f"adding products: {verdict}")
     notes = [f"adding products: {verdict.skipped} skipped, {verdict}"] if verdict.reasons else []
     context.change_run(
@@ -263,10 +264,15 @@ def _remove(context: StepContext, command: Command, pair: Pair, has: Collection[
     if pair[1] in has:
         _set_status(context, pair, AssignmentStatus.REMOVING, command)
         how = "removed"
-        if not context.codat.remove_product(*pair) and pair[1] in (
-            products_of(context, pair[0]) or ()
-        ):
-            raise StepFailed(f"{pair[1]} is still there, though Codat answered 404")
+        if not context.codat.remove_product(*pair):
+            left = look_again(
+                context,
+                command,
+                lambda: products_of(context, pair[0]) or (),
+                lambda products: pair[1] not in products,
+            )
+            if pair[1] in left:
+                raise StepFailed(f"{pair[1]} is still there, though Codat answered 404")
     _set_status(context, pair, AssignmentStatus.ABSENT, command)
     return how
 
@@ -297,10 +303,15 @@ def _set_status(
     """Set the status of the hub's own assignment; its consent stays."""
 
     def changed(assignment: Assignment) -> Assignment:
+        now = context.now()
+        if status is AssignmentStatus.ADDING and assignment.status is not status:
+            assignment = replace(assignment, added_at=now)
+        elif status is AssignmentStatus.REMOVING:
+            assignment = assignment.with_removal(now)
         return replace(
             assignment,
             status=status,
-            changed_at=context.now(),
+            changed_at=now,
             changed_by=f"migration {command.migration_id}",
         )
 

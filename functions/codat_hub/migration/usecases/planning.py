@@ -14,6 +14,7 @@ from codat_hub.migration.domain.consumers import Consumer, Wanted, is_old, wante
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.plan import Client, ProductCount, Survey, digest_of, make_plan
 from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.steps.left_over import Attempts, settings_of, still_on
 from codat_hub.migration.usecases import listing as listings
 from codat_hub.migration.usecases.context import (
     CLIENT,
@@ -22,7 +23,6 @@ from codat_hub.migration.usecases.context import (
     company_entry,
     judge_phase,
 )
-from codat_hub.migration.usecases.left_over import Attempts, settings_of, still_on
 from codat_hub.products.domain.product import ProductKind
 
 if TYPE_CHECKING:

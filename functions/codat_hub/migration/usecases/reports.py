@@ -14,9 +14,9 @@ from codat_hub.migration.steps import (
     activity_3_old_webhooks,
     activity_4_new_webhooks,
     activity_5_products,
+    left_over,
     verify_reads,
 )
-from codat_hub.migration.usecases import left_over
 from codat_hub.migration.usecases.context import CLIENT, counts_key
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def counts(ledger: Ledger, run: MigrationRun) -> dict[str, dict[str, int]]:
     totals = {}
     for phase in (*_PHASES, *(_UNDO_PHASES if run.status.undoing else ())):
         parts = [_counts(ledger, run, phase, listing) for listing in _listings(run, phase)]
-        if any(part["chunks"] for part in parts):
+        if any(part["chunks"] or part["failed"] for part in parts):
             totals[phase] = {name: sum(part[name] for part in parts) for name in parts[0]}
     return totals
 

@@ -13,8 +13,8 @@ from codat_hub.migration.steps import (
     activity_3_old_webhooks,
     activity_4_new_webhooks,
 )
+from codat_hub.migration.steps.left_over import companies_that_keep
 from codat_hub.migration.usecases.context import StepResult
-from codat_hub.migration.usecases.left_over import companies_that_keep
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:

@@ -265,16 +265,7 @@ def shown_settled(entry: LedgerEntry) -> dict[str, Any]:
 
 def companies_that_keep(ledger: Ledger, run: MigrationRun) -> set[str]:
     """Return the companies that keep a product of this run in its rollback."""
-    return _with_products(ledger, run, _BACK)
-
-
-def companies_without(ledger: Ledger, run: MigrationRun) -> set[str]:
-    """Return the companies that could not get a product of this run."""
-    return _with_products(ledger, run, _FORWARD)
-
-
-def _with_products(ledger: Ledger, run: MigrationRun, prefix: str) -> set[str]:
-    entries = ledger.under(run.migration_id, f"{prefix}company#").values()
+    entries = ledger.under(run.migration_id, f"{_BACK}company#").values()
     items = (entry.before for entry in entries if entry.outcome == LEFT)
     return {item["company_id"] for item in items if item["product"]}
 

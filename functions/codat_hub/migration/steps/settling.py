@@ -14,7 +14,7 @@ from codat_hub.companies.domain.consent import covers
 from codat_hub.errors import Absent, Conflict
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus
-from codat_hub.migration.usecases import left_over
+from codat_hub.migration.steps import left_over
 from codat_hub.migration.usecases.context import company_entry, product_entry
 from codat_hub.migration.usecases.reports import may_settle
 from codat_hub.storage.update import update
