@@ -415,12 +415,41 @@ class TestControlApi:
         assert endpoint["Type"] == {"Fn::If": ["HasPrivateControlApi", "PRIVATE", "REGIONAL"]}
 
     @pytest.mark.parametrize(
-        ("policy", "path"), [("ControlApiReader", "/GET/*"), ("ControlApiOperator", "/*")]
+        "policy", ["ControlApiReader", "ControlApiOperator", "ControlApiApprover"]
     )
-    def test_the_policies_for_people_let_them_call_this_api_only(self, policy, path):
-        (statement,) = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
-        assert statement["Action"] == "execute-api:Invoke"
-        assert statement["Resource"]["Fn::Sub"].endswith(f":${{ControlApi}}/${{Environment}}{path}")
+    def test_the_policies_for_people_let_them_call_this_api_only(self, policy):
+        assert all(_allowed(policy))
+
+    @pytest.mark.parametrize(
+        ("policy", "reads", "changes", "approves"),
+        [
+            ("ControlApiReader", True, False, False),
+            ("ControlApiOperator", True, True, False),
+            ("ControlApiApprover", True, False, True),
+        ],
+    )
+    def test_approving_is_a_right_of_its_own(self, policy, reads, changes, approves):
+        """Four eyes rest on two policies, not on one person's promise."""
+        contract = json.loads((ROOT / "openapi" / "control-api.json").read_text())
+        for path, methods in contract["paths"].items():
+            for method in methods.keys() & {"get", "put", "post", "delete"}:
+                call = f"{method.upper()}{re.sub('{[^}]+}', 'x', path)}"
+                may = any(fnmatch.fnmatchcase(call, allowed) for allowed in _allowed(policy))
+                if method == "get":
+                    assert may is reads, call
+                elif call.endswith(("/approve", "/settle")):
+                    assert may is approves, call
+                else:
+                    assert may is changes, call
+
+
+def _allowed(policy):
+    """Return the patterns of calls that a policy allows, empty for one outside the control API."""
+    (statement,) = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "execute-api:Invoke"
+    resource = statement["Resource"]
+    named = resource if isinstance(resource, list) else [resource]
+    return [allowed["Fn::Sub"].partition(":${ControlApi}/${Environment}/")[2] for allowed in named]
 
 
 def test_no_function_may_change_or_delete_a_consent():

@@ -149,7 +149,10 @@ class ControlApi:
         reason = problem.get("message") or problem.get("Message") or problem.get("detail")
         reason = reason or answer.reason_phrase
         if status == 403:  # always from the gateway: the hub itself never answers 403
-            hint = "Ask for the policy ControlApiOperator, or use another AWS_PROFILE."
+            hint = (
+                "Ask for the policy ControlApiOperator, or ControlApiApprover to approve a "
+                "migration, or use another AWS_PROFILE."
+            )
             if any(word in str(reason).lower() for word in _STALE_TOKEN):
                 hint = SIGN_IN
             return Refused(status, f"{self._identity} may not do this: {reason}", hint=hint)

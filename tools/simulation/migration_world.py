@@ -237,6 +237,7 @@ class MigrationWorld:
             self.signing_secrets,
             self.registry,
             self.assignments,
+            consumers=self._consumers,
             now=self.now,
         )
         self.lock = self.migrations.lock
@@ -278,6 +279,9 @@ class MigrationWorld:
         )
 
     # time
+
+    def _consumers(self):
+        return self.context.codat.consumers()
 
     def now(self):
         return self.sandbox.clock.now()

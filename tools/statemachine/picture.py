@@ -47,7 +47,7 @@ def picture() -> str:
         " --> ".join(_forward()),
         *_answers(),
         *(f"{_node(failing)} -. fails .-> {_node(entered_by(failing))}" for failing in _ACTIVITIES),
-        "Plan & Snapshot -. fails .-> FailedBeforeAnyChange",
+        "Plan & AwaitApproval & Snapshot -. fails .-> FailedBeforeAnyChange",
         " ==> ".join(reversed(up)),
         f"{' & '.join(up[1:])} -. fails .-> RollbackIncomplete",
         "classDef person fill:#fff3c4,stroke:#b58900,color:#000",

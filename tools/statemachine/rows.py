@@ -1,7 +1,8 @@
 """The words of the table: its headings and its rows.
 
-After a row comes the row below. A row with `on` is a detour: only that answer of the row above
-leads to it, and it leads back there. `then` and `fails_to` name another state to go to.
+Rows run from top to bottom. A row with `on` is a detour: it runs only if the row above gives that
+answer. It returns to that row, unless `then` names another. `fails_to` names the state after a
+failure.
 """
 
 from collections.abc import Iterator, Mapping

@@ -35,7 +35,7 @@ BACK: Final = Lane(
     error="$.undo_error",
     fails_to="NoteRollbackIncomplete",
 )
-# The first step back still has the epoch of the run; its answer has the next one.
+# `BeginRollback` runs under the old epoch and returns the new one, which the undos use.
 TURN: Final = replace(BACK, epoch="$.epoch")
 
 THERE: Final[Table] = (

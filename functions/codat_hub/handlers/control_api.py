@@ -27,6 +27,7 @@ from codat_hub.companies.usecases.assignment_context import AssignmentContext
 from codat_hub.companies.usecases.consents import RecordConsents
 from codat_hub.companies.usecases.create_company import CreateCompany
 from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.migration.adapters.codat_calls import MigrationCalls
 from codat_hub.migration.adapters.executions import MigrationExecutions
 from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.usecases.lock import MigrationLock
@@ -84,7 +85,7 @@ class _Shared:
         )
         self.client_checks = ClientCheckStore(self.table)
         key = SecretKey(self.secrets, settings.codat_api_key_arn)
-        client = CodatClient(
+        client = self.codat_client = CodatClient(
             Transport(new_http(), key, base_url=settings.codat_base_url, timeouts=_CODAT)
         )
         self.codat = CodatCompanies(client)
@@ -179,6 +180,7 @@ def _migrations(shared: _Shared) -> OperateMigrations:
         signing_secrets=ConfirmedSecrets(secrets),
         registry=shared.products,
         assignments=shared.assignments,
+        consumers=MigrationCalls(shared.codat_client, pace=lambda: None).consumers,
         needs_another=shared.settings.migration_approver == "another",
     )
 

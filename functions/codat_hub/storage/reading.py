@@ -1,7 +1,7 @@
 """Reading items that another version of the hub, or a person, may have written.
 
 An item that cannot be read is logged by its key and counted (`item_unreadable`). It is not changed.
-Its own company, product or run then waits, and everything else goes on.
+A webhook that needs it is parked; a refresh or run that needs it waits. Everything else goes on.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class ReceiveWebhook:
         if not is_consumer(consumer):
             raise Refused("not a consumer's name")
         signed, now = parse_signature_headers(headers), self._now()
-        # The library checks the time too, but only after an old delivery could cause a reload.
+        # Check the time first: an old delivery must not cause a reload of the secrets.
         if abs(now.timestamp() - int(signed.timestamp)) > TOLERANCE.total_seconds():
             raise Refused("timestamp over 5 minutes from now")
         if not self._authentic(consumer, signed, body):

@@ -122,6 +122,7 @@ class World:
             self.secrets,
             self.registry,
             self.assignments,
+            consumers=self._consumers,
             now=self.now,
         )
         self.reserved = []
@@ -143,6 +144,9 @@ class World:
         self.waited.append(seconds)
         self.sandbox.clock.leap(seconds)
         self.sandbox.tick()
+
+    def _consumers(self):
+        return self.codat.consumers()  # of the Codat that a test has put in place
 
     # the client
 

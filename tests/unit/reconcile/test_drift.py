@@ -5,7 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.reconcile.domain.drift import EXPLAINED, REPAIRABLE, Drift, DriftKind, Severity
+from codat_hub.reconcile.domain.drift import (
+    EXPLAINED,
+    RECOUNTED_AFTER_A_KILL,
+    Drift,
+    DriftKind,
+    Severity,
+)
 
 
 @pytest.mark.parametrize("kind", DriftKind)
@@ -39,5 +45,7 @@ def test_repaired_drift_is_no_longer_unsafe():
     assert not Drift(DriftKind.CONSUMER_ELSEWHERE, "").unsafe
 
 
-def test_no_unsafe_kind_is_repairable():
-    assert not [kind for kind in REPAIRABLE if EXPLAINED[kind].severity is Severity.UNSAFE]
+def test_no_unsafe_kind_is_counted_as_repaired():
+    assert not [
+        kind for kind in RECOUNTED_AFTER_A_KILL if EXPLAINED[kind].severity is Severity.UNSAFE
+    ]

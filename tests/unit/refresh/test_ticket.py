@@ -23,7 +23,7 @@ from codat_hub.refresh.domain.ticket import (
     completed,
     expired,
     kept_back,
-    most_overdue,
+    longest_waiting,
     sent,
 )
 
@@ -153,11 +153,11 @@ def test_the_end_of_a_read_is_awaited_by_what_it_may_let_go(changes, waits):
     assert replace(TICKET, **changes).awaits_a_read is waits
 
 
-def test_the_oldest_waiting_ticket_is_the_most_overdue():
+def test_the_oldest_waiting_ticket_has_waited_longest():
     waiting = replace(TICKET, status=TicketStatus.BUSY)
     younger = replace(waiting, product="b", opened_at=NOW + SECOND)
     older = replace(waiting, product=None, opened_at=NOW - SECOND)
     not_waiting = replace(TICKET, opened_at=NOW - HOUR)
-    assert most_overdue([younger, waiting, older, not_waiting]) is older
-    assert most_overdue([younger, waiting]) is waiting
-    assert most_overdue([not_waiting]) is None
+    assert longest_waiting([younger, waiting, older, not_waiting]) is older
+    assert longest_waiting([younger, waiting]) is waiting
+    assert longest_waiting([not_waiting]) is None

@@ -28,7 +28,7 @@ def test_a_company_that_was_never_refreshed_has_nothing_to_wake(world):
     assert world.queue.sent == 0
 
 
-def test_one_waiting_ticket_is_sent_the_most_overdue_one(world):
+def test_one_waiting_ticket_is_sent_the_one_that_waits_longest(world):
     world.opened(product="a")
     work(world, product="a")
     busy(world, "b", opened_at=START - SECOND)

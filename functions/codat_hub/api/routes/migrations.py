@@ -55,7 +55,8 @@ class MigrationFields(RequestModel):
     consumers in the Codat Portal, `api` if the hub deletes them. `off_value`: the `syncSchedule`
     that means off, if the client's settings do not show it. `fetch_on_first_link`: keep it, or
     switch it off as well. `stragglers`: go on or ask a person when old reads are still running at
-    the time limit. `tolerated_failures`: how many companies may fail in one step.
+    the time limit. `tolerated_failures`: how many companies may fail in one step. `quiet_hours`:
+    how long to wait before the first look for quiet; left out, the shortest schedule.
     """
 
     products: Annotated[list[Text], Field(min_length=1, max_length=20)]
@@ -66,6 +67,7 @@ class MigrationFields(RequestModel):
     off_value: Annotated[int | None, Field(le=0)] = None
     stragglers: Annotated[str, Field(pattern="^(go_on|ask)$"), _one_of(Stragglers)] = "go_on"
     tolerated_failures: Annotated[int, Field(ge=0)] = 0
+    quiet_hours: Annotated[int | None, Field(ge=1, le=744)] = None
 
     def request(self) -> domain.MigrationRequest:
         chosen = self.companies
@@ -79,6 +81,7 @@ class MigrationFields(RequestModel):
             off_value=self.off_value,
             stragglers=Stragglers(self.stragglers),
             tolerated_failures=self.tolerated_failures,
+            quiet_hours=self.quiet_hours,
         )
 
 
@@ -147,10 +150,11 @@ class MigrationAnswer(BaseModel):
 
     `waiting_for`: the person's action that the migration waits for. `instructions`: how to do it,
     line by line. `waits_for`: a fault or a used-up quota that the migration waits out by itself; a
-    refused API key has to be replaced meanwhile. `counts`: for each phase, how many companies or
-    products on companies are `done`, `skipped`, `failed` and `open`, and how many `chunks` of
-    `of_chunks` are done. `left`: what could not be done, or undone; `settled`: what a person left
-    as it is. `needs`: what a person has to do now or still, also after the end.
+    refused API key has to be replaced meanwhile. `rollback_asked_for`: whether a person asked for
+    the rollback. `counts`: for each phase, how many companies or products on companies are `done`,
+    `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are done. `left`: what
+    could not be done, or undone; `settled`: what a person left as it is. `needs`: what a person has
+    to do now or still, also after the end.
     """
 
     migration_id: str
@@ -159,6 +163,7 @@ class MigrationAnswer(BaseModel):
     waiting_for: Annotated[str | None, _one_of(WaitingFor)] = None
     waiting_since: datetime | None = None
     instructions: list[str] = []
+    rollback_asked_for: bool = False
     waits_for: str | None = None
     dry_run: bool
     products: list[str]
@@ -189,6 +194,7 @@ class MigrationAnswer(BaseModel):
             waiting_for=pause.waiting_for.value if pause else None,
             waiting_since=pause.since if pause else None,
             instructions=list(pause.instructions) if pause else [],
+            rollback_asked_for=run.on_demand,
             waits_for=waits_for,
             dry_run=run.request.dry_run,
             products=list(run.request.products),
@@ -222,6 +228,7 @@ class ReportAnswer(BaseModel):
 
     migration_id: str
     status: str
+    webhooks: str
     started_by: str
     approved_by: str | None
     started_at: datetime

@@ -47,7 +47,9 @@ class CompanyStore:
     def put(self, company: Company, version: int) -> bool:
         """Write over the version that was read; tell whether it was still that one."""
         listed = Listed(f"COMPANIES#{shard_of(company.company_id)}", company.company_id)
-        return self._table.put(_key(company.company_id), attributes(company), version, listed)
+        item = attributes(company)
+        item["added_products"] = item["added_products"] or None
+        return self._table.put(_key(company.company_id), item, version, listed)
 
     def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]:
         """Return the entries of the known companies."""

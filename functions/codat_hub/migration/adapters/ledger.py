@@ -370,6 +370,7 @@ def _tally(item: Mapping[str, Any]) -> Tally:
                     **survey,
                     "overriding": tuple(survey["overriding"]),
                     "unlinked": tuple(survey["unlinked"]),
+                    "locked": tuple(survey.get("locked", ())),
                     "digests": tuple(survey["digests"]),
                     "products": {
                         name: ProductCount(**count) for name, count in survey["products"].items()

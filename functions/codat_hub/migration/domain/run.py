@@ -130,6 +130,7 @@ class MigrationRequest:
     company_ids: only these companies; tags: only companies with all of these; neither: all
     off_value: the `syncSchedule` that means off, if the client's settings do not show it
     tolerated_failures: how many companies may fail in one step without a rollback
+    quiet_hours: how long activity 2 waits before its first look, None for the shortest schedule
     """
 
     products: tuple[str, ...]
@@ -141,6 +142,7 @@ class MigrationRequest:
     off_value: int | None = None
     stragglers: Stragglers = Stragglers.GO_ON
     tolerated_failures: int = 0
+    quiet_hours: int | None = None
 
     @property
     def tolerated_kept(self) -> int:
@@ -176,7 +178,7 @@ class MigrationRun:
     everyone: whether no company is left behind, so that the client's level is switched off too
     migrated: whether activities 1 to 5 are done; after that no failure rolls back
     listing: which companies the run covers; chunks: number of chunks by listing
-    counted: counts by phase and listing, once all chunks of the phase were judged
+    counted: the totals of each finished phase, by phase and listing
     disabled_at: when all schedules were off
     gap_from, gap_to: when old consumers went off, and when the new ones could deliver
     reads_from: when all products were added, so that first reads may come

@@ -162,6 +162,22 @@ def judge(context: StepContext, command: Command) -> StepResult:
     return StepResult(wait_seconds=context.limits.seconds(wait))
 
 
+def client_changes(
+    context: StepContext, run: MigrationRun, *, unless_restored: bool = False
+) -> list[str]:
+    """Return the differences between the client's settings and what the run left there.
+
+    unless_restored: settings that are as in the snapshot are no difference
+    """
+    entry = context.ledger.entry(run.migration_id, CLIENT)
+    before = entry.before["settings"]
+    left = _off(run, before) if entry.ours and run.off_value is not None else before
+    current = context.codat.client_settings()
+    if unless_restored and not sync_settings.differences(before, current):
+        return []
+    return [f"{_WHOSE}, {text}" for text in sync_settings.differences(left, current)]
+
+
 def compensate(context: StepContext, command: Command) -> StepResult:
     """Undo of activity 1: restore the client's settings of the snapshot, if this run changed them.
 
@@ -258,10 +274,9 @@ def judge_undo(context: StepContext, command: Command) -> StepResult:
 
 
 def _needs(run: MigrationRun, settings: Settings) -> bool:
-    """Tell whether a company's schedules are on once the client's level is as the run wants it."""
-    if run.everyone:
-        return sync_settings.overrides(settings) and not sync_settings.is_off(settings)
-    return not sync_settings.is_off(settings)
+    """Tell whether a company needs a change once the client's level is as the run wants it."""
+    counts = sync_settings.overrides(settings) or not run.everyone
+    return counts and sync_settings.needs_change(settings, run.request.fetch_on_first_link)
 
 
 def _off(run: MigrationRun, before: Settings) -> Settings:

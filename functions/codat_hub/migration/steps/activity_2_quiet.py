@@ -1,7 +1,7 @@
 """Activity 2: wait until no read of the old schedules is running. There is nothing to undo.
 
-The state machine waits before the first look, for an hour or the shortest schedule
-(docs/codat.md, C68).
+The state machine waits before the first look, for an hour or the shortest time between two
+scheduled reads, whichever is longer (docs/codat.md, C68).
 """
 
 from __future__ import annotations

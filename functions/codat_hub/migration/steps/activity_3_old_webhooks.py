@@ -42,9 +42,7 @@ def apply(context: StepContext, command: Command) -> StepResult:
     present = _present(context)
     on = [consumer for consumer in old if _is_on(present.get(consumer.consumer_id))]
     if run.request.mode is Mode.API:
-        for consumer in on:
-            _delete(context, command, consumer, present[consumer.consumer_id])
-        on = []
+        on = _delete_all(context, command, on, present)
     for consumer in old:
         outcome = None if consumer in on else "off"
         change = partial(_with_outcome, outcome=outcome)
@@ -64,13 +62,37 @@ def _intend(context: StepContext, command: Command, old: list[Consumer]) -> None
         context.ledger.intend(command.migration_id, command.epoch, fresh)
 
 
-def _delete(context: StepContext, command: Command, consumer: Consumer, current: Consumer) -> None:
+def _delete_all(
+    context: StepContext, command: Command, on: list[Consumer], present: Mapping[str, Consumer]
+) -> list[Consumer]:
+    """Delete the consumers. Returns those that are still enabled: a person has to disable them."""
+    doubtful = [
+        consumer
+        for consumer in on
+        if not _delete(context, command, consumer, present[consumer.consumer_id])
+    ]
+    if not doubtful:
+        return []
+    # A 404 may come from something between the hub and Codat: only the list is proof.
+    present = _present(context)
+    still = [consumer for consumer in doubtful if _is_on(present.get(consumer.consumer_id))]
+    notes = [
+        f"old consumer {consumer.consumer_id} ({shown(consumer.url)}) was still on after Codat "
+        "answered 404 to its deletion: a person was asked to disable it"
+        for consumer in still
+    ]
+    context.change_run(command, lambda run: run.noting(*notes))
+    return still
+
+
+def _delete(context: StepContext, command: Command, consumer: Consumer, current: Consumer) -> bool:
+    """Delete a consumer. Tells whether Codat did it."""
     if not current.same_as(consumer):
         raise StepFailed(f"consumer {consumer.consumer_id} was changed since the snapshot")
-    # The intent is there already: this is refused if a rollback has begun meanwhile.
+    # The intent is written already. Writing it again fails if a rollback has begun.
     entry = {_entry_name(consumer): LedgerEntry(asdict(consumer))}
     context.ledger.intend(command.migration_id, command.epoch, entry)
-    context.codat.delete_consumer(consumer.consumer_id)
+    return context.codat.delete_consumer(consumer.consumer_id)
 
 
 def still_on(ledger: Ledger, migration_id: str) -> list[Consumer]:
@@ -131,7 +153,7 @@ def _make_again(
 
 
 def _taken(context: StepContext, command: Command) -> set[str]:
-    """Return the ids of consumers that are not the result of an earlier try.
+    """Return the ids that must not be taken for a consumer that an earlier try made again.
 
     These are the consumers of the snapshot, and those that other entries were undone with.
     """

@@ -37,8 +37,8 @@ class Limits:
     """How long a run waits, and how fast it may call.
 
     wait_scale: multiplies every wait; 1 except on the local stack
-    calls_a_second: of all chunks together; the plan calculates with it
-    hub_url: of the webhooks API, up to the consumer's name
+    calls_a_second: Codat calls of all chunks together; the plan's time estimate uses it
+    hub_url: address of the webhooks API, without the consumer's name at the end
     quiet_for: how long activity 2 waits for old reads; reads_for: how long first reads may take
     quiet_poll, reads_poll: time from one look to the next
     call_timeout: after this time a call to Codat has ended

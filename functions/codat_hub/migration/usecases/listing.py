@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from codat_hub.migration.usecases.context import Command, StepContext
 
 PAGES_AT_ONCE: Final = 50  # in one part of the listing: 5,000 companies, half a megabyte
+_NAMED: Final = 20  # late companies in a note
 LATE_ROUNDS: Final = 5  # of looking for late companies
 
 
@@ -55,9 +56,10 @@ def _list_part(
     for _ in range(PAGES_AT_ONCE):
         page, more = context.codat.companies_page(facts["page"])
         facts["page"] += 1
-        covered = [company for company in page if _covers(run, company)]
         if listing.startswith(LATE):
-            covered = _unknown(context, command, covered)
+            covered = _late(context, command, run, page)
+        else:
+            covered = [company for company in page if _covers(run, company)]
         members += [
             asdict(Member(company.company_id, company.linked, company.products))
             for company in covered
@@ -74,13 +76,20 @@ def _covers(run: MigrationRun, company: ListedCompany) -> bool:
     return run.request.covers(company.company_id, company.tags)
 
 
-def _unknown(
-    context: StepContext, command: Command, companies: list[ListedCompany]
+def _late(
+    context: StepContext, command: Command, run: MigrationRun, companies: list[ListedCompany]
 ) -> list[ListedCompany]:
-    """Return the companies that have no snapshot."""
+    """Return the companies that have no snapshot.
+
+    The last of several subset runs takes in every company that no earlier run migrated: with the
+    client's level off, nothing else reads it.
+    """
     names = {company_entry(company.company_id): company for company in companies}
     entries = context.ledger.entries(command.migration_id, names)
-    return [company for name, company in names.items() if entries[name].before is None]
+    unknown = [company for name, company in names.items() if entries[name].before is None]
+    others = [company.company_id for company in unknown if not _covers(run, company)]
+    migrated = context.ledger.migrated(others) if others else set()
+    return [company for company in unknown if company.company_id not in migrated]
 
 
 def _left_behind(context: StepContext, run: MigrationRun, page: list[ListedCompany]) -> int:
@@ -116,20 +125,29 @@ def facts_of(context: StepContext, migration_id: str, listing: str) -> dict[str,
 def find_late(context: StepContext, command: Command) -> StepResult:
     """List the companies that appeared during the run: `late` if there are some, else `done`."""
     run = context.run(command)
-    # The client's level still reads the companies that a subset finds late: the next run has them.
-    if run.request.company_ids is not None or not run.everyone:
+    # The client's level still reads late companies until the run that leaves no company behind.
+    if not run.everyone:
         return StepResult()
     rounds = sum(listing.startswith(LATE) for listing in run.chunks)
     if rounds >= LATE_ROUNDS:
-        note = f"companies keep appearing: after {rounds} rounds the rest is left to reconcile"
+        note = (
+            f"companies keep appearing: after {rounds} rounds a company that came still later gets "
+            "no product and no schedule: run tools/hub migrations start again"
+        )
         context.change_run(command, lambda run: run.noting(note))
         return StepResult()
     listing = f"{LATE}{rounds + 1}"
     result = list_companies(context, command, listing)
     if result.next == "again":
         return result
-    companies = facts_of(context, command.migration_id, listing)["companies"]
-    return replace(result, next="late") if companies else StepResult()
+    chunks = context.manifests.get(result.manifest) or []
+    late = [member["company_id"] for chunk in chunks for member in chunk["members"]]
+    if not late:
+        return StepResult()
+    more = f" and {len(late) - _NAMED} more" if len(late) > _NAMED else ""
+    note = f"appeared during the run and taken in: {', '.join(late[:_NAMED])}{more}"
+    context.change_run(command, lambda run: run.noting(note))
+    return replace(result, next="late")
 
 
 def all_chunks(context: StepContext, command: Command) -> StepResult:

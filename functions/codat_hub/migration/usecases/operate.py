@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from codat_hub.errors import Absent, Conflict, Invalid, Problem
+from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, WaitingFor
-from codat_hub.migration.steps import activity_4_new_webhooks
+from codat_hub.migration.steps import activity_3_old_webhooks, activity_4_new_webhooks
 from codat_hub.migration.steps.activity_4_new_webhooks import secret_entry
 from codat_hub.migration.steps.settling import Settle
 from codat_hub.migration.usecases import outages, reports
@@ -20,9 +22,10 @@ from codat_hub.webhooks.fingerprint import fingerprint
 from codat_hub.webhooks.signing_secret import signing_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from codat_hub.companies.ports import Assignments
+    from codat_hub.migration.domain.consumers import Consumer
     from codat_hub.migration.domain.run import MigrationRequest
     from codat_hub.migration.ports import AcceptedSecrets, Executions, Ledger
     from codat_hub.products.ports import Products
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 class OperateMigrations:
     """The commands of people. Each raises Absent for an unknown migration, and Unavailable.
 
-    needs_another: whether the plan must be approved by another person than the starter
+    consumers: lists the webhook consumers at Codat; raises a subclass of CallFailed
+    needs_another: whether the plan must be approved by another identity than the starter's
     """
 
     ledger: Ledger
@@ -40,6 +44,7 @@ class OperateMigrations:
     signing_secrets: AcceptedSecrets
     registry: Products
     assignments: Assignments
+    consumers: Callable[[], Sequence[Consumer]] = field(kw_only=True)
     needs_another: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -93,7 +98,7 @@ class OperateMigrations:
             self.ledger.change(migration_id, lambda current: current.noting(note))
             return self._go_on(run)
         run = self._waiting(migration_id, WaitingFor.APPROVAL)
-        if self.needs_another and by == run.started_by:
+        if self.needs_another and _identity(by) == _identity(run.started_by):
             raise Conflict("the plan must be approved by someone else than its starter")
         if seen is not None and seen != run.plan_hash:
             raise Conflict(
@@ -114,12 +119,26 @@ class OperateMigrations:
         return settle(self.get(migration_id), by, company_id, product, reason)
 
     def confirm_webhooks_disabled(self, migration_id: str) -> MigrationRun:
-        """End the wait of activity 3. The run checks that the old consumers are disabled."""
-        return self._go_on(self._waiting(migration_id, WaitingFor.WEBHOOKS_DISABLED))
+        """End the wait of activity 3. Raises Conflict if an old consumer is still enabled."""
+        run = self._waiting(migration_id, WaitingFor.WEBHOOKS_DISABLED)
+        enabled = {found.consumer_id for found in self.consumers() if not found.disabled}
+        old = activity_3_old_webhooks.still_on(self.ledger, migration_id)
+        wrong = [consumer for consumer in old if consumer.consumer_id in enabled]
+        _require_none(
+            wrong, "still enabled", "disable", f"confirm-webhooks-disabled {migration_id}"
+        )
+        return self._go_on(run)
 
     def confirm_webhooks_restored(self, migration_id: str) -> MigrationRun:
-        """End the wait of the undo of activity 3. The run checks that they are enabled."""
-        return self._go_on(self._waiting(migration_id, WaitingFor.WEBHOOKS_RESTORED))
+        """End the wait of the undo of activity 3. Raises Conflict if one is still disabled."""
+        run = self._waiting(migration_id, WaitingFor.WEBHOOKS_RESTORED)
+        disabled = {found.consumer_id for found in self.consumers() if found.disabled}
+        old = activity_3_old_webhooks.to_restore(self.ledger, migration_id)
+        wrong = [consumer for consumer in old if consumer.consumer_id in disabled]
+        _require_none(
+            wrong, "still disabled", "enable", f"confirm-webhooks-restored {migration_id}"
+        )
+        return self._go_on(run)
 
     def confirm_secret(self, migration_id: str, consumer_id: str, secret: str) -> MigrationRun:
         """Accept the signing secret of a new consumer from now on.
@@ -174,3 +193,17 @@ class OperateMigrations:
             return replace(current, pause=None, status=status)
 
         return self.ledger.change(run.migration_id, without_pause)
+
+
+def _require_none(wrong: Sequence[Consumer], how: str, action: str, command: str) -> None:
+    if wrong:
+        names = ", ".join(f"{consumer.consumer_id} ({shown(consumer.url)})" for consumer in wrong)
+        raise Conflict(
+            f"{how} at Codat: {names}. In the Codat Portal, Developers > Webhooks, {action} them, "
+            f"then run tools/hub migrations {command} again"
+        )
+
+
+def _identity(arn: str) -> str:
+    """Return the identity behind a session: a role's session name is chosen by its user."""
+    return re.sub(r":assumed-role/(.+)/[^/]+$", r":assumed-role/\1", arn)

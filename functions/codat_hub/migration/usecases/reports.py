@@ -139,6 +139,7 @@ def report(ledger: Ledger, run: MigrationRun) -> dict[str, Any]:
     return {
         "migration_id": run.migration_id,
         "status": run.status.value,
+        "webhooks": run.request.mode.value,
         "started_by": run.started_by,
         "approved_by": run.approved_by,
         "started_at": run.started_at,
@@ -196,7 +197,13 @@ def _listings(run: MigrationRun, phase: str) -> list[str]:
 
 
 def _consumer(entry: LedgerEntry) -> dict[str, Any]:
-    return {"url": shown(entry.before["url"]), **_outcome(entry)}
+    facts = {**entry.before, **(entry.detail if isinstance(entry.detail, dict) else {})}
+    return {
+        "consumer_id": facts.get("consumer_id"),
+        "url": shown(entry.before["url"]),
+        "hub_consumer": facts.get("hub_consumer"),
+        **_outcome(entry),
+    }
 
 
 def _outcome(entry: LedgerEntry) -> dict[str, Any]:

@@ -7,10 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import StepFailed
-from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, Undo, undo_of
-from codat_hub.migration.steps import activity_4_new_webhooks, verify_reads
+from codat_hub.migration.steps import (
+    activity_1_client_sync,
+    activity_4_new_webhooks,
+    verify_reads,
+)
+from codat_hub.migration.steps.activity_1_client_sync import client_changes
 from codat_hub.migration.steps.left_over import name_all, require_nothing
 from codat_hub.migration.usecases.context import CLIENT, StepResult
 from codat_hub.migration.usecases.listing import all_chunks
@@ -85,27 +89,36 @@ def _rolling_back(run: MigrationRun, cause: str) -> MigrationRun:
 
 
 def changed_since(context: StepContext, run: MigrationRun) -> list[str]:
-    """Return the differences between Codat and what the run left there, as far as undos go.
+    """Return the changes at Codat since the run that stop its rollback.
 
-    A subset's companies go back to the client's level, so its settings count there too.
+    They are changes of the client's settings, even if only some companies were migrated, and of
+    the new consumers. A company's own settings are not compared.
     """
-    client = context.ledger.entry(run.migration_id, CLIENT)
-    left = client.before["settings"]
-    if client.ours and run.off_value is not None:
-        left = sync_settings.switched_off(left, run.off_value, run.request.fetch_on_first_link)
-    changes = [
-        f"the client's settings, {difference}"
-        for difference in sync_settings.differences(left, context.codat.client_settings())
-    ]
+    changes = client_changes(context, run)
     created = context.ledger.under(run.migration_id, activity_4_new_webhooks.PREFIX)
     if created:
-        urls = {consumer.url for consumer in context.codat.consumers()}
+        present = context.codat.consumers()
+        known = {name for each in present for name in (each.consumer_id, each.url)}
         changes += [
             f"consumer {shown(entry.before['url'])} is gone"
             for entry in created.values()
-            if entry.ours and entry.before["url"] not in urls
+            # Two consumers may have one URL; without an outcome the URL is all there is.
+            if entry.ours
+            and (entry.detail or {}).get("consumer_id", entry.before["url"]) not in known
         ]
     return changes
+
+
+def restore_client(context: StepContext, command: Command) -> StepResult:
+    """Undo of activity 1 for the client. Notes the changes of others that it overwrites."""
+    run = context.run(command)
+    if context.ledger.entry(run.migration_id, CLIENT).ours:
+        notes = [
+            f"a change made since is overwritten: {difference}"
+            for difference in client_changes(context, run, unless_restored=True)
+        ]
+        context.change_run(command, lambda run: run.noting(*notes))
+    return activity_1_client_sync.compensate(context, command)
 
 
 def noting(undo: Undo, act: Step) -> Step:

@@ -87,7 +87,7 @@ STEPS: Final[Mapping[tuple[str, str], Step]] = {
         Undo.RESUBSCRIBE_OLD_WEBHOOKS, activity_3_old_webhooks.compensate
     ),
     (COMPENSATE, "disable_client_sync"): rollback.noting(
-        Undo.REENABLE_CLIENT_SYNC, activity_1_client_sync.compensate
+        Undo.REENABLE_CLIENT_SYNC, rollback.restore_client
     ),
     (COMPENSATE, "disable_company_sync"): activity_1_client_sync.compensate_chunk,
     (COMPENSATE, "judge_company_sync"): activity_1_client_sync.judge_undo,

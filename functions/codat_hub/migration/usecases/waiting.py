@@ -14,6 +14,7 @@ from codat_hub.migration.steps import (
     activity_4_new_webhooks,
 )
 from codat_hub.migration.steps.left_over import companies_that_keep
+from codat_hub.migration.usecases import planning
 from codat_hub.migration.usecases.context import StepResult
 from codat_hub.telemetry import logger
 
@@ -78,6 +79,8 @@ def _to_approve(run: MigrationRun) -> Iterable[str]:
         yield from (note for note in run.notes if note.startswith(activity_2_quiet.NOT_QUIET))
         yield "To go on without waiting for these reads, run tools/hub migrations approve."
     else:
+        # After the first approval, a person reads only what differs.
+        yield from [note for note in run.notes if note.startswith(planning.DIFFERS)][-1:]
         yield "Read the plan, then run tools/hub migrations approve."
     yield "To stop instead, run tools/hub migrations rollback."
 

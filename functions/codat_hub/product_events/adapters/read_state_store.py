@@ -131,9 +131,10 @@ def _state(_name: object, stored: Stored) -> ReadState:
 
 
 def _usual(times: Iterable[datetime | None]) -> datetime | None:
-    """Return the most frequent time, None if there is none at all."""
+    """Return the most frequent time, None if no two keys have the same."""
     counts = Counter(time for time in times if time is not None)
-    return max(counts, key=lambda time: (counts[time], time), default=None)
+    shared = [time for time, number in counts.items() if number > 1]
+    return max(shared, key=lambda time: (counts[time], time), default=None)
 
 
 def _key_state(row: list[Any], reads: tuple[KnownRead, ...], usual: datetime | None) -> KeyState:

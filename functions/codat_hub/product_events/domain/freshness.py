@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from codat_hub.products.domain.product import Product
 
 _LEAST_GRACE: Final = timedelta(hours=1)
-_MOST_GRACE: Final = timedelta(hours=14)  # a refresh is tried for this long
+# The hub tries a refresh for 14 h, so a read is not late before that.
+_MOST_GRACE: Final = timedelta(hours=14)
 
 
 @dataclass(frozen=True, slots=True)

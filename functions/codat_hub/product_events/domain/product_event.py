@@ -91,7 +91,7 @@ class ProductEvent:
     """A read as it is published.
 
     windows: the entries that are not superseded, each with its window
-    resets: the times of the resets that the full loads answer
+    resets: the times of the removals and additions for which this event has a full load
     standard_products: for a plain read, the standard products it is published for
     part: set if the event holds only some windows of a read that is too large for one event
     """
@@ -129,7 +129,7 @@ class ProductEvent:
         return tuple(entry for entry, _ in self.windows if is_unsuccessful(entry.status))
 
     def covers(self, other: ProductEvent) -> bool:
-        """Return whether a team that has acted on this event can do without the other."""
+        """Tell whether this event says everything that the other says."""
         ours: dict[ReadKey, tuple[ReadEntry, Window]] = {
             entry.key: (entry, window) for entry, window in self.windows
         }

@@ -47,7 +47,7 @@ class ProjectionOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KnownRead:
-    """A read that gave some key its latest status or its watermark, or that Codat dated ahead.
+    """A read that at least one key still refers to, or that Codat dated ahead.
 
     at: the earliest time of its events
     seen: suffix -> Codat event id
@@ -95,7 +95,7 @@ class KeyState:
 
     status: of the newest read, `latest`
     watermark: the newest read that ended Complete
-    full_load_at: the end of the newest read that was a full load, which answers all resets before
+    full_load_at: the end of the newest full load; resets before it need no other full load
     """
 
     status: str
@@ -109,7 +109,7 @@ class ReadState:
     """The state of the reads of one company's product.
 
     reads: the reads that `keys` refer to, and those dated ahead that may be repeated, oldest first
-    named: for plain reads, standard product of the newest read -> when a read first named it
+    named: for plain reads, each standard product of the newest read -> when it first appeared
     """
 
     keys: Mapping[ReadKey, KeyState] = field(default_factory=dict)
@@ -185,7 +185,10 @@ def _project_read(
 
 
 def _named(state: ReadState, event: ReadEvent, products: tuple[str, ...]) -> Mapping[str, datetime]:
-    """Return the products of the newest read; the team of a new one has no data so far."""
+    """Return the products of the newest read, with the time of their first read.
+
+    The team of a new product has no data yet, so it needs a full load.
+    """
     if state.last_read_at is not None and event.at <= state.last_read_at:
         return state.named
     return {product: state.named.get(product, event.at) for product in products}
@@ -194,7 +197,7 @@ def _named(state: ReadState, event: ReadEvent, products: tuple[str, ...]) -> Map
 def _reset(
     event: ReadEvent, resets: Iterable[datetime], named: Mapping[str, datetime]
 ) -> datetime | None:
-    """Return when the newest reason for a full load arose that this read can answer."""
+    """Return the time of the newest removal, addition or new product, up to this read."""
     times = [at for at in named.values() if at <= event.at]
     times += [at for at in resets if at < event.at]
     return max(times, default=None)

@@ -73,8 +73,8 @@ class Report:
 class ProjectReads:
     """Projects stored webhooks; the same webhook may be projected again.
 
-    wake: wakes the company's waiting refreshes after a read of a product (None: a plain read) that
-    ended at a time. A replay wakes none.
+    wake(company_id, product, at): sends the company's waiting refresh, because a read ended at `at`
+    (product None: a plain read). A replay wakes none.
     """
 
     read_states: ReadStates
@@ -147,8 +147,8 @@ class ProjectReads:
     def _project_read(self, event: ReadEvent) -> Report:
         """Publish the event, then write the state: a crash in between repeats it and loses nothing.
 
-        So `publish` runs before each write, also after a lost race. It publishes again only if
-        the first event does not cover the second.
+        `publish` therefore runs before each try to write. After a lost race it publishes only if
+        the new event says more.
         """
         products = self.registry.products()
         published: ProductEvent | None = None

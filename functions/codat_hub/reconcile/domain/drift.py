@@ -56,7 +56,8 @@ class Drift:
     company_id, product: the company and product it is about; None: it is about the whole client
     subject: the thing it is about, such as a connection id, a consumer's URL or a time
     detail: the hub's side and Codat's, for a person
-    mended: whether the hub has repaired its own side; stored by this name
+    mended: whether the hub has repaired it, on its own side or (a left-over removal) at Codat too;
+    stored by this name
     """
 
     kind: DriftKind
@@ -86,8 +87,9 @@ class Explanation:
     to_do: str
 
 
-# The kinds that a step can repair.
-REPAIRABLE: Final = frozenset(
+# After a killed try, vanished drift of these kinds counts as repaired. The use cases
+# reconcile_companies.py and reconcile_directory.py decide what is repaired.
+RECOUNTED_AFTER_A_KILL: Final = frozenset(
     {
         DriftKind.COMPANY_UNKNOWN,
         DriftKind.COMPANY_OUTDATED,

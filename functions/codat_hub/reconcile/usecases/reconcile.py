@@ -21,7 +21,7 @@ from codat_hub.codat.errors import (
     WrongClient,
 )
 from codat_hub.errors import Unavailable, Unreadable
-from codat_hub.reconcile.domain.drift import REPAIRABLE
+from codat_hub.reconcile.domain.drift import RECOUNTED_AFTER_A_KILL
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _repaired_earlier(earlier: Iterable[Drift], present: Iterable[Drift]) -> Ite
     return (
         replace(drift, mended=True)
         for drift in earlier
-        if drift.identity not in found and drift.kind in REPAIRABLE
+        if drift.identity not in found and drift.kind in RECOUNTED_AFTER_A_KILL
     )
 
 

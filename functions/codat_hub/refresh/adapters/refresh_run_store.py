@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from codat_hub.storage.state_table import StateTable
 
 UNFINISHED: Final = "RUNS"
-_KEPT_FOR: Final = timedelta(days=30)
+_KEPT: Final = timedelta(days=30)
 
 
 class RefreshRunStore:
@@ -55,7 +55,7 @@ def _key(product: str, slot: datetime) -> ItemKey:
 
 
 def _item(run: RefreshRun) -> dict[str, Any]:
-    return {**attributes(run), "expires_at": int((run.slot + _KEPT_FOR).timestamp())}
+    return {**attributes(run), "expires_at": int((run.slot + _KEPT).timestamp())}
 
 
 def _run(item: Mapping[str, Any]) -> RefreshRun:

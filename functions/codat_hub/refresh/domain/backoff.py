@@ -7,8 +7,8 @@ BASE: Final = timedelta(seconds=30)
 CAP: Final = timedelta(hours=1)
 _STEPS_TO_CAP: Final = 7  # 30 s doubled seven times is over an hour
 
-# The first steps are skipped where a read's event wakes the ticket and asking is the safety net.
-# Without that, the wake-up would cost as many calls as backoff alone.
+# A webhook normally wakes a busy ticket, so its own tries start two steps later. Otherwise the hub
+# would call as often as without wake-ups.
 ANNOUNCED: Final = 2  # steps, so the first wait is up to 2 minutes
 
 

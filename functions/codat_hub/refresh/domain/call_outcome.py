@@ -1,7 +1,7 @@
 """What Codat's answer to a refresh means for its ticket, row by row (docs/codat.md, C4).
 
-The key for the next call follows from the same failure (idempotency.py), and so does what all
-other calls learn from it (breaker.py).
+Two more things depend on the failure: the next idempotency key (idempotency.py), and whether all
+refreshes stop (breaker.py).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Then(Enum):
 class Row:
     """One row of the table. `kind` is its name in tickets, metrics and logs.
 
-    read_follows: Codat may run a read of ours now, so the company's lease is kept
+    read_follows: Codat may have started our read; the company's lease is kept
     """
 
     kind: str

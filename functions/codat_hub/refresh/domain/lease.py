@@ -1,7 +1,7 @@
 """One refresh of a company at a time: a read may lock the whole company (docs/codat.md, C20).
 
-A worker takes the lease before its call. The company's read-completed event ends it, at the latest
-half an hour does. Every read event increments the version of a held lease. A worker that got
+A worker takes the lease before its call. The read-completed event ends it. Without an event it ends
+after half an hour. Every read event increments the version of a held lease. A worker that got
 "busy" compares versions: if the version changed, a read ended meanwhile and the ticket can go at
 once.
 """

@@ -1,5 +1,6 @@
-"""A ticket stands for one refresh, until Codat accepts it or it is closed with a reason.
+"""A ticket stands for one refresh.
 
+It makes no more calls once Codat accepts it or it is closed with a reason.
 A pair of company and product has one ticket at most. A ticket is the timer of its own calls:
 `due_at` says when the dispatcher looks at it again. Its `generation` counts the messages sent for
 it, and only the newest message may make a call.
@@ -44,7 +45,11 @@ OPEN: Final = frozenset({TicketStatus.QUEUED, TicketStatus.SENT, TicketStatus.BU
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last failure of a ticket. `kind` is from the table in call_outcome.py."""
+    """The last failure of a ticket.
+
+    kind: from the table in call_outcome.py. Without a call: `breaker_open` or `never_called` at the
+    deadline (`expired`), or `cancelled`
+    """
 
     kind: str
     text: str = ""
@@ -181,7 +186,7 @@ def completed(ticket: Ticket, product: str | None, at: datetime) -> Ticket:
     return replace(ticket, status=TicketStatus.COMPLETED) if at >= called_at - SKEW else ticket
 
 
-def most_overdue(tickets: list[Ticket]) -> Ticket | None:
+def longest_waiting(tickets: list[Ticket]) -> Ticket | None:
     """Return the oldest of the tickets that wait for the end of a read of their company."""
     waiting = [ticket for ticket in tickets if ticket.awaits_a_read]
     return min(waiting, key=lambda ticket: (ticket.opened_at, ticket.product or ""), default=None)

@@ -1,8 +1,8 @@
 """The end of a read ends the company's lease and sends one ticket that waits for it.
 
-The lease is written first and the ticket second; a worker writes "busy" to its ticket first and
-gives its lease back second. So one of the two always sees the other's write, in every order, and
-no wake-up is lost.
+This module writes the lease, then the ticket. A worker writes "busy" to its ticket, then gives its
+lease back. Because the orders are opposite, one of them always sees the other's write, and no
+wake-up is lost.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class WakeCompany:
         return Woken(completed, woken is not None)
 
     def wake_next(self, company_id: str) -> Ticket | None:
-        """Send the company's most overdue waiting ticket; return it, or None if none waits."""
+        """Send and return the company's longest waiting ticket, or None if no ticket waits."""
 
         def read() -> tuple[dict[Ticket, int], None]:
             return dict(self.tickets.of_company(company_id)), None
 
         def next_sent(versions: dict[Ticket, int]) -> tuple[Ticket, int] | None:
-            ticket = ticket_rules.most_overdue(list(versions))
+            ticket = ticket_rules.longest_waiting(list(versions))
             if ticket is None:
                 return None
             return ticket_rules.sent(ticket, self.now()), versions[ticket]
