@@ -236,6 +236,7 @@ class MigrationWorld:
             self.executions,
             self.signing_secrets,
             self.registry,
+            self.assignments,
             consumers=self._consumers,
             now=self.now,
         )
@@ -322,8 +323,9 @@ class MigrationWorld:
         world = self.sandbox.world
         found = {"client settings": client_view(world)}
         for company in self.state.companies.values():
-            # without an override Codat shows the client's settings, which have their own line
-            own = company_view(world, company) if company.override else None
+            # Without settings that count Codat shows the client's, which have their own line.
+            counts = company.override is not None and company.override.overrides_defaults
+            own = company_view(world, company) if counts else None
             found[f"settings {company.id}"] = own
             found[f"products {company.id}"] = sorted(company.products)
         found["consumers"] = sorted(
@@ -379,7 +381,7 @@ class MigrationWorld:
         """Do at once what a person is asked for."""
         run = self.run
         match waiting_for:
-            case "approval":
+            case "approval" | "products_kept":
                 self.migrations.approve(run.migration_id, OTHER)
             case "webhooks_disabled":
                 self._in_portal(disabled=True)

@@ -142,7 +142,15 @@ THERE: Final[Table] = (
     Undo("Remove products", BACK, number=5, entry="remove_products"),
     Step("BeginRemovals", "begin_removals", "Record the start."),
     Each("RemoveProducts", "add_products", "Remove what this run added.", "remove_products"),
-    Step("JudgeRemovals", "judge_products", "Add up the chunks' outcomes."),
+    Step("JudgeRemovals", "judge_products", "Add up the outcomes; ask if too many are left."),
+    Person(
+        "AwaitGoOnBack",
+        "products_kept",
+        72,
+        "Many companies keep a product: a person decides to go on without them.",
+        on="ask",
+        then="UnsubscribeNewWebhooks",
+    ),
     # ----------------------------------------------------------------------------------------------
     Part("Check the reads", CHECK),
     Step(

@@ -179,6 +179,7 @@ def _migrations(shared: _Shared) -> OperateMigrations:
         executions=shared.executions,
         signing_secrets=ConfirmedSecrets(secrets),
         registry=shared.products,
+        assignments=shared.assignments,
         consumers=MigrationCalls(shared.codat_client, pace=lambda: None).consumers,
         needs_another=shared.settings.migration_approver == "another",
     )

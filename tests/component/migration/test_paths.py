@@ -308,7 +308,7 @@ class TestDefinition:
             if state.get("Resource", "").endswith(".waitForTaskToken")
         }
         assert set(waits) == {
-            "approval", "webhooks_disabled", "signing_secret", "webhooks_restored",
+            "approval", "webhooks_disabled", "signing_secret", "webhooks_restored", "products_kept",
         }  # fmt: skip
         assert waits["signing_secret"] == 20 * 3600  # Codat retries for 28 h
 

@@ -206,6 +206,7 @@ SCENARIOS = [
         {
             **every((*UNDOING, *CHUNKS_BACK), AGAIN),
             "begin_rollback": [AGAIN, Says("remove_products")],
+            "judge_products": [AGAIN, ASK],
             "disable_old_webhooks": [AGAIN, ASK],
             "finish": [AGAIN, Says("failed")],
         },
@@ -261,6 +262,13 @@ SCENARIOS = [
         {"disable_old_webhooks": [ASK]},
         more=["webhooks_restored"],
         waits={"webhooks_restored": [NOBODY]},
+    ),
+    incomplete(
+        "nobody-decides-about-products-that-stay",
+        "judge_products",
+        {"judge_products": [ASK]},
+        more=["products_kept"],
+        waits={"products_kept": [NOBODY]},
     ),
     incomplete(
         "rollback-fails-and-that-is-not-noted",

@@ -121,6 +121,7 @@ class World:
             self.executions,
             self.secrets,
             self.registry,
+            self.assignments,
             consumers=self._consumers,
             now=self.now,
         )
@@ -211,7 +212,7 @@ class World:
     def willing(self, waiting_for):
         run = self.run
         match waiting_for:
-            case "approval":
+            case "approval" | "products_kept":
                 self.migrations.approve(run.migration_id, OTHER)
             case "webhooks_disabled":
                 self.portal(disabled=True)

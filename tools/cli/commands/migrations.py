@@ -80,6 +80,7 @@ _NEXT: Final = {
     "webhooks_disabled": "confirm-webhooks-disabled {id}",
     "signing_secret": "confirm-secret {id} CONSUMER",
     "webhooks_restored": "confirm-webhooks-restored {id}",
+    "products_kept": "approve {id}",
 }
 
 
@@ -183,9 +184,14 @@ def approve(
     output = Output(as_json=as_json)
     with control_api(env) as api:
         found = _read(api, migration)
-        if found.get("plan") and not as_json:
+        question = f"Approve this plan of {migration}?"
+        if found.get("waiting_for") == "products_kept":
+            question = f"Let the rollback of {migration} go on though companies keep products?"
+            for line in found["instructions"]:
+                output.note(line)
+        elif found.get("plan") and not as_json:
             draw_plan(output, found["plan"])
-        Confirmation(env, yes=yes, yes_prod=yes_prod).ask(f"Approve this plan of {migration}?")
+        Confirmation(env, yes=yes, yes_prod=yes_prod).ask(question)
         seen = {"plan": found["plan"]["hash"]} if found.get("plan") else {}
         answer = api.post(f"migrations/{segment(migration)}/approve", seen)
     output.result(answer, f"Approved. Watch it: {_again(migration, env)}")
@@ -260,6 +266,31 @@ def rollback(
 
 
 @app.command()
+def settle(
+    migration: MigrationArgument,
+    company: Annotated[str, typer.Argument(metavar="COMPANY", help="The company's id.")],
+    env: EnvOption,
+    reason: Annotated[str, typer.Option(help="Why it stays as it is; reports show it.")],
+    product: Annotated[
+        str | None,
+        typer.Option(metavar="PRODUCT", help="The product that stays; else the settings."),
+    ] = None,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+    yes_prod: YesProdOption = False,
+) -> None:
+    """Leave as it is what a repeated rollback could not undo for one company."""
+    output = Output(as_json=as_json)
+    what = f"{product} of {company}" if product else f"the settings of {company}"
+    Confirmation(env, yes=yes, yes_prod=yes_prod).ask(f"Leave {what} as it is, for good?")
+    body = {"company_id": company, "product": product, "reason": reason}
+    with control_api(env) as api:
+        found = api.post(f"migrations/{segment(migration)}/settle", body)
+    output.result(found, f"Settled. Migration {migration} is {words(found['status'])}.")
+    _show_left(output, found, env)
+
+
+@app.command()
 def report(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = False) -> None:
     """Show what a migration changed, what it undid, and what the Portal has to replay."""
     output = Output(as_json=as_json)
@@ -282,6 +313,8 @@ def report(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = F
             *(("new consumer", f"{new['url']}: {_fate(new)}") for new in found["new_consumers"]),
             *((words(phase), counted(counts)) for phase, counts in found["counts"].items()),
             *(("note", note) for note in found["notes"]),
+            *(("left", _item(item)) for item in found["left"]),
+            *(("settled", f"{_item(item)}: {item['reason']}") for item in found["settled"]),
         ]
     )
     if gap:
@@ -419,11 +452,27 @@ def _show(
     output.result(found, f"{mark}Migration {migration} {end}.")
     for note in found["notes"]:
         output.note(f"! {note}")
+    _show_left(output, found, env)
     if status == "complete" and not rolling_back:
         _show_afterwards(output, api, migration)
     if wrong:
         hint = f"See what it changed and undid: tools/hub migrations report {migration} --env {env}"
         raise Failure(f"{words(status)}: {found['error']}", hint)
+
+
+def _show_left(output: Output, found: Json, env: Name) -> None:
+    """Print what is left, what was settled, and what a person has to do now or still."""
+    for item in found["left"]:
+        output.note(f"! left: {_item(item)}")
+    for item in found["settled"]:
+        output.note(f"settled by {item['by']}: {_item(item)}: {item['reason']}")
+    for need in found["needs"]:
+        output.note(need["what"])
+        output.note(f"    {need['command']} --env {env}")
+
+
+def _item(item: Json) -> str:
+    return f"{item.get('company_id') or 'client'}: {item['what']}: {item['error']}"
 
 
 def _again(migration: str, env: Name) -> str:

@@ -169,7 +169,7 @@ class Drill:
 
     def _told(self) -> Told:
         run = self.world.run
-        answer = MigrationAnswer.of(run, self.world.migrations.counts(run))
+        answer = MigrationAnswer.of(run, self.world.migrations.standing(run))
         return Told.by(answer.model_dump(mode="json"))
 
     def _left(self) -> list[str]:

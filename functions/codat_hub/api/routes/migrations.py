@@ -20,6 +20,7 @@ from codat_hub.migration.domain.run import (
     Stragglers,
     WaitingFor,
 )
+from codat_hub.migration.usecases.reports import Standing
 
 routes: Final = Resource("migrations")
 _MOST_COMPANIES: Final = 1000
@@ -103,6 +104,41 @@ class RollbackFields(RequestModel):
     forced: bool = False
 
 
+class SettlementFields(RequestModel):
+    """What a rollback could not undo, left as it is. Without `product`: the company's settings.
+
+    `reason`: why; reports show it with your name.
+    """
+
+    company_id: Annotated[str, Field(pattern=COMPANY_ID)]
+    product: Text | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class LeftItem(BaseModel):
+    """What a migration or its rollback could not do: whose it is, what it is, and Codat's words."""
+
+    company_id: str | None = None
+    product: str | None = None
+    what: str
+    error: str
+
+
+class SettledItem(LeftItem):
+    """An item that a person left as it is: why, by whom and when."""
+
+    reason: str
+    by: str
+    at: datetime
+
+
+class Need(BaseModel):
+    """What a person has to do now or still, and the command for it."""
+
+    what: str
+    command: str
+
+
 class StartedMigration(BaseModel):
     """A migration or a dry run that has started."""
 
@@ -114,10 +150,11 @@ class MigrationAnswer(BaseModel):
 
     `waiting_for`: the person's action that the migration waits for. `instructions`: how to do it,
     line by line. `waits_for`: a fault or a used-up quota that the migration waits out by itself; a
-    refused API key has to be replaced meanwhile. `rollback_asked_for`: whether a
-    person asked for the rollback. `counts`: for each phase, how many companies or products on
-    companies are `done`, `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are
-    done.
+    refused API key has to be replaced meanwhile. `rollback_asked_for`: whether a person asked for
+    the rollback. `counts`: for each phase, how many companies or products on companies are `done`,
+    `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are done. `left`: what
+    could not be done, or undone; `settled`: what a person left as it is. `needs`: what a person has
+    to do now or still, also after the end.
     """
 
     migration_id: str
@@ -140,13 +177,13 @@ class MigrationAnswer(BaseModel):
     warnings: list[str] = []
     notes: list[str] = []
     error: str | None = None
+    left: list[LeftItem] = []
+    settled: list[SettledItem] = []
+    needs: list[Need] = []
 
     @classmethod
     def of(
-        cls,
-        run: MigrationRun,
-        counts: dict[str, dict[str, int]] | None = None,
-        waits_for: str | None = None,
+        cls, run: MigrationRun, standing: Standing | None = None, waits_for: str | None = None
     ) -> Self:
         pause = run.pause
         plan = dict(run.plan) if run.plan else None
@@ -166,11 +203,14 @@ class MigrationAnswer(BaseModel):
             started_by=run.started_by,
             ended_at=run.ended_at,
             approved_by=run.approved_by,
-            counts=counts or {},
+            counts=standing.counts if standing else {},
             plan=plan,
             warnings=list(plan["warnings"]) if plan else [],
             notes=list(run.notes),
             error=run.error,
+            left=[LeftItem(**item) for item in standing.left] if standing else [],
+            settled=[SettledItem(**item) for item in standing.settled] if standing else [],
+            needs=[Need(**need) for need in standing.needs] if standing else [],
         )
 
 
@@ -200,6 +240,8 @@ class ReportAnswer(BaseModel):
     replay_missed: dict[str, datetime | None] | None
     counts: dict[str, dict[str, int]]
     notes: list[str]
+    left: list[LeftItem]
+    settled: list[SettledItem]
 
 
 @routes.get("/migrations", "List migrations")
@@ -233,7 +275,7 @@ def start_migration(
 def show_migration(migration_id: MigrationId) -> MigrationAnswer:
     migrations = routes.hub.migrations
     run = migrations.get(migration_id)
-    return MigrationAnswer.of(run, migrations.counts(run), migrations.waits_for(run))
+    return MigrationAnswer.of(run, migrations.standing(run), migrations.waits_for(run))
 
 
 @routes.get(
@@ -302,3 +344,18 @@ def roll_back_migration(
 ) -> Response[MigrationAnswer]:
     run = routes.hub.migrations.rollback(migration_id, routes.caller, forced=body.forced)
     return Response(202, "application/json", MigrationAnswer.of(run))
+
+
+@routes.post(
+    "/migrations/<migration_id>/settle",
+    "Leave as it is what a repeated rollback could not undo for one company",
+    404,
+    409,
+    422,
+)
+def settle_migration(
+    migration_id: MigrationId, body: Annotated[SettlementFields, Body()]
+) -> MigrationAnswer:
+    migrations = routes.hub.migrations
+    run = migrations.settle(migration_id, routes.caller, body.company_id, body.product, body.reason)
+    return MigrationAnswer.of(run, migrations.standing(run))

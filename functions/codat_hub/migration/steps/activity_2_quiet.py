@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.run import Activity, Stragglers
+from codat_hub.migration.steps.left_over import PASSING, REFUSED
 from codat_hub.migration.usecases.context import StepResult, finish_chunk, judge_phase, resuming
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from codat_hub.migration.domain.chunk import Tally
     from codat_hub.migration.usecases.context import Command, StepContext
 
 PHASE = "wait_for_quiet"
@@ -37,24 +41,34 @@ def apply_chunk(context: StepContext, command: Command) -> StepResult:
         for member in progress.left:
             if not command.more_time():
                 return StepResult("again")
-            tally = progress.tally
-            if not member.linked:
-                tally = tally.skip()
-            elif running := context.codat.running_reads(member.company_id, run.disabled_at):
-                tally = tally.leave_open(f"{member.company_id}: {running} reads are still running")
+            if member.linked:
+                progress.tally = _look(context, member.company_id, run.disabled_at, progress.tally)
             else:
-                tally = tally.did()
-            progress.tally = tally
+                progress.tally = progress.tally.skip()
     return finish_chunk(context, command, PHASE, progress.tally)
+
+
+def _look(context: StepContext, company_id: str, before: datetime, tally: Tally) -> Tally:
+    try:
+        running = context.codat.running_reads(company_id, before)
+    except REFUSED as refusal:
+        return tally.fail(f"{company_id}: nobody knows whether it is quiet: {refusal}")
+    except PASSING as fault:
+        return tally.leave_open(f"{company_id}: {fault}")
+    if running:
+        return tally.leave_open(f"{company_id}: {running} reads are still running")
+    return tally.did()
 
 
 def judge(context: StepContext, command: Command) -> StepResult:
     """Answer `again` until all is quiet. At the limit answer `done` with a note, or `ask`."""
     run = context.run(command)
     verdict = judge_phase(context, command, PHASE, run.listing)
-    if verdict.missing:
+    if verdict.bad(run.request.tolerated_failures):
         raise StepFailed(f"looking for quiet: {verdict}")
     if not verdict.open:
+        if verdict.failed:
+            context.change_run(command, lambda run: run.noting(f"looking for quiet: {verdict}"))
         return StepResult()
     limits = context.limits
     if run.disabled_at and not limits.over(run.disabled_at, limits.quiet_for, context.now()):

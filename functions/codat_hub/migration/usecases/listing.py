@@ -159,10 +159,34 @@ def all_chunks(context: StepContext, command: Command) -> StepResult:
         for listing in listings
         for chunk in context.manifests.get(manifest_key(run.migration_id, listing)) or []
     ]
+    chunks += _only_in_ledger(context, command, chunks)
     key = manifest_key(run.migration_id, "undo")
     context.manifests.put(key, chunks)
     _count_chunks(context, command, "undo", len(chunks))
     return StepResult(manifest=key, listing="undo", listed=listed(len(chunks)))
+
+
+def _only_in_ledger(
+    context: StepContext, command: Command, chunks: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the chunks of companies that the ledger knows and no manifest has.
+
+    A manifest may be lost; what the run changed stands in the ledger.
+    """
+    listed = {member["company_id"] for chunk in chunks for member in chunk["members"]}
+    prefix = company_entry("")
+    names = context.ledger.names_under(command.migration_id, prefix)
+    missing = [name for name in names if name.removeprefix(prefix) not in listed]
+    entries = context.ledger.entries(command.migration_id, missing)
+    members = [
+        Member(
+            name.removeprefix(prefix),
+            entries[name].before["linked"],
+            tuple(entries[name].before["products"]),
+        )
+        for name in missing
+    ]
+    return [asdict(chunk) for chunk in chunks_of("undo-ledger", members)]
 
 
 def _count_chunks(context: StepContext, command: Command, listing: str, count: int) -> None:

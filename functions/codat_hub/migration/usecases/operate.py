@@ -12,8 +12,10 @@ from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, WaitingFor
 from codat_hub.migration.steps import activity_3_old_webhooks, activity_4_new_webhooks
 from codat_hub.migration.steps.activity_4_new_webhooks import secret_entry
+from codat_hub.migration.steps.settling import Settle
 from codat_hub.migration.usecases import outages, reports
 from codat_hub.migration.usecases.lock import MigrationLock
+from codat_hub.migration.usecases.reports import Standing
 from codat_hub.migration.usecases.starting import StartMigration
 from codat_hub.migration.usecases.starting_rollback import StartRollback
 from codat_hub.webhooks.fingerprint import fingerprint
@@ -22,6 +24,7 @@ from codat_hub.webhooks.signing_secret import signing_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from codat_hub.companies.ports import Assignments
     from codat_hub.migration.domain.consumers import Consumer
     from codat_hub.migration.domain.run import MigrationRequest
     from codat_hub.migration.ports import AcceptedSecrets, Executions, Ledger
@@ -40,6 +43,7 @@ class OperateMigrations:
     executions: Executions
     signing_secrets: AcceptedSecrets
     registry: Products
+    assignments: Assignments
     consumers: Callable[[], Sequence[Consumer]] = field(kw_only=True)
     needs_another: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -71,6 +75,9 @@ class OperateMigrations:
     def counts(self, run: MigrationRun) -> dict[str, dict[str, int]]:
         return reports.counts(self.ledger, run)
 
+    def standing(self, run: MigrationRun) -> Standing:
+        return Standing.of(self.ledger, run)
+
     def waits_for(self, run: MigrationRun) -> str | None:
         return outages.waits_for(self.ledger, run)
 
@@ -78,13 +85,18 @@ class OperateMigrations:
         return reports.report(self.ledger, self.get(migration_id))
 
     def approve(self, migration_id: str, by: str, seen: str | None = None) -> MigrationRun:
-        """Approve the newest plan, so that the run goes on.
+        """Approve the newest plan, so that the run goes on; or a rollback's going on.
 
         seen: hash of the plan that the person read; None approves whichever is the newest
 
         Raises Conflict if the run does not wait for approval, if there is a newer plan than
         `seen`, or if another person has to approve.
         """
+        run = self.get(migration_id)
+        if run.pause and run.pause.waiting_for is WaitingFor.PRODUCTS_KEPT:
+            note = f"{by} let the rollback go on while companies keep products"
+            self.ledger.change(migration_id, lambda current: current.noting(note))
+            return self._go_on(run)
         run = self._waiting(migration_id, WaitingFor.APPROVAL)
         if self.needs_another and _identity(by) == _identity(run.started_by):
             raise Conflict("the plan must be approved by someone else than its starter")
@@ -98,6 +110,13 @@ class OperateMigrations:
             lambda current: replace(current, approved_hash=run.plan_hash, approved_by=by),
         )
         return self._go_on(run)
+
+    def settle(
+        self, migration_id: str, by: str, company_id: str, product: str | None, reason: str
+    ) -> MigrationRun:
+        """Leave one item of an incomplete rollback as it is; see Settle."""
+        settle = Settle(self.ledger, self.assignments, self.registry, self.now)
+        return settle(self.get(migration_id), by, company_id, product, reason)
 
     def confirm_webhooks_disabled(self, migration_id: str) -> MigrationRun:
         """End the wait of activity 3. Raises Conflict if an old consumer is still enabled."""

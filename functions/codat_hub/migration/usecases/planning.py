@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from functools import reduce
+from functools import partial, reduce
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,15 +25,14 @@ from codat_hub.migration.domain.plan import (
     make_plan,
 )
 from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.steps.left_over import Attempts, settings_of, still_on
 from codat_hub.migration.usecases import listing as listings
 from codat_hub.migration.usecases.context import (
     CLIENT,
     StepResult,
     companies_of,
     company_entry,
-    finish_chunk,
     judge_phase,
-    resuming,
 )
 from codat_hub.products.domain.product import ProductKind
 
@@ -60,21 +59,27 @@ def plan(context: StepContext, command: Command) -> StepResult:
 
 def survey(context: StepContext, command: Command) -> StepResult:
     """Survey the companies of a chunk. It changes nothing."""
-    request = context.run(command).request
-    with resuming(context, command, "survey") as progress:
-        for member in progress.left:
-            if not command.more_time():
-                return StepResult("again")
-            tally, total = progress.tally, progress.tally.survey or Survey()
-            settings = context.codat.company_settings(member.company_id)
-            if settings is None:
-                progress.tally = tally.skip(f"{member.company_id} was deleted meanwhile")
-                continue
-            had = set(member.products)
-            total = total.plus(_survey_of(context, request, member, settings, had))
-            progress.tally = replace(tally.did(), survey=total)
-    tally = progress.tally
-    return finish_chunk(context, command, "survey", replace(tally, survey=tally.survey or Survey()))
+    run = context.run(command)
+    tally = Tally(command.epoch, survey=Survey())
+    attempts = Attempts.forward(context, command, run, "survey")
+
+    def look(member: Member, tally: Tally) -> Tally:
+        settings = settings_of(context, member.company_id)
+        if settings is None:
+            return tally.skip(f"{member.company_id} was deleted meanwhile")
+        had = set(member.products)
+        return _with(tally, _survey_of(context, run.request, member, settings, had))
+
+    for member in command.required_chunk.members:
+        if not command.more_time():
+            return StepResult("again")
+        tally = attempts.attempt(tally, still_on(member.company_id), partial(look, member))
+    return attempts.end(tally)
+
+
+def _with(tally: Tally, survey: Survey) -> Tally:
+    """Count a company as done, with its survey."""
+    return replace(tally.did(), survey=(tally.survey or Survey()).plus(survey))
 
 
 def finish_plan(context: StepContext, command: Command) -> StepResult:
@@ -119,30 +124,33 @@ def snapshot(context: StepContext, command: Command) -> StepResult:
 
 def snapshot_companies(context: StepContext, command: Command) -> StepResult:
     """Save the settings and products of each company of a chunk, once."""
-    request = context.run(command).request
-    tally, total = Tally(command.epoch), Survey()
+    run = context.run(command)
+    tally = Tally(command.epoch, survey=Survey())
+    attempts = Attempts.forward(context, command, run, "snapshot")
+
+    def save(member: Member, known: LedgerEntry, tally: Tally) -> Tally:
+        entry = known if known.before is not None else _saved(context, command, member)
+        if entry is None:
+            return tally.skip(f"{member.company_id} was deleted meanwhile")
+        settings, had = entry.before["settings"], set(entry.before["products"])
+        return _with(tally, _survey_of(context, run.request, member, settings, had))
+
     for member, known in companies_of(context, command):
         if not command.more_time():
             return StepResult("again")
-        entry = known
-        if entry.before is None:
-            settings = context.codat.company_settings(member.company_id)
-            if settings is None:
-                tally = tally.skip(f"{member.company_id} was deleted meanwhile")
-                continue
-            facts = {
-                "settings": settings,
-                "products": list(member.products),
-                "linked": member.linked,
-            }
-            entry = context.ledger.first(
-                command.migration_id, company_entry(member.company_id), LedgerEntry(facts)
-            )
-        before = entry.before
-        had = set(before["products"])
-        total = total.plus(_survey_of(context, request, member, before["settings"], had))
-        tally = tally.did()
-    return finish_chunk(context, command, "snapshot", replace(tally, survey=total))
+        item = still_on(member.company_id)
+        tally = attempts.attempt(tally, item, partial(save, member, known))
+    return attempts.end(tally)
+
+
+def _saved(context: StepContext, command: Command, member: Member) -> LedgerEntry | None:
+    """Save the settings and products of a company; None if Codat does not have it any more."""
+    settings = settings_of(context, member.company_id)
+    if settings is None:
+        return None
+    facts = {"settings": settings, "products": list(member.products), "linked": member.linked}
+    name = company_entry(member.company_id)
+    return context.ledger.first(command.migration_id, name, LedgerEntry(facts))
 
 
 def compare_snapshot(context: StepContext, command: Command) -> StepResult:
@@ -416,10 +424,12 @@ def _save_plan(context: StepContext, run: MigrationRun, made: Plan, client: Clie
 
 
 def _require_all(context: StepContext, command: Command, phase: str, listing: str) -> None:
-    """Raise StepFailed unless every company of the listing was surveyed."""
+    """Raise StepFailed if more companies than tolerated could not be surveyed; note the others."""
     verdict = judge_phase(context, command, phase, listing)
-    if verdict.bad(0):
+    if verdict.bad(context.run(command).request.tolerated_failures):
         raise StepFailed(f"{phase}: {verdict}")
+    if verdict.reasons:
+        context.change_run(command, lambda run: run.noting(f"{phase}: {verdict}"))
 
 
 def _survey_total(context: StepContext, command: Command, phase: str, listing: str) -> Survey:

@@ -15,6 +15,7 @@ from codat_hub.migration.steps import (
     verify_reads,
 )
 from codat_hub.migration.steps.activity_1_client_sync import client_changes
+from codat_hub.migration.steps.left_over import name_all, require_nothing
 from codat_hub.migration.usecases.context import CLIENT, StepResult
 from codat_hub.migration.usecases.listing import all_chunks
 from codat_hub.telemetry import logger
@@ -142,10 +143,14 @@ def note_step(undo: Undo) -> Step:
 
 
 def finish(context: StepContext, command: Command) -> StepResult:
-    """End the rollback. Answers `failed` after a failure, `done` if a person asked for it."""
+    """End the rollback. Answers `failed` after a failure, `done` if a person asked for it.
+
+    Raises StepFailed while anything of the run is left that no person settled.
+    """
     withdrawn = activity_4_new_webhooks.withdraw_secrets(context, command)
     if withdrawn.next != "done":
         return withdrawn
+    require_nothing(context, command)
 
     def rolled_back(run: MigrationRun) -> MigrationRun:
         if run.status is MigrationStatus.ROLLED_BACK:
@@ -165,7 +170,10 @@ def nothing_to_undo(context: StepContext, command: Command) -> StepResult:
 
 
 def incomplete(context: StepContext, command: Command) -> StepResult:
-    """Record that an undo failed. A person is called and can run the rollback again."""
+    """Record that an undo failed, and name what is left.
+
+    A person is called and can run the rollback again.
+    """
     why = caught(command.state or {}, "undo_error") or "an undo failed"
 
     def stuck(run: MigrationRun) -> MigrationRun:
@@ -178,7 +186,10 @@ def incomplete(context: StepContext, command: Command) -> StepResult:
             error=f"{first_cause}{_THEN}{why}",
         )
 
-    context.change_run(command, stuck)
+    try:
+        name_all(context, command, why)
+    finally:
+        context.change_run(command, stuck)
     logger.error("migration rollback incomplete", migration_id=command.migration_id, cause=why)
     return StepResult()
 

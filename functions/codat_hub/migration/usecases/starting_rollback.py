@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from codat_hub.errors import Conflict
-from codat_hub.migration.domain.run import CONTRACT, MigrationRun, MigrationStatus, execution_name
+from codat_hub.migration.domain.run import (
+    CONTRACT,
+    MigrationRun,
+    MigrationStatus,
+    WaitingFor,
+    execution_name,
+)
 from codat_hub.migration.usecases.starting import TOO_LATE
 from codat_hub.telemetry import logger
 
@@ -38,7 +44,8 @@ class StartRollback:
         forced: also if Codat was changed since
         """
         _refuse_ended(run)
-        if run.status is MigrationStatus.ROLLING_BACK and self.lock.lives(run):
+        asks = run.pause is not None and run.pause.waiting_for is WaitingFor.PRODUCTS_KEPT
+        if run.status is MigrationStatus.ROLLING_BACK and not asks and self.lock.lives(run):
             raise _already(run)
         latest, version = self.ledger.latest()
         if latest != run.migration_id and (other := self.lock.still_active(latest)):
