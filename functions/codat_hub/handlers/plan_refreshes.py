@@ -96,5 +96,7 @@ def _count(report: PlanReport) -> None:
             product=run.product,
             slot=run.slot.isoformat(),
             opened=report.opened,
+            served=run.served,
+            skipped=dict(run.skipped),
             done=run.done,
         )

@@ -37,7 +37,7 @@ def test_one_refusal_of_all_calls_opens_it_until_the_probe(failure, cause):
     assert (breaker.cause, breaker.opened_at, breaker.probe_at) == (cause, NOW, probe_at)
     assert breaker.blocked_until(probe_at - SECOND, None) == probe_at
     assert breaker.blocked_until(probe_at, None) is None
-    assert breaker.probing(None)
+    assert breaker.probing(NOW, None)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_failure_of_one_company_does_not_open_it(failure, breaker):
 @pytest.mark.parametrize("retry_at", [None, NOW - HOUR, NOW, NOW + SECOND, NOW + HOUR])
 def test_after_a_429_no_call_leaves_for_ten_seconds_at_least(retry_at):
     breaker = after(Breaker(), errors.RateLimited("quota", retry_at=retry_at))
-    wanted = retry_at or NOW + PROBE_EVERY
+    wanted = retry_at or NOW + timedelta(minutes=1)
     assert breaker.probe_at == max(wanted, NOW + LEAST_PAUSE)
 
 
@@ -72,7 +72,7 @@ def test_one_probe_leaves_and_the_next_waits_five_minutes():
 
 def test_a_closed_breaker_lets_every_call_leave():
     assert Breaker().leaving(NOW, None) == Breaker()
-    assert not Breaker().probing(None)
+    assert not Breaker().probing(NOW, None)
 
 
 def test_three_companies_refused_in_a_row_open_it_and_one_company_never_does():
@@ -107,7 +107,7 @@ def test_a_reset_event_newer_than_the_last_429_frees_it():
     old, new = reset(Stamp(NOW, "e1")), reset(Stamp(NOW + SECOND, "e2"))
     assert breaker.blocked_until(NOW + SECOND, old) == NOW + HOUR
     assert breaker.blocked_until(NOW + SECOND, new) is None
-    assert not breaker.probing(new)
+    assert not breaker.probing(NOW, new)
     assert breaker.leaving(NOW + SECOND, new).cause is None
 
 

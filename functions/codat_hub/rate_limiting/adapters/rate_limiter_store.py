@@ -22,7 +22,7 @@ _KEY: Final = ItemKey(CODAT, "GATE")
 class RateLimiterStore:
     """The limiter's item has four attributes.
 
-    breaker: `{cause, opened_at, probe_at, refused}`
+    breaker: `{cause, opened_at, probe_at, refused, edges, pauses, disproved_at}`
     calls: `[[second, count]]`
     quota: `{limit, remaining, resets_at, noted_at}`
     reservations: `{holder: [calls, until]}`
@@ -53,6 +53,9 @@ def _item(limiter: RateLimiter) -> dict[str, Any]:
             "opened_at": spell_or_none(breaker.opened_at),
             "probe_at": spell_or_none(breaker.probe_at),
             "refused": list(breaker.refused),
+            "edges": breaker.edges,
+            "pauses": breaker.pauses,
+            "disproved_at": spell_or_none(breaker.disproved_at),
         },
         "calls": [[second, count] for second, count in limiter.pace.calls],
         "quota": quota
@@ -87,6 +90,9 @@ def _breaker(item: Mapping[str, Any] | None) -> Breaker:
         opened_at=moment_or_none(item["opened_at"]),
         probe_at=moment_or_none(item["probe_at"]),
         refused=tuple(item["refused"]),
+        edges=int(item.get("edges", 0)),
+        pauses=int(item.get("pauses", 0)),
+        disproved_at=moment_or_none(item.get("disproved_at")),
     )
 
 

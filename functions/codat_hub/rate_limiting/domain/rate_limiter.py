@@ -32,10 +32,14 @@ _NOTED_PART: Final = 0.01  # of the daily quota: a change worth a write within t
 
 
 class Wait(NamedTuple):
-    """A refresh may not call now: what it waits for, and until when."""
+    """A refresh may not call now: what it waits for, and until when.
+
+    lease_returned: it held its company's lease for a moment
+    """
 
     waits_for: Waits
     until: datetime
+    lease_returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class RateLimiter:
     def blocked_by(self, now: datetime, notice: RateLimitNotice | None) -> Waits | None:
         """Return what keeps the refreshes of all companies back now, if anything does."""
         blocked = self.breaker.blocked_until(now, notice) is not None
-        return self.breaker.waits_for() if blocked or self.breaker.probing(notice) else None
+        return self.breaker.waits_for() if blocked or self.breaker.probing(now, notice) else None
 
     def ceiling(self, now: datetime) -> int:
         """Return how many calls refreshes may make in any 60 seconds."""

@@ -37,9 +37,17 @@ class DispatchStore:
     def put(self, memory: DispatchMemory, version: int) -> bool:
         """Write over the version that was read, and tell whether it was still that one."""
         until = memory.busy_until
-        item = {"busy_until": until and spell(until), "products": list(memory.products)}
+        item = {
+            "busy_until": until and spell(until),
+            "products": list(memory.products),
+            "probes": memory.probes,
+        }
         return self._table.put(_KEY, item, version)
 
 
 def _memory(item: Mapping[str, Any]) -> DispatchMemory:
-    return DispatchMemory(moment_or_none(item.get("busy_until")), tuple(item.get("products", ())))
+    return DispatchMemory(
+        moment_or_none(item.get("busy_until")),
+        tuple(item.get("products", ())),
+        int(item.get("probes", 0)),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_hub.refresh.domain.refresh_run import RefreshRun
+from codat_hub.refresh.domain.refresh_run import RefreshRun, Skipped
 from codat_hub.storage.items import ItemKey, Listed, moment_or_none, spell, spell_or_none
 from codat_hub.storage.reading import key_text, read
 
@@ -19,7 +19,10 @@ _KEPT_FOR: Final = timedelta(days=30)
 
 
 class RefreshRunStore:
-    """Each item has the fields of a RefreshRun and `expires_at`; unfinished runs are listed."""
+    """Each item has the fields of a RefreshRun and `expires_at`; unfinished runs are listed.
+
+    skipped: how many companies; `skipped_by`: how many by reason
+    """
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
@@ -38,8 +41,16 @@ class RefreshRunStore:
         listed = None if run.done else Listed(UNFINISHED, f"{spell(run.slot)}#{run.product}")
         return self._table.put(key, _item(run), version, listed)
 
+    def put_last(self, product: str, slot: datetime, now: datetime) -> None:
+        """List an unfinished run, readable or not, behind all that have waited longer than it."""
+        key = _key(product, slot)
+        stored = self._table.get(key)
+        if stored.version and not stored.attributes.get("done"):
+            last = Listed(UNFINISHED, f"{spell(now)}#{product}")
+            self._table.put(key, stored.attributes, stored.version, last)
+
     def unfinished(self) -> list[tuple[str, datetime]]:
-        """Return product and slot of up to 100 unfinished runs, the oldest slot first."""
+        """Return product and slot of up to 100 unfinished runs, in turn: the oldest slot first."""
         keys = [key for _, key in self._table.listed(UNFINISHED)]
         return [(key.pk.removeprefix("RUNS#"), datetime.fromisoformat(key.sk)) for key in keys]
 
@@ -55,7 +66,9 @@ def _item(run: RefreshRun) -> dict[str, Any]:
         "shard": run.shard,
         "after": run.after,
         "opened": run.opened,
-        "skipped": run.skipped,
+        "served": run.served,
+        "skipped": sum(run.skipped.values()),
+        "skipped_by": dict(run.skipped),
         "done": run.done,
         "owned_until": spell_or_none(run.owned_until),
         "requested_by": run.requested_by,
@@ -70,8 +83,16 @@ def _run(item: Mapping[str, Any]) -> RefreshRun:
         shard=int(item["shard"]),
         after=item.get("after"),
         opened=int(item["opened"]),
-        skipped=int(item["skipped"]),
+        served=int(item.get("served", 0)),
+        skipped=_skipped(item),
         done=item["done"],
         owned_until=moment_or_none(item.get("owned_until")),
         requested_by=item.get("requested_by"),
     )
+
+
+def _skipped(item: Mapping[str, Any]) -> dict[str, int]:
+    """Return the reasons; what a version without them counted, also as served, has none."""
+    named = {reason: int(count) for reason, count in item.get("skipped_by", {}).items()}
+    unnamed = int(item["skipped"]) - sum(named.values())
+    return {**named, Skipped.UNNAMED: named.get(Skipped.UNNAMED, 0) + unnamed} if unnamed else named

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ from codat_hub.rate_limiting.domain.rate_limiter import probing_limiter
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.domain.dispatch import HORIZON, DispatchMemory
-from codat_hub.refresh.domain.fair_share import in_turn
+from codat_hub.refresh.domain.fair_share import in_turn, rotated
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
 from codat_hub.telemetry import logger
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 # Tickets of each product that are read even if nothing may be sent: some may be past deadline.
 _LOOKED_AT: Final = 200
 _CHUNK: Final = 10
+_PROBES: Final = 10  # messages of which the first that may call is the probe
 # The tickets behind an unreadable ticket are not held up, and its alarm stays on.
 _UNREADABLE_AGAIN: Final = timedelta(minutes=30)
 
@@ -84,16 +85,21 @@ class DispatchRefreshes:
             for product in products
         ]
         report = DispatchReport(blocked=capacity == 0)
-        if limiter.breaker.probing(notice):
-            # A probe is due. One ticket of each product is sent, because a worker may cancel some
-            # of them; the limiter lets one of the others call.
-            capacity = min(capacity, sum(map(bool, queues)))
-        pairs = in_turn(queues, sum(map(len, queues)))
+        probes = before.probes
+        order = queues
+        if capacity and limiter.breaker.probing(now, notice):
+            # A probe is due. One ticket of each of some products is sent, a second after the other,
+            # because a worker may cancel some of them; the limiter lets the first of the rest call.
+            order = rotated([queue for queue in queues if queue], probes)
+            capacity, per_second, probes = min(len(order), _PROBES), 1, probes + 1
+        pairs = in_turn(order, sum(map(len, queues)))
         blocked_by = limiter.blocked_by(now, notice)
         chosen = self._chosen(pairs, capacity, limiter, report, now=now, blocked_by=blocked_by)
-        after = DispatchMemory(before.busy_until, self._still_known(registered, products, queues))
+        after = replace(
+            before, products=self._still_known(registered, products, queues), probes=probes
+        )
         if chosen:
-            after = DispatchMemory(before.busy_after(now, len(chosen), per_second), after.products)
+            after = replace(after, busy_until=before.busy_after(now, len(chosen), per_second))
         if after != before and not self.memories.put(after, version):
             logger.info("another dispatcher was faster")
             return report
