@@ -45,6 +45,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     report = dispatch()
     metrics.add_metric("refresh_sent", MetricUnit.Count, report.sent)
     metrics.add_metric("refresh_barred", MetricUnit.Count, int(report.blocked))
+    if report.stopped is not None:  # every minute, so an alarm can tell how long it lasts
+        metrics.add_metric(f"breaker_open_{report.stopped.value}", MetricUnit.Count, 1)
     for status, count in report.closed.items():
         metrics.add_metric(f"refresh_{status}", MetricUnit.Count, count)
     if report.sent or report.closed:

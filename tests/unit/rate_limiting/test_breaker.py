@@ -6,7 +6,13 @@ import pytest
 
 from codat_hub.codat import errors
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.rate_limiting.domain.breaker import LEAST_PAUSE, PROBE_EVERY, Breaker, Cause
+from codat_hub.rate_limiting.domain.breaker import (
+    EDGES_IN_A_ROW,
+    LEAST_PAUSE,
+    PROBE_EVERY,
+    Breaker,
+    Cause,
+)
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice, reset
 from codat_hub.rate_limiting.domain.waits import Waits
 
@@ -127,3 +133,72 @@ def test_a_reached_event_blocks_calls_without_an_answer():
 def test_a_ticket_waits_for_the_quota_or_for_the_breaker(cause):
     limited = cause in {None, Cause.RATE_LIMITED}
     assert Breaker(cause).waits_for() is (Waits.RATE_LIMIT if limited else Waits.BREAKER)
+
+
+ANSWERS = {
+    "accepted": None,
+    "busy": errors.Busy(status=400),
+    "400": errors.Permanent(status=400),
+    "404": errors.NotFound(status=404),
+    "409": errors.OutcomeUnknown(status=409),
+    "402": errors.Forbidden(status=402),
+    "403": errors.Forbidden(status=403),
+    "401": errors.Unauthorized(status=401),
+    "429": errors.RateLimited(status=429),
+    "503": errors.TryLater(status=503),
+    "edge": errors.TryLater(status=403, edge=True),
+    "no answer": errors.OutcomeUnknown(),
+    "half an answer": errors.OutcomeUnknown(status=202),
+    "HTML": errors.NotUnderstood(status=200),
+    "not sent": errors.Permanent(),
+}
+_KEY_IS_GOOD = {"accepted", "busy", "400", "404", "409", "402"}
+CLOSED_BY = {
+    Cause.UNAUTHORIZED: _KEY_IS_GOOD,
+    Cause.WRONG_CLIENT: _KEY_IS_GOOD,
+    Cause.RATE_LIMITED: {*_KEY_IS_GOOD, "403"},
+    Cause.FORBIDDEN: {"accepted", "busy"},
+    Cause.EDGE: {*_KEY_IS_GOOD, "403"},
+}
+OPENS_ANEW = {"401": Cause.UNAUTHORIZED, "429": Cause.RATE_LIMITED}
+
+
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_what_closes_it_depends_on_its_cause(cause, answer):
+    breaker = Breaker(cause, NOW, NOW)
+    expected = OPENS_ANEW.get(answer) or (None if answer in CLOSED_BY[cause] else cause)
+    assert after(breaker, ANSWERS[answer]).cause is expected
+    early = after(breaker, ANSWERS[answer], called_at=NOW - SECOND)
+    assert early.cause is not None  # the call left before the breaker opened
+
+
+def test_answers_of_an_edge_count_in_a_row_until_codat_answers():
+    breaker = Breaker()
+    for _ in range(EDGES_IN_A_ROW - 1):
+        breaker = after(breaker, ANSWERS["edge"])
+        breaker = after(after(breaker, ANSWERS["503"]), ANSWERS["no answer"])
+    assert breaker.cause is None
+    assert after(breaker, ANSWERS["edge"]).cause is Cause.EDGE
+    assert after(after(breaker, ANSWERS["404"]), ANSWERS["edge"]).cause is None
+
+
+def test_calls_that_were_under_way_together_count_as_one_pause_of_the_guard():
+    breaker = after(Breaker(), errors.RateLimited(status=429))
+    for second in range(1, 20):
+        late = NOW + second * SECOND
+        breaker = after(breaker, errors.RateLimited(status=429), now=late, called_at=NOW - SECOND)
+    assert breaker.probe_at == NOW + 19 * SECOND + timedelta(minutes=1)
+
+
+def test_a_reported_quota_is_probed_hourly_and_a_success_disproves_it():
+    notice = RateLimitNotice(Stamp(NOW, "e"), NOW + 20 * HOUR)
+    assert Breaker().blocked_until(NOW, notice) == NOW + HOUR
+    probing = Breaker().leaving(NOW + HOUR, notice)
+    assert probing.blocked_until(NOW + HOUR, notice) == NOW + 2 * HOUR
+    assert probing.open_for(NOW + HOUR, notice) == (Cause.RATE_LIMITED, NOW, NOW + 2 * HOUR)
+    free = after(probing, None, now=NOW + HOUR + SECOND, called_at=NOW + HOUR)
+    assert free.blocked_until(NOW + HOUR + SECOND, notice) is None
+    assert free.open_for(NOW + HOUR + SECOND, notice) is None
+    newer = RateLimitNotice(Stamp(NOW + 2 * HOUR, "e2"), NOW + 20 * HOUR)
+    assert free.blocked_until(NOW + 2 * HOUR, newer) == NOW + 3 * HOUR

@@ -25,7 +25,7 @@ class RateLimiterStore:
     breaker: `{cause, opened_at, probe_at, refused, edges, pauses, disproved_at}`
     calls: `[[second, count]]`
     quota: `{limit, remaining, resets_at, noted_at}`
-    reservations: `{holder: [calls, until]}`
+    reservations: `{holder: [calls, until, counts from]}`
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -66,7 +66,11 @@ def _item(limiter: RateLimiter) -> dict[str, Any]:
             "noted_at": spell(quota.noted_at),
         },
         "reservations": {
-            holder: [reservation.calls, spell(reservation.until)]
+            holder: [
+                reservation.calls,
+                spell(reservation.until),
+                spell_or_none(reservation.counts_from),
+            ]
             for holder, reservation in limiter.reservations.items()
         },
     }
@@ -108,4 +112,5 @@ def _quota(item: Mapping[str, Any] | None) -> KnownQuota | None:
 
 
 def _reservation(row: list[Any]) -> Reservation:
-    return Reservation(int(row[0]), datetime.fromisoformat(row[1]))
+    calls, until, counts_from = (*row, None)[:3]
+    return Reservation(int(calls), datetime.fromisoformat(until), moment_or_none(counts_from))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from codat_hub.codat.errors import (
     Busy,
@@ -42,6 +42,14 @@ class Cause(StrEnum):
     FORBIDDEN = "forbidden"
     RATE_LIMITED = "rate_limited"
     EDGE = "edge"
+
+
+class Stopped(NamedTuple):
+    """Only probes leave: why, since when, and when the next one may."""
+
+    cause: Cause
+    since: datetime
+    probe_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,15 @@ class Breaker:
         if self._freed_by(notice):
             return replace(self, cause=None, opened_at=None, probe_at=None, pauses=0)
         return replace(self, probe_at=now + PROBE_EVERY)
+
+    def open_for(self, now: datetime, notice: RateLimitNotice | None) -> Stopped | None:
+        """Return why only probes leave now, by the newest rate limit notice too; None: calls do."""
+        until = self.blocked_until(now, notice) or now
+        if self.cause is not None and not self._freed_by(notice):
+            return Stopped(self.cause, self.opened_at or now, until)
+        if notice is not None and self._reached(now, notice):
+            return Stopped(Cause.RATE_LIMITED, notice.stamp.at, until)
+        return None
 
     def probing(self, now: datetime, notice: RateLimitNotice | None) -> bool:
         """Tell whether the next call would be a probe, which no other call may follow."""

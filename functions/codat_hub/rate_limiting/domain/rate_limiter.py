@@ -13,6 +13,7 @@ from codat_hub.rate_limiting.domain.pace import (
     RECONCILE_LEAST,
     RECONCILE_PER_SECOND,
     REFRESH_LIMIT,
+    WINDOW_SECONDS,
     Pace,
 )
 from codat_hub.rate_limiting.domain.waits import Waits
@@ -58,10 +59,14 @@ class KnownQuota:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Until `until`, `calls` in any 60 seconds belong to the holder and not to the refreshes."""
+    """Until `until`, `calls` in any 60 seconds belong to the holder and not to the refreshes.
+
+    counts_from: before it, the calls that others made earlier leave no room; None: there is room
+    """
 
     calls: int
     until: datetime
+    counts_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,25 @@ class RateLimiter:
         reservation = Reservation(calls, until)
         return replace(self, reservations={**self.reservations, holder: reservation})
 
+    def migrating(self, calls: int, until: datetime, now: datetime) -> RateLimiter:
+        """Return the limiter that reserves `calls` in any 60 seconds for a migration.
+
+        The reservation counts a minute later if the refreshes or a reconcile of the last minute
+        leave too little room.
+        """
+        known = self.reservations.get(MIGRATION)
+        after = self.reserving(MIGRATION, calls, until)
+        if known is not None and now < known.until and calls <= known.calls:
+            counts_from = known.counts_from
+        else:
+            reconcile = after.reservations.get(RECONCILE)
+            fast = 60 * after.reconcile_per_second(now)
+            slow_enough = reconcile is None or now >= reconcile.until or reconcile.calls <= fast
+            room = slow_enough and after.pace.full_until(now, after.ceiling(now) + 1) is None
+            counts_from = None if room else now + timedelta(seconds=WINDOW_SECONDS)
+        reservation = Reservation(calls, until, counts_from)
+        return replace(self, reservations={**self.reservations, MIGRATION: reservation})
+
     def reconcile_per_second(self, now: datetime) -> int:
         """Return how many calls a second a reconcile may make beside a running migration."""
         migration = self.reservations.get(MIGRATION)
@@ -134,10 +158,10 @@ class RateLimiter:
         if quota is None or quota.limit is None or quota.remaining is None:
             return self
         reported = quota.resets_at
-        # An absurd date would keep the reserve, so that no call would learn of another date.
-        resets_at = (
-            reported if reported is not None and reported <= now + LONGEST else next_reset(now)
-        )
+        # A date far off would keep the reserve, so that no call would learn of another date. A past
+        # date would end it at once.
+        believable = reported is not None and now < reported <= now + LONGEST
+        resets_at = reported if reported is not None and believable else next_reset(now)
         answered = KnownQuota(quota.limit, quota.remaining, resets_at, now)
         if self.quota is not None and _near(self.quota, answered):
             return self

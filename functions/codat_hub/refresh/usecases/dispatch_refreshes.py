@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from codat_hub.products.domain.product import Product
     from codat_hub.products.ports import Products
+    from codat_hub.rate_limiting.domain.breaker import Cause
     from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
     from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter
     from codat_hub.rate_limiting.ports import RateLimiters, RateLimitNotices
@@ -47,11 +48,13 @@ class DispatchReport:
 
     closed: how tickets ended at their deadline; status -> how many
     blocked: nothing may be sent now
+    stopped: why only probes leave now
     """
 
     sent: int = 0
     closed: Counter[str] = field(default_factory=Counter)
     blocked: bool = False
+    stopped: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ class DispatchRefreshes:
             else self._due(product, now, max(capacity, _LOOKED_AT))
             for product in products
         ]
-        report = DispatchReport(blocked=capacity == 0)
+        stopped = limiter.breaker.open_for(now, notice)
+        report = DispatchReport(blocked=capacity == 0, stopped=stopped and stopped.cause)
         probes = before.probes
         order = queues
         if capacity and limiter.breaker.probing(now, notice):
@@ -194,7 +198,7 @@ class DispatchRefreshes:
             # A message that SQS rejects is due again after LOST_AFTER (10 min), like a lost one.
             self.queue.send(messages)
             count += len(messages)
-        return DispatchReport(count, report.closed, report.blocked)
+        return replace(report, sent=count)
 
 
 def _products(registered: Found[str, Product], before: DispatchMemory) -> list[str | None]:
