@@ -1,6 +1,7 @@
-"""For every test: an environment of our own making, so that no real account is ever reached."""
+"""Every test has an environment of its own, so that no real account is ever reached."""
 
 import os
+from collections import Counter
 from unittest import mock
 
 import pytest
@@ -9,9 +10,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.aws import REGION, SERVICE
 
-# Powertools reads it once, when telemetry is imported, and that is while tests are collected.
+# Powertools reads it once, when telemetry is imported, which is while tests are collected.
 os.environ["POWERTOOLS_SERVICE_NAME"] = SERVICE
-# A busy machine stops a process for longer than Hypothesis gives an example, whatever the example.
+# A busy machine can stop a process for longer than Hypothesis allows for an example.
 settings.register_profile(
     "busy machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -20,7 +21,7 @@ settings.load_profile("busy machine")
 
 @pytest.fixture(autouse=True, scope="session")
 def no_real_account():
-    """Replace the environment by fake credentials and the few variables tools need."""
+    """Replace the environment by fake credentials and the few variables that tools need."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     fake = {
         "AWS_DEFAULT_REGION": REGION,
@@ -36,10 +37,17 @@ def no_real_account():
 
 
 class SystemTogether(LoadScopeScheduling):
-    """System tests, which mostly wait, on one worker with one stack; the others file by file."""
+    """One worker runs all system tests, on one stack; other tests are scheduled by file."""
 
     def _split_scope(self, nodeid):
         return "tests/system" if nodeid.startswith("tests/system/") else nodeid.partition("::")[0]
+
+
+def pytest_collection_modifyitems(items):
+    """Refuse two tests with one id: xdist would run one of them and pass over the other."""
+    counts = Counter(item.nodeid for item in items)
+    if repeated := [nodeid for nodeid, count in counts.items() if count > 1]:
+        raise pytest.UsageError(f"tests with the same id: {', '.join(repeated)}")
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -1,4 +1,4 @@
-"""Component tests run handlers and adapters on moto; tables are made from template.yaml."""
+"""Component tests run handlers and adapters on moto, with tables from template.yaml."""
 
 import boto3
 import pytest
@@ -10,7 +10,7 @@ from tools.simulation.tables import create_table
 
 @pytest.fixture
 def aws():
-    """An empty account in memory."""
+    """Replace AWS by an empty account in memory."""
     with mock_aws():
         yield
 

@@ -1,4 +1,4 @@
-"""What AWS tells the code under test: a region, and the context of an invocation."""
+"""AWS gives the code under test a region and the context of an invocation."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ SERVICE = "codat-hub"
 
 @dataclass
 class Context:
-    """What Lambda tells a handler about its invocation."""
+    """The context that Lambda gives a handler."""
 
     function_name: str = "receive-webhook"
     memory_limit_in_mb: int = 512

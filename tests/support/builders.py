@@ -45,7 +45,7 @@ def a_read_payload(**changes: Any) -> dict[str, Any]:
 
 
 def sign(secret: str, webhook_id: str, timestamp: int | str, body: bytes) -> str:
-    """Compute a v1 signature on our own, independently of the library under test."""
+    """Compute a v1 signature without the library under test."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     content = f"{webhook_id}.{timestamp}.".encode() + body
     return f"v1,{base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()}"

@@ -1,8 +1,8 @@
-"""A small control API in memory: what the CLI is tested against without a stack.
+"""A small control API in memory replaces the stack in tests of the CLI.
 
-It knows the documented routes, keeps what is put, and answers in pages. Every answer, and every
-body that it takes, is held against the OpenAPI document that the real API generates, so that the
-two cannot drift apart.
+It knows the documented routes, keeps the bodies of PUT calls, answers in pages. Every answer and
+every accepted body is compared with the OpenAPI document of the real API, so that the two cannot
+drift apart.
 """
 
 import json
@@ -31,9 +31,9 @@ def refused(status, detail, *errors, **members):
 
 @dataclass
 class FakeControlApi:
-    """Use it as the handler of an httpx.MockTransport. `calls`: (method, path, body) so far.
+    """The handler of an httpx.MockTransport; `calls` are (method, path, body) so far.
 
-    before: called with each request first; an answer it returns is given instead
+    before: called first with each request; an answer that it returns replaces the real one
     """
 
     page_size: int = 100
@@ -51,7 +51,7 @@ class FakeControlApi:
     steps: list = field(default_factory=list)
     status: dict = field(default_factory=lambda: a_status())  # noqa: PLW0108  # it is defined below
     calls: list = field(default_factory=list)
-    keys: list = field(default_factory=list)  # of Idempotency-Key
+    keys: list = field(default_factory=list)  # the Idempotency-Key of each call
     before: object = None
 
     def __call__(self, request):
@@ -70,14 +70,14 @@ class FakeControlApi:
                 answered = answer(self, *found.groups(), body=body, query=query)
                 if isinstance(answered, dict):
                     answered = httpx.Response(success(operation), json=answered)
-                if answered.is_success:  # one that is refused may be of any form
+                if answered.is_success:  # a refused body may have any form
                     hold_body(operation, body)
                 hold_answer(operation, answered)
                 return answered
         return refused(404, "The API has no such path with this method.")
 
     def sent(self, method):
-        """Return path and body of the calls that were made with a method."""
+        """Return path and body of the calls with a method."""
         return [(path, body) for called, path, body in self.calls if called == method]
 
     # ---- products ------------------------------------------------------------------------------
@@ -86,21 +86,22 @@ class FakeControlApi:
 
     def apply_products(self, body, query):
         problems = [
-            {"field": f"products[{number}].data_types[{place}]", "value": one,
+            {"field": f"products[{number}].data_types[{place}]", "value": data_type,
              "message": "Codat has no such data type"}
             for number, product in enumerate(body["products"])
-            for place, one in enumerate(product.get("data_types", ())) if one == "nonsense"
+            for place, data_type in enumerate(product.get("data_types", ()))
+            if data_type == "nonsense"
         ]  # fmt: skip
         if problems:
             return refused(400, "The request is not valid. Nothing was changed.", *problems)
-        wanted = {one["product"]: whole(one) for one in body["products"]}
+        wanted = {product["product"]: whole(product) for product in body["products"]}
         names = sorted(self.products.keys() | wanted.keys())
         changes = [
-            {"product": one, "change": change_of(self.products.get(one), wanted.get(one)),
-             "fields": []} for one in names
+            {"product": name, "change": change_of(self.products.get(name), wanted.get(name)),
+             "fields": []} for name in names
         ]  # fmt: skip
         dry = query.get("dry_run") == "true"
-        scheduled = [one for one in wanted if wanted[one]["schedule"]] if not dry else []
+        scheduled = [name for name in wanted if wanted[name]["schedule"]] if not dry else []
         if not dry:
             self.products = wanted
         warnings = ["a reads more: bills."] if "a" in wanted else []
@@ -128,8 +129,8 @@ class FakeControlApi:
     def list_companies(self, query, **_):
         wanted = query.get("product")
         found = [
-            shown(one) for one in self.companies.values()
-            if wanted is None or wanted in one["products"]
+            shown(company) for company in self.companies.values()
+            if wanted is None or wanted in company["products"]
         ]  # fmt: skip
         return self.page("companies", found, query)
 
@@ -155,16 +156,21 @@ class FakeControlApi:
             outcomes.append({"product": product, "status": "assigned" if assigned else "refused",
                              "detail": None if assigned else answer.json()["detail"]})  # fmt: skip
         return {"company_id": company_id, "name": company["name"], "link_url": None,
-                "complete": all(one["status"] == "assigned" for one in outcomes),
+                "complete": all(outcome["status"] == "assigned" for outcome in outcomes),
                 "products": outcomes}  # fmt: skip
 
     def add_product(self, company_id, product, **_):
         company, consent = self.companies[company_id], self.consents.get((company_id, product))
         agreed = consent["data_types"] if consent and not consent["revoked_at"] else []
-        missing = [one for one in self.products[product]["data_types"] if one not in agreed]
+        missing = [
+            data_type
+            for data_type in self.products[product]["data_types"]
+            if data_type not in agreed
+        ]
         if missing:
-            errors = [{"field": "data_types", "value": one, "message": "not covered by a consent"}
-                      for one in missing]  # fmt: skip
+            message = "not covered by a consent"
+            errors = [{"field": "data_types", "value": data_type, "message": message}
+                      for data_type in missing]  # fmt: skip
             return refused(409, f"Product {product} is not on company {company_id}.", *errors)
         return self.assign(company, product, "assigned")
 
@@ -172,14 +178,14 @@ class FakeControlApi:
         assignment = {"product": product, "status": status, "changed_at": NOW,
                       "changed_by": CALLER, "consent_active": True,
                       "last_read_at": None}  # fmt: skip
-        others = [one for one in company["assignments"] if one["product"] != product]
+        others = [known for known in company["assignments"] if known["product"] != product]
         company["assignments"] = [*others, assignment]
-        held = [one for one in company["products"] if one != product]
+        held = [name for name in company["products"] if name != product]
         company["products"] = [*held, product] if status == "assigned" else held
         return assignment
 
     def remove_product(self, company_id, product, **_):
-        """Answer 202 as often as `unsettled` says, as while a call that adds is under way."""
+        """Answer 202 `unsettled` times, as the hub does while a call that adds is under way."""
         status = "removing" if self.unsettled else "absent"
         body = self.assign(self.companies[company_id], product, status)
         if self.unsettled:
@@ -188,14 +194,14 @@ class FakeControlApi:
         return body
 
     def list_consents(self, company_id, query, **_):
-        ours = [(key[1], one) for key, one in self.consents.items() if key[0] == company_id]
+        ours = [(key[1], consent) for key, consent in self.consents.items() if key[0] == company_id]
         history = None
         if query.get("history") == "true":
             history = [
-                {"number": 1, "by": CALLER, "reason": None, "consent": one | {"warnings": []}}
-                for _, one in ours
+                {"number": 1, "by": CALLER, "reason": None, "consent": consent | {"warnings": []}}
+                for _, consent in ours
             ]
-        return {"consents": [one | {"warnings": []} for _, one in ours], "history": history}
+        return {"consents": [consent | {"warnings": []} for _, consent in ours], "history": history}
 
     def grant(self, company_id, product, body, **_):
         if product not in self.products:
@@ -225,8 +231,8 @@ class FakeControlApi:
         return self.page("reconciles", self.runs[::-1], query)
 
     def show_reconcile(self, reconcile_id, query, **_):
-        """Show a run that goes on with every look, and ends as `ending` says."""
-        run = next((one for one in self.runs if one["reconcile_id"] == reconcile_id), None)
+        """Show a run that advances with every call and ends as `ending` says."""
+        run = next((run for run in self.runs if run["reconcile_id"] == reconcile_id), None)
         if run is None:
             return absent(f"There is no reconcile {reconcile_id!r}.")
         if run["status"] == "running":
@@ -236,15 +242,15 @@ class FakeControlApi:
                 run["error"] = "Codat refused it" if self.ending == "failed" else None
         over = run["status"] != "running"
         wanted = query.get("kind")
-        drift = [one for one in self.drift if over and wanted in (None, one["kind"])]
+        drift = [drift for drift in self.drift if over and wanted in (None, drift["kind"])]
         return run | self.page("items", drift, query)
 
     def list_freshness(self, query, **_):
         names = {"product": "product", "company": "company_id"}
         found = [
-            one for one in self.freshness
-            if all(one[names[name]] == query[name] for name in names if name in query)
-            and (one["overdue"] or query.get("overdue") != "true")
+            row for row in self.freshness
+            if all(row[names[name]] == query[name] for name in names if name in query)
+            and (row["overdue"] or query.get("overdue") != "true")
         ]  # fmt: skip
         return self.page("freshness", found, query)
 
@@ -292,7 +298,7 @@ class FakeControlApi:
         if (company_id, product) not in self.tickets:
             return absent("No refresh of it was ever asked for.")
         ticket = self.tickets[company_id, product]
-        if ticket["next_attempt_at"] is None:  # it is over
+        if ticket["next_attempt_at"] is None:  # it is closed
             return ticket
         return ticket | {"status": "cancelled", "next_attempt_at": None}
 
@@ -333,7 +339,7 @@ def absent(detail):
 
 
 def whole(product):
-    """Return a product with every field, as the API answers it."""
+    """Return a product with every field, as the API does."""
     names = ("name", "schedule", "team", "consent_text_version")
     schedule = product.get("schedule")
     if schedule:
@@ -394,7 +400,7 @@ def a_status(**members):
 
 def shown(company):
     """Return a company as a list has it."""
-    return {name: one for name, one in company.items()
+    return {name: member for name, member in company.items()
             if name not in {"assignments", "last_read_at"}}  # fmt: skip
 
 
@@ -411,7 +417,9 @@ def documented(method, path):
 
 
 def success(operation):
-    return min((int(one) for one in operation["responses"] if one.startswith("2")), default=200)
+    return min(
+        (int(status) for status in operation["responses"] if status.startswith("2")), default=200
+    )
 
 
 def hold_body(operation, body):

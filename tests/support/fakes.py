@@ -1,4 +1,4 @@
-"""Working in-memory stand-ins for adapters; contract tests hold them to the real ones."""
+"""Fakes of adapters in memory; contract tests compare them with the real adapters."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +23,7 @@ from codat_hub.webhooks.webhook_event import Delivery, Unrecognised, WebhookFact
 
 
 class FakeInbox:
-    """Keeps deliveries by webhook-id; `down` makes it unavailable."""
+    """An inbox that keeps deliveries by webhook-id; `down` makes it unavailable."""
 
     def __init__(self):
         self.stored: dict[str, tuple[Delivery, WebhookFacts | Unrecognised]] = {}
@@ -38,7 +38,7 @@ class FakeInbox:
 
 
 class FakeSigningSecrets:
-    """`held` is in memory; `current` is what a reload would bring."""
+    """Signing secrets: `held` is the cached value, `current` the one that a reload brings."""
 
     def __init__(self, **held: list[str]):
         self.held = held
@@ -55,7 +55,7 @@ class FakeSigningSecrets:
 
 
 class FakeSecretsManager:
-    """get_secret_value of one secret; set `value` to an exception to make it fail."""
+    """Secrets Manager with one secret; a `value` that is an exception is raised."""
 
     def __init__(self, value):
         self.value = value
@@ -69,7 +69,7 @@ class FakeSecretsManager:
 
 
 class Versioned:
-    """Values that are replaced only by whoever read their last version."""
+    """Values that only a writer with their last version can replace."""
 
     def __init__(self):
         self.kept: dict = {}
@@ -126,7 +126,9 @@ class FakeParking:
         self.parked.setdefault(webhook_id, reason)
 
     def page(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
-        found = sorted(one for one in self.parked if one > (after or ""))[:limit]
+        found = sorted(webhook_id for webhook_id in self.parked if webhook_id > (after or ""))[
+            :limit
+        ]
         return found, found[-1] if len(found) == limit else None
 
     def unpark(self, webhook_id: str) -> None:
@@ -142,7 +144,7 @@ class FakeReplays(Versioned):
 
 
 class FakeArchive:
-    """Keeps webhooks by id; pages of `limit`, in which every filter but the time is ignored."""
+    """An archive of webhooks in pages of `limit`; it ignores every filter but the time."""
 
     def __init__(self, limit: int = 2):
         self.webhooks: dict[str, StoredWebhook] = {}
@@ -154,14 +156,18 @@ class FakeArchive:
     def page(
         self, received: ReceivedBetween, after: str | None
     ) -> tuple[list[StoredWebhook], str | None]:
-        some = sorted(one for one in self.webhooks if one > (after or ""))[: self.limit]
-        found = [self.webhooks[one] for one in some]
-        within = [one for one in found if received.since <= one.received_at < received.until]
+        some = sorted(webhook_id for webhook_id in self.webhooks if webhook_id > (after or ""))[
+            : self.limit
+        ]
+        found = [self.webhooks[webhook_id] for webhook_id in some]
+        within = [
+            webhook for webhook in found if received.since <= webhook.received_at < received.until
+        ]
         return within, some[-1] if len(some) == self.limit else None
 
 
 class FakeBus:
-    """Keeps what was published; refuses while `refusals` last."""
+    """A bus that keeps published events and refuses the next `refusals` calls."""
 
     def __init__(self):
         self.published: list[ProductEvent] = []
@@ -194,13 +200,13 @@ class FakeAssignments(Versioned):
 
 
 class FakeProductRegistry(Versioned):
-    """The whole registry, replaced by whoever read its last version; `by`: who did so."""
+    """The whole registry, versioned; `by` is the last caller that replaced it."""
 
     def __init__(self, *products: Product):
         super().__init__()
         self.by: list[str | None] = []
         self.unreadable: tuple[str, ...] = ()
-        self.kept["it"] = ({one.identifier: one for one in products}, 1)
+        self.kept["it"] = ({product.identifier: product for product in products}, 1)
 
     def read(self) -> tuple[Found[str, Product], int]:
         known, version = self._read("it", {})
@@ -208,18 +214,17 @@ class FakeProductRegistry(Versioned):
 
     def replace(self, products, version: int, by: str | None = None) -> bool:
         self.by.append(by)
-        return self._replace("it", {one.identifier: one for one in products}, version)
+        return self._replace("it", {product.identifier: product for product in products}, version)
 
 
 class FakeCodatCompanies:
-    """Codat's companies, with faults.
+    """Codat's companies; the next calls that change something raise `failures`.
 
-    failures: for each of the next calls that change something, an exception and whether the change
-        happens all the same
+    A failure is an exception, and whether the change happens all the same.
     """
 
     def __init__(self, *company_ids: str):
-        self.held: dict[str, set[str]] = {one: set() for one in company_ids}
+        self.held: dict[str, set[str]] = {company_id: set() for company_id in company_ids}
         self.names: dict[str, str] = dict.fromkeys(company_ids, "A company")
         self.failures: list[tuple[Exception, bool]] = []
         self.changes: list[tuple[str, ...]] = []
@@ -249,7 +254,9 @@ class FakeCodatCompanies:
         return self.answers[key]
 
     def created_since(self, name: str, since: datetime) -> list[CodatCompany]:
-        return [self.company(one) for one, known in self.names.items() if known == name]
+        return [
+            self.company(company_id) for company_id, known in self.names.items() if known == name
+        ]
 
     def _change(self, change, *what: str) -> None:
         self.changes.append(what)
@@ -269,7 +276,7 @@ class FakeCreations(Versioned):
 
 
 class FakeSchedules:
-    """`match` fails while `refusals` last, half of the work done."""
+    """Schedules; the next `refusals` calls of `match` fail half-way."""
 
     def __init__(self):
         self.kept: dict[str, Schedule] = {}

@@ -1,4 +1,4 @@
-"""Histories of one company's webhooks, as hypothesis draws them and tests spell them."""
+"""Histories of one company's webhooks, drawn by hypothesis or written in tests."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ def entry(data_type="invoices", connection_id="a", status="Complete", modified=T
 
 
 def a_read(hours: float, *entries: ReadEntry, since: float | None = 0, **changes) -> ReadEvent:
-    """A read that ended `hours` after the start; the Codat event id says when."""
+    """Return a read that ended `hours` after the start; its event id has the time."""
     read = ReadEvent(
         event_id=f"event-{hours}",
         webhook_id=f"msg-{hours}",
@@ -45,7 +45,7 @@ def a_read(hours: float, *entries: ReadEntry, since: float | None = 0, **changes
 
 
 def a_removal(hours: float, *, connection: str | None = None, product=PRODUCT) -> CompanyChange:
-    """A connection is disconnected, or else the product removed."""
+    """Return the removal of a connection, or of the product without one."""
     stamp = Stamp(at(hours), f"removal-{hours}")
     if connection is None:
         return CompanyChange(COMPANY, stamp, products=("lending",), removed_product=product)
@@ -57,7 +57,7 @@ def a_removal(hours: float, *, connection: str | None = None, product=PRODUCT) -
 
 @dataclass
 class Ledger:
-    """Project events one after the other, as one projector without faults does."""
+    """Project events one after the other, as a projector without faults does."""
 
     state: ReadState = field(default_factory=ReadState)
     company: Company = field(default_factory=lambda: Company(COMPANY))
@@ -79,13 +79,13 @@ class Ledger:
 
     @property
     def facts(self):
-        """What happened, without what was published in answer (`covered`)."""
-        keys = {key: replace(one, covered=None) for key, one in self.state.keys.items()}
+        """Return the state by key, without the answered resets (`covered`)."""
+        keys = {key: replace(key_state, covered=None) for key, key_state in self.state.keys.items()}
         return replace(self.state, keys=keys), self.company
 
 
 def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) -> StoredWebhook:
-    """The event as Codat sends it and the inbox keeps it."""
+    """Return the event as Codat sends it and the inbox keeps it."""
     if isinstance(event, ReadEvent):
         kind = ".".join([*filter(None, [event.product]), "read.completed", *sorted(event.subs)])
         payload = {
@@ -93,12 +93,12 @@ def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) 
             "modifiedFromDate": event.modified_from and event.modified_from.isoformat(),
             "dataTypes": [
                 {
-                    "dataType": one.key.data_type,
-                    "connectionId": one.key.connection_id,
-                    "status": one.status,
-                    "recordsModified": one.records_modified,
+                    "dataType": entry.key.data_type,
+                    "connectionId": entry.key.connection_id,
+                    "status": entry.status,
+                    "recordsModified": entry.records_modified,
                 }
-                for one in event.entries
+                for entry in event.entries
             ],
         }
         body = an_event(kind, payload, id=event.event_id, generatedDate=event.at.isoformat())
@@ -117,17 +117,17 @@ def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) 
 
 
 def windows_of(published: list[ProductEvent], key: ReadKey):
-    """The Complete windows of one key as (from, until); from None is a full load."""
+    """Return the Complete windows of a key as (from, until); from None is a full load."""
     return [
         (window.modified_from, event.read.at)
         for event in published
-        for one, window in event.windows
-        if one.key == key and one.complete
+        for entry, window in event.windows
+        if entry.key == key and entry.complete
     ]
 
 
 def covered_until(published: list[ProductEvent], key: ReadKey) -> datetime | None:
-    """Join the windows of a key whatever their order; fail at a gap. Codat's own start is 0."""
+    """Join the windows of a key in any order; fail at a gap. Codat's own start is 0."""
     until = None
     for start, end in sorted(windows_of(published, key), key=lambda window: window[1]):
         if start is not None:
@@ -139,9 +139,9 @@ def covered_until(published: list[ProductEvent], key: ReadKey) -> datetime | Non
 
 @st.composite
 def histories(draw, most=7):
-    """Reads with several connections, failures, sub-events and repeats; removals in between.
+    """Draw reads with several connections, failures, sub-events, repeats and removals.
 
-    Reads of one product do not overlap (Codat locks), so all events of one come before the next.
+    Reads of a product do not overlap (Codat locks), so a read's events come before the next read.
     """
     history, since = [], 0.0
     for number in range(draw(st.integers(1, most))):
@@ -154,8 +154,8 @@ def histories(draw, most=7):
             ReadEntry(key, draw(st.sampled_from(STATUSES)), draw(st.booleans())) for key in keys
         )
         base = a_read(hour, *entries, since=draw(st.sampled_from([since, since, None])))
-        if any(one.complete for one in entries):
-            since = hour - 0.1  # Codat's own mark: the start of the read
+        if any(entry.complete for entry in entries):
+            since = hour - 0.1  # Codat's own bound: the start of the read
         suffixes = draw(
             st.sets(st.sampled_from(["", "successful", "successful initial"]), min_size=1)
         )
@@ -173,22 +173,24 @@ def histories(draw, most=7):
 
 
 def shuffled(draw, history):
-    """The history in any order, some of it several times under other webhook-ids."""
+    """Draw the history in any order, with some events repeated under other webhook-ids."""
     again = draw(st.lists(st.sampled_from(history), max_size=5))
     copies = [
-        replace(one, webhook_id=f"{one.webhook_id}-again") if isinstance(one, ReadEvent) else one
-        for one in again
+        replace(event, webhook_id=f"{event.webhook_id}-again")
+        if isinstance(event, ReadEvent)
+        else event
+        for event in again
     ]
     return draw(st.permutations([*history, *copies]))
 
 
 def newest_complete(history, key: ReadKey) -> datetime | None:
-    """When the newest read ended in which the key is Complete; a read's time is its earliest."""
+    """Return when the newest read with the key Complete ended, by its earliest event."""
     times = {}
     for event in history:
         if isinstance(event, ReadEvent):
             read = event.webhook_id.split("-")[1]
-            ended = any(one.key == key and one.complete for one in event.entries)
+            ended = any(entry.key == key and entry.complete for entry in event.entries)
             if ended:
                 times[read] = min(times.get(read, event.at), event.at)
     return max(times.values(), default=None)

@@ -1,4 +1,4 @@
-"""Projectors at once: one call of a port at a time, in any order, with crashes anywhere."""
+"""Run projectors at the same time, port call by port call, in any order and with crashes."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ NOW = datetime(2026, 7, 3, tzinfo=UTC)
 
 @dataclass
 class World:
-    """What projectors share: the tables and the bus."""
+    """The tables and the bus that projectors share."""
 
     read_states: FakeReadStates = field(default_factory=FakeReadStates)
     companies: FakeCompanies = field(default_factory=FakeCompanies)
@@ -44,7 +44,7 @@ class World:
 
     @property
     def deduplicated(self):
-        """What a consumer acts on that takes each event key once, in the order of publication."""
+        """Return the events by first publication, each event key once, as consumers handle them."""
         return list({event.event_key: event for event in reversed(self.bus.published)}.values())[
             ::-1
         ]
@@ -55,7 +55,7 @@ class _Pause(BaseException):
 
 
 class Stepper:
-    """Runs one webhook's projection a port call at a time, by replaying the calls made so far."""
+    """One webhook's projection, run a port call at a time by replaying earlier calls."""
 
     def __init__(self, world: World, webhook: StoredWebhook) -> None:
         self._world = world
@@ -94,9 +94,9 @@ class _Recorded:
 
 
 def run(world: World, webhooks, choose, crash=lambda: False) -> int:
-    """Let two projectors work on the webhooks; `choose` says who is next. Returns the calls made.
+    """Let two projectors work on the webhooks; return the number of calls made.
 
-    A projector that crashes, or is refused, takes its webhook again from the start.
+    `choose` returns the next projector. After a crash or a refusal it starts its webhook again.
     """
     waiting, busy, calls = list(webhooks), [], 0
     while waiting or busy:

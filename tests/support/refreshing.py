@@ -1,4 +1,4 @@
-"""The refresh handlers on moto: a table, a queue, and companies with a product."""
+"""The tables, queues and company that the refresh handlers need on moto."""
 
 import importlib
 import sys

@@ -9,7 +9,7 @@ class _Pause(BaseException):
 
 
 class Stepped:
-    """`run` is called with ports that stand for the given ones; what it did so far is replayed."""
+    """A run of a function with observed ports; each step replays its calls so far."""
 
     def __init__(self, ports: dict, run: Callable):
         self._ports, self._run, self._answers = ports, run, []
@@ -55,7 +55,7 @@ class _Recorded:
 
 
 def orders(first: int, second: int) -> Iterator[list[int]]:
-    """Every order of `first` zeros and `second` ones."""
+    """Yield every order of `first` zeros and `second` ones."""
     for places in combinations(range(first + second), second):
         chosen = set(places)
         yield [int(place in chosen) for place in range(first + second)]

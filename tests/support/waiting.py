@@ -1,4 +1,4 @@
-"""Await a condition instead of sleeping."""
+"""Tests await a condition instead of sleeping."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from collections.abc import Callable
 def eventually[Value](
     condition: Callable[[], Value], seconds: float = 30, poll: float = 0.05
 ) -> Value:
-    """Return the first truthy value; fail with the last one after `seconds`."""
+    """Return the first truthy value; after `seconds` fail with the last value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s; last seen: {value!r}"

@@ -28,7 +28,7 @@ def hub(local_stack):
 
 @pytest.fixture(scope="session")
 def projection(hub):
-    """A queue behind a rule that takes everything from the bus."""
+    """Return the projection, with a queue that gets every event of the bus."""
     events, sqs = hub.client("events"), hub.client("sqs")
     queue = sqs.create_queue(QueueName="every-team")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]

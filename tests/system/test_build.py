@@ -1,4 +1,4 @@
-"""What is shipped: complete without the test environment, reproducible, with bytecode."""
+"""A build is complete without the test environment, reproducible, and has bytecode."""
 
 import hashlib
 import importlib.util
@@ -14,7 +14,7 @@ from tools.build import SOURCES, build_dir, compile_bytecode
 from tools.template import FUNCTIONS, RESOURCES, TEMPLATE
 
 LAYER = "Dependencies"
-# every Lambda's variables; a handler's settings refuse to load without their own
+# the variables of all Lambdas; settings refuse to load without those of their handler
 VARIABLES = {
     name: "1" for function in FUNCTIONS for name in function.own_variables
 } | {
@@ -58,7 +58,7 @@ def has_unchecked_bytecode(source):
     return flags == 0b01  # hash-based, never checked against the source
 
 
-def test_bytecode_does_not_break_a_reproducible_build(built, tmp_path):
+def test_a_build_with_bytecode_is_reproducible(built, tmp_path):
     digests = set()
     for name in ("one", "another/folder"):
         copied = shutil.copytree(built, tmp_path / name)
@@ -88,7 +88,7 @@ def test_the_webhook_function_loads_its_unavoidable_imports_and_its_own_modules_
     assert {name for name in extra if not name.startswith("codat_hub")} == set()
 
 
-def test_the_sources_that_a_build_depends_on_cover_all_that_the_template_names():
+def test_a_build_depends_on_every_source_that_the_template_names():
     paths = [TEMPLATE["Globals"]["Function"]["CodeUri"]]
     for body in RESOURCES.values():
         names = ("CodeUri", "ContentUri", "DefinitionUri")
@@ -96,7 +96,7 @@ def test_the_sources_that_a_build_depends_on_cover_all_that_the_template_names()
     assert {path.split("/")[0] for path in paths} <= set(SOURCES)
 
 
-def test_the_layer_holds_no_code_of_ours_and_the_function_none_of_others(built):
+def test_the_layer_has_only_dependencies_and_the_function_only_the_hubs_code(built):
     assert not list((built / LAYER).rglob("codat_hub"))
     for function in FUNCTIONS:
         assert [path.name for path in (built / function.logical_id).iterdir()] == ["codat_hub"]

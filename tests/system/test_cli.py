@@ -1,4 +1,4 @@
-"""`tools/hub` on the deployed local stack, and what `make up` left in it."""
+"""`tools/hub` works on the deployed local stack and shows what `make up` put into it."""
 
 import json
 import os
@@ -22,7 +22,7 @@ KEPT = "lending"
 
 @pytest.fixture
 def cli(local_stack, monkeypatch):
-    """Run `hub …` on the local stack; return what it printed as JSON if it was asked for that."""
+    """Return a function that runs `hub …` on the local stack; with --json it returns the JSON."""
     monkeypatch.setattr(environments, "LOCAL", local_stack.description)
 
     def run(*words, code=0, stdin=""):
@@ -41,41 +41,47 @@ def codat(hub):
 
 
 def seeded(codat):
-    """Return the companies that the sandbox had before anybody created more."""
+    """Return the companies that the sandbox was seeded with."""
     companies = codat.get("/companies", params={"pageSize": 100}).json()["results"]
     return {
-        one["id"]: one for one in companies if (one["description"] or "").startswith("internal")
+        company["id"]: company
+        for company in companies
+        if (company["description"] or "").startswith("internal")
     }
 
 
 def test_a_new_hub_has_the_products_of_the_file_and_their_schedules(cli, hub):
     file = load(ROOT / "products.yaml")
-    listed = {one.pop("product"): one for one in cli("products", "list", "--json")}
+    listed = {product.pop("product"): product for product in cli("products", "list", "--json")}
     assert set(listed) == set(file.products)
     assert cli("products", "diff", "--json") == {"changes": [], "warnings": []}
     scheduler = hub.client("scheduler")
     found = scheduler.list_schedules(GroupName=hub.described["schedule_group"])["Schedules"]
-    assert len(found) == sum("schedule" in one for one in file.products.values())
+    assert len(found) == sum("schedule" in product for product in file.products.values())
 
 
 def test_a_new_hub_knows_every_company_and_a_consent_of_each_to_each_product(cli, codat):
-    known = {one["company_id"]: one for one in cli("companies", "list", "--json")}
+    known = {company["company_id"]: company for company in cli("companies", "list", "--json")}
     products = set(load(ROOT / "products.yaml").products)
     for company_id, company in seeded(codat).items():
         assert known[company_id]["name"] == company["name"]
         consents = cli("consents", "list", company_id, "--json")
-        assert {one["product"] for one in consents} == products
-        assert not any(one["revoked_at"] for one in consents)
+        assert {consent["product"] for consent in consents} == products
+        assert not any(consent["revoked_at"] for consent in consents)
 
 
-def test_what_codat_has_the_hub_counts_as_assigned(cli, codat):
+def test_the_hub_counts_every_product_at_codat_as_assigned(cli, codat):
     for company_id, company in list(seeded(codat).items())[-3:]:
         shown = cli("companies", "show", company_id, "--json")
-        held = {one["product"] for one in shown["assignments"] if one["status"] == "assigned"}
+        held = {
+            assignment["product"]
+            for assignment in shown["assignments"]
+            if assignment["status"] == "assigned"
+        }
         assert held == set(company["products"])
 
 
-def test_refused_then_consent_then_added_then_revoked_and_only_that(cli, codat):
+def test_a_product_is_refused_then_added_with_a_consent_then_removed_by_its_revocation(cli, codat):
     name = f"Bakery {uuid.uuid4().hex[:8]}"
     company = cli("companies", "create", name, "--product", KEPT, "--consent-by", "o", "--json")
     company_id = company["company_id"]
@@ -93,11 +99,11 @@ def test_refused_then_consent_then_added_then_revoked_and_only_that(cli, codat):
     cli("consents", "revoke", company_id, PRODUCT, "--reason", "asked", "--yes")
     assert at_codat() == {KEPT}
     history = cli("consents", "list", company_id, "--history", "--json")
-    assert [(one["number"], one["reason"]) for one in history if
-            one["consent"]["product"] == PRODUCT] == [(1, None), (2, "asked")]  # fmt: skip
+    assert [(entry["number"], entry["reason"]) for entry in history if
+            entry["consent"]["product"] == PRODUCT] == [(1, None), (2, "asked")]  # fmt: skip
 
 
-def test_who_may_only_read_reads_and_is_told_what_to_ask_for(cli, hub, monkeypatch):
+def test_a_reader_reads_and_is_told_which_role_a_change_needs(cli, hub, monkeypatch):
     iam, sts = hub.client("iam"), hub.client("sts")
     trust = {"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]}  # fmt: skip
@@ -114,7 +120,7 @@ def test_who_may_only_read_reads_and_is_told_what_to_ask_for(cli, hub, monkeypat
 
 
 def a_process(stack, *words):
-    """Start `hub …` as a process of its own, at this stack."""
+    """Start `hub …` as a process of its own, for this stack."""
     code = (
         "import pathlib, sys; from tools.cli import environments; "
         f"environments.LOCAL = pathlib.Path({str(stack.description)!r}); "
@@ -128,7 +134,7 @@ def a_process(stack, *words):
     )
 
 
-def test_a_pipe_gets_one_json_document_and_nothing_else(local_stack):
+def test_a_pipe_gets_exactly_one_json_document(local_stack):
     with a_process(local_stack, "companies", "list", "--json") as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err.strip().endswith("companies")) == (0, True)

@@ -1,4 +1,4 @@
-"""The deployed stack without what it needs: permissions and addresses are really enforced."""
+"""The local stack enforces permissions and source addresses."""
 
 import copy
 import http.client
@@ -20,7 +20,7 @@ BODY = a_read_completed()
 
 @pytest.fixture(scope="module")
 def variant(hub, tmp_path_factory):
-    """A second stack: no dynamodb:PutItem for the function, only 127.0.0.2 may call."""
+    """Deploy a second stack without dynamodb:PutItem, open to calls from 127.0.0.2 only."""
     folder = tmp_path_factory.mktemp("variant")
     template = folder / "template.yaml"
     built = yaml_parse((build_dir("local") / "template.yaml").read_text())

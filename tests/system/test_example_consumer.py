@@ -1,4 +1,4 @@
-"""The consumer to copy, deployed: its rule and queue on the hub's bus, its code on the sandbox."""
+"""The example consumer works: its rule and queue on the hub's bus, its code on the sandbox."""
 
 import json
 
@@ -51,10 +51,10 @@ def test_a_read_arrives_in_its_queue_and_its_code_reads_the_window(hub, queue):
         (detail,) = eventually(lambda: received(company))
         assert detail["product"] == PRODUCT
         consumer = Consumer(codat)
-        consumer.handle({**detail, "data_types": [whole(one) for one in detail["data_types"]]})
+        consumer.handle({**detail, "data_types": [whole(entry) for entry in detail["data_types"]]})
     assert any(consumer.records.values())
 
 
 def whole(entry):
-    """The entry as a full load: what the window holds is the sandbox's to decide."""
+    """Return the entry as a full load, because the sandbox decides what a window has."""
     return {**entry, "full_load": True, "modified_from": None}

@@ -1,4 +1,4 @@
-"""`make up` and `make down`: idempotent, and nothing half-started is left after a failure."""
+"""`make up` and `make down` are idempotent and leave nothing half-started after a failure."""
 
 import json
 
@@ -52,13 +52,13 @@ def test_a_failed_step_stops_what_it_started_and_the_next_up_succeeds(tmp_path, 
     assert stack.down() == []
 
 
-def test_a_killed_sandbox_is_started_again_and_every_function_knows_where(local_stack, hub):
+def test_a_killed_sandbox_is_started_again_and_every_function_gets_its_address(local_stack, hub):
     local_stack.sandbox.stop()
     before = json.loads(local_stack.description.read_text())
     after = local_stack.up()
     assert local_stack.sandbox.pid()
     assert after["webhook_url"] == before["webhook_url"]
-    # the migration runs by an alias: what it calls has to be published anew, too
+    # the migration calls an alias, so its function must be published again too
     function = after["migration_logs"].rpartition("/")[2]
     aliased = hub.client("lambda").get_function_configuration(
         FunctionName=function, Qualifier="live"

@@ -1,4 +1,4 @@
-"""Migrations on the deployed stack, in both modes: there, with nothing lost, and back again."""
+"""Migrations on the deployed stack, in both modes: forth, without a loss, and back."""
 
 import json
 
@@ -29,7 +29,7 @@ CONNECTION = {
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    """A stack of its own: a migration takes in everything that other tests left behind."""
+    """Deploy a stack of its own, as a migration includes everything that other tests left."""
     stack = LocalStack(tmp_path_factory.mktemp("migrated"), Silent(), Options(companies=8))
     try:
         stack.up()
@@ -50,7 +50,7 @@ def operator(hub):
 
 @pytest.fixture(scope="module", autouse=True)
 def legacy(operator):
-    """A consumer of another system, from before: it also carries company events."""
+    """Create an old consumer of another system that also gets company events."""
     with consuming() as receiver:
         body = {"url": receiver.url, "eventTypes": ["read.completed", "company.created"]}
         operator.codat.post("/webhooks", json=body).raise_for_status()
@@ -59,7 +59,7 @@ def legacy(operator):
 
 @pytest.fixture
 def missed(operator):
-    """What happens while nobody listens, or nobody is believed yet: webhook-ids."""
+    """Collect the webhook-ids of events that no consumer or no secret accepts yet."""
     ids = []
 
     def happen():
@@ -80,7 +80,7 @@ def accepted_by(hub):
 @pytest.mark.parametrize("mode", ["portal", "api"])
 def test_a_client_is_migrated_loses_nothing_and_is_rolled_back(hub, operator, missed, mode):
     before, accepted = CodatNow.read(operator.codat), accepted_by(hub)
-    if mode == "portal":  # the mode is of no matter to a dry run
+    if mode == "portal":  # a dry run is the same in both modes
         dry = operator.see_through(operator.start(PRODUCTS, mode, dry_run=True), SECONDS)
         assert (dry["status"], CodatNow.read(operator.codat)) == ("planned", before), dry["error"]
 
@@ -96,17 +96,17 @@ def test_a_client_is_migrated_loses_nothing_and_is_rolled_back(hub, operator, mi
     hub_url = hub.described["webhook_url"].rpartition("/")[0]
     target = target_of(before, migration, wanted, mode, hub_url)
     assert not now.differences(target)
-    # product events come in by the consumers that are left: the first reads were seen
+    # the remaining consumers bring product events, so the first reads were seen
     assert "no read of" not in str(done["notes"])
 
     assert accepted_by(hub) != accepted
 
-    # what happened in the gap is in the inbox once the Portal has replayed it
+    # events of the gap are in the inbox after the Portal's replay
     report = operator.report(migration)
     if mode == "portal":
         assert hub.item(missed[0]) is None
-    for one in now.consumers.keys() - before.consumers.keys():
-        operator.replay_missed(one, report["replay_missed"]["from"])
+    for consumer in now.consumers.keys() - before.consumers.keys():
+        operator.replay_missed(consumer, report["replay_missed"]["from"])
     assert eventually(lambda: all(map(hub.item, missed)), seconds=30)
 
     operator.rollback(migration)
@@ -117,7 +117,7 @@ def test_a_client_is_migrated_loses_nothing_and_is_rolled_back(hub, operator, mi
     assert accepted_by(hub) == accepted
     again = restored.consumers.keys() - before.consumers.keys()
     assert len(again) == (0 if mode == "portal" else 2)
-    assert all(one in str(back["notes"]) for one in again)
+    assert all(consumer_id in str(back["notes"]) for consumer_id in again)
 
 
 def test_an_execution_aborted_by_hand_is_rolled_back_by_the_rule(hub, operator, missed):

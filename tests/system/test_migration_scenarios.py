@@ -1,7 +1,7 @@
-"""The migration's scenarios under the emulator's interpreter, next to the walker.
+"""The emulator's interpreter runs the migration's scenarios as the walker does.
 
-The emulator runs alone, with nothing deployed but the definition, a bucket and a function that asks
-this test what to say. All executions run at once.
+The emulator runs alone. Only the definition, a bucket and a function are deployed; the function
+asks this test for its answers. All executions run at once.
 """
 
 import contextlib
@@ -42,16 +42,16 @@ def handler(event, context):
 
 @contextlib.contextmanager
 def answering(scripts):
-    """A server in this process; its port. A line is what a step asks, its execution answers."""
+    """Serve the function's questions, a line of JSON each, in this process; yield the port."""
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self):
             asked = json.loads(self.rfile.readline())
             try:
-                said = scripts[asked["migration_id"]](asked)
+                reply = scripts[asked["migration_id"]](asked)
             except Failed as failure:
-                said = {"error": failure.error, "cause": failure.cause}
-            self.wfile.write(json.dumps(said).encode())
+                reply = {"error": failure.error, "cause": failure.cause}
+            self.wfile.write(json.dumps(reply).encode())
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -65,7 +65,7 @@ def answering(scripts):
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory):
-    """The emulator, in which no time passes for waits and retries."""
+    """Start an emulator in which waits and retries take no time."""
     emulator = Emulator(tmp_path_factory.mktemp("emulator"))
     try:
         emulator.start()
@@ -81,7 +81,7 @@ def create_function(functions, role, port):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("app.py", FUNCTION)
-        # hides the real one, which the emulator would import after every failure
+        # hides the real module, which the emulator would import after every failure
         archive.writestr("botocore.py", "")
     return functions.create_function(
         FunctionName="step",
@@ -96,27 +96,36 @@ def create_function(functions, role, port):
 
 @pytest.fixture(scope="module")
 def ran(emulator):
-    """Every scenario's script, its execution as it ended, the states that it visited; by name."""
+    """Return by scenario its script, its ended execution and the states that it visited."""
     states, s3 = emulator.client("stepfunctions"), emulator.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    # without rights: the function needs none, and the machine's are not checked here
+    # a role without rights: the function needs none, and the machine's are not checked here
     made = emulator.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
     role = made["Role"]["Arn"]
     scripts = {scenario.name: on_aws(scenario, s3, BUCKET, states) for scenario in SCENARIOS}
     with answering(scripts) as port:
         function = create_function(emulator.client("lambda"), role, port)
         machine = asl.create(states, deployed(function, BUCKET, token_seconds=1), role)
-        running = [asl.start(states, machine, one.name, one.state) for one in SCENARIOS]
+        running = [
+            asl.start(states, machine, scenario.name, scenario.state) for scenario in SCENARIOS
+        ]
 
         def ended(arn):
             found = states.describe_execution(executionArn=arn)
             return found["status"] != "RUNNING" and found
 
         found = [eventually(functools.partial(ended, arn), seconds=90) for arn in running]
-        return {one["name"]: (scripts[one["name"]], one, asl.visited(states, one)) for one in found}
+        return {
+            execution["name"]: (
+                scripts[execution["name"]],
+                execution,
+                asl.visited(states, execution),
+            )
+            for execution in found
+        }
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_the_emulator_goes_the_same_way_as_the_walker(ran, scenario):
+def test_the_emulator_visits_the_same_states_as_the_walker(ran, scenario):
     script, ended, visited = ran[scenario.name]
     assert script.way(ended, visited) == walk(scenario)[0]

@@ -1,4 +1,4 @@
-"""One smoke test for each correction in tools/local/ministack.py: without it, its test fails."""
+"""Each correction in tools/local/ministack.py has a smoke test that fails without it."""
 
 import io
 import json
@@ -21,7 +21,7 @@ ASSUME = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "
 
 @pytest.fixture(scope="module")
 def aws(local_stack):
-    """The emulator's clients by service name."""
+    """Return a function that makes the emulator's clients by service name."""
     return local_stack.emulator.client
 
 
@@ -74,7 +74,7 @@ def function(aws, role):
 
 def test_schedules_fire_within_seconds_with_their_attributes_filled_in(aws, role, queue):
     attributes = {"at": "<aws.scheduler.scheduled-time>", "by": "<aws.scheduler.schedule-arn>"}
-    # two, one after the other: the emulator's own sweep would come every ten seconds
+    # two in a row: the emulator's own sweep would come every ten seconds
     for name in ("smoke-1", "smoke-2"):
         aws("scheduler").create_schedule(
             Name=name,

@@ -1,4 +1,4 @@
-"""Webhooks through the deployed stack to a team's queue: inbox, stream, projector, bus, rule."""
+"""Webhooks reach a team's queue through inbox, stream, projector, bus and rule."""
 
 import json
 from datetime import datetime
@@ -24,7 +24,9 @@ def test_a_read_reaches_the_team_as_the_schema_says(projection, company):
     assert detail["product"] == PRODUCT
 
 
-def test_the_seeds_example_a_daily_at_23_b_hourly_both_with_payments(projection, company):
+def test_a_daily_and_an_hourly_product_with_shared_data_have_windows_of_their_own(
+    projection, company
+):
     payments = entry("payments")
     sent = [projection.send(a_read(23, payments, since=None, product="a"), company)]
     for hour in range(24, 48):
@@ -54,8 +56,10 @@ def test_one_write_for_a_read_and_a_small_item(projection, hub, company):
     sent = [projection.send(a_read(hour, since=hour - 1), company) for hour in range(1, 9)]
     outcomes = projection.projected(*sent)
     _, version = projection.state(company)
-    assert version == outcomes.count("published")  # the version counts the writes of an item
-    assert CompanyStore(projection.table).get(company)[1] == 1  # learned, once
+    assert version == outcomes.count("published")  # the version counts an item's writes
+    assert (
+        CompanyStore(projection.table).get(company)[1] == 1
+    )  # the company was learned with one write
     key = {"pk": {"S": f"COMPANY#{company}"}, "sk": {"S": f"READS#{PRODUCT}"}}
     answer = hub.client("dynamodb").get_item(TableName=hub.described["state_table"], Key=key)
     assert size_of({"M": answer["Item"]}) < 1024  # one write unit
@@ -65,12 +69,12 @@ def test_the_sandboxs_reads_delivered_twice_and_shuffled_arrive_once_without_a_g
     chosen = hub.linked_company(PRODUCT, 0)
 
     def reads():
-        return [one for one in codat.get("/_sandbox/deliveries").json()
-                if one["companyId"] == chosen
-                and one["eventType"] == f"{PRODUCT}.read.completed"]  # fmt: skip
+        return [delivery for delivery in codat.get("/_sandbox/deliveries").json()
+                if delivery["companyId"] == chosen
+                and delivery["eventType"] == f"{PRODUCT}.read.completed"]  # fmt: skip
 
     with codat_client(hub.codat) as codat:
-        earlier = len(reads())  # as after 23:00, when all companies are refreshed
+        earlier = len(reads())  # such as those after 23:00, when all companies are refreshed
         rules = {"duplicateProbability": 0.5, "reorder": True}
         codat.post("/_sandbox/delivery", json=rules).raise_for_status()
         read = {"companyId": chosen, "productIdentifier": PRODUCT}

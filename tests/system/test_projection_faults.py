@@ -1,4 +1,4 @@
-"""The deployed projection with poison, without a permission, killed: nothing lost or twice."""
+"""With poison, without a permission or killed, the projection loses and repeats nothing."""
 
 import os
 import signal
@@ -66,13 +66,13 @@ def test_a_projector_killed_in_mid_run_loses_nothing_and_applies_nothing_twice(
     reads = [a_read(hour, since=hour - 1) for hour in range(1, 31)]
     with ThreadPoolExecutor(4) as pool:
         sending, killed, known = [], 0, 0
-        for some in (reads[:15], reads[15:]):  # so that the second kill finds a worker, too
+        for some in (reads[:15], reads[15:]):  # so that the second kill also finds a worker
             sending += [pool.submit(projection.send, read, company) for read in some]
             eventually(lambda: projection.state(company)[1] > known)  # noqa: B023
             killed += kill_workers(hub, function)
-            projection.projected(*(one.result() for one in sending))
+            projection.projected(*(future.result() for future in sending))
             known = projection.state(company)[1]
-        sent = [one.result() for one in sending]
+        sent = [future.result() for future in sending]
     projection.projected(*sent)
     assert killed >= 2
     state, version = projection.state(company)
@@ -92,20 +92,24 @@ def test_the_sandbox_killed_in_mid_run_leaves_a_projection_without_gap_or_repeat
         for _ in range(8):
             codat.post("/_sandbox/reads/start", json=read).raise_for_status()
             codat.post("/_sandbox/reads/complete", json=read).raise_for_status()
-    eventually(lambda: stored_reads(hub, chosen))  # the first has arrived, others are on their way
+    eventually(lambda: stored_reads(hub, chosen))  # the first read arrived, others are on their way
     os.kill(hub.stack.sandbox.pid(), signal.SIGKILL)
     hub.stack.up()
     with codat_client(hub.codat) as codat:
         codat.post("/_sandbox/reads/start", json=read).raise_for_status()
         codat.post("/_sandbox/reads/complete", json=read).raise_for_status()
         sent = codat.get("/_sandbox/deliveries").json()
-    after = [one["webhookId"] for one in sent if one["eventType"] == f"{PRODUCT}.read.completed"]
+    after = [
+        message["webhookId"]
+        for message in sent
+        if message["eventType"] == f"{PRODUCT}.read.completed"
+    ]
     projection.projected(*after)
     reads = stored_reads(hub, chosen)
     outcomes = projection.projected(*reads)
     assert set(after) < set(reads)
     assert set(outcomes) <= {"published", "superseded"}
-    details = [one for one in projection.details(chosen) if one["product"] == PRODUCT]
+    details = [detail for detail in projection.details(chosen) if detail["product"] == PRODUCT]
     assert len(details) == outcomes.count("published")
     connection = details[0]["data_types"][0]["connection_id"]
     newest = max(reads.values())
@@ -114,7 +118,7 @@ def test_the_sandbox_killed_in_mid_run_leaves_a_projection_without_gap_or_repeat
 
 
 def stored_reads(hub, company):
-    """Return the product's reads that the inbox has of a company: webhook-id -> generatedDate."""
+    """Return the company's reads of the product in the inbox: webhook-id -> generatedDate."""
     pages = hub.client("dynamodb").get_paginator("scan")
     found = pages.paginate(
         TableName=hub.described["inbox_table"],

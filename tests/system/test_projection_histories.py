@@ -1,4 +1,4 @@
-"""The same histories as in memory, in any order and with repeats, through the deployed stack."""
+"""Histories in any order and with repeats end in the deployed stack as they do in memory."""
 
 import random
 import uuid
@@ -48,7 +48,7 @@ def test_a_history_in_any_order_with_repeats_ends_as_in_the_domain(projection, c
     with ThreadPoolExecutor(3) as pool:
         sent = list(pool.map(lambda event: projection.send(event, company), mixed))
     projection.projected(*sent)
-    ledger = Ledger().take(*(of(one, company) for one in HISTORY))
+    ledger = Ledger().take(*(of(event, company) for event in HISTORY))
     state, _ = projection.state(company)
     assert replace(state, keys=without_answers(state)) == ledger.facts[0]
     assert CompanyStore(projection.table).get(company)[0].removed_connections == {"b": at(2.5)}
@@ -64,7 +64,7 @@ def test_a_history_in_any_order_with_repeats_ends_as_in_the_domain(projection, c
 
 
 def without_answers(state):
-    return {key: replace(one, covered=None) for key, one in state.keys.items()}
+    return {key: replace(key_state, covered=None) for key, key_state in state.keys.items()}
 
 
 @settings(

@@ -1,4 +1,4 @@
-"""Reconcile as deployed: its own permissions, its queue, the sandbox as Codat, the schedule."""
+"""The deployed reconcile has its permissions, its queue, its schedule, and the sandbox."""
 
 import json
 
@@ -21,13 +21,15 @@ def table(hub):
 def test_the_nightly_message_imports_the_directory_and_lists_what_is_unsafe(hub, table):
     scheduler = hub.client("scheduler")
     (name,) = [
-        one["Name"]
-        for one in scheduler.list_schedules()["Schedules"]
-        if one["Name"].endswith("-reconcile")
+        schedule["Name"]
+        for schedule in scheduler.list_schedules()["Schedules"]
+        if schedule["Name"].endswith("-reconcile")
     ]
     target = scheduler.get_schedule(Name=name)["Target"]
     runs = ReconcileRunStore(table)
-    eventually(lambda: all(one.over for one in runs.latest()))  # or the message joins that one
+    eventually(
+        lambda: all(run.over for run in runs.latest())
+    )  # otherwise the message joins that run
     body = target["Input"].replace("<aws.scheduler.scheduled-time>", "2026-11-22T01:30:00Z")
     assert "scheduled_time" in json.loads(body)
     queue = hub.described["reconcile_queue"]
@@ -38,28 +40,35 @@ def test_the_nightly_message_imports_the_directory_and_lists_what_is_unsafe(hub,
         company = codat.post("/companies", json=unasked).raise_for_status().json()["id"]
     sent = hub.client("sqs").send_message(QueueUrl=queue, MessageBody=body)["MessageId"]
 
-    def over():  # by its id: at half past one there is the night's own, too
-        ours = (one for one in runs.latest() if one.reconcile_id.endswith(sent[:8]))
-        return next((one for one in ours if one.over), None)
+    def over():  # by its id, as the nightly run starts at half past one
+        ours = (run for run in runs.latest() if run.reconcile_id.endswith(sent[:8]))
+        return next((run for run in ours if run.over), None)
 
     run = eventually(over, seconds=60)
     assert (run.status, run.error, run.requested_by) == (ReconcileStatus.COMPLETE, None, "schedule")
     with codat_client(hub.codat) as codat:
-        theirs = {one["id"]: one for one in codat.get("/companies?pageSize=100").json()["results"]}
+        theirs = {
+            company["id"]: company
+            for company in codat.get("/companies?pageSize=100").json()["results"]
+        }
     ours = CompanyStore(table).get_many(theirs)
-    assert {one.company_id: one.name for one in ours.values()} == {
-        company_id: one["name"] for company_id, one in theirs.items()
+    assert {company.company_id: company.name for company in ours.values()} == {
+        company_id: company["name"] for company_id, company in theirs.items()
     }
     assert run.counts["companies"] == len(theirs)
-    found = [one for _, some in runs.drift(run, 0, run.step + 1) for one in some]
-    drift = {one.kind for one in found}
-    unsafe = [one.company_id for one in found if one.kind is DriftKind.PRODUCT_WITHOUT_CONSENT]
-    assert company in unsafe, "nobody has recorded a consent of theirs"
-    # the URLs of the deployed API are known as this hub's, and their secrets are stored
+    found = [drift for _, some in runs.drift(run, 0, run.step + 1) for drift in some]
+    drift = {drift.kind for drift in found}
+    unsafe = [
+        drift.company_id for drift in found if drift.kind is DriftKind.PRODUCT_WITHOUT_CONSENT
+    ]
+    assert company in unsafe, "no consent of the company is recorded"
+    # reconcile recognises the deployed API's URLs, and their secrets are stored
     assert not drift & {
         DriftKind.CONSUMER_MISSING,
         DriftKind.CONSUMER_ELSEWHERE,
         DriftKind.SECRET_MISSING,
     }
     assert set(hub.described["custom_products"]) < run.facts["consumers"].keys()
-    assert any(one.get("reconcile_complete") for one in hub.logged(hub.described["reconcile_logs"]))
+    assert any(
+        line.get("reconcile_complete") for line in hub.logged(hub.described["reconcile_logs"])
+    )

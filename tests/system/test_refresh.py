@@ -1,7 +1,7 @@
-"""Refreshes through the deployed stack: planner, dispatcher, queue, worker, sandbox, webhook.
+"""Refreshes pass the deployed planner, dispatcher, queue, worker, sandbox and webhook.
 
-The sandbox is the Codat; faults come from it. Only time is helped along: a ticket's or a probe's
-due time is moved to now where a person would wait.
+The sandbox stands for Codat and its faults. The tests only shorten waits: they move the due time
+of a ticket or a probe to now.
 """
 
 import json
@@ -76,7 +76,7 @@ class Fleet:
             return answer.raise_for_status().json() if answer.content else None
 
     def company(self):
-        """A new company with the product, a consent and a linked connection, not being read."""
+        """Create a linked company with the product and a consent, without a running read."""
         name = f"refresh-{uuid.uuid4()}"
         company_id = self.codat("POST", "/companies", {"name": name})["id"]
         self.codat("PUT", f"/companies/{company_id}/products/{PRODUCT}")
@@ -92,24 +92,26 @@ class Fleet:
         found = [self.company() for _ in range(count)]
         directory = CompanyStore(self.table)
         for company_id in found:
-            # created and connected carry the same time here; the test needs them linked for sure
+            # created and connected may have the same time; the test needs linked companies
             stamp = Stamp(datetime.now(UTC) + timedelta(hours=1), "linked")
             link = Connection(stamp, "Linked", "gbol", "Accounting")
             eventually(lambda c=company_id, k=link: directory.put(*_linked(directory, c, k)))
-        # the first reads' events would wake a ticket that a test has just made wait
+        # events of the first reads would wake a ticket that must wait in a test
         states, products = ReadStateStore(self.table), (PRODUCT, None)
-        for company_id, product in (pairs := [(one, p) for one in found for p in products]):
-            self.complete_reads(company_id, product)  # unless it has ended by itself meanwhile
+        for company_id, product in (
+            pairs := [(company_id, p) for company_id in found for p in products]
+        ):
+            self.complete_reads(company_id, product)  # if it did not end by itself
         eventually(lambda: all(states.get(*pair)[0].last_read_at for pair in pairs))
         return found
 
     def complete_reads(self, company_id, product=PRODUCT):
-        """End them; return how many there were."""
+        """End the running reads; return how many there were."""
         read = {"companyId": company_id, "productIdentifier": product}
         return self.codat("POST", "/_sandbox/reads/complete", read)["completed"]
 
     def open(self, *company_ids, **changes):
-        """Open their tickets, due now, as a person's: schedules are not what is tested."""
+        """Open tickets that a person asked for, due now, without a schedule."""
         now = datetime.now(UTC)
         for company_id in company_ids:
             old, version = self.tickets.get(company_id, PRODUCT)
@@ -128,7 +130,7 @@ class Fleet:
         return self.tickets.get(company_id, PRODUCT)[0]
 
     def hurry(self, company_id):
-        """Let its backoff be over, and dispatch."""
+        """End a ticket's backoff and dispatch."""
         ticket, version = self.tickets.get(company_id, PRODUCT)
         assert self.tickets.put(replace(ticket, due_at=datetime.now(UTC)), version)
         self.dispatch()
@@ -137,8 +139,8 @@ class Fleet:
         self.codat("POST", "/_sandbox/faults", {"path": f"{company_id}.*/refresh", **fault})
 
     def calls(self, company_ids):
-        """Return company id -> the answers' statuses of its refresh calls, in order."""
-        found = {one: [] for one in company_ids}
+        """Return company id -> the statuses of its refresh calls, in order."""
+        found = {company_id: [] for company_id in company_ids}
         for request in self.codat("GET", "/_sandbox/requests"):
             match = re.search(r"/companies/([^/]+)/products/[^/]+/refresh", request["path"])
             if match and match[1] in found:
@@ -154,7 +156,7 @@ class Fleet:
         return self._held("refresh_dlq_url", "ApproximateNumberOfMessages")
 
     def idle(self):
-        """Wait until no worker is at a message: a new configuration would kill it in mid-run."""
+        """Wait until no worker has a message, as a new configuration would kill the worker."""
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         eventually(lambda: not self._held("refresh_queue_url", *names))
 
@@ -165,7 +167,7 @@ class Fleet:
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def counted(self):
-        """Return metric -> how often the worker counted it so far."""
+        """Return metric -> how often the worker has counted it."""
         totals = Counter()
         for line in self.hub.logged(self.hub.described["refresh_product_logs"]):
             for name, value in line.items():
@@ -178,7 +180,7 @@ class Fleet:
         self.limiters.put(replace(limiter, breaker=Breaker()), version)
 
     def probe_now(self):
-        """Five minutes pass, or the hours until the quota is new."""
+        """Make the probe due now, as after five minutes or at the next quota."""
         limiter, version = self.limiters.get()
         breaker = replace(limiter.breaker, probe_at=datetime.now(UTC))
         assert self.limiters.put(replace(limiter, breaker=breaker), version)
@@ -191,7 +193,7 @@ def _linked(directory, company_id, link):
 
 @pytest.fixture(scope="module")
 def dispatched_by_hand(hub):
-    """Stop the minute's clock, once it was seen to dispatch: from here the tests say when."""
+    """Stop the minute's schedule after its first run; from here the tests dispatch."""
     logs = f"/aws/lambda/{hub.described['dispatch_refreshes']}"
     eventually(lambda: hub.logged(logs), seconds=90)
     scheduler = hub.client("scheduler")
@@ -221,7 +223,7 @@ def test_a_slot_goes_from_planner_to_completed_for_every_company(fleet):
     slot = datetime.now(UTC).isoformat()
     event = {"product": PRODUCT, "scheduled_time": slot}
     assert fleet.invoke("plan_refreshes", event)["opened"] >= len(companies)
-    assert fleet.invoke("plan_refreshes", event)["opened"] == 0  # the scheduler fires twice
+    assert fleet.invoke("plan_refreshes", event)["opened"] == 0  # the scheduler may start it twice
     fleet.dispatch()
     for company_id in companies:
         ticket = fleet.until(company_id, TicketStatus.COMPLETED)
@@ -241,7 +243,9 @@ def test_a_busy_company_is_woken_by_its_read_event_at_once(fleet):
     busy = fleet.until(company, TicketStatus.BUSY)
     assert busy.failure.kind == "busy"
     far, version = fleet.tickets.get(company, PRODUCT)
-    assert fleet.tickets.put(replace(far, due_at=far.deadline), version)  # no backoff helps it
+    assert fleet.tickets.put(
+        replace(far, due_at=far.deadline), version
+    )  # only the event can wake it
     fleet.complete_reads(company)
     fleet.until(company, TicketStatus.COMPLETED)
     assert fleet.calls([company])[company] == [400, 202]
@@ -259,8 +263,8 @@ TAXONOMY = [
 ]
 
 
-def test_each_row_of_the_taxonomy_through_the_deployed_stack(fleet):
-    """All at once: one company's failure is nobody else's."""
+def test_each_kind_of_failure_ends_its_ticket_as_documented(fleet):
+    """All fail at once: the failure of one company affects no other."""
     companies = dict(zip(fleet.companies(len(TAXONOMY)), TAXONOMY, strict=True))
     before = fleet.counted()
     for company, (fault, _, _) in companies.items():
@@ -277,8 +281,8 @@ def test_each_row_of_the_taxonomy_through_the_deployed_stack(fleet):
     assert counts["refresh_failed"] == 3
     assert counts["refresh_unavailable"] == counts["refresh_outcome_unknown"] == 2
     assert counts["refresh_busy"] == 1
-    # what may be tried again is, and is accepted: no answer that Codat keeps is replayed to it
-    # (but the sandbox's own: it keeps an injected 409 as the answer to the key)
+    # a retry is accepted: no kept answer of Codat is replayed to it
+    # (except by the sandbox, which keeps an injected 409 as the key's answer)
     again = [
         company
         for company, (fault, _, status) in companies.items()
@@ -288,7 +292,7 @@ def test_each_row_of_the_taxonomy_through_the_deployed_stack(fleet):
         fleet.hurry(company)
     for company in again:
         fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
-    for company in companies:  # one that is asked for again would be the next test's first call
+    for company in companies:  # a retry of these would be the next test's first call
         CancelRefresh(fleet.tickets).cancel(company, PRODUCT, "the test is over")
     gone = next(company for company, (_, kind, _) in companies.items() if kind == "not_found")
     stale, _ = AssignmentStore(fleet.table).get(gone, PRODUCT)
@@ -296,17 +300,21 @@ def test_each_row_of_the_taxonomy_through_the_deployed_stack(fleet):
     assert fleet.dead() == 0
 
 
-def test_a_timeout_after_codat_accepted_is_no_second_refresh(fleet):
+def test_a_timeout_after_codat_accepted_leads_to_no_second_refresh(fleet):
     (company,) = fleet.companies(1)
     fleet.fault(company, reset="after")
     fleet.open(company)
     fleet.dispatch()
-    # the read that was begun wakes it; the same key brings the first answer again
+    # the running read's end wakes it; the same key brings the first answer again
     fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
     requests = fleet.codat("GET", "/_sandbox/requests")
-    mine = [one for one in requests if company in one["path"] and "/refresh" in one["path"]]
-    assert len({one["idempotencyKey"] for one in mine}) == 1
-    assert [one["replayed"] for one in mine] == [False, True]
+    mine = [
+        request
+        for request in requests
+        if company in request["path"] and "/refresh" in request["path"]
+    ]
+    assert len({request["idempotencyKey"] for request in mine}) == 1
+    assert [request["replayed"] for request in mine] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -333,7 +341,7 @@ def test_a_429_stops_the_fleet_and_it_starts_again_by_itself(fleet, headers):
     if headers == {"Retry-After": "7200"}:
         assert wait > timedelta(minutes=110)
     fleet.probe_now()
-    for _ in range(2):  # the probe, then the others
+    for _ in range(2):  # first the probe, then the others
         fleet.dispatch()
         eventually(lambda: fleet.limiters.get()[0].breaker.cause is None)
     for company in (first, second):
@@ -341,7 +349,7 @@ def test_a_429_stops_the_fleet_and_it_starts_again_by_itself(fleet, headers):
     assert fleet.calls([first, second]) == {first: [429, 202], second: [202]}
 
 
-def test_a_wrong_key_stops_everyone_and_all_resume_when_it_is_mended(fleet):
+def test_a_wrong_key_stops_all_refreshes_until_it_is_corrected(fleet):
     companies = fleet.companies(3)
     for company in companies:
         fleet.fault(company, status=401, body={"error": "no such key"})
@@ -360,7 +368,7 @@ def test_a_wrong_key_stops_everyone_and_all_resume_when_it_is_mended(fleet):
         fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
 
 
-def test_revoked_while_it_waits_not_one_more_call(fleet):
+def test_a_consent_revoked_while_the_ticket_waits_prevents_further_calls(fleet):
     (company,) = fleet.companies(1)
     fleet.open(company)
     assignments = AssignmentStore(fleet.table)
@@ -372,7 +380,7 @@ def test_revoked_while_it_waits_not_one_more_call(fleet):
     assert fleet.calls([company])[company] == []
 
 
-def test_without_the_api_key_all_wait_and_go_on_when_it_may_be_read_again(fleet):
+def test_without_access_to_the_api_key_all_refreshes_wait_until_it_is_back(fleet):
     (company,) = fleet.companies(1)
     worker = function_of(fleet.hub.described["refresh_product_logs"])
     fleet.idle()
@@ -384,7 +392,7 @@ def test_without_the_api_key_all_wait_and_go_on_when_it_may_be_read_again(fleet)
         assert fleet.dispatch() == 0
         fleet.idle()
     fleet.probe_now()
-    for _ in range(2):  # the probe may be another's
+    for _ in range(2):  # the probe may be another company's
         fleet.dispatch()
         eventually(lambda: fleet.limiters.get()[0].breaker.cause is None)
     fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
@@ -392,13 +400,13 @@ def test_without_the_api_key_all_wait_and_go_on_when_it_may_be_read_again(fleet)
     assert fleet.dead() == 0
 
 
-def test_a_worker_that_may_not_write_calls_nobody_and_its_message_comes_again(fleet):
+def test_a_worker_that_may_not_write_makes_no_call_and_its_message_comes_again(fleet):
     (company,) = fleet.companies(1)
     worker = function_of(fleet.hub.described["refresh_product_logs"])
     fleet.idle()
     before = fleet.counted()["refresh_later"]
     sqs, queue = fleet.hub.client("sqs"), fleet.hub.described["refresh_queue_url"]
-    # time for a cold start on a slow machine: five receives, and it is a dead letter
+    # time for a cold start on a slow machine: after five receives it is a dead letter
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "10"})
     try:
         with fleet.hub.stack.emulator.denied(worker, "dynamodb:PutItem"):
@@ -408,7 +416,7 @@ def test_a_worker_that_may_not_write_calls_nobody_and_its_message_comes_again(fl
             sent = fleet.ticket(company)
             assert (sent.status, sent.attempts) == (TicketStatus.SENT, 0)
             assert fleet.calls([company])[company] == []
-        # nobody helps it: the same message is received once more
+        # without help the same message is received again
         accepted = fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
     finally:
         sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "100"})
@@ -427,37 +435,39 @@ def test_a_dispatcher_that_may_not_send_leaves_the_ticket_to_be_sent_again(fleet
         marked = fleet.ticket(company)
         assert (marked.status, marked.attempts) == (TicketStatus.SENT, 0)
         assert marked.due_at - datetime.now(UTC) <= LOST_AFTER + timedelta(minutes=1)
-    fleet.hurry(company)  # the ten minutes are over in which its message could have come
+    fleet.hurry(company)  # as after the ten minutes in which its message could come
     fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)
     assert fleet.calls([company])[company] == [202]
     assert fleet.dead() == 0
 
 
-def test_a_slot_that_the_planner_fails_at_is_noted(fleet):
+def test_a_failed_start_of_the_planner_is_kept(fleet):
     sqs, planner = fleet.hub.client("sqs"), fleet.hub.described["plan_refreshes"]
     notes = sqs.get_queue_url(QueueName=f"{STACK_NAME}-schedule-failures")["QueueUrl"]
     slot = {"product": PRODUCT, "scheduled_time": datetime.now(UTC).isoformat()}
     with fleet.hub.stack.emulator.denied(planner, "dynamodb:PutItem"):
         fleet.hub.client("lambda").invoke(
             FunctionName=planner,
-            InvocationType="Event",  # as EventBridge Scheduler starts it
+            InvocationType="Event",  # as EventBridge Scheduler does
             Payload=json.dumps(slot),
         )
-        found = eventually(lambda: sqs.receive_message(QueueUrl=notes).get("Messages"), seconds=30)
+        found = eventually(lambda: sqs.receive_message(QueueUrl=notes).get("Messages"), seconds=120)
     sqs.purge_queue(QueueUrl=notes)
-    assert [json.loads(one["Body"])["requestPayload"] for one in found] == [slot]
+    assert [json.loads(message["Body"])["requestPayload"] for message in found] == [slot]
 
 
-def test_only_what_the_code_cannot_handle_comes_to_the_dead_letters(fleet):
+def test_only_messages_that_the_code_cannot_read_become_dead_letters(fleet):
     (company,) = fleet.companies(1)
     before = fleet.counted()["refresh_fault"]
     sqs, queue = fleet.hub.client("sqs"), fleet.hub.described["refresh_queue_url"]
     sqs.send_message(QueueUrl=queue, MessageBody="not a refresh")
     fleet.open(company)
     fleet.dispatch()
-    fleet.until(company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED)  # the rest goes on
+    fleet.until(
+        company, TicketStatus.ACCEPTED, TicketStatus.COMPLETED
+    )  # the other message is handled
     eventually(lambda: fleet.counted()["refresh_fault"] == before + 1)
-    sqs.purge_queue(QueueUrl=queue)  # it would come again only after 100 seconds
+    sqs.purge_queue(QueueUrl=queue)  # it would come again after 100 seconds
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
     try:
         sqs.send_message(QueueUrl=queue, MessageBody="not a refresh either")

@@ -1,4 +1,4 @@
-"""Replays through the deployed stack: out of the inbox once more, killed half-way, refused."""
+"""Replays project the inbox again, survive a kill, and wait without a permission."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture
 def start(hub, projection):
-    """Start a replay as the control API does; return a function that says how far it is."""
+    """Return a function that starts a replay as the control API does and returns its progress."""
     replays = ReplayStore(projection.table)
     queue = IdQueue(hub.client("sqs"), hub.described["replay_queue"])
 
@@ -37,7 +37,7 @@ def start(hub, projection):
 
 @pytest.fixture
 def stored(hub, projection):
-    """Store reads in the inbox without sending each; wait until they are projected."""
+    """Return a function that stores reads in the inbox and waits for their projection."""
     inbox = InboxTable(hub.client("dynamodb"), hub.described["inbox_table"], timedelta(days=45))
 
     def store(company, *reads):
@@ -52,7 +52,7 @@ def stored(hub, projection):
 
 @pytest.fixture
 def soon_again(hub):
-    """Let the queue bring a message again after a second instead of its minutes."""
+    """Let the queue deliver a message again after a second instead of minutes."""
     sqs, url = hub.client("sqs"), hub.described["replay_queue"]
     names = ["VisibilityTimeout"]
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
@@ -72,7 +72,7 @@ def of_company(company):
 
 
 def forget(hub, company):
-    """Take away the read state, as if the stream had given up all that the inbox holds."""
+    """Delete the read state, as if the stream had given up all records of the inbox."""
     key = {"pk": {"S": f"COMPANY#{company}"}, "sk": {"S": f"READS#{PRODUCT}"}}
     hub.client("dynamodb").delete_item(TableName=hub.described["state_table"], Key=key)
 
@@ -88,7 +88,9 @@ def test_parked_webhooks_are_projected_again_and_repeat_nothing(projection, comp
     assert (projection.state(company), projection.details(company)) == (before, events)
 
 
-def test_what_was_never_projected_is_found_by_when_it_came(projection, hub, company, start, stored):
+def test_webhooks_that_were_never_projected_are_found_by_their_time_of_receipt(
+    projection, hub, company, start, stored
+):
     reads = [a_read(hour, since=hour - 1) for hour in range(1, 6)]
     stored(company, *reads)
     before, events = projection.state(company)[0], projection.details(company)
@@ -96,19 +98,19 @@ def test_what_was_never_projected_is_found_by_when_it_came(projection, hub, comp
     replay = over(start(of_company(company)))
     assert (replay.status, sum(replay.counts.values())) == ("complete", len(reads))
     assert projection.state(company)[0] == before
-    assert {one["event_key"] for one in events} <= {
-        one["event_key"] for one in projection.details(company)
+    assert {event["event_key"] for event in events} <= {
+        detail["event_key"] for detail in projection.details(company)
     }
     assert covered_until(projection.details(company), "invoices") == reads[-1].at
 
 
 @needs_proc
-def test_a_killed_worker_is_followed_by_another_at_the_noted_cursor(
+def test_after_a_kill_another_worker_continues_at_the_saved_cursor(
     projection, hub, company, start, stored, soon_again
 ):
     reads = [a_read(hour, since=hour - 1) for hour in range(1, 61)]
     stored(company, *reads)
-    for _ in range(5):  # a worker may be through before it is killed: then once more
+    for _ in range(5):  # again if the worker finished before the kill
         forget(hub, company)
         replay = start({"webhook_ids": [f"{read.webhook_id}-{company}" for read in reads]})
         eventually(lambda: replay().cursor or replay().over, poll=0.005)  # noqa: B023
@@ -132,8 +134,8 @@ def test_without_a_permission_a_replay_waits_and_then_goes_on(
     logs = hub.described["replay_webhooks_logs"]
     with hub.stack.emulator.denied(function_of(logs), "events:PutEvents"):
         replay = start({"webhook_ids": [f"msg-1-{company}"]})
-        eventually(lambda: any(one.get("message") == "replay interrupted"
-                               for one in hub.logged(logs)))  # fmt: skip
+        eventually(lambda: any(line.get("message") == "replay interrupted"
+                               for line in hub.logged(logs)))  # fmt: skip
         assert not replay().over
     assert over(replay).counts == {"published": 1}
     assert projection.state(company)[1] == 1

@@ -1,4 +1,4 @@
-"""Webhooks through the deployed stack: API Gateway, the function under its own role, DynamoDB."""
+"""Webhooks pass API Gateway and the function, with its own role, into DynamoDB."""
 
 import contextlib
 import http.client
@@ -123,14 +123,14 @@ def test_300_kb_is_413(hub):
     assert not hub.item("msg_large")
 
 
-def test_what_the_gateway_refuses_by_itself_says_nothing(hub):
+def test_the_gateways_own_refusals_reveal_nothing(hub):
     for method in ("GET", "PUT", "DELETE", "OPTIONS"):
         answer = httpx.request(method, hub.described["webhook_url"])
         assert answer_of(answer) == (403, {"message": "Refused"})
 
 
 def hostile_request(rng, url):
-    """One request that no secret has signed: odd path, odd headers, odd body."""
+    """Return an unsigned request with an odd path, odd headers and an odd body."""
     parts = urlsplit(url)
     path = parts.path.removesuffix("/playground") + "/"
     path += rng.choice(["playground"] * 5 + ["%2e%2e", "a" * 3000, "%00", "x/y"])
@@ -181,7 +181,7 @@ def test_a_thousand_hostile_requests_cost_a_4xx_each_and_write_nothing(hub):
 class TestRotation:
     @pytest.fixture
     def secret_store(self, hub):
-        """Read and write the accepted secrets; afterwards they are as before."""
+        """Return a function that sets the accepted secrets; restore them afterwards."""
         arn, manager = hub.described["signing_secrets_arn"], hub.client("secretsmanager")
         before = manager.get_secret_value(SecretId=arn)["SecretString"]
 
@@ -196,7 +196,7 @@ class TestRotation:
     def test_a_rotation_while_traffic_flows_refuses_no_genuine_delivery_for_long(
         self, hub, secret_store
     ):
-        # As Codat's sender rotates: both secrets sign for a day, the operator adds the new one.
+        # In a rotation both secrets sign for a day, and the operator adds the new secret.
         sent = 0
 
         def deliver(secrets):
@@ -220,9 +220,9 @@ class TestRotation:
     ):
         secret_store([SECRET])
         headers = hub.headers(BODY, "msg_hard_rotation", secret=SECRET)
-        begun = time.monotonic()
+        began = time.monotonic()
         eventually(lambda: hub.post(BODY, headers).status_code == 200, seconds=10)
-        assert hub.item("msg_hard_rotation"), f"after {time.monotonic() - begun:.1f} s"
+        assert hub.item("msg_hard_rotation"), f"after {time.monotonic() - began:.1f} s"
 
 
 @pytest.mark.parametrize("action", ["dynamodb:PutItem", "secretsmanager:GetSecretValue"])

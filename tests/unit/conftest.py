@@ -1,4 +1,4 @@
-"""Unit tests reach no network at all."""
+"""Unit tests reach no network."""
 
 import socket
 

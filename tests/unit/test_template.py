@@ -1,4 +1,4 @@
-"""What the emulator does not check is asserted on the template SAM makes of ours."""
+"""The template, as SAM transforms it, has properties that the emulator does not check."""
 
 import copy
 import fnmatch
@@ -22,7 +22,7 @@ OWN_SCHEDULES = (
     "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:"
     "schedule/${RefreshSchedules}/*"
 )
-# What each function may do, spelled out once more: a new permission is a decision.
+# The permissions of each function once more, because a new permission is a decision.
 PERMISSIONS = {
     "ReceiveWebhookFunction": {
         ("dynamodb:PutItem", "InboxTable"),
@@ -147,7 +147,7 @@ WITHOUT_RESOURCE = {
     "dynamodb:ListStreams",
     "scheduler:ListSchedules",
     "states:SendTaskSuccess",
-}  # actions that IAM cannot bind to one
+}  # actions that IAM cannot bind to a resource
 
 
 @cache
@@ -175,12 +175,12 @@ def statements(function_id):
 
 
 def logical_ids(resource):
-    """Return the logical ids that a Resource names, however it spells them."""
+    """Return the logical ids that a Resource names, in any of its forms."""
     for each in resource if isinstance(resource, list) else [resource]:
         assert isinstance(each, dict), f"{each} is not bound to a resource of this stack"
         (target,) = each.values()
         name = target[0] if isinstance(target, list) else target
-        if part := re.fullmatch(r"\$\{(\w+)\.Arn\}(/.+)", name):  # such as an index of a table
+        if part := re.fullmatch(r"\$\{(\w+)\.Arn\}(/.+)", name):  # such as a table's index
             yield "".join(part.groups())
             continue
         yield name.partition(".")[0]
@@ -211,7 +211,7 @@ def test_managed_policies_only_let_a_function_log_and_trace(function):
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
-def test_every_function_has_a_description_a_timeout_and_a_log_group_that_ends(function):
+def test_every_function_has_a_description_a_timeout_and_a_log_group_with_retention(function):
     assert {"Description", "Timeout", "MemorySize"} <= set(function.properties)
     names = [str(group["Properties"]["LogGroupName"]) for group in log_groups().values()]
     assert any(f"/aws/lambda/${{{function.logical_id}}}" in name for name in names)
@@ -221,7 +221,7 @@ def log_groups():
     return resources("AWS::Logs::LogGroup")
 
 
-def test_every_log_group_ends():
+def test_every_log_group_has_a_retention():
     assert log_groups()
     for group in log_groups().values():
         assert "RetentionInDays" in group["Properties"]
@@ -235,7 +235,7 @@ def test_data_outlives_the_stack(kind):
         assert policies == ("RetainExceptOnCreate", "Retain"), name
 
 
-def test_the_inbox_is_encrypted_recoverable_streamed_and_forgets_in_time():
+def test_the_inbox_is_encrypted_recoverable_streamed_and_expires_in_time():
     table = RESOURCES["InboxTable"]["Properties"]
     assert table["SSESpecification"]["SSEEnabled"] is True
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
@@ -246,7 +246,7 @@ def test_the_inbox_is_encrypted_recoverable_streamed_and_forgets_in_time():
     assert retention["Default"] >= retention["MinValue"] >= 35
 
 
-def test_the_state_is_encrypted_recoverable_and_forgets_what_says_so():
+def test_the_state_is_encrypted_recoverable_and_removes_expired_items():
     table = RESOURCES["StateTable"]["Properties"]
     assert table["SSESpecification"]["SSEEnabled"] is True
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
@@ -258,7 +258,7 @@ class TestProjection:
     def source(self):
         return RESOURCES["ProjectReadsSource"]["Properties"]
 
-    def test_only_new_items_reach_it_and_only_what_failed_is_brought_again(self):
+    def test_it_gets_new_items_only_and_only_failed_records_again(self):
         assert self.source["FilterCriteria"] == {
             "Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]
         }
@@ -266,7 +266,7 @@ class TestProjection:
         assert self.source["BisectBatchOnFunctionError"] is True
         assert self.source["StartingPosition"] == "TRIM_HORIZON"
 
-    def test_it_goes_on_trying_for_20_hours_then_says_what_it_gave_up(self):
+    def test_it_retries_for_20_hours_then_reports_the_records_that_it_gave_up(self):
         assert self.source["MaximumRecordAgeInSeconds"] == 20 * 3600
         assert self.source["MaximumRetryAttempts"] == {"Ref": "StreamRetryAttempts"}
         assert TEMPLATE["Parameters"]["StreamRetryAttempts"]["Default"] == -1
@@ -290,7 +290,7 @@ class TestReplays:
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert source["BatchSize"] == 1
 
-    def test_of_the_state_it_may_list_and_remove_only_what_is_parked(self):
+    def test_it_may_list_and_remove_parked_items_of_the_state_only(self):
         (unpark,) = [s for s in statements("ReplayWebhooksFunction") if s["Sid"] == "Unpark"]
         assert unpark["Condition"] == {
             "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["PARKED"]}
@@ -301,18 +301,18 @@ class TestReconcile:
     def test_a_runs_message_stays_until_it_is_over_and_outlives_the_function(self):
         queue = RESOURCES["ReconcileQueue"]["Properties"]
         function = RESOURCES["ReconcileFunction"]["Properties"]
-        assert queue["VisibilityTimeout"] > function["Timeout"] + 5  # its lease ends before
-        # the daily quota may have to be waited for, from one 00:00 UTC to the next
+        assert queue["VisibilityTimeout"] > function["Timeout"] + 5  # the run's lease ends before
+        # a run may wait for the daily quota, from one 00:00 UTC to the next
         receives = queue["RedrivePolicy"]["maxReceiveCount"]
         assert receives * queue["VisibilityTimeout"] > 25 * 3600
         source = RESOURCES["ReconcileSource"]["Properties"]
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert source["BatchSize"] == 1
 
-    def test_it_is_begun_every_night_by_a_role_that_can_do_nothing_else(self):
+    def test_a_role_that_can_do_nothing_else_starts_it_every_night(self):
         schedule = RESOURCES["NightlyReconcile"]["Properties"]
         assert schedule["ScheduleExpression"] == {"Ref": "ReconcileSchedule"}
-        # a stack that is bound to no client would fail, and ring, every night
+        # a stack without a client would fail and raise an alarm every night
         assert schedule["State"] == {"Fn::If": ["IsBound", "ENABLED", "DISABLED"]}
         assert TEMPLATE["Parameters"]["ReconcileSchedule"]["Default"] == "cron(30 1 * * ? *)"
         assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["ReconcileQueue", "Arn"]}
@@ -345,12 +345,12 @@ def test_no_secret_can_come_from_the_template(name):
     assert not {"SecretString", "GenerateSecretString"} & set(RESOURCES[name]["Properties"])
 
 
-def test_a_refused_message_rings_within_the_hour_in_which_codat_first_tries_it():
+def test_a_refused_message_raises_the_alarm_within_the_hour_of_its_first_attempt():
     alarm = RESOURCES["WebhooksRefused"]["Properties"]
     tries = (0, 5, 5 + 300, 5 + 300 + 1800)  # Codat's delays in s (docs/codat.md, C34)
     assert alarm["Period"] * alarm["EvaluationPeriods"] == 3600
-    for begun in range(0, 1800, 60):
-        in_first_hour = [begun + at for at in tries if begun + at < alarm["Period"]]
+    for first in range(0, 1800, 60):
+        in_first_hour = [first + at for at in tries if first + at < alarm["Period"]]
         assert len(in_first_hour) >= alarm["Threshold"]
 
 
@@ -370,7 +370,7 @@ class TestWebhooksApi:
             }
         }
 
-    def test_every_body_arrives_as_the_bytes_that_were_signed(self):
+    def test_every_body_arrives_as_the_signed_bytes(self):
         assert self.body["x-amazon-apigateway-binary-media-types"] == ["*/*"]
         assert not any("request-validator" in key for key in self.body)
         (method,) = self.body["paths"]["/webhooks/codat/{consumer}"].values()
@@ -406,7 +406,7 @@ class TestControlApi:
     def body(self):
         return transformed()["ControlApi"]["Properties"]["Body"]
 
-    def test_every_method_wants_a_signature_and_runs_under_the_functions_role(self):
+    def test_every_method_requires_a_signature_and_runs_under_the_functions_role(self):
         methods = [
             (path, name, method)
             for path, methods in self.body["paths"].items()
@@ -420,7 +420,7 @@ class TestControlApi:
             assert "credentials" not in method["x-amazon-apigateway-integration"]
         assert "x-amazon-apigateway-binary-media-types" not in self.body
 
-    def test_its_resource_policy_lets_nobody_in(self):
+    def test_its_resource_policy_allows_no_caller(self):
         (statement,) = self.body["x-amazon-apigateway-policy"]["Statement"]
         assert statement["Effect"] == "Deny"
         private, _ = RESOURCES["ControlApi"]["Properties"]["Auth"]["ResourcePolicy"][
@@ -449,10 +449,13 @@ def test_no_function_may_change_or_delete_a_consent():
         assert actions <= {"dynamodb:PutItem", "dynamodb:Query"}, function
 
 
-def test_a_refresh_schedule_may_start_the_planner_and_note_failures():
+def test_a_refresh_schedule_may_start_the_planner_and_record_failures():
     role = RESOURCES["SchedulerRole"]["Properties"]
     (policy,) = role["Policies"]
-    granted = [(one["Action"], one["Resource"]) for one in policy["PolicyDocument"]["Statement"]]
+    granted = [
+        (statement["Action"], statement["Resource"])
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
     assert granted == [
         ("lambda:InvokeFunction", {"Fn::GetAtt": ["PlanRefreshesFunction", "Arn"]}),
         ("sqs:SendMessage", {"Fn::GetAtt": ["ScheduleFailures", "Arn"]}),
@@ -473,9 +476,9 @@ class TestMigration:
     def test_its_state_machine_may_run_steps_read_manifests_and_start_its_own_children(self):
         (policy,) = RESOURCES["MigrationRole"]["Properties"]["Policies"]
         granted = {
-            (str(one["Action"]), str(one["Resource"]))
-            for one in policy["PolicyDocument"]["Statement"]
-            if one["Resource"] != "*"
+            (str(statement["Action"]), str(statement["Resource"]))
+            for statement in policy["PolicyDocument"]["Statement"]
+            if statement["Resource"] != "*"
         }
         machine = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:"
         assert granted == {
@@ -491,9 +494,11 @@ class TestMigration:
             ),
         }
         (everywhere,) = [
-            one for one in policy["PolicyDocument"]["Statement"] if one["Resource"] == "*"
+            statement
+            for statement in policy["PolicyDocument"]["Statement"]
+            if statement["Resource"] == "*"
         ]
-        assert all(one.split(":")[0] in {"logs", "xray"} for one in everywhere["Action"])
+        assert all(action.split(":")[0] in {"logs", "xray"} for action in everywhere["Action"])
         assert RESOURCES["MigrationStateMachine"]["Properties"]["Name"] == {
             "Fn::Sub": "${AWS::StackName}-migration"
         }
@@ -505,28 +510,28 @@ class TestMigration:
         assert substitutions["RunMigrationStep"] == {"Ref": "RunMigrationStepFunction.Alias"}
         assert "AutoPublishAlias" in RESOURCES["RunMigrationStepFunction"]["Properties"]
 
-    def test_another_parameter_or_layer_publishes_its_function_anew(self):
-        """The alias has what was published; SAM publishes by itself only for other code."""
+    def test_another_parameter_or_layer_publishes_its_function_again(self):
+        """The alias points to a published version, and SAM publishes only for other code."""
         names = [
             name
             for name, body in transformed().items()
             if body["Type"] in {"AWS::Lambda::Version", "AWS::Lambda::LayerVersion"}
         ]
         version, layer = sorted(names, key=lambda name: name.startswith("Dependencies"))
-        said = set(named(transformed()[version]["Properties"]["Description"]))
+        published = set(named(transformed()[version]["Properties"]["Description"]))
         function = transformed()["RunMigrationStepFunction"]["Properties"]
         changing = {*TEMPLATE["Parameters"], layer, "WebhooksApi"}
         configured = {
             one for name, value in function.items() if name != "Tags" for one in named(value)
         }
-        assert said == configured & changing
+        assert published == configured & changing
 
     def test_a_functions_timeout_is_shorter_than_its_states(self):
         definition = json.loads((ROOT / "statemachines" / "migration.asl.json").read_text())
         timeout = RESOURCES["RunMigrationStepFunction"]["Properties"]["Timeout"]
         assert timeout < min(tasks(definition["States"]))
 
-    def test_every_end_that_no_catch_can_see_reaches_the_watch(self):
+    def test_the_watch_gets_every_end_that_no_catch_can_handle(self):
         ended = RESOURCES["WatchMigrationsFunction"]["Properties"]["Events"]["Ended"]["Properties"]
         detail = ended["Pattern"]["detail"]
         assert set(detail["status"]) == {"ABORTED", "FAILED", "TIMED_OUT"}
@@ -557,7 +562,7 @@ def tasks(states):
 
 
 @pytest.mark.parametrize("name", sorted(resources("AWS::CloudWatch::Alarm")))
-def test_every_alarm_can_notify(name):
+def test_every_alarm_notifies_the_topic(name):
     alarm = RESOURCES[name]["Properties"]
     assert alarm["AlarmDescription"]
     assert "AlarmActions" in alarm
@@ -578,7 +583,7 @@ class TestRefreshes:
     def queue(self):
         return RESOURCES["RefreshQueue"]["Properties"]
 
-    def test_only_what_failed_comes_again_and_five_times_at_most(self):
+    def test_only_failed_messages_come_again_and_five_times_at_most(self):
         source = RESOURCES["RefreshSource"]["Properties"]
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert source["ScalingConfig"]["MaximumConcurrency"] == 10
@@ -587,7 +592,7 @@ class TestRefreshes:
             "maxReceiveCount": 5,
         }
 
-    def test_five_receives_end_before_the_ticket_is_sent_anew(self):
+    def test_five_receives_end_before_the_ticket_is_sent_again(self):
         function = RESOURCES["RefreshProductFunction"]["Properties"]
         visible_again = self.queue["VisibilityTimeout"]
         assert function["Timeout"] < visible_again
@@ -596,24 +601,24 @@ class TestRefreshes:
     def test_a_batch_of_slow_answers_fits_the_functions_time(self):
         function = RESOURCES["RefreshProductFunction"]["Properties"]
         batch = RESOURCES["RefreshSource"]["Properties"]["BatchSize"]
-        assert batch * 10 < function["Timeout"]  # seconds that a call may take at the most
+        assert batch * 10 < function["Timeout"]  # the seconds of a call at most
 
-    def test_a_slot_that_the_planner_fails_at_is_noted_where_an_alarm_looks(self):
-        # EventBridge Scheduler starts it asynchronously: it never hears of a failure itself
+    def test_an_alarm_watches_the_slots_for_which_the_planner_did_not_start(self):
+        # EventBridge Scheduler starts it asynchronously and sees no failure
         planner = RESOURCES["PlanRefreshesFunction"]["Properties"]["EventInvokeConfig"]
         assert planner["MaximumRetryAttempts"] == 2
         noted = planner["DestinationConfig"]["OnFailure"]["Destination"]
         assert noted == {"Fn::GetAtt": ["ScheduleFailures", "Arn"]}
         watched = {
-            json.dumps(one["Properties"].get("Dimensions"))
-            for one in RESOURCES.values()
-            if one["Type"] == "AWS::CloudWatch::Alarm"
+            json.dumps(alarm["Properties"].get("Dimensions"))
+            for alarm in RESOURCES.values()
+            if alarm["Type"] == "AWS::CloudWatch::Alarm"
         }
-        assert any("ScheduleFailures" in one for one in watched)
+        assert any("ScheduleFailures" in alarm for alarm in watched)
 
-    def test_a_dispatcher_that_nobody_starts_alarms(self):
+    def test_a_dispatcher_that_does_not_start_raises_an_alarm(self):
         silent = RESOURCES["DispatcherSilent"]["Properties"]
-        # counted in every run that ends well, be it 0
+        # every successful run counts it, even as 0
         assert (silent["MetricName"], silent["Statistic"]) == ("refresh_sent", "SampleCount")
         assert silent["ComparisonOperator"] == "LessThanThreshold"
         assert silent["Period"] * silent["EvaluationPeriods"] == LOST_AFTER.total_seconds()
@@ -623,7 +628,7 @@ class TestRefreshes:
         assert RESOURCES[name]["Properties"]["SqsManagedSseEnabled"] is True
 
     @pytest.mark.parametrize("name", ["PlanRefreshes", "DispatchRefreshes"])
-    def test_the_minute_starts_the_function_under_a_role_that_may_do_no_more(self, name):
+    def test_each_minute_starts_the_function_under_a_role_that_may_do_nothing_else(self, name):
         schedule = RESOURCES[f"{name}Minute"]["Properties"]
         assert schedule["ScheduleExpression"] == "rate(1 minute)"
         assert schedule["Target"]["Arn"] == {"Fn::GetAtt": [f"{name}Function", "Arn"]}

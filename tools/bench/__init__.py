@@ -1,1 +1,1 @@
-"""Benchmarks: they print ratios against a baseline measured in the same run."""
+"""Benchmarks measure the hub and the sandbox on this machine."""

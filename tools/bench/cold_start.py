@@ -1,7 +1,7 @@
-"""`make bench`: what a cold start of the webhook function imports, against what it must.
+"""`make bench` measures a cold start's imports of the webhook function against the least.
 
 Each figure is the median of fresh interpreters that see only the built layer and the built
-function. The programs take turns, so that a drift of the machine's speed touches them alike.
+function. The programs take turns, so that a drift of the machine's speed affects all alike.
 """
 
 import os
@@ -32,9 +32,9 @@ FUNCTION: Final = "import codat_hub.handlers.receive_webhook"
 _TIMED: Final = """
 import sys, time
 sys.path[:0] = {path!r}
-begun = time.perf_counter()
+began = time.perf_counter()
 exec({program!r})
-print(time.perf_counter() - begun)
+print(time.perf_counter() - began)
 """
 
 
@@ -73,7 +73,7 @@ def _run(program: str, folder: Path) -> float:
         "INBOX_RETENTION_DAYS": "45",
         "SECRET_RELOAD_SECONDS": "60",
     }
-    # -B and -I -S: no cache is written, no site-packages are seen
+    # -B writes no bytecode, -I and -S hide site-packages
     command = [sys.executable, "-B", "-I", "-S", "-c", _TIMED.format(path=path, program=program)]
     done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
     return float(done.stdout)

@@ -1,7 +1,7 @@
-"""`python -m tools.bench.migration`: a whole migration on a deployed local stack of its own.
+"""`python -m tools.bench.migration` runs whole migrations, each on a local stack of its own.
 
-From the first dry run to product events under the new event types, with webhooks all along, the
-replay of the gap and the rollback: all of it checked, by the sandbox's own lists. Takes minutes.
+A run goes from the first dry run to product events under the new event types, with webhooks all
+along, the replay of the gap and the rollback. The sandbox's own lists check it. Takes minutes.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tools.local.stack import LocalStack, Options
 MODES: Final = ("portal", "api")
 _LONGEST_HISTORY: Final = 25_000  # events of a standard execution. (AWS: Step Functions quotas)
 _BIGGEST_ITEM: Final = 400 * 1024  # bytes. (AWS: DynamoDB quotas)
-_LONGEST_NOTE: Final = 200  # characters shown; --json has all
+_LONGEST_NOTE: Final = 200  # characters shown; --json has the whole note
 _DEPLOYED_PACE: Final = 14  # MigrationCallsPerSecond at most
 
 
@@ -43,20 +43,24 @@ def main() -> None:
     interrupt_once()
     console = Console(stderr=given.json)
     if not console.is_terminal:
-        console = Console(stderr=given.json, width=120)  # a log has no edge to wrap at
+        console = Console(stderr=given.json, width=120)  # a log has no width of its own
     try:
         results = [_play(console, mode, given) for mode in ([given.mode] if given.mode else MODES)]
     except KeyboardInterrupt:
         console.print("Interrupted. Nothing is left running.")
         sys.exit(130)
     if given.json:
-        print(json.dumps([one.as_json() | {"pace": given.pace} for one in results], default=str))
-    sys.exit(any(one.wrong for one in results))
+        print(
+            json.dumps([result.as_json() | {"pace": given.pace} for result in results], default=str)
+        )
+    sys.exit(any(result.wrong for result in results))
 
 
 def _play(console: Console, mode: str, given: argparse.Namespace) -> Any:
-    """Play one mode on a stack of its own; show what came of it."""
-    stack: Any = import_module("tools.bench.migration_stack")  # found only on the path above
+    """Run one mode on a stack of its own and show its result."""
+    stack: Any = import_module(
+        "tools.bench.migration_stack"
+    )  # it can be imported only with the path above
     world: Any = import_module("tools.bench.migration_world")
     console.print(f"[bold]{mode} mode[/], {given.stack} companies, at {given.pace} calls a second")
     with receiving() as outside:
@@ -79,14 +83,14 @@ def _wait_scale(local: LocalStack) -> float:
 
 
 def _step_function(local: LocalStack) -> tuple[str, dict[str, str]]:
-    """Return its name and its variables."""
+    """Return the step function's name and variables."""
     name = local.described["migration_logs"].rpartition("/")[2]
     function = local.emulator.client("lambda").get_function_configuration(FunctionName=name)
     return name, dict(function["Environment"]["Variables"])
 
 
 def _set_pace(local: LocalStack, calls_a_second: int) -> None:
-    """Deploy the step function once more with another pace: the template refuses so high a one."""
+    """Deploy the step function again with a pace that the template would refuse."""
     functions = local.emulator.client("lambda")
     name, variables = _step_function(local)
     variables["CODAT_CALLS_A_SECOND"] = str(calls_a_second)
@@ -99,13 +103,15 @@ def _show(console: Console, result: Any, pace: int, scale: float) -> None:
     table = Table(title=f"{result.mode} mode, {result.companies} companies")
     for heading in ("", "step", "seconds", "calls", "a second"):
         table.add_column(heading, justify="left" if heading in {"", "step"} else "right")
-    for one in result.phases:
-        rate = one.calls / max(one.seconds, 0.1)
-        table.add_row(one.run, one.step, f"{one.seconds:.0f}", str(one.calls), f"{rate:.1f}")
+    for phase in result.phases:
+        rate = phase.calls / max(phase.seconds, 0.1)
+        table.add_row(
+            phase.run, phase.step, f"{phase.seconds:.0f}", str(phase.calls), f"{rate:.1f}"
+        )
     made = len(result.calls)
     table.add_row("", "all", f"{result.seconds:.0f}", str(made), f"{made / result.seconds:.1f}")
     console.print(table)
-    there = sum(one.calls for one in result.phases if one.run == "there")
+    there = sum(phase.calls for phase in result.phases if phase.run == "there")
     facts = {
         "pace asked for, calls a second": pace,
         "most calls in 60 s": result.busiest,
@@ -120,9 +126,9 @@ def _show(console: Console, result: Any, pace: int, scale: float) -> None:
         console.print(f"  {name}: {value}", highlight=False)
     for note in result.notes:
         console.print(f"  noted: {textwrap.shorten(note, _LONGEST_NOTE)}", highlight=False)
-    for one in result.checks:
-        mark = "[green]✓[/]" if one.holds else "[red]✗[/]"
-        console.print(f"  {mark} {one.what} {one.detail}", highlight=False)
+    for check in result.checks:
+        mark = "[green]✓[/]" if check.holds else "[red]✗[/]"
+        console.print(f"  {mark} {check.what} {check.detail}", highlight=False)
 
 
 if __name__ == "__main__":

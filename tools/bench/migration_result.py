@@ -1,4 +1,4 @@
-"""What a benched migration took and whether all of it held."""
+"""The result of a benched migration: its time, its calls, and what did not hold."""
 
 import time
 from collections import Counter
@@ -26,7 +26,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Phase:
-    """One step as the control API showed it, with the calls that came to Codat meanwhile."""
+    """One step as the control API showed it, with the calls to Codat during it."""
 
     run: str
     step: str
@@ -36,7 +36,12 @@ class Phase:
 
 @dataclass
 class Result:
-    """calls: when each came in; history: events of each execution; planned: calls by the plan."""
+    """One mode's result.
+
+    calls: when each call came in
+    history: the number of events of each execution
+    planned: how many calls the plan expected
+    """
 
     mode: str
     companies: int
@@ -55,11 +60,11 @@ class Result:
 
     @property
     def wrong(self) -> list[Check]:
-        return [one for one in self.checks if not one.holds]
+        return [check for check in self.checks if not check.holds]
 
     @property
     def seconds(self) -> float:
-        return sum(one.seconds for one in self.phases)
+        return sum(phase.seconds for phase in self.phases)
 
     @property
     def busiest(self) -> int:
@@ -71,7 +76,7 @@ class Result:
 
 
 class Timeline:
-    """When each step was first seen; says from time to time how far it is."""
+    """The times when steps were first seen; it reports progress from time to time."""
 
     def __init__(self, say: Say) -> None:
         self.seen: list[tuple[datetime, str]] = []
@@ -80,7 +85,7 @@ class Timeline:
     def look(self, found: Json) -> None:
         now, step = datetime.now(UTC), found["step"]
         if step == "end" and found["status"] not in OVER:
-            step = "begin"  # of a rollback: the run was over before
+            step = "begin"  # of a rollback, after the end of the run
         if not self.seen or self.seen[-1][1] != step:
             self.seen.append((now, step))
             self._said = 0.0
@@ -88,9 +93,9 @@ class Timeline:
             return
         self._said = time.monotonic()
         counts = ", ".join(
-            f"{phase} {one['chunks']} of {one['of_chunks']} chunks"
-            for phase, one in found["counts"].items()
-            if one["chunks"] < one["of_chunks"]
+            f"{phase} {count['chunks']} of {count['of_chunks']} chunks"
+            for phase, count in found["counts"].items()
+            if count["chunks"] < count["of_chunks"]
         )
         waiting = f", waits for {found['waiting_for']}" if found["waiting_for"] else ""
         took = (now - self.seen[0][0]).total_seconds()
@@ -104,7 +109,7 @@ class Timeline:
                 run,
                 step,
                 (until - at).total_seconds(),
-                sum(at <= one < until for one in came),
+                sum(at <= call < until for call in came),
             )
             for (at, step), (until, _) in pairwise(ends)
             if step != "end"

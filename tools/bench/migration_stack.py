@@ -1,4 +1,4 @@
-"""One migration end to end on the deployed local stack: there, nothing lost, and back again."""
+"""One migration end to end on the deployed local stack: forth, without a loss, and back."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -29,14 +29,14 @@ from tools.local.stack import EVENTS_OF_ALL_TEAMS, LocalStack
 
 type Json = dict[str, Any]
 
-_IN_A_GAP: Final = 20  # events on top of what happens all along
+_IN_A_GAP: Final = 20  # events besides the constant traffic
 _SETTLE_SECONDS: Final = 120.0
 _LOOK: Final = 1.0  # seconds
 _MOST_SECONDS: Final = 7200.0
 
 
 class Bench:
-    """One mode on one stack. `outside`: an old consumer's endpoint that is not the hub's."""
+    """One mode on one stack; `outside` is an old consumer's endpoint outside the hub."""
 
     def __init__(self, local: LocalStack, outside: Receiver, mode: str, say: Say) -> None:
         self.local, self.stack, self.outside = local, local.described, outside
@@ -45,12 +45,12 @@ class Bench:
         self.hub_url = self.stack["webhook_url"].rpartition("/")[0]
 
     def run(self) -> Result:
-        """Play it. Raises NotOver."""
+        """Run the migration and its rollback. Raises NotOver."""
         with self._people() as (operator, codat):
             self.codat, self.operator = codat, operator
             found = list(companies(codat))
             self.agreed = agree(self.local, found)
-            self.linked = {one["id"] for one in found if _is_linked(one)}
+            self.linked = {company["id"] for company in found if _is_linked(company)}
             self.say(f"{len(found)} companies, {len(self.linked)} linked; consents are recorded")
             self.result = Result(self.mode, len(found))
             events = ProductEvents.of(self.local, f"bench-{self.mode}")
@@ -83,7 +83,7 @@ class Bench:
         self._check_restored(before, migration)
         self._measure(migration)
 
-    # what has to hold
+    # what must hold
 
     def _check_target(self, before: CodatNow, migration: str) -> None:
         now = CodatNow.read(self.codat)
@@ -92,28 +92,32 @@ class Bench:
         expect("the client's settings are the target", now.client == target.client, now.client)
         for what in ("overrides", "products"):
             ours, theirs = getattr(now, what), getattr(target, what)
-            wrong = {one: ours.get(one) for one in theirs if ours.get(one) != theirs[one]}
+            wrong = {
+                consumer: ours.get(consumer)
+                for consumer in theirs
+                if ours.get(consumer) != theirs[consumer]
+            }
             expect(f"every company's {what} are the target", not wrong, wrong)
         lost = set(target.anonymous) - set(now.anonymous)
         over = set(now.anonymous) - set(target.anonymous)
         wrong_consumers = len(now.consumers) != len(target.consumers) or lost or over
         expect("consumers are the target", not wrong_consumers, (lost, over))
-        old = {one for one in before.consumers if one in now.consumers}
+        old = {consumer for consumer in before.consumers if consumer in now.consumers}
         expected = set() if self.mode == "api" else set(before.consumers)
         expect("old consumers are deleted or kept, as the mode says", old == expected, old)
 
     def _check_gap(self, migration: str, before: CodatNow) -> None:
-        """Replay the gap, then look for every webhook of the whole time."""
+        """Replay the gap, then look for every webhook since the beginning."""
         since = self.operator.report(migration)["replay_missed"]["from"]
         replayed: set[str] = set()
-        for one in CodatNow.read(self.codat).consumers:
-            if one not in before.consumers:
-                replayed.update(self.operator.replay_missed(one, since))
+        for consumer in CodatNow.read(self.codat).consumers:
+            if consumer not in before.consumers:
+                replayed.update(self.operator.replay_missed(consumer, since))
         self.result.counts["webhooks replayed after the gap"] = len(replayed)
         if self.mode == "portal":  # by the API the gap is over within seconds
             self.result.expect("something happened in the gap", replayed)
         self._check_inbox("migrated", {*EVENTS_OF_ALL_TEAMS, *map(event_type_of, PRODUCTS)})
-        carried = [one for one in self._subscribed(before) if not one.startswith("read.")]
+        carried = [kind for kind in self._subscribed(before) if not kind.startswith("read.")]
         self._check_outside("migrated", carried)
 
     def _check_inbox(self, when: str, event_types: Iterable[str]) -> None:
@@ -129,12 +133,12 @@ class Bench:
         self.result.expect(f"{when}: no webhook is lost to the old system", not lost, len(lost))
 
     def _check_reads(self, before: CodatNow, events: ProductEvents) -> None:
-        """Each product that was added to a linked company was read, under its own event type."""
+        """Check that each product added to a linked company was read under its own event type."""
         expected = {
-            (product, one)
-            for one, products in self.agreed.items()
-            for product in set(products) - set(before.products[one])
-            if one in self.linked
+            (product, company)
+            for company, products in self.agreed.items()
+            for product in set(products) - set(before.products[company])
+            if company in self.linked
         }
         told: set[tuple[str, str]] = set()
 
@@ -146,68 +150,74 @@ class Bench:
 
         missing = _await_none_of(untold)
         items = self.inbox.items().values()
-        came = {(one["event_type"], one.get("company_id"), one["consumer"]) for one in items}
+        came = {(item["event_type"], item.get("company_id"), item["consumer"]) for item in items}
         for product in PRODUCTS:
             kind, consumer = event_type_of(product), hub_consumer_of(product)
-            added = {one for name, one in expected if name == product}
-            unread = {one for one in added if (kind, one, consumer) not in came}
+            added = {company_id for name, company_id in expected if name == product}
+            unread = {
+                company_id for company_id in added if (kind, company_id, consumer) not in came
+            }
             self.result.counts[f"first reads of {product}"] = len(added - unread)
             what = f"{product}: first reads came as {kind} to the consumer {consumer}"
             self.result.expect(what, added and not unread, sorted(unread)[:5])
         self.result.expect("first reads: each is a product event", not missing, sorted(missing)[:9])
-        quarantined = sum("quarantine" in one for one in items)
+        quarantined = sum("quarantine" in item for item in items)
         self.result.expect("nothing was quarantined", not quarantined, quarantined)
 
     def _check_restored(self, before: CodatNow, migration: str) -> None:
         now, report = CodatNow.read(self.codat), self.operator.report(migration)
         differing = before.differences(now)
         self.result.expect("rolled back: equal to the snapshot", not differing, differing[:5])
-        again = [one for one in now.consumers if one not in before.consumers]
+        again = [consumer for consumer in now.consumers if consumer not in before.consumers]
         if self.mode == "portal":
             self.result.expect("rolled back: the same consumers", not again, again)
         else:
-            unsaid = [one for one in again if one not in " ".join(report["notes"])]
+            unsaid = [consumer for consumer in again if consumer not in " ".join(report["notes"])]
             what = "rolled back: consumers that were made again are listed"
             self.result.expect(what, len(again) == len(before.consumers) and not unsaid, unsaid)
             self._store_secrets(now, again)
-        for one in now.consumers:
-            self.operator.replay_missed(one, report["replay_missed"]["from"])
+        for consumer in now.consumers:
+            self.operator.replay_missed(consumer, report["replay_missed"]["from"])
         self._check_inbox("rolled back", EVENTS_OF_ALL_TEAMS)
         self._check_outside("rolled back", self._subscribed(before))
 
     def _subscribed(self, before: CodatNow) -> list[str]:
-        """Return what the old system outside listens to."""
-        its = [one for one in before.consumers.values() if one.url == self.outside.url]
-        return sorted({kind for one in its for kind in one.event_types})
+        """Return the event types of the old system outside."""
+        its = [
+            consumer for consumer in before.consumers.values() if consumer.url == self.outside.url
+        ]
+        return sorted({kind for consumer in its for kind in consumer.event_types})
 
     def _store_secrets(self, now: CodatNow, again: Iterable[str]) -> None:
-        """As `tools/hub secrets add` does for consumers that were made again."""
+        """Store the secrets of consumers created again, as `tools/hub secrets add` does."""
         manager = self.local.emulator.client("secretsmanager")
         store = SigningSecretStore(manager, self.stack["signing_secrets_arn"])
-        for one in again:
-            name = now.consumers[one].url.removeprefix(f"{self.hub_url}/")
+        for consumer in again:
+            name = now.consumers[consumer].url.removeprefix(f"{self.hub_url}/")
             if "/" not in name:
                 kept = store.read().get(name, [])
-                store.set({name: [*self.operator.secrets_of(one), *kept]})
+                store.set({name: [*self.operator.secrets_of(consumer), *kept]})
 
-    # what it took
+    # time and calls
 
     def _see(self, run: str, migration: str) -> Json:
-        """See it through; note its phases and calls."""
-        last = max((one["n"] for one in self._requests(0)), default=0)
+        """Follow a run to its end; record its phases and calls."""
+        last = max((request["n"] for request in self._requests(0)), default=0)
         timeline = Timeline(self.say)
         found = self.operator.see_through(migration, _MOST_SECONDS, timeline.look)
         requests = self._requests(last)
-        calls = sorted(datetime.fromisoformat(one["time"]) for one in requests)
+        calls = sorted(datetime.fromisoformat(request["time"]) for request in requests)
         self.result.phases += timeline.phases(run, calls)
         self.result.calls += calls
         self.result.refused.update(
-            one["status"] or 0 for one in requests if not one["status"] or one["status"] >= 400
+            request["status"] or 0
+            for request in requests
+            if not request["status"] or request["status"] >= 400
         )
         return found
 
     def _requests(self, since: int) -> list[Json]:
-        """Return the requests that came to Codat's API; the sandbox's own are not among them."""
+        """Return the requests to Codat's API, without those to /_sandbox."""
         found: list[Json] = self.codat.get(f"/_sandbox/requests?since={since}").json()
         return found
 
@@ -222,14 +232,14 @@ class Bench:
             self.result.history[name] = sum(len(page["events"]) for page in pages)
         pages = self.local.emulator.client("dynamodb").get_paginator("query")
         self.result.biggest_item = max(
-            len(one["body"]["S"])
+            len(item["body"]["S"])
             for page in pages.paginate(
                 TableName=self.stack["state_table"],
                 KeyConditionExpression="pk = :pk",
                 ExpressionAttributeValues={":pk": {"S": f"MIGRATION#{migration}"}},
             )
-            for one in page["Items"]
-            if "body" in one
+            for item in page["Items"]
+            if "body" in item
         )
 
     @contextmanager
@@ -237,16 +247,16 @@ class Bench:
         credentials = self.local.emulator.credentials()
         url, region = self.stack["api_url"], self.stack["region"]
         with connected(url, credentials, region) as api, codat_of(self.local) as codat:
-            codat.timeout = 120  # thousands of requests come in one answer
+            codat.timeout = 120  # one answer has thousands of requests
             yield Operator(api, codat, poll=_LOOK), codat
 
 
 def _is_linked(company: Json) -> bool:
-    return any(one["status"] == "Linked" for one in company["dataConnections"])
+    return any(connection["status"] == "Linked" for connection in company["dataConnections"])
 
 
 def _await_none_of[Id](missing: Callable[[], set[Id]]) -> set[Id]:
-    """Wait until nothing is missing; return what still is at the limit."""
+    """Wait until nothing is missing; return what is still missing at the limit."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     while (left := missing()) and time.monotonic() < deadline:
         time.sleep(_LOOK)

@@ -1,4 +1,4 @@
-"""What a migration has to leave behind, reckoned from what was there, by none of the hub's code."""
+"""A migration's target state, computed from the state before, without the hub's code."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,14 +11,14 @@ from tools.bench.own_stack import companies
 
 type Json = dict[str, Any]
 
-OFF: Final = 0  # what the sandbox's own client settings use for a data type that is off
+OFF: Final = 0  # the sandbox's own value for a data type that is off
 _CUSTOM: Final = frozenset({"invoice-finance", "cashflow-insights"})
 _PLAIN_READS: Final = "read.completed"
 
 
 @dataclass(frozen=True)
 class Consumer:
-    """A webhook consumer without its id, which the API never gives a second time."""
+    """A webhook consumer without its id, which the API never gives twice."""
 
     url: str
     event_types: tuple[str, ...]
@@ -28,7 +28,7 @@ class Consumer:
 
 @dataclass(frozen=True)
 class CodatNow:
-    """Settings, consumers by id, products of each company: all that a migration may touch."""
+    """Everything that a migration may change: settings, consumers by id, companies' products."""
 
     client: Json
     overrides: Mapping[str, Json]
@@ -38,36 +38,47 @@ class CodatNow:
     @classmethod
     def read(cls, codat: httpx.Client) -> "CodatNow":
         found = list(companies(codat))
-        ids = [one["id"] for one in found]
+        ids = [company["id"] for company in found]
         return cls(
             _get(codat, "/profile/syncSettings"),
-            {one: _get(codat, f"/companies/{one}/syncSettings") for one in ids},
-            {one["id"]: _consumer(one) for one in _get(codat, "/webhooks")["results"]},
-            {one["id"]: tuple(sorted(one["products"])) for one in found},
+            {
+                company_id: _get(codat, f"/companies/{company_id}/syncSettings")
+                for company_id in ids
+            },
+            {
+                consumer["id"]: _consumer(consumer)
+                for consumer in _get(codat, "/webhooks")["results"]
+            },
+            {company["id"]: tuple(sorted(company["products"])) for company in found},
         )
 
     @property
     def anonymous(self) -> list[Consumer]:
-        """Return the consumers without their ids, in an order of their own."""
+        """Return the consumers without their ids, sorted."""
         return sorted(self.consumers.values(), key=repr)
 
     def differences(self, other: "CodatNow") -> list[str]:
-        """Return what is not the same, one text each; ids of consumers do not count."""
-        said = ["the client's settings"] if self.client != other.client else []
-        said += [f"settings of {one}" for one in _differing(self.overrides, other.overrides)]
-        said += [f"products of {one}" for one in _differing(self.products, other.products)]
+        """Return a text for each difference; consumers' ids do not count."""
+        found = ["the client's settings"] if self.client != other.client else []
+        found += [
+            f"settings of {company}" for company in _differing(self.overrides, other.overrides)
+        ]
+        found += [f"products of {company}" for company in _differing(self.products, other.products)]
         if self.anonymous != other.anonymous:
-            said.append("consumers")
-        return said
+            found.append("consumers")
+        return found
 
 
 def switched_off(settings: Json) -> Json:
-    """Return settings with every schedule off, and nothing else changed."""
+    """Return settings with every schedule off, and everything else unchanged."""
     return {
         **settings,
         "settings": [
-            {**one, "syncSchedule": OFF if one["syncSchedule"] > 0 else one["syncSchedule"]}
-            for one in settings["settings"]
+            {
+                **setting,
+                "syncSchedule": OFF if setting["syncSchedule"] > 0 else setting["syncSchedule"],
+            }
+            for setting in settings["settings"]
         ],
     }
 
@@ -75,28 +86,31 @@ def switched_off(settings: Json) -> Json:
 def target_of(
     before: CodatNow, migration: str, wanted: Mapping[str, Iterable[str]], mode: str, hub_url: str
 ) -> CodatNow:
-    """Return what has to be there when it is complete.
+    """Return the state that a complete migration must leave.
 
-    wanted: by company, the products of the run that its customer has agreed to
-    hub_url: of the hub's webhooks, up to a consumer's name
+    wanted: by company, the products of the run with the customer's consent
+    hub_url: the hub's webhook URL, up to a consumer's name
     """
-    old = {one: c for one, c in before.consumers.items() if _is_old(c)}
-    gone = {} if mode == "api" else {one: _disabled(c) for one, c in old.items()}
-    kept = {one: c for one, c in before.consumers.items() if one not in old}
+    old = {consumer_id: c for consumer_id, c in before.consumers.items() if _is_old(c)}
+    gone = {} if mode == "api" else {consumer_id: _disabled(c) for consumer_id, c in old.items()}
+    kept = {consumer_id: c for consumer_id, c in before.consumers.items() if consumer_id not in old}
     brought = {kind for c in kept.values() if c.url.startswith(hub_url) for kind in c.event_types}
     products = {product for each in wanted.values() for product in each}
-    needed = {hub_consumer_of(one): event_type_of(one) for one in products}
+    needed = {hub_consumer_of(product): event_type_of(product) for product in products}
     needed = {name: kind for name, kind in needed.items() if kind not in brought}
     return CodatNow(
         switched_off(before.client),
-        {one: switched_off(settings) for one, settings in before.overrides.items()},
+        {company_id: switched_off(settings) for company_id, settings in before.overrides.items()},
         {**kept, **gone, **_new(old.values(), needed, f"?migration={migration}", hub_url)},
-        {one: tuple(sorted({*had, *wanted.get(one, ())})) for one, had in before.products.items()},
+        {
+            company_id: tuple(sorted({*had, *wanted.get(company_id, ())}))
+            for company_id, had in before.products.items()
+        },
     )
 
 
 def event_type_of(product: str) -> str:
-    """Return what a product's reads come as."""
+    """Return the event type of a product's reads."""
     return f"{product}.{_PLAIN_READS}" if product in _CUSTOM else _PLAIN_READS
 
 
@@ -108,33 +122,42 @@ def hub_consumer_of(product: str) -> str:
 def _new(
     old: Iterable[Consumer], needed: Mapping[str, str], mark: str, hub_url: str
 ) -> dict[str, Consumer]:
-    """A consumer for what no other brings to the hub, successors for what old ones carry."""
+    """Return a consumer for each missing event type, and successors of the old consumers."""
     made = [Consumer(f"{hub_url}/{name}{mark}", (kind,)) for name, kind in needed.items()]
-    carried = ((one, tuple(k for k in one.event_types if not _is_plain_read(k))) for one in old)
-    made += [Consumer(f"{one.url}{mark}", kinds, one.tags) for one, kinds in carried if kinds]
-    return {f"new {number}": one for number, one in enumerate(made)}
+    carried = (
+        (consumer, tuple(k for k in consumer.event_types if not _is_plain_read(k)))
+        for consumer in old
+    )
+    made += [
+        Consumer(f"{consumer.url}{mark}", kinds, consumer.tags)
+        for consumer, kinds in carried
+        if kinds
+    ]
+    return {f"new {number}": consumer for number, consumer in enumerate(made)}
 
 
 def _is_plain_read(event_type: str) -> bool:
     return event_type == _PLAIN_READS or event_type.startswith(f"{_PLAIN_READS}.")
 
 
-def _is_old(one: Consumer) -> bool:
-    return any(map(_is_plain_read, one.event_types))
+def _is_old(consumer: Consumer) -> bool:
+    return any(map(_is_plain_read, consumer.event_types))
 
 
-def _disabled(one: Consumer) -> Consumer:
-    return Consumer(one.url, one.event_types, one.tags, disabled=True)
+def _disabled(consumer: Consumer) -> Consumer:
+    return Consumer(consumer.url, consumer.event_types, consumer.tags, disabled=True)
 
 
-def _consumer(one: Json) -> Consumer:
-    tags = one.get("companyTags") or ()
-    return Consumer(one["url"], tuple(one["eventTypes"]), tuple(tags), one["disabled"])
+def _consumer(consumer: Json) -> Consumer:
+    tags = consumer.get("companyTags") or ()
+    return Consumer(
+        consumer["url"], tuple(consumer["eventTypes"]), tuple(tags), consumer["disabled"]
+    )
 
 
 def _differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     every = sorted(ours.keys() | theirs.keys())
-    return [one for one in every if json.dumps(ours.get(one)) != json.dumps(theirs.get(one))]
+    return [key for key in every if json.dumps(ours.get(key)) != json.dumps(theirs.get(key))]
 
 
 def _get(codat: httpx.Client, path: str) -> Json:

@@ -1,4 +1,4 @@
-"""A client before its migration: consents are there, old consumers are, and webhooks come."""
+"""A client before its migration has consents, old consumers and webhooks that arrive."""
 
 import json
 import threading
@@ -26,14 +26,14 @@ from tools.local.stack import EVENTS_OF_ALL_TEAMS, LocalStack
 type Json = dict[str, Any]
 
 PRODUCTS: Final = ("invoice-finance", "cashflow-insights", "payables")  # the last is standard
-_WITHHELD: Final = "cashflow-insights"  # from which every tenth customer has kept consent
+_WITHHELD: Final = "cashflow-insights"  # every tenth customer has not consented to it
 _AT_ONCE: Final = 8
 _BETWEEN_EVENTS: Final = 0.5  # seconds
 _BY: Final = "bench"
 
 
 class OldWorld(Unfilled):
-    """The hub takes in plain reads, and all else, by one consumer: no product has its own yet."""
+    """A hub with one consumer for plain reads and everything else, and none per product."""
 
     def _subscriptions(self, codat: Json) -> dict[str, list[str]]:  # noqa: ARG002  # as its caller
         return {"platform": list(EVENTS_OF_ALL_TEAMS)}
@@ -46,17 +46,17 @@ def codat_of(local: LocalStack) -> Any:
 
 
 def agree(local: LocalStack, companies: Sequence[Json]) -> dict[str, tuple[str, ...]]:
-    """Register the products and record the consents; return who has agreed to which."""
+    """Register the products, record the consents; return each company's agreed products."""
     dynamodb = local.emulator.client("dynamodb")
     table = StateTable(dynamodb, local.described["state_table"])
     with codat_of(local) as codat:
         known = {
-            one["identifier"]: Product(
-                one["identifier"],
-                ProductKind.CUSTOM if one["custom"] else ProductKind.STANDARD,
-                data_types=tuple(one["dataTypes"]),
+            product["identifier"]: Product(
+                product["identifier"],
+                ProductKind.CUSTOM if product["custom"] else ProductKind.STANDARD,
+                data_types=tuple(product["dataTypes"]),
             )
-            for one in codat.get("/_sandbox/products").json()
+            for product in codat.get("/_sandbox/products").json()
         }
     registry = ProductStore(table)
     registry.replace(list(known.values()), registry.read()[1], _BY)
@@ -76,8 +76,8 @@ def agree(local: LocalStack, companies: Sequence[Json]) -> dict[str, tuple[str, 
             assignments.put(Assignment(company_id, name, status, now, _BY, consent), 0)
 
     agreed = {
-        one["id"]: tuple(p for p in PRODUCTS if number % 10 != 9 or p != _WITHHELD)
-        for number, one in enumerate(companies)
+        company["id"]: tuple(p for p in PRODUCTS if number % 10 != 9 or p != _WITHHELD)
+        for number, company in enumerate(companies)
     }
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(record, companies))
@@ -86,14 +86,14 @@ def agree(local: LocalStack, companies: Sequence[Json]) -> dict[str, tuple[str, 
 
 @dataclass
 class Traffic:
-    """What happens at Codat by itself, so that every gap has something to lose."""
+    """Constant traffic at Codat, so that every gap has something to lose."""
 
     codat: httpx.Client
     companies: Sequence[str]
     webhook_ids: list[str] = field(default_factory=list)
 
     def happen(self, times: int = 1) -> None:
-        """Let connections be created, as Codat tells it."""
+        """Make Codat announce new connections."""
         for _ in range(times):
             company_id = self.companies[len(self.webhook_ids) % len(self.companies)]
             payload = {
@@ -112,7 +112,7 @@ class Traffic:
 
 @contextmanager
 def traffic(local: LocalStack, companies: Sequence[str]) -> Iterator[Traffic]:
-    """Let something happen twice a second, all along."""
+    """Announce a connection twice a second until the end."""
     over = threading.Event()
     with codat_of(local) as codat:
         busy = Traffic(codat, companies)
@@ -132,7 +132,7 @@ def traffic(local: LocalStack, companies: Sequence[str]) -> Iterator[Traffic]:
 
 @dataclass(frozen=True)
 class ProductEvents:
-    """A queue behind a rule that takes every product event of the bus."""
+    """A queue that gets every product event of the bus."""
 
     sqs: Any
     queue: str
@@ -150,14 +150,15 @@ class ProductEvents:
         return cls(sqs, queue)
 
     def take(self) -> list[Json]:
-        """Take what is there: the events' details."""
+        """Take the events from the queue and return their details."""
         details: list[Json] = []
         while found := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get(
             "Messages"
         ):
-            details += [json.loads(one["Body"])["detail"] for one in found]
+            details += [json.loads(message["Body"])["detail"] for message in found]
             gone = [
-                {"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(found)
+                {"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]}
+                for n, message in enumerate(found)
             ]
             self.sqs.delete_message_batch(QueueUrl=self.queue, Entries=gone)
         return details
@@ -168,21 +169,21 @@ class Inbox:
     local: LocalStack
 
     def items(self) -> dict[str, Mapping[str, str]]:
-        """Return by webhook-id what an item says besides its body."""
+        """Return by webhook-id the fields of each inbox item, without its body."""
         pages = self.local.emulator.client("dynamodb").get_paginator("scan")
         wanted = "webhook_id, consumer, event_type, company_id, product, quarantine"
         name = self.local.described["inbox_table"]
         return {
-            one["webhook_id"]["S"]: {key: value["S"] for key, value in one.items()}
+            item["webhook_id"]["S"]: {key: value["S"] for key, value in item.items()}
             for page in pages.paginate(TableName=name, ProjectionExpression=wanted)
-            for one in page["Items"]
+            for item in page["Items"]
         }
 
 
 def generated(codat: httpx.Client, event_types: Sequence[str], since: str) -> set[str]:
-    """Return webhook-ids of all that the sandbox has generated of these types, sent or not.
+    """Return the webhook-ids of all generated events of these types, sent or not.
 
-    Asked as the Portal would show it: what a consumer of all of them would have replayed.
+    A consumer of all these types is created, and the Portal's replay for it lists them.
     """
     body = {"url": "http://127.0.0.1:9/witness", "eventTypes": list(event_types), "disabled": True}
     witness = codat.post("/webhooks", json=body).raise_for_status().json()["id"]

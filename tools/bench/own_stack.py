@@ -1,4 +1,4 @@
-"""A local stack of a bench's own: whatever it finds in it, it has put there."""
+"""A benchmark has a local stack of its own, with nothing in it that it did not put there."""
 
 import shutil
 import sys
@@ -18,7 +18,7 @@ from tools.local.stack import Description, LocalStack, Options
 
 
 class Unfilled(LocalStack):
-    """A hub that knows no company yet: what it knows is seeded by the bench."""
+    """A hub without companies; the benchmark seeds them."""
 
     def _fill(self, stack: Description) -> None:  # noqa: ARG002  # as its caller has it
         return None
@@ -28,7 +28,7 @@ class Unfilled(LocalStack):
 def own_stack(
     console: Console, options: Options, kind: type[LocalStack] = Unfilled
 ) -> Iterator[LocalStack]:
-    """Bring one up, and down whatever happens. One that does not come up ends the program."""
+    """Start a stack, and stop it in any case; exit if it does not start."""
     state = Path(tempfile.mkdtemp(prefix="codat-hub-bench-"))
     local = kind(state, ConsoleReporter(console), options)
     try:
@@ -51,7 +51,7 @@ def companies(codat: httpx.Client) -> Iterator[dict[str, Any]]:
 
 
 def most(moments: list[datetime], window: timedelta) -> int:
-    """Return the most of these, which are in order, in any window of that length."""
+    """Return the highest number of these sorted moments in any window of that length."""
     first, most_yet = 0, 0
     for last, at in enumerate(moments):
         while at - moments[first] >= window:

@@ -1,9 +1,9 @@
-"""A reconcile of many companies, with and without drift; run by hand.
+"""`python -m tools.bench.reconcile` reconciles many companies, with and without drift.
 
-Starts the sandbox with that many companies and the State table on moto, in this process,
+It runs the sandbox with that many companies and the State table on moto, in this process,
 and prints what each run took: calls to Codat, items written, seconds. Calls are as fast as the
-sandbox answers; in Lambda they are five a second at most. One of the runs is killed half-way. Exits
-with 1 if the calls are not the fewest possible.
+sandbox answers; in Lambda they are five a second at most. A run is killed half-way. The exit
+code is 1 if the calls are not the fewest possible.
 """
 
 import argparse
@@ -27,7 +27,7 @@ FAKE = {
 def main(companies: int) -> int:
     """Return the exit code."""
     os.environ.update(FAKE)
-    # read their environment when they are imported
+    # they read their environment when they are imported
     import boto3  # noqa: PLC0415
     from moto import mock_aws  # noqa: PLC0415
 
@@ -45,7 +45,7 @@ def main(companies: int) -> int:
 
 
 class Bench:
-    """The same hub, reconciled several times."""
+    """One hub that is reconciled several times."""
 
     def __init__(self, hub: Any, companies: int) -> None:
         self.hub = hub
@@ -108,11 +108,13 @@ class Bench:
     def _overdue(self) -> int:
         linked = {
             company_id
-            for company_id, one in self.hub.companies.get_many(self.hub.codat.companies).items()
-            if one.linked
+            for company_id, company in self.hub.companies.get_many(self.hub.codat.companies).items()
+            if company.linked
         }
         theirs = self.hub.codat.companies.values()
-        return sum("invoice-finance" in one.products for one in theirs if one.id in linked)
+        return sum(
+            "invoice-finance" in company.products for company in theirs if company.id in linked
+        )
 
     def _freshness(self) -> None:
         from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness  # noqa: PLC0415

@@ -1,7 +1,7 @@
-"""`python -m tools.bench.refresh`: a month of refreshes, wake-up against backoff, pace, writes.
+"""`python -m tools.bench.refresh` plays a month of refreshes and measures calls and writes.
 
-On a virtual clock, with the real domain, use cases and adapters; table, queue and Codat in memory.
-With `--stack 600` instead: one slot of 600 companies, end to end on the deployed local stack.
+Clock, table, queue and Codat are simulated; domain, use cases and adapters are the real ones.
+With `--stack 600` it plays one slot of 600 companies, end to end on the deployed local stack.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_STACK_SECONDS = 900.0  # then what is not done is told
+_STACK_SECONDS = 900.0  # then the bench ends and lists the open tickets
 
 
 def main() -> None:
@@ -64,8 +64,8 @@ def _wakes(console: Console, histories: Any, seed: int) -> None:
     for heading in ("", "median wait after the lock, s", "calls", "accepted"):
         table.add_column(heading, justify="right")
     for name, wakes in (("wake-up", True), ("backoff alone", False)):
-        one = histories.busy_companies(300, seed, wakes=wakes)
-        table.add_row(name, f"{one.median:.1f}", str(one.calls), str(one.accepted))
+        measured = histories.busy_companies(300, seed, wakes=wakes)
+        table.add_row(name, f"{measured.median:.1f}", str(measured.calls), str(measured.accepted))
     console.print(table)
 
 

@@ -1,7 +1,7 @@
-"""Refreshes end to end on the deployed local stack: one slot, one ticket for each company.
+"""One slot of refreshes end to end on the deployed local stack, a ticket for each company.
 
-Companies and consents are written into the State table; everything from the slot on is the hub's
-own: planner, dispatcher by its minute, queue, worker, the sandbox, its webhooks, the projection.
+Companies and consents are written into the State table. From the slot on the hub does everything:
+planner, dispatcher each minute, queue and worker; then the sandbox's webhooks are projected.
 """
 
 import json
@@ -38,7 +38,7 @@ from tools.local.stack import Description, LocalStack, Options
 PRODUCT: Final = "invoice-finance"
 DATA_TYPES: Final = ("invoices", "payments", "customers")
 _LINKED_OF_20: Final = 8  # seeded companies that have the product and are linked
-_BUCKET: Final = 5  # seconds: the burst is shown in such steps
+_BUCKET: Final = 5  # seconds of each step in which the burst is shown
 _POLL: Final = 3.0
 _AT_ONCE: Final = 8
 _REFRESH: Final = re.compile(r"/companies/([^/]+)/products/[^/]+/refresh")
@@ -46,7 +46,7 @@ _REFRESH: Final = re.compile(r"/companies/([^/]+)/products/[^/]+/refresh")
 
 @dataclass(frozen=True)
 class Burst:
-    """What came of one slot. `calls`: every request of the hub to Codat, when it came in."""
+    """The result of one slot; `calls` has the time of every request of the hub to Codat."""
 
     slot: datetime
     tickets: list[Ticket]
@@ -57,27 +57,29 @@ class Burst:
 
     @property
     def once(self) -> int:
-        return sum(self.accepted[one.company_id] == 1 for one in self.tickets)
+        return sum(self.accepted[ticket.company_id] == 1 for ticket in self.tickets)
 
     @property
     def busiest(self) -> int:
-        """The most calls in any 60 seconds."""
+        """Return the highest number of calls in any 60 seconds."""
         return most(self.calls, timedelta(seconds=60))
 
     @property
     def shape(self) -> list[int]:
-        """Calls in each five seconds, from the first on."""
+        """Return the number of calls in each five seconds, from the first call on."""
         first = self.calls[0]
         counts = Counter(int((at - first).total_seconds() // _BUCKET) for at in self.calls)
         return [counts[step] for step in range(max(counts) + 1)]
 
     @property
     def wrong(self) -> list[str]:
-        """Name every expectation that did not hold."""
+        """Return every expectation that did not hold."""
         held = {
             "every ticket is accepted, once": self.once == len(self.tickets),
-            "every read has come back": all(one.status == "completed" for one in self.tickets),
-            "nobody else was refreshed": sum(self.accepted.values()) == len(self.tickets),
+            "every read has come back": all(
+                ticket.status == "completed" for ticket in self.tickets
+            ),
+            "no other company was refreshed": sum(self.accepted.values()) == len(self.tickets),
             f"never over {LIMIT} calls in 60 s": self.busiest <= LIMIT,
             "no dead letters": self.dead == 0,
         }
@@ -85,7 +87,7 @@ class Burst:
 
 
 def run(console: Console, count: int, seconds: float) -> int:
-    """Play one slot of `count` companies; return the exit code."""
+    """Run one slot of `count` companies; return the exit code."""
     seeded = 20 * ceil(count / _LINKED_OF_20)
     with own_stack(console, Options(companies=seeded)) as local:
         bench = Bench(local, local.described)
@@ -106,13 +108,15 @@ class Bench:
         self.table = StateTable(local.emulator.client("dynamodb"), stack["state_table"])
 
     def seed(self, count: int) -> list[str]:
-        """Let the hub know `count` linked companies with the product, and consent to it."""
-        schedule = Schedule("cron(0 3 1 1 ? *)")  # far off: the slot is fired by hand
+        """Write `count` linked companies with the product, and their consents, to the hub."""
+        schedule = Schedule("cron(0 3 1 1 ? *)")  # far off, as the slot is started by hand
         product = Product(PRODUCT, ProductKind.CUSTOM, data_types=DATA_TYPES, schedule=schedule)
         registry = ProductStore(self.table)
         registry.replace([product], registry.read()[1], "bench")
         with self._codat() as codat:
-            chosen = [one["id"] for one in companies(codat) if _may_be_read(one)][:count]
+            chosen = [company["id"] for company in companies(codat) if _may_be_read(company)][
+                :count
+            ]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(self._know, chosen))
         return chosen
@@ -127,14 +131,14 @@ class Bench:
         AssignmentStore(self.table).put(assigned, 0)
 
     def play(self, company_ids: list[str], seconds: float, say: Callable[[str], None]) -> Burst:
-        """Fire the slot, wait until every ticket is closed, look at what the sandbox saw."""
+        """Start the slot, wait until every ticket is closed, then read the sandbox's log."""
         before = self._requests()[-1]["n"]
         slot = datetime.now(UTC)
         self._plan(slot)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             tickets = self._tickets(company_ids)
-            counts = Counter(one.status.value for one in tickets)
+            counts = Counter(ticket.status.value for ticket in tickets)
             took = (datetime.now(UTC) - slot).total_seconds()
             say(f"{took:4.0f} s  {', '.join(f'{n} {name}' for name, n in counts.items())}")
             if len(tickets) == len(company_ids) == counts["completed"]:
@@ -143,7 +147,7 @@ class Bench:
         return self._burst(slot, self._tickets(company_ids), before)
 
     def _burst(self, slot: datetime, tickets: list[Ticket], before: int) -> Burst:
-        requests = [one for one in self._requests() if one["n"] > before]
+        requests = [request for request in self._requests() if request["n"] > before]
         accepted, refused = Counter[str](), Counter[int]()
         for request in requests:
             if (match := _REFRESH.search(request["path"])) is None:
@@ -152,7 +156,7 @@ class Bench:
                 accepted[match[1]] += 1
             else:
                 refused[request["status"] or 0] += 1
-        calls = sorted(datetime.fromisoformat(one["time"]) for one in requests)
+        calls = sorted(datetime.fromisoformat(request["time"]) for request in requests)
         return Burst(slot, tickets, accepted, refused, calls, self._dead())
 
     def _plan(self, slot: datetime) -> None:
@@ -167,12 +171,14 @@ class Bench:
     def _tickets(self, company_ids: list[str]) -> list[Ticket]:
         found: list[Ticket] = []
         for some in batched(company_ids, 100, strict=False):
-            tickets = TicketStore(self.table).get_many([(one, PRODUCT) for one in some])
+            tickets = TicketStore(self.table).get_many(
+                [(company_id, PRODUCT) for company_id in some]
+            )
             found += [ticket for ticket, _ in tickets.values()]
         return found
 
     def _requests(self) -> list[dict[str, Any]]:
-        """Return the requests that came to Codat's API; the sandbox's own are not among them."""
+        """Return the requests to Codat's API, without those to /_sandbox."""
         with self._codat() as codat:
             found: list[dict[str, Any]] = codat.get("/_sandbox/requests").json()
         return found
@@ -189,12 +195,12 @@ class Bench:
 
 
 def _may_be_read(company: dict[str, Any]) -> bool:
-    linked = any(one["status"] == "Linked" for one in company["dataConnections"])
+    linked = any(connection["status"] == "Linked" for connection in company["dataConnections"])
     return PRODUCT in company["products"] and linked
 
 
 def _show(console: Console, burst: Burst) -> None:
-    calls, ended = burst.calls, Counter(one.status.value for one in burst.tickets)
+    calls, ended = burst.calls, Counter(ticket.status.value for ticket in burst.tickets)
     table = Table(title=f"{len(burst.tickets)} tickets of one slot on the deployed local stack")
     table.add_column("")
     table.add_column("", justify="right")

@@ -1,6 +1,6 @@
-"""How long the sandbox takes for a page of companies; run by hand, asserts nothing.
+"""`python -m tools.bench.sandbox_pages` measures how long the sandbox's pages take.
 
-Starts the real process with that many companies, gives every company three products, and times
+It starts the real process with that many companies, gives every company three products, and times
 GET /companies over HTTP from one client, in milliseconds.
 """
 
@@ -20,7 +20,7 @@ PRODUCTS = ("lending", "invoice-finance", "cashflow-insights")
 
 
 def main(companies: int, requests: int) -> None:
-    """Print one line for each kind of page."""
+    """Print a line for each kind of page."""
     began = time.perf_counter()
     process = subprocess.Popen(
         [
@@ -46,7 +46,7 @@ def main(companies: int, requests: int) -> None:
 
 
 def _assign_all(client: httpx.Client) -> None:
-    """Three products for every company; then wait until their first reads are over."""
+    """Give every company three products, and wait until their first reads are over."""
     calls = 0
     began = time.perf_counter()
     path: str | None = "/companies?pageSize=500"

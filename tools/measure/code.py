@@ -56,15 +56,21 @@ def largest_file(found: list[Module]) -> Figure:
     return Figure(len(longest.lines), longest.path.name)
 
 
-def code_lines(found: list[Module]) -> Figure:
-    """Count the lines that are not blank, not a comment and not in a docstring."""
+def code_lines(found: list[Module], *, imports: bool) -> Figure:
+    """Count lines of import statements, or all others but blank lines, comments, docstrings."""
     lines = 0
     for module in found:
         docstrings = [(text.lineno, text.end_lineno or 0) for text in _docstrings(module)]
+        statements = [
+            (node.lineno, node.end_lineno or 0)
+            for node in module.nodes
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
         lines += sum(
             bool(line.strip())
             and not line.lstrip().startswith("#")
             and not any(first <= number <= last for first, last in docstrings)
+            and imports is any(first <= number <= last for first, last in statements)
             for number, line in enumerate(module.lines, 1)
         )
     return Figure(lines)

@@ -1,4 +1,4 @@
-"""`python -m tools.sandbox`: one process, one JSON line on stdout when it is ready."""
+"""`python -m tools.sandbox` runs one process, which prints one JSON line when it is ready."""
 
 import sys
 

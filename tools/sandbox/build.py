@@ -1,4 +1,4 @@
-"""Puts a world together: the state it begins with, and which rule handles which happening."""
+"""Put a world together: its first state, and which rule handles which kind of agenda entry."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,7 +24,7 @@ HAPPENINGS: Final[Mapping[str, Happening]] = {
     "product.schedule": schedules.on_product_schedule,
     "quota.reset": rate_limits.on_reset,
 }
-# What the client's consumers from before the products listen to.
+# The event types of the consumers that the client had before products.
 _OLD_SUBSCRIPTIONS: Final = (
     ["read.completed", "read.completed.initial", *CONNECTION_EVENTS, *COMPANY_EVENTS],
     ["read.completed"],
@@ -33,12 +33,12 @@ _OLD_TAGS: Final = (None, ["region:uk"])
 
 
 def new_state(options: Options, now: datetime) -> State:
-    """The world as the seed has it at `now`."""
+    """Return the state that the seed gives at `now`."""
     return seeded_state(options, now)
 
 
 def new_post(options: Options, ids: Identifiers) -> PostState:
-    """The consumers that the client had before; none unless there is an address for them."""
+    """Return the consumers from before products; none without an address for them."""
     post = PostState(DeliveryRules(options.retry_scale))
     if url := options.old_consumers_url:
         seeded = Identifiers(f"consumers:{options.seed}")
@@ -52,7 +52,7 @@ def new_post(options: Options, ids: Identifiers) -> PostState:
 def new_world(
     options: Options, state: State, publish: Callable[[Message], None], run: str = ""
 ) -> World:
-    """A world over `state`; `run` makes the ids it gives out differ from another run's."""
+    """Return a world over `state`; `run` makes its new ids differ from those of another run."""
     world = World(state, replace(options, run=run), publish, HAPPENINGS)
     for company in state.companies.values():
         schedules.plan_client(world, company)

@@ -1,4 +1,4 @@
-"""The command line: reads the options, refuses bad ones with one sentence and exit code 2."""
+"""The command line reads the options and refuses bad ones in one sentence, with exit code 2."""
 
 import argparse
 import asyncio
@@ -20,7 +20,7 @@ EXIT_MISUSE = 2
 
 
 def main(arguments: list[str]) -> int:
-    """Run a sandbox until SIGTERM or SIGINT; answers the exit code."""
+    """Run a sandbox until SIGTERM or SIGINT and return the exit code."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
     try:
@@ -63,7 +63,7 @@ def _options(chosen: argparse.Namespace) -> Options:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Answers misuse with one sentence; --help has the rest."""
+    """A parser that answers misuse with one sentence; --help has the rest."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_MISUSE, f"{self.prog}: {message}\n")

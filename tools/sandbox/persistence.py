@@ -1,4 +1,4 @@
-"""Saving the sandbox to a file and reading it back; off unless asked for."""
+"""The option --state saves the sandbox to a file and reads it back."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from tools.sandbox.world.model import State
 
 @dataclass(slots=True)
 class Snapshot:
-    """All that outlives a restart."""
+    """Everything that survives a restart."""
 
     world: State
     post: PostState
@@ -24,7 +24,7 @@ _ADAPTER = TypeAdapter(Snapshot)
 
 
 def load(path: Path) -> Snapshot | None:
-    """What was saved, None if nothing was; ValueError if the file is not a snapshot."""
+    """Return the saved snapshot, None without one. Raises ValueError for any other file."""
     if not path.exists():
         return None
     snapshot = _ADAPTER.validate_json(path.read_bytes())
@@ -34,7 +34,7 @@ def load(path: Path) -> Snapshot | None:
 
 
 def save(path: Path, snapshot: Snapshot) -> None:
-    """Write all of it or nothing: a crash in between leaves the file as it was."""
+    """Write the whole file or nothing; a crash in between leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.new")
     draft.write_bytes(_ADAPTER.dump_json(snapshot))

@@ -1,4 +1,4 @@
-"""The running sandbox: the world on a real clock, its post office, and what surrounds them."""
+"""A running sandbox is a world on a real clock with its post office and limits."""
 
 import asyncio
 from datetime import datetime
@@ -20,12 +20,12 @@ from tools.sandbox.world.identifiers import Identifiers
 if TYPE_CHECKING:
     from tools.sandbox.world.world import World
 
-# The loop looks at the clock at least this often (real seconds).
+# The longest pause of the loop, in real seconds.
 LONGEST_NAP = 1.0
 
 
 class Sandbox:
-    """Everything one process holds; `reset` brings all of it back to the seed."""
+    """Everything that one process holds; `reset` returns all of it to the seed."""
 
     def __init__(self, options: Options, speed: float = 1.0, saved: Snapshot | None = None) -> None:
         self.options = options
@@ -37,18 +37,18 @@ class Sandbox:
         self._begin(saved)
 
     def reset(self) -> None:
-        """Forget everything and start from the seed again; ids given out later are new ones."""
+        """Forget everything and start from the seed again; later ids are new."""
         self._lives += 1
         self._begin(None)
         self.requests.clear()
         self.wake()
 
     def tick(self) -> None:
-        """Let the world catch up with its clock."""
+        """Advance the world to the present time of its clock."""
         self.world.advance_to(self.clock.now())
 
     def wake(self) -> None:
-        """Something has changed: look again at what is due."""
+        """Let the loop look again, because something has changed."""
         self._awake.set()
 
     async def run(self) -> None:
@@ -64,7 +64,7 @@ class Sandbox:
             await courier.close()
 
     def snapshot(self) -> Snapshot:
-        """All that is worth keeping over a restart."""
+        """Return everything that a restart keeps."""
         return Snapshot(self.world.state, self.office.state, self.keys.entries, self.requests.last)
 
     def _begin(self, saved: Snapshot | None) -> None:

@@ -1,4 +1,4 @@
-"""One process: a socket, a server, the sandbox's own loop, and a clean end."""
+"""One process has a socket, a server, the sandbox's own loop and a clean end."""
 
 import asyncio
 import contextlib
@@ -21,17 +21,17 @@ from tools.sandbox.runtime import Sandbox
 
 log = logging.getLogger("sandbox")
 
-# How often the state is written to its file (real seconds), and how long a stop may take.
+# In real seconds: how often the state file is written, and how long a stop may take.
 SAVE_EVERY: Final = 5.0
 STOP_WITHIN: Final = 1
 
 
 class CannotStart(Exception):  # reads as a sentence where it is caught
-    """The address is not free or not ours, or the state file cannot be written."""
+    """The address cannot be used, or the state file cannot be written."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but it says when it is ready, and a stop by signal is an ordinary end."""
+    """uvicorn that says when it is ready and treats a stop by signal as an ordinary end."""
 
     def __init__(self, config: uvicorn.Config, ready: dict[str, Any]) -> None:
         super().__init__(config)
@@ -58,7 +58,7 @@ async def serve(
     state_file: Path | None = None,
     saved: persistence.Snapshot | None = None,
 ) -> None:
-    """Serve until a signal; raises CannotStart if the address or the file cannot be had."""
+    """Serve until a signal. Raises CannotStart for an unusable address or state file."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
     )
@@ -110,7 +110,7 @@ def _config(sandbox: Sandbox) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        # Longer than clients keep idle connections, so that none is closed under a request.
+        # Clients keep idle connections for less, so that no request meets a closed connection.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=STOP_WITHIN,
     )
@@ -129,7 +129,7 @@ def _ready(sandbox: Sandbox, listener: socket.socket) -> dict[str, Any]:
 
 
 async def _loop_forever(sandbox: Sandbox) -> None:
-    """A fault in one round is logged, not fatal: the API must stay up to be looked at."""
+    """Log a fault of one round and go on: the API must stay up to be looked at."""
     while True:
         try:
             await sandbox.run()

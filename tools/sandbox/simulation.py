@@ -1,4 +1,4 @@
-"""The sandbox on a virtual clock, without any I/O: months pass in seconds."""
+"""The sandbox on a virtual clock and without I/O lets months pass in seconds."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,12 +9,12 @@ from tools.sandbox.webhooks.model import Attempt
 from tools.sandbox.webhooks.post_office import Posting, PostOffice
 from tools.sandbox.world.identifiers import Identifiers
 
-# Given a posting and the time, what the receiver answers: a status, or None for no answer.
+# A receiver takes a posting and the time, and returns a status, or None for no answer.
 type Sender = Callable[[Posting, datetime], int | None]
 
 
 class Simulation:
-    """World and post office on one clock; `send` receives every attempt when it is due."""
+    """World and post office on one clock; `send` gets every attempt when it is due."""
 
     def __init__(self, options: Options, start: datetime, send: Sender) -> None:
         self._now = start
@@ -27,11 +27,11 @@ class Simulation:
 
     @property
     def now(self) -> datetime:
-        """The time, for the world and for its receivers."""
+        """Return the time of the world and of its receivers."""
         return self._now
 
     def advance_to(self, moment: datetime) -> None:
-        """Let everything happen, and be delivered, that is due until `moment`."""
+        """Run and deliver everything that is due until `moment`."""
         while (due := self._next_due()) is not None and due <= moment:
             self._now = max(self._now, due)
             self.world.advance_to(self._now)
@@ -42,5 +42,5 @@ class Simulation:
         self.world.advance_to(self._now)
 
     def _next_due(self) -> datetime | None:
-        due = [one for one in (self.world.next_due(), self.office.next_due()) if one]
+        due = [moment for moment in (self.world.next_due(), self.office.next_due()) if moment]
         return min(due, default=None)

@@ -1,1 +1,1 @@
-"""The hub with parts of it in memory, for benchmarks and tests: worlds, histories, fakes."""
+"""Worlds, histories and fakes of the hub in memory, for benchmarks and tests."""

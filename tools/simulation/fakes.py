@@ -1,4 +1,4 @@
-"""Working in-memory stand-ins for the adapters that simulations replace."""
+"""Simulations replace some adapters by these fakes in memory."""
 
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from codat_hub.companies.domain.consent import ConsentEntry
 from codat_hub.storage.items import ItemKey, Listed, Stored
 
-_LAST = ItemKey("\U0010ffff", "")  # behind every key of one rank
+_LAST = ItemKey("\U0010ffff", "")  # sorts behind every key of the same rank
 
 
 class FakeStateTable:
-    """The State table in memory: versions, index and all; counts what DynamoDB would bill.
+    """The State table in memory, with versions and index; it counts what DynamoDB bills.
 
-    `before_put` and `after_put` are called around each write: a test may die there.
+    `before_put` and `after_put` are called around each write, so that a test can raise there.
     """
 
     def __init__(self):
@@ -36,7 +36,7 @@ class FakeStateTable:
 
     def under(self, prefix):
         self.reads += 1
-        keys = (one for one in self.partitions.get(prefix.pk, ()) if one.sk.startswith(prefix.sk))
+        keys = (key for key in self.partitions.get(prefix.pk, ()) if key.sk.startswith(prefix.sk))
         return [(key, Stored(*self.items[key][:2])) for key in sorted(keys)]
 
     def listed(self, group, *, after=None, up_to=None, limit=100):
@@ -71,14 +71,14 @@ class FakeStateTable:
         checks = [(guard, guard_version), *((key, version) for key, _, version in puts)]
         if any(self.get(key).version != version for key, version in checks):
             return False
-        for one in puts:
-            self.put(*one)
+        for write in puts:
+            self.put(*write)
         return True
 
     def spoil(self, key, /, **changes):
-        """Change an item as somebody by hand would, or another version; None: take it away.
+        """Change an item as a person or another version would; None removes an attribute.
 
-        Returns what it was.
+        Returns the item as it was before.
         """
         attributes, version, listed = self.items[key]
         kept = {name: value for name, value in (attributes | changes).items() if value is not None}

@@ -1,4 +1,4 @@
-"""Tables on moto, made from template.yaml."""
+"""Tables on moto are created from template.yaml."""
 
 from typing import Any
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from codat_hub.products.adapters.product_store import ProductStore
@@ -18,7 +17,7 @@ from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.dispatch_refreshes import DispatchRefreshes
 from codat_hub.settings.dispatch_refreshes import DispatchRefreshesSettings
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -43,12 +42,12 @@ dispatch = DispatchRefreshes(
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Any event in, the number of refreshes sent out."""
     report = dispatch()
-    metrics.add_metric("refresh_sent", MetricUnit.Count, report.sent)
-    metrics.add_metric("refresh_barred", MetricUnit.Count, int(report.blocked))
+    count("refresh_sent", report.sent)
+    count("refresh_barred", int(report.blocked))
     if report.stopped is not None:  # every minute, so an alarm can tell how long it lasts
-        metrics.add_metric(f"breaker_open_{report.stopped.value}", MetricUnit.Count, 1)
-    for status, count in report.closed.items():
-        metrics.add_metric(f"refresh_{status}", MetricUnit.Count, count)
+        count(f"breaker_open_{report.stopped.value}")
+    for status, number in report.closed.items():
+        count(f"refresh_{status}", number)
     if report.sent or report.closed:
         logger.info("refreshes dispatched", sent=report.sent, closed=dict(report.closed))
     return {"sent": report.sent}

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
@@ -28,7 +27,7 @@ from codat_hub.refresh.usecases.plan_refreshes import PlanRefreshes, PlanReport
 from codat_hub.settings.plan_refreshes import PlanRefreshesSettings
 from codat_hub.storage.items import SHARDS
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -86,9 +85,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 def _count(report: PlanReport) -> None:
     if report.opened:
-        metrics.add_metric("refresh_planned", MetricUnit.Count, report.opened)
-    for status, count in report.closed.items():
-        metrics.add_metric(f"refresh_{status}", MetricUnit.Count, count)
+        count("refresh_planned", report.opened)
+    for status, number in report.closed.items():
+        count(f"refresh_{status}", number)
     if report.run is not None:
         run = report.run
         logger.info(

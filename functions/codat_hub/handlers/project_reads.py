@@ -31,7 +31,7 @@ from codat_hub.refresh.usecases.wake_company import WakeCompany
 from codat_hub.settings import PRODUCT_SCOPE
 from codat_hub.settings.project_reads import ProjectReadsSettings
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -77,27 +77,23 @@ def _project_record(record: DynamoDBRecord) -> None:
         report = project(webhook)
     except Unavailable as error:
         logger.error("webhook not projected yet", webhook_id=webhook.webhook_id, cause=str(error))
-        _count("projected_later")
+        count("projected_later")
         raise
-    _count(f"projected_{report.outcome}")
+    count(f"projected_{report.outcome}")
     if report.woken.woken:
-        _count("refresh_woken")
+        count("refresh_woken")
     if report.woken.completed:
-        _count("refresh_completed")
+        count("refresh_completed")
     if report.unregistered is not None:
         logger.warning("product is not registered", product=report.unregistered)
-        _count("product_unregistered")
+        count("product_unregistered")
     for failed in report.failed:
         _count_failed(failed)
 
 
-def _count(name: str) -> None:
-    metrics.add_metric(name, MetricUnit.Count, 1)
-
-
 def _count_failed(failed: FailedType) -> None:
     """Count a failure for the alarm, and again by data type and integration for diagnosis."""
-    _count("read_failed")
+    count("read_failed")
     with single_metric(
         name="data_type_failed", unit=MetricUnit.Count, value=1, namespace=metrics.namespace
     ) as metric:

@@ -8,12 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from codat_hub.errors import Refused, TooLarge, Unavailable
 from codat_hub.settings.receive_webhook import ReceiveWebhookSettings
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 from codat_hub.webhooks.inbox_table import InboxTable
 from codat_hub.webhooks.receive_webhook import MAX_BODY, DeliveryOutcome, ReceiveWebhook
 from codat_hub.webhooks.signing_secret import is_consumer
@@ -87,7 +86,7 @@ def _raw_body(event: dict[str, Any]) -> bytes:
 
 
 def _answer(outcome: str, status: int, message: str) -> dict[str, Any]:
-    metrics.add_metric(f"webhook_{outcome}", MetricUnit.Count, 1)
+    count(f"webhook_{outcome}")
     return {
         "statusCode": status,
         "headers": {"Content-Type": "application/json"},

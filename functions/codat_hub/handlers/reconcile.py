@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from codat_hub.codat.adapters.api_key import SecretKey
@@ -45,7 +45,7 @@ from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.settings.reconcile import ReconcileSettings
 from codat_hub.storage.items import SHARDS
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, count_by, logger, metrics
 from codat_hub.webhooks.signing_secret_cache import ConsumerNames
 
 if TYPE_CHECKING:
@@ -61,19 +61,14 @@ SCHEDULE: Final = "schedule"
 
 def _count_done(run: ReconcileRun) -> None:
     """Count a run that is over, and each kind of its drift under a dimension of its own."""
-    metrics.add_metric(f"reconcile_{run.status}", MetricUnit.Count, 1)
-    metrics.add_metric("reconcile_unsafe", MetricUnit.Count, run.unsafe)
-    metrics.add_metric("reconcile_codat_calls", MetricUnit.Count, run.counts.get("codat_calls", 0))
+    count(f"reconcile_{run.status}")
+    count("reconcile_unsafe", run.unsafe)
+    count("reconcile_codat_calls", run.counts.get("codat_calls", 0))
     if run.status is ReconcileStatus.COMPLETE and run.started_at and run.finished_at:
         took = (run.finished_at - run.started_at).total_seconds()
         metrics.add_metric("reconcile_duration", MetricUnit.Seconds, took)
-    for kind, count in sorted(run.drift.items()):
-        with single_metric(
-            name="drift", unit=MetricUnit.Count, value=count, namespace=metrics.namespace
-        ) as metric:
-            # every other metric has it too: it names the stack
-            metric.add_dimension("service", logger.service)
-            metric.add_dimension("kind", kind)
+    for kind, found in sorted(run.drift.items()):
+        count_by("drift", found, kind=kind)
 
 
 def _blocked_until() -> datetime | None:
@@ -145,7 +140,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _go_on(record: dict[str, Any], context: LambdaContext) -> bool:
-    metrics.add_metric("reconcile_receives", MetricUnit.Count, 1)
+    count("reconcile_receives")
     try:
         reconcile_id = _reconcile_id(record)
         lease = timedelta(milliseconds=context.get_remaining_time_in_millis()) + _AFTER_THE_TIMEOUT

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
@@ -39,7 +39,7 @@ from codat_hub.refresh.usecases.wake_company import WakeCompany
 from codat_hub.settings import PRODUCT_SCOPE
 from codat_hub.settings.refresh_product import RefreshProductSettings
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, count_by, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -120,11 +120,11 @@ def _refresh(record: SQSRecord, lambda_context: LambdaContext) -> None:
         result = refresh(parsed(record.body))
     except Unavailable as fault:
         logger.error("refresh not done yet", cause=str(fault))
-        _count("refresh_later")
+        count("refresh_later")
         raise
     except Exception:
         logger.exception("refresh could not be handled", message_id=record.message_id)
-        _count("refresh_fault")
+        count("refresh_fault")
         raise
     _measure(result)
 
@@ -132,27 +132,19 @@ def _refresh(record: SQSRecord, lambda_context: LambdaContext) -> None:
 def _measure(result: RefreshReport) -> None:
     """Count the calls (`refresh_asked`) and what became of the ticket."""
     if result.called:
-        _count("refresh_asked")
-    _count(f"refresh_{result.outcome}")
+        count("refresh_asked")
+    count(f"refresh_{result.outcome}")
     if result.woken:
-        _count("refresh_woken")
+        count("refresh_woken")
     if result.opened is not None:
-        _count(f"breaker_opened_{result.opened.value}")
+        count(f"breaker_opened_{result.opened.value}")
     ticket = result.ticket
     if ticket is None:
         return
     if ticket.status is TicketStatus.FAILED and ticket.failure is not None:
-        _count("refresh_failed")
-        with single_metric(
-            name="refresh_failed_by", unit=MetricUnit.Count, value=1, namespace=metrics.namespace
-        ) as metric:
-            metric.add_dimension("service", logger.service)
-            metric.add_dimension("kind", ticket.failure.kind)
+        count("refresh_failed")
+        count_by("refresh_failed_by", kind=ticket.failure.kind)
     if ticket.status is TicketStatus.ACCEPTED and ticket.accepted_at is not None:
         waited = (ticket.accepted_at - ticket.opened_at).total_seconds()
         metrics.add_metric("refresh_accepted_after", MetricUnit.Seconds, waited)
-        metrics.add_metric("refresh_calls", MetricUnit.Count, ticket.attempts)
-
-
-def _count(name: str) -> None:
-    metrics.add_metric(name, MetricUnit.Count, 1)
+        count("refresh_calls", ticket.attempts)

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
@@ -23,7 +22,7 @@ from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.settings.replay_webhooks import ReplayWebhooksSettings
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -71,7 +70,7 @@ def _continue(replay_id: str, context: LambdaContext) -> bool:
     except Unavailable as error:
         logger.error("replay interrupted", replay_id=replay_id, cause=str(error))
         over = False
-    metrics.add_metric("replay_over" if over else "replay_continued", MetricUnit.Count, 1)
+    count("replay_over" if over else "replay_continued")
     return over
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from codat_hub.codat.adapters.api_key import SecretKey
@@ -33,7 +32,7 @@ from codat_hub.rate_limiting.domain.pace import MIGRATION_PER_SECOND
 from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
 from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 from codat_hub.webhooks.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 
 if TYPE_CHECKING:
@@ -123,8 +122,8 @@ def _chunk(item: dict[str, Any] | None) -> Chunk | None:
 
 
 def _count(step: str, command: Command) -> None:
-    metrics.add_metric("migration_steps", MetricUnit.Count, 1)
+    count("migration_steps")
     if step == "incomplete":
-        metrics.add_metric("migration_rollback_incomplete", MetricUnit.Count, 1)
+        count("migration_rollback_incomplete")
     elif command.waiting_for:
-        metrics.add_metric("migration_waiting", MetricUnit.Count, 1)
+        count("migration_waiting")

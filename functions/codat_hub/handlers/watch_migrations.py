@@ -13,7 +13,7 @@ from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.usecases.watch import WatchMigrations
 from codat_hub.settings.watch_migrations import WatchMigrationsSettings
 from codat_hub.storage.state_table import StateTable
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -46,7 +46,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
                 hours=round(wait.hours, 1),
             )
             metrics.add_metric("migration_waiting_hours", MetricUnit.NoUnit, wait.hours)
-    metrics.add_metric("migrations_watched", MetricUnit.Count, 1)
+    count("migrations_watched")
     if action == "incomplete":
-        metrics.add_metric("migration_rollback_incomplete", MetricUnit.Count, 1)
+        count("migration_rollback_incomplete")
     logger.info("migrations watched", done=action)

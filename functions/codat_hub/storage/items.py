@@ -40,13 +40,12 @@ The index `gsi1` lists items by group (`gsi1pk`) and by a rank that is unique in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from enum import Enum
+from typing import Any, Final, NamedTuple
 from zlib import crc32
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 CODAT: Final = "CODAT"
 SHARDS: Final = 8  # another number would need every item listed again
@@ -94,3 +93,28 @@ def spell_or_none(moment: datetime | None) -> str | None:
 
 def moment_or_none(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def attributes(record: Any) -> dict[str, Any]:
+    """Return a dataclass's fields as attributes of an item, under the names of the fields.
+
+    A time is a text that sorts by time, an enum its value, a sequence a list, and a dataclass or
+    a mapping inside a map.
+    """
+    return {field.name: _attribute(getattr(record, field.name)) for field in fields(record)}
+
+
+def _attribute(value: Any) -> Any:
+    match value:
+        case datetime():
+            return spell(value)
+        case Enum():
+            return value.value
+        case Mapping():
+            return {name: _attribute(inner) for name, inner in value.items()}
+        case tuple() | list():
+            return [_attribute(inner) for inner in value]
+        case _ if is_dataclass(value):
+            return attributes(value)
+        case _:
+            return value

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from codat_hub.errors import Unreadable
 from codat_hub.storage.found import Found
-from codat_hub.telemetry import logger, metrics
+from codat_hub.telemetry import count, logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +30,7 @@ def read[**P, T](item: str, make: Callable[P, T], *args: P.args, **kwargs: P.kwa
     except Exception as fault:
         # The log has no content of the item: its key is enough to look it up.
         logger.error("item cannot be read", item=item, fault=type(fault).__name__)
-        metrics.add_metric("item_unreadable", MetricUnit.Count, 1)
+        count("item_unreadable")
         raise Unreadable(f"{item} cannot be read") from fault
 
 

@@ -1,4 +1,4 @@
-"""A sandbox in this process, whose every API answer is checked against Codat's specification."""
+"""A sandbox in this process, with every API answer checked by Codat's specification."""
 
 import pytest
 
@@ -25,22 +25,26 @@ def client(sandbox):
 
 @pytest.fixture
 def advance(client):
-    """Let sandbox time pass, in seconds."""
+    """Return a function that lets seconds of sandbox time pass."""
     return lambda seconds: client.post("/_sandbox/clock", json={"advanceSeconds": seconds})
 
 
 @pytest.fixture
 def company(client):
-    """A seeded company with a linked ledger, a linked bank and both custom products."""
+    """Return a seeded company with a linked ledger, a linked bank and both custom products."""
     return client.get("/companies").json()["results"][0]
 
 
 @pytest.fixture
 def events(client):
-    """The types of the events that went out so far, oldest first."""
+    """Return a function that lists the types of the events so far, the oldest first."""
 
     def sent(company_id=None):
         deliveries = client.get("/_sandbox/deliveries").json()
-        return [one["eventType"] for one in deliveries if company_id in {None, one["companyId"]}]
+        return [
+            delivery["eventType"]
+            for delivery in deliveries
+            if company_id in {None, delivery["companyId"]}
+        ]
 
     return sent

@@ -1,8 +1,8 @@
-"""Codat's API, answer by answer; the fixture checks each against the published specification."""
+"""The sandbox answers as Codat's API; the fixture checks answers by the specification."""
 
 import pytest
 
-from tests.support.sandbox import codat_spec
+from tests.support import codat_spec
 from tests.support.sandbox.checked_client import CheckedClient
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
@@ -14,8 +14,8 @@ READ_IN_PROGRESS = (
 )
 
 
-@pytest.mark.skipif(not codat_spec.AT_HAND, reason=codat_spec.MISSING)
-def test_the_specification_is_really_checked():
+@codat_spec.needs_spec
+def test_answers_that_differ_from_the_specification_are_found():
     company = {"id": "not a uuid", "name": "x", "redirect": "https://x.example"}
     assert codat_spec.problems("GET", "/companies/1", 200, company)
     assert codat_spec.problems("GET", "/companies/1", 418, {})
@@ -26,7 +26,7 @@ def test_pages_link_to_each_other_and_end(client):
     seen, path = [], "/companies?pageSize=8"
     while path:
         page = client.get(path).json()
-        seen += [one["id"] for one in page["results"]]
+        seen += [company["id"] for company in page["results"]]
         path = page["_links"].get("next", {}).get("href")
     assert len(seen) == len(set(seen)) == page["totalResults"] == 20
     assert page["_links"]["previous"]["href"] == "/companies?page=2&pageSize=8"
@@ -43,12 +43,12 @@ def test_companies_are_found_by_query_order_and_tags(client):
     linked = client.get("/companies", params={"query": "dataConnections.status=PendingAuth"}).json()
     assert linked["totalResults"] == 2
     names = [
-        one["name"]
-        for one in client.get("/companies", params={"orderBy": "-name"}).json()["results"]
+        company["name"]
+        for company in client.get("/companies", params={"orderBy": "-name"}).json()["results"]
     ]
     assert names == sorted(names, reverse=True)
     tagged = client.get("/companies", params={"tags": "uid = cust_000003"}).json()
-    assert [one["tags"]["uid"] for one in tagged["results"]] == ["cust_000003"]
+    assert [company["tags"]["uid"] for company in tagged["results"]] == ["cust_000003"]
 
 
 def test_a_company_is_created_changed_replaced_and_deleted(client):
@@ -87,8 +87,8 @@ def test_the_three_400s_of_a_refresh_have_codats_words(client, company):
     assert "payments, banking-accounts, banking-transactions" in wrong.json()["error"]
 
 
-@pytest.mark.skipif(not codat_spec.AT_HAND, reason=codat_spec.MISSING)
-def test_the_words_are_those_of_the_specification(client, company):
+@codat_spec.needs_spec
+def test_the_texts_of_a_400_are_those_of_the_specification(client, company):
     refresh = "/companies/{companyId}/products/{productIdentifier}/refresh"
     answer = codat_spec.document()["paths"][refresh]["post"]["responses"]["400"]
     examples = answer["content"]["application/json"]["examples"]
@@ -135,8 +135,14 @@ def test_connections_are_listed_created_unlinked_and_deleted(client, company):
 
 def test_client_settings_are_read_and_replaced(client):
     before = client.get("/profile/syncSettings").json()
-    assert sorted({one["syncSchedule"] for one in before["settings"]}) == [0, 1, 24, 168, 720]
-    off = before | {"settings": [one | {"syncSchedule": 0} for one in before["settings"]]}
+    assert sorted({setting["syncSchedule"] for setting in before["settings"]}) == [
+        0,
+        1,
+        24,
+        168,
+        720,
+    ]
+    off = before | {"settings": [setting | {"syncSchedule": 0} for setting in before["settings"]]}
     assert client.post("/profile/syncSettings", json=off).status_code == 204
     assert client.get("/profile/syncSettings").json() == off
     other = off | {"clientId": "00000000-0000-4000-8000-000000000000"}
@@ -146,7 +152,7 @@ def test_client_settings_are_read_and_replaced(client):
     assert client.get("/profile/syncSettings").json() == off
 
 
-def test_company_settings_are_the_clients_until_overridden(client, company):
+def test_a_company_has_the_clients_settings_until_they_are_overridden(client, company):
     path = f"/companies/{company['id']}/syncSettings"
     before = client.get(path).json()
     assert before["overridesDefaults"] is False
@@ -181,20 +187,23 @@ def test_history_can_be_queried_but_not_by_is_completed(client, company, advance
     assert client.post(f"{path}/data/all").status_code == 204
     running = client.get(f"{path}/data/history", params={"query": "status!=Complete"}).json()
     assert running["totalResults"] == 8
-    one = running["results"][0]
-    assert client.get(f"{path}/data/history/{one['id']}").json()["id"] == one["id"]
+    read = running["results"][0]
+    assert client.get(f"{path}/data/history/{read['id']}").json()["id"] == read["id"]
     refused = client.get(f"{path}/data/history", params={"query": "isCompleted=true"})
     assert refused.json()["error"].endswith("Could not resolve property isCompleted on Dataset")
     advance(3)
-    assert client.get(f"{path}/sync/{one['id']}/validation").json().keys() == {"errors", "warnings"}
+    assert client.get(f"{path}/sync/{read['id']}/validation").json().keys() == {
+        "errors",
+        "warnings",
+    }
 
 
 def test_records_are_read_in_windows(client, company, advance):
     path = f"/companies/{company['id']}/data/invoices"
     everything = client.get(path).json()["results"]
-    newest = max(one["modifiedDate"] for one in everything)
+    newest = max(record["modifiedDate"] for record in everything)
     found = client.get(path, params={"query": f"modifiedDate>={newest}"}).json()["results"]
-    assert [one["modifiedDate"] for one in found] == [newest]
+    assert [record["modifiedDate"] for record in found] == [newest]
     order = client.get(path, params={"orderBy": "-modifiedDate"}).json()["results"]
     assert order[0]["modifiedDate"] == newest
 
@@ -207,7 +216,7 @@ def test_data_that_was_never_read_is_a_conflict_and_unknown_data_is_not_found(cl
 
 def test_bank_data_is_read_per_connection(client):
     companies = client.get("/companies").json()["results"]
-    company = next(one for one in companies if len(one["dataConnections"]) == 2)
+    company = next(company for company in companies if len(company["dataConnections"]) == 2)
     bank = company["dataConnections"][1]["id"]
     path = f"/companies/{company['id']}/connections/{bank}/data/banking-transactions"
     assert client.get(path).json()["totalResults"] > 0
@@ -248,7 +257,7 @@ def test_only_the_encoded_key_alone_opens_the_api(client, header):
     assert (answer.status_code, answer.json()["error"]) == (401, "Unauthorized")
 
 
-def test_what_is_no_part_of_the_api_is_404_and_405_with_codats_body(client):
+def test_an_unknown_path_is_a_404_and_an_unknown_method_a_405_with_codats_body(client):
     assert client.get("/nonsense").json()["statusCode"] == 404
     assert client.put("/webhooks").json()["statusCode"] == 405
 

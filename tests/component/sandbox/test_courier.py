@@ -1,4 +1,4 @@
-"""Carrying postings over real connections."""
+"""The courier carries postings over real connections."""
 
 import asyncio
 import socket
@@ -27,7 +27,7 @@ def test_an_address_that_cannot_be_asked_is_a_failure_not_a_crash():
 
 
 async def attempts_at(url):
-    """Make the first attempt of one message and answer what was noted."""
+    """Make the first attempt of a message and return the recorded attempts."""
     simulation = a_simulation()
     a_consumer(simulation, "x", url=url)
     simulation.world.emit("x", {}, None)
@@ -44,7 +44,7 @@ def test_an_attempt_that_is_given_up_at_a_stop_is_made_again():
 
 
 async def due_after_a_stop():
-    """Whether a delivery that was under way when the courier closed is due again."""
+    """Tell whether a delivery is due again whose attempt ran when the courier closed."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         simulation = a_simulation()
         a_consumer(simulation, "x", url=f"http://127.0.0.1:{silent.getsockname()[1]}/")

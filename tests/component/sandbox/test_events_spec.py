@@ -3,10 +3,9 @@
 import json
 from functools import cache
 
-import pytest
 from jsonschema import Draft202012Validator
 
-from tests.support.sandbox import codat_spec
+from tests.support import codat_spec
 from tests.support.sandbox.worlds import Receiver, a_company, a_consumer, a_simulation, advance
 from tools.sandbox.companies import companies, connections, products
 from tools.sandbox.reads import data, reads
@@ -15,12 +14,12 @@ from tools.sandbox.webhooks import examples
 from tools.sandbox.world.catalog import event_types
 from tools.sandbox.world.seed import CUSTOM
 
-pytestmark = pytest.mark.skipif(not codat_spec.EVENTS.exists(), reason=codat_spec.MISSING)
+pytestmark = codat_spec.needs_event_schema
 
 
 @cache
 def validator():
-    """The derived schema: one of seven families, told apart by the event type's pattern."""
+    """Return a validator of seven event families, each with a pattern of the event type."""
     checker = Draft202012Validator.FORMAT_CHECKER
     return Draft202012Validator(json.loads(codat_spec.EVENTS.read_text()), format_checker=checker)
 
@@ -31,7 +30,7 @@ def problems(event):
     ]
 
 
-def test_examples():
+def test_every_example_event_has_the_published_shape():
     simulation = a_simulation()
     custom = {"invoice-finance": ["invoices"], "cashflow-insights": ["payments"]}
     for event_type in event_types(list(custom)):
@@ -40,7 +39,7 @@ def test_examples():
         assert not problems(event)
 
 
-def test_all_that_happens():
+def test_every_event_of_a_simulation_has_the_published_shape():
     receiver = Receiver()
     simulation = a_simulation(receiver, companies=10, failing_share=0.5, failure_seconds=60)
     world = simulation.world
@@ -67,9 +66,11 @@ def test_all_that_happens():
     happened = {event["eventType"] for event in receiver.events()}
     # The sandbox writes nothing to ledgers, and the first reads went well.
     never = (".write.", ".unsuccessful.initial")
-    assert set(wanted) - happened == {one for one in wanted if any(part in one for part in never)}
+    assert set(wanted) - happened == {
+        event_type for event_type in wanted if any(part in event_type for part in never)
+    }
 
 
-def test_the_check_can_fail():
+def test_an_event_of_another_shape_is_found():
     event = {"id": "x", "eventType": "read.completed", "generatedDate": "", "payload": {}}
     assert problems(event)

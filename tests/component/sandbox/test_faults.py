@@ -1,11 +1,11 @@
-"""Faults that are asked for: bodies, headers, and which of them make no sense."""
+"""Tests can ask for faults with bodies and headers; faults without sense are refused."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def unchecked(client):
-    """What a fault answers is up to the test, not to the specification."""
+    """Switch off the check, because a fault may answer anything."""
     client.is_checked = False
 
 

@@ -1,4 +1,4 @@
-"""Idempotency keys and the three limits, as a client meets them."""
+"""Clients meet idempotency keys and the three limits."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ def test_another_body_under_the_same_key_is_422(client):
     assert client.get("/companies").json()["totalResults"] == 21
 
 
-def test_a_5xx_is_replayed_but_a_429_sets_the_key_free(client):
+def test_a_5xx_is_replayed_but_a_429_frees_the_key(client):
     client.post("/_sandbox/faults", json={"path": "/companies", "status": 500})
     assert client.post("/companies", json={"name": "A"}, headers=keyed("a")).status_code == 500
     assert client.post("/companies", json={"name": "A"}, headers=keyed("a")).status_code == 500
@@ -54,7 +54,7 @@ def test_put_and_delete_take_no_keys(client, company):
     assert client.put(path, json={"name": "B"}, headers=keyed("k")).json()["name"] == "B"
 
 
-def test_after_a_lost_answer_the_same_key_tells_the_first_outcome(client):
+def test_after_a_lost_answer_the_same_key_brings_the_first_outcome(client):
     client.post("/_sandbox/faults", json={"path": "/companies", "reset": "after"})
     with pytest.raises(ConnectionResetError):
         client.post("/companies", json={"name": "Once"}, headers=keyed("k"))
@@ -64,14 +64,16 @@ def test_after_a_lost_answer_the_same_key_tells_the_first_outcome(client):
 
 
 async def at_once(sandbox, requests):
-    """Send requests concurrently; the sandbox is told to be slow first."""
+    """Send requests concurrently to a sandbox with a latency."""
     transport = httpx.ASGITransport(create_app(sandbox))
     async with httpx.AsyncClient(
         transport=transport, base_url="http://localhost", headers=KEY
     ) as client:
         slow = {"method": "*", "path": "^/companies", "latencySeconds": 0.05, "times": 1000}
         await client.post("/_sandbox/faults", json=slow)
-        answers = await asyncio.gather(*(client.request(*one, **more) for one, more in requests))
+        answers = await asyncio.gather(
+            *(client.request(*arguments, **more) for arguments, more in requests)
+        )
     return [answer.status_code for answer in answers]
 
 
@@ -97,7 +99,7 @@ def test_a_thousand_requests_a_minute_from_one_address():
     assert 1 <= int(client.get("/webhooks").headers["Retry-After"]) <= 60
 
 
-def test_every_answer_tells_the_quota(client):
+def test_every_answer_has_the_quota(client):
     before = client.get("/companies").headers
     after = client.get("/companies/none").headers
     assert before["X-Rate-Limit-Limit"] == "17000"  # 16 seeded companies are linked
@@ -126,7 +128,7 @@ def test_retry_after_can_be_a_date(client):
     assert parsedate_to_datetime(header) > datetime.now(UTC)
 
 
-def test_the_date_of_a_minutes_limit_is_real_time_whatever_the_sandboxs_clock_shows():
+def test_retry_after_of_the_minutes_limit_is_a_date_in_real_time():
     client = CheckedClient(create_app(Sandbox(Options(companies=0, minute_limit=1))))
     client.post("/_sandbox/quota", json={"retryAfter": "date"})
     client.post("/_sandbox/clock", json={"advanceSeconds": 10 * 86_400})
@@ -137,7 +139,7 @@ def test_the_date_of_a_minutes_limit_is_real_time_whatever_the_sandboxs_clock_sh
     assert 0 < (until - datetime.now(UTC)).total_seconds() <= 62
 
 
-def test_a_daily_quota_of_nothing_is_reached_at_once(client, events):
+def test_a_daily_quota_of_0_is_reached_at_once(client, events):
     types = ["client.rateLimit.reached", "client.rateLimit.reset"]
     client.post("/webhooks", json={"url": "http://127.0.0.1:9/h", "eventTypes": types})
     assert client.post("/_sandbox/quota", json={"dailyQuota": 0}).json()["reached"] is True
@@ -145,7 +147,7 @@ def test_a_daily_quota_of_nothing_is_reached_at_once(client, events):
     assert client.post("/_sandbox/quota", json={"dailyQuota": 5}).json()["reached"] is False
 
 
-def test_a_reset_frees_the_quota_and_tells_so_only_if_it_was_reached(client, events):
+def test_a_reset_frees_the_quota_and_sends_an_event_only_if_it_was_reached(client, events):
     types = ["client.rateLimit.reached", "client.rateLimit.reset"]
     client.post("/webhooks", json={"url": "http://127.0.0.1:9/h", "eventTypes": types})
     client.get("/companies")

@@ -1,4 +1,4 @@
-"""The page at the root: what a person sees of what Codat "thinks"."""
+"""The page at the root shows a person what Codat knows."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox
 
 
-def test_the_page_escapes_what_clients_sent(client):
+def test_the_page_escapes_texts_of_clients(client):
     client.post(
         "/companies", json={"name": "Fish & Chips", "tags": {"a": "<script>alert(1)</script>"}}
     )
@@ -31,7 +31,7 @@ def crowded():
     return CheckedClient(create_app(Sandbox(Options(companies=300, failing_share=0.01))))
 
 
-def test_the_page_shows_what_is_being_read_first_and_then_the_newest(crowded):
+def test_the_page_shows_companies_with_a_running_read_first_then_the_newest(crowded):
     oldest = crowded.get("/companies").json()["results"][0]
     newest = crowded.post("/companies", json={"name": "Newest"}).json()
     crowded.post(f"/companies/{oldest['id']}/products/invoice-finance/refresh")
@@ -40,7 +40,7 @@ def test_the_page_shows_what_is_being_read_first_and_then_the_newest(crowded):
     assert shown.index(oldest["id"]) < shown.index("is being read") < shown.index(newest["id"])
 
 
-def test_a_company_can_be_found_on_a_page_that_stands_still(crowded):
+def test_a_page_with_a_search_shows_matching_companies_and_stops_updating(crowded):
     made = crowded.post("/companies", json={"name": "Rare Find", "tags": {"a": "b"}}).json()
     for words in ("rare find", made["id"], "a:b"):
         page = crowded.get("/", params={"q": words}).text
@@ -52,7 +52,7 @@ def test_a_company_can_be_found_on_a_page_that_stands_still(crowded):
     assert "<i>" not in crowded.get("/", params={"q": '"><i>'}).text
 
 
-def test_the_page_shows_products_settings_and_what_keeps_failing(crowded):
+def test_the_page_shows_products_settings_and_failing_companies(crowded):
     crowded.put(
         "/_sandbox/products/own", json={"name": "Own", "dataTypes": ["bills"], "syncSchedule": 6}
     )
@@ -61,8 +61,8 @@ def test_the_page_shows_products_settings_and_what_keeps_failing(crowded):
     assert "<td>items</td><td>off</td>" in page
     failing = page[page.index("Companies that keep failing") : page.index("<h2>Products")]
     state = crowded.get("/_sandbox/state").json()
-    trouble = [one["id"] for one in state["companies"] if one["failing"]]
-    assert [one in failing for one in trouble] == [True, True]
+    trouble = [company["id"] for company in state["companies"] if company["failing"]]
+    assert [company_id in failing for company_id in trouble] == [True, True]
 
 
 def test_long_lists_of_events_are_folded_and_long_addresses_wrap(client):

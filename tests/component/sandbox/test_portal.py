@@ -1,4 +1,4 @@
-"""/_sandbox: what only the Portal, a customer or a test can do."""
+"""/_sandbox does what only the Portal, a customer or a test can do."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def deliveries(client):
     return client.get("/_sandbox/deliveries").json()
 
 
-def test_it_answers_to_this_machine_only(sandbox):
+def test_the_portal_answers_to_this_machine_only(sandbox):
     app = create_app(sandbox)
     client = CheckedClient(app)
     client._transport.client = ("203.0.113.9", 40_000)
@@ -63,7 +63,7 @@ def test_bad_input_is_refused_with_field_value_and_what_is_allowed(
     assert field in answer.json()["error"]
 
 
-def test_a_body_that_is_no_json_is_refused(client):
+def test_a_body_that_is_not_json_is_refused(client):
     assert client.post("/_sandbox/clock", content=b"{").json()["problems"][0]["allowed"] == "JSON"
 
 
@@ -79,7 +79,7 @@ def test_a_read_started_by_hand_holds_the_lock_until_it_is_completed_by_hand(
     assert client.post(refresh).status_code == 202
 
 
-def test_completing_with_nothing_running_does_nothing(client, company, consumer):
+def test_completing_without_a_running_read_does_nothing(client, company, consumer):
     target = {"companyId": company["id"], "productIdentifier": "invoice-finance"}
     assert client.post("/_sandbox/reads/complete", json=target).json() == {"completed": 0}
     assert deliveries(client) == []
@@ -95,7 +95,7 @@ def test_a_read_can_be_completed_in_error(client, company):
     client.post("/_sandbox/reads/start", json=target)
     client.post("/_sandbox/reads/complete", json=target | {"statuses": {"payments": "FetchError"}})
     entries = deliveries(client)[0]["event"]["payload"]["dataTypes"]
-    statuses = {one["dataType"]: one["status"] for one in entries}
+    statuses = {status["dataType"]: status["status"] for status in entries}
     assert statuses == {"invoices": "Complete", "payments": "FetchError", "customers": "Complete"}
 
 
@@ -114,15 +114,15 @@ def test_linking_sends_connection_events_then_an_initial_read_for_every_product(
     linked = client.post(f"/_sandbox/companies/{company['id']}/link", json={"platformKey": "gbol"})
     assert linked.json()["status"] == "Linked"
     advance(5)
-    sent = [one for one in deliveries(client) if one["companyId"] == company["id"]]
-    assert sorted(one["eventType"] for one in sent) == sorted(types)
-    assert [one["eventType"] for one in sent[:2]] == types[:2]
+    sent = [delivery for delivery in deliveries(client) if delivery["companyId"] == company["id"]]
+    assert sorted(delivery["eventType"] for delivery in sent) == sorted(types)
+    assert [delivery["eventType"] for delivery in sent[:2]] == types[:2]
     entries = next(
-        one["event"]["payload"]["dataTypes"]
-        for one in sent
-        if one["eventType"] == "invoice-finance.read.completed"
+        delivery["event"]["payload"]["dataTypes"]
+        for delivery in sent
+        if delivery["eventType"] == "invoice-finance.read.completed"
     )
-    assert [one["recordsModified"] for one in entries] == [False, False, False]
+    assert [entry["recordsModified"] for entry in entries] == [False, False, False]
     assert client.get(f"/companies/{company['id']}/data/invoices").json()["totalResults"] > 0
 
 
@@ -157,7 +157,7 @@ def test_the_portals_refresh_uses_client_level_settings_only(client, company, ev
     advance(5)
     assert events(company["id"]) == ["read.completed"]
     settings = client.get("/profile/syncSettings").json()
-    off = [one | {"fetchOnFirstLink": False} for one in settings["settings"]]
+    off = [setting | {"fetchOnFirstLink": False} for setting in settings["settings"]]
     client.post("/profile/syncSettings", json=settings | {"settings": off})
     assert client.post("/_sandbox/portal/refresh", json={"companyId": company["id"]}).json() == {
         "fetches": 0
@@ -173,7 +173,7 @@ def test_every_event_type_has_an_example(client, consumer):
             f"/_sandbox/webhooks/{consumer['id']}/example", json={"eventType": event_type}
         )
         assert answer.status_code == 200, event_type
-    assert [one["eventType"] for one in deliveries(client)] == types
+    assert [delivery["eventType"] for delivery in deliveries(client)] == types
     unknown = client.post(f"/_sandbox/webhooks/{consumer['id']}/example", json={"eventType": "no"})
     assert unknown.status_code == 422
 
@@ -185,12 +185,19 @@ def test_any_event_can_be_sent_to_subscribers_or_to_one_consumer(client, consume
     )
     client.post("/_sandbox/events", json={"eventType": "nobody"})
     sent = deliveries(client)
-    assert [one["eventType"] for one in sent] == ["read.completed", "other", "other", "other"]
-    assert len({one["webhookId"] for one in sent}) == 2
+    assert [delivery["eventType"] for delivery in sent] == [
+        "read.completed",
+        "other",
+        "other",
+        "other",
+    ]
+    assert len({delivery["webhookId"] for delivery in sent}) == 2
     assert sent[0]["event"]["payload"] == {"a": 1}
 
 
-def test_what_a_disabled_consumer_missed_can_be_replayed_under_the_same_id(client, consumer):
+def test_events_that_a_disabled_consumer_missed_can_be_replayed_under_the_same_ids(
+    client, consumer
+):
     path = f"/_sandbox/webhooks/{consumer['id']}"
     client.post(f"{path}/disable")
     assert client.get("/webhooks").json()["results"][0]["disabled"] is True
@@ -244,10 +251,14 @@ def test_requests_are_listed_with_rising_numbers(client):
     assert client.get(f"/_sandbox/requests?since={first['n']}").json() == [second]
     client.delete("/_sandbox/requests")
     client.get("/companies")
-    assert [one["n"] for one in client.get("/_sandbox/requests").json()] == [second["n"] + 1]
+    assert [request["n"] for request in client.get("/_sandbox/requests").json()] == [
+        second["n"] + 1
+    ]
     client.post("/_sandbox/reset")
     client.get("/companies")
-    assert [one["n"] for one in client.get("/_sandbox/requests").json()] == [second["n"] + 2]
+    assert [request["n"] for request in client.get("/_sandbox/requests").json()] == [
+        second["n"] + 2
+    ]
 
 
 def test_a_reset_brings_back_the_seed_but_gives_out_new_message_ids(client, consumer):
@@ -278,12 +289,12 @@ def test_a_custom_product_can_be_set_up_with_a_schedule_of_its_own(
 def test_old_consumers_are_seeded_only_if_asked_for():
     sandbox = Sandbox(Options(companies=1, old_consumers_url="http://127.0.0.1:9/old"))
     old = CheckedClient(create_app(sandbox)).get("/webhooks").json()["results"]
-    assert all("read.completed" in one["eventTypes"] for one in old)
-    assert any("connection.connected" in one["eventTypes"] for one in old)
-    assert [one.get("companyTags") for one in old] == [None, ["region:uk"]]
+    assert all("read.completed" in consumer["eventTypes"] for consumer in old)
+    assert any("connection.connected" in consumer["eventTypes"] for consumer in old)
+    assert [consumer.get("companyTags") for consumer in old] == [None, ["region:uk"]]
 
 
-def test_state_tells_what_codat_thinks(client, company):
+def test_the_state_shows_what_codat_knows(client, company):
     client.post(f"/companies/{company['id']}/products/invoice-finance/refresh")
     state = client.get("/_sandbox/state").json()
     first = state["companies"][0]
@@ -300,7 +311,7 @@ def test_state_tells_what_codat_thinks(client, company):
         ("require", {}, 400, None),
     ],
 )
-def test_what_create_company_does_with_products_can_be_chosen(policy, body, status, products):
+def test_an_option_decides_what_create_company_does_with_products(policy, body, status, products):
     options = Options(companies=0, products_on_create=ProductsOnCreate(policy))
     answer = CheckedClient(create_app(Sandbox(options))).post(
         "/companies", json={"name": "A", **body}

@@ -1,4 +1,4 @@
-"""The real process: its command line, its deliveries over HTTP, its end."""
+"""The real process has a command line, delivers over HTTP and ends on a signal."""
 
 import json
 import socket
@@ -28,7 +28,7 @@ def subscribe(sandbox, consumer, *event_types):
     return sandbox.client.post("/webhooks", json=body).json()["id"]
 
 
-def test_the_ready_line_says_where_it_is(sandbox):
+def test_the_ready_line_has_the_sandboxs_address(sandbox):
     assert sandbox.ready.keys() == {"url", "api_key", "custom_products", "client_id"}
     assert sandbox.ready["custom_products"] == ["invoice-finance", "cashflow-insights"]
     assert sandbox.client.get("/_sandbox/health").json()["status"] == "ok"
@@ -74,14 +74,14 @@ def test_a_bad_argument_is_one_sentence_and_exit_2(arguments, named):
     assert len(ended.stderr.strip().splitlines()) == 1
 
 
-def test_a_state_file_keeps_all_over_a_restart(tmp_path):
+def test_a_state_file_keeps_everything_over_a_restart(tmp_path):
     state = tmp_path / "state.json"
     with running("--companies", 3, "--state", state) as sandbox:
         made = sandbox.client.post("/companies", json={"name": "Kept"}).json()
         assert sandbox.stop() == 0
     with running("--companies", 3, "--state", state) as sandbox:
         assert sandbox.client.get(f"/companies/{made['id']}").json() == made
-        assert [one["n"] for one in sandbox.client.get("/_sandbox/requests").json()] == [2]
+        assert [request["n"] for request in sandbox.client.get("/_sandbox/requests").json()] == [2]
     state.write_text("{}")
     assert run_to_end("--state", state).returncode == 2
 
@@ -97,7 +97,7 @@ def test_an_event_arrives_signed_and_can_be_verified(sandbox):
         assert headers["content-type"] == "application/json"
 
 
-def test_failures_are_tried_again_until_one_succeeds_and_all_is_listed(sandbox):
+def test_a_delivery_is_retried_until_it_succeeds_and_lists_every_attempt(sandbox):
     with consuming(500, 404, 302, 200) as consumer:
         consumer.headers = {"location": consumer.url}
         subscribe(sandbox, consumer, "x")
@@ -105,28 +105,28 @@ def test_failures_are_tried_again_until_one_succeeds_and_all_is_listed(sandbox):
         sandbox.portal("/events", eventType="x")
 
         def delivered():
-            (one,) = sandbox.client.get("/_sandbox/deliveries").json()
-            return one if one["state"] == "delivered" else None
+            (delivery,) = sandbox.client.get("/_sandbox/deliveries").json()
+            return delivery if delivery["state"] == "delivered" else None
 
         delivery = eventually(delivered)
-        assert [one["status"] for one in delivery["attempts"]] == [500, 404, 302, 200]
-        assert all(one["latencySeconds"] >= 0 for one in delivery["attempts"])
+        assert [attempt["status"] for attempt in delivery["attempts"]] == [500, 404, 302, 200]
+        assert all(attempt["latencySeconds"] >= 0 for attempt in delivery["attempts"])
         assert len(consumer.received) == 4
         assert len({headers["webhook-id"] for headers, _ in consumer.received}) == 1
 
 
-def test_a_consumer_that_is_not_there_fails_after_eight_attempts(sandbox):
+def test_a_delivery_to_an_absent_consumer_fails_after_eight_attempts(sandbox):
     sandbox.client.post("/webhooks", json={"url": "http://127.0.0.1:9/x", "eventTypes": ["x"]})
     sandbox.portal("/delivery", retryScale=0)
     sandbox.portal("/events", eventType="x")
 
     def failed():
-        (one,) = sandbox.client.get("/_sandbox/deliveries").json()
-        return one if one["state"] == "failed" else None
+        (delivery,) = sandbox.client.get("/_sandbox/deliveries").json()
+        return delivery if delivery["state"] == "failed" else None
 
     attempts = eventually(failed)["attempts"]
     assert len(attempts) == 8
-    assert {one["status"] for one in attempts} == {None}
+    assert {attempt["status"] for attempt in attempts} == {None}
     assert "ConnectError" in attempts[0]["error"]
 
 
@@ -161,7 +161,7 @@ def test_a_connection_is_really_cut(sandbox):
     assert cut["status"] is None
 
 
-def test_latency_can_outlast_a_client_and_the_same_key_then_tells_the_outcome(sandbox):
+def test_after_a_clients_timeout_the_same_key_brings_the_outcome(sandbox):
     sandbox.portal("/faults", method="POST", path="/companies", latencySeconds=1.5)
     headers = {"Idempotency-Key": "k"}
     with pytest.raises(httpx.ReadTimeout):

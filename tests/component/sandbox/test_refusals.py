@@ -1,4 +1,4 @@
-"""What is refused, so that nothing a client sends can break the sandbox."""
+"""The sandbox refuses everything that could break it."""
 
 import asyncio
 
@@ -13,14 +13,14 @@ NOT_JSON = [HALF, b"NaN", b"-Infinity", b"1e999", TOO_DEEP, b"[" * 300 + b"]" * 
 
 
 @pytest.mark.parametrize("value", NOT_JSON)
-def test_what_cannot_be_written_as_json_is_a_400_of_the_api_and_changes_nothing(client, value):
+def test_a_value_that_json_cannot_hold_is_a_400_of_the_api_and_changes_nothing(client, value):
     body = b'{"name": "Ok", "description": %b}' % value
     assert client.post("/companies", content=body).status_code == 400
     assert client.get("/companies").json()["totalResults"] == 20
     hook = b'{"url": "http://127.0.0.1:9/h", "eventTypes": [%b]}' % value
     assert client.post("/webhooks", content=hook).status_code == 400
     assert client.get("/webhooks").json() == {"results": []}
-    assert [one["status"] for one in client.get("/_sandbox/requests").json()] == [
+    assert [request["status"] for request in client.get("/_sandbox/requests").json()] == [
         400,
         200,
         400,
@@ -40,14 +40,14 @@ def test_what_cannot_be_written_as_json_is_a_400_of_the_api_and_changes_nothing(
         ("events", "nonsense"),
     ],
 )
-def test_what_cannot_be_written_as_json_is_a_400_of_the_portal(client, path, field, value):
+def test_a_value_that_json_cannot_hold_is_a_400_of_the_portal(client, path, field, value):
     answer = client.post(f"/_sandbox/{path}", content=b'{"%b": %b}' % (field.encode(), value))
     assert answer.status_code == 400
     assert answer.json()["problems"][0]["allowed"] == "JSON"
     assert client.get("/_sandbox/deliveries").json() == []
 
 
-def test_a_number_of_a_request_has_an_end(client):
+def test_a_number_in_a_request_has_a_maximum(client):
     answer = client.get(f"/_sandbox/requests?since={'9' * 5000}")
     assert answer.json()["problems"][0]["field"] == "since"
 
@@ -75,7 +75,7 @@ def test_an_address_that_cannot_exist_is_refused(client, url):
     assert client.post("/webhooks", json={"url": url, "eventTypes": ["x"]}).status_code == 400
 
 
-def test_saving_goes_on_after_any_failure(options, monkeypatch, tmp_path):
+def test_saving_continues_after_any_failure(options, monkeypatch, tmp_path):
     outcomes = [ValueError("not to be written"), OSError("no space"), asyncio.CancelledError()]
 
     def save(*_):
@@ -103,7 +103,7 @@ def test_a_status_for_a_data_type_that_is_not_read_is_refused(client, company):
 
 
 def test_an_event_of_a_company_that_does_not_exist_is_refused(client):
-    body = {"eventType": "x", "companyId": "nobody"}
+    body = {"eventType": "x", "companyId": "missing"}
     assert client.post("/_sandbox/events", json=body).status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""Codat's own Python SDK drives the sandbox without a validation error."""
+"""Codat's own Python SDK uses the sandbox without a validation error."""
 
 import base64
 
@@ -34,13 +34,13 @@ def client_of(sandbox, key):
 
 @pytest.fixture
 def company(sandbox, sdk):
-    """A new company with a linked ledger."""
+    """Create a company with a linked ledger."""
     made = sdk.companies.create(request={"name": "Made by the SDK", "tags": {"a": "b"}})
     sandbox.portal(f"/companies/{made.id}/link", platformKey="gbol")
     return made
 
 
-def test_companies(sdk):
+def test_the_sdk_creates_finds_changes_and_deletes_companies(sdk):
     page = sdk.companies.list(request=operations.ListCompaniesRequest(page=1, page_size=5))
     assert (len(page.results), page.total_results >= 20) == (5, True)
     made = sdk.companies.create(request={"name": "New", "description": "d"})
@@ -59,9 +59,11 @@ def test_companies(sdk):
     assert gone.value.status_code == 404
 
 
-def test_products(sandbox, sdk, company):
+def test_the_sdk_adds_refreshes_and_removes_products(sandbox, sdk, company):
     target = {"company_id": company.id, "product_identifier": "invoice-finance"}
-    sandbox.portal("/clock", speed=0.001)  # the first read is not over before it is asked for
+    sandbox.portal(
+        "/clock", speed=0.001
+    )  # so slow that the first read still runs when it is asked for
     sdk.companies.add_product(request=target)
     with pytest.raises(errors.ErrorMessage) as busy:
         sdk.companies.refresh_product_data(request=target)
@@ -83,7 +85,7 @@ def test_products(sandbox, sdk, company):
     assert sdk.companies.get(request={"company_id": company.id}).products == []
 
 
-def test_connections(sdk, company):
+def test_the_sdk_lists_and_cuts_connections(sdk, company):
     page = sdk.connections.list(request={"company_id": company.id})
     target = {"company_id": company.id, "connection_id": page.results[0].id}
     assert sdk.connections.get(request=target).status.value == "Linked"
@@ -95,7 +97,7 @@ def test_connections(sdk, company):
     sdk.connections.delete(request={"company_id": company.id, "connection_id": made.id})
 
 
-def test_sync_settings(sdk, company):
+def test_the_sdk_reads_and_replaces_sync_settings(sdk, company):
     before = sdk.settings.get_sync_settings()
     sdk.settings.update_sync_settings(
         request={
@@ -114,7 +116,7 @@ def test_sync_settings(sdk, company):
     assert (len(own.settings), own.overrides_defaults) == (2, True)
 
 
-def test_refreshing_and_its_history(sdk, company):
+def test_the_sdk_refreshes_data_and_reads_its_history(sdk, company):
     eventually(lambda: sdk.refresh_data.get(request={"company_id": company.id}).invoices)
     target = {"company_id": company.id, "data_type": "invoices"}
 
@@ -127,19 +129,19 @@ def test_refreshing_and_its_history(sdk, company):
     assert queued.data_type == "invoices"
     sdk.refresh_data.all(request={"company_id": company.id})
     history = sdk.refresh_data.list_pull_operations(request={"company_id": company.id})
-    assert queued.id in {one.id for one in history.results}
-    one = {"company_id": company.id, "dataset_id": queued.id}
-    assert sdk.refresh_data.get_pull_operation(request=one).id == queued.id
-    assert sdk.read_data.get_validation_results(request=one).errors == []
+    assert queued.id in {operation.id for operation in history.results}
+    operation = {"company_id": company.id, "dataset_id": queued.id}
+    assert sdk.refresh_data.get_pull_operation(request=operation).id == queued.id
+    assert sdk.read_data.get_validation_results(request=operation).errors == []
 
 
-def test_webhook_consumers(sdk):
+def test_the_sdk_creates_lists_and_deletes_webhook_consumers(sdk):
     made = sdk.webhooks.create_consumer(
         request={"url": "https://hub.example/x", "event_types": ["read.completed"]}
     )
-    assert made.id in {one.id for one in sdk.webhooks.list_consumers().results}
+    assert made.id in {consumer.id for consumer in sdk.webhooks.list_consumers().results}
     sdk.webhooks.delete_consumer(request={"webhook_id": made.id})
-    assert made.id not in {one.id for one in sdk.webhooks.list_consumers().results}
+    assert made.id not in {consumer.id for consumer in sdk.webhooks.list_consumers().results}
 
 
 def test_a_wrong_key_is_an_error_message_of_the_sdk(sandbox):

@@ -1,4 +1,4 @@
-"""What no route matches is answered like everything else: key, limits, log."""
+"""Key, limits and log apply to requests that no route matches too."""
 
 import pytest
 
@@ -9,7 +9,7 @@ CASES = [("GET", "/nowhere", 404), ("GET", "/companies/", 404), ("PUT", "/compan
 
 
 @pytest.mark.parametrize(("method", "path", "status"), CASES)
-def test_it_counts_and_is_listed(client, method, path, status):
+def test_a_request_that_no_route_matches_counts_and_is_listed(client, method, path, status):
     before = int(client.get("/companies").headers["X-Rate-Limit-Remaining"])
     answer = client.request(method, path, follow_redirects=False)
     assert (answer.status_code, answer.json()["statusCode"]) == (status, status)
@@ -19,18 +19,18 @@ def test_it_counts_and_is_listed(client, method, path, status):
 
 
 @pytest.mark.parametrize(("method", "path", "status"), CASES)
-def test_it_needs_the_key(client, method, path, status):
+def test_a_request_that_no_route_matches_needs_the_key(client, method, path, status):
     del client.headers["Authorization"]
     assert client.request(method, path).status_code == 401
 
 
-def test_every_method_that_a_path_has_is_named(client, company):
+def test_a_405_names_every_method_of_the_path(client, company):
     assert client.put("/companies").headers["allow"] == "GET, POST"
     path = f"/companies/{company['id']}"
     assert client.post(path).headers["allow"] == "DELETE, GET, PATCH, PUT"
 
 
-def test_the_portal_says_what_it_does_not_know(client):
+def test_the_portal_names_an_unknown_path(client):
     missing = client.get("/_sandbox/helth")
     assert (missing.status_code, missing.json()["problems"][0]["field"]) == (404, "path")
     wrong = client.post("/_sandbox/quota/")
@@ -40,7 +40,7 @@ def test_the_portal_says_what_it_does_not_know(client):
     assert client.get("/_sandbox/requests").json() == []
 
 
-def test_the_icon_that_browsers_ask_for_is_no_request_to_the_api(client):
+def test_a_browsers_request_for_an_icon_is_not_in_the_log(client):
     assert client.get("/favicon.ico").status_code == 204
     assert client.get("/_sandbox/requests").json() == []
 
@@ -55,7 +55,7 @@ def test_the_icon_that_browsers_ask_for_is_no_request_to_the_api(client):
         ("evil.example", 403),
     ],
 )
-def test_the_portal_answers_by_the_names_of_this_machine_only(sandbox, name, status):
+def test_the_portal_answers_only_by_names_of_this_machine(sandbox, name, status):
     client = CheckedClient(create_app(sandbox))
     for path in ("/_sandbox/health", "/_sandbox/nonsense", "/"):
         expected = 404 if (status, path) == (200, "/_sandbox/nonsense") else status

@@ -3,10 +3,10 @@
 import base64
 import warnings
 
-from tests.support.sandbox import codat_spec
+from tests.support import codat_spec
 
 with warnings.catch_warnings():
-    # It asks for a successor of httpx that this project does not use.
+    # It warns that a successor of httpx is missing, which this project does not use.
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
@@ -14,7 +14,7 @@ KEY = {"Authorization": "Basic " + base64.b64encode(b"sandbox-api-key").decode()
 
 
 class CheckedClient(TestClient):
-    """Asks as a client with the right key, from this machine."""
+    """A client with the right key on this machine."""
 
     is_checked = True
 

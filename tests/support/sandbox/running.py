@@ -1,4 +1,4 @@
-"""The real process, and a real consumer for what it sends."""
+"""The sandbox's real process, and a real consumer for its webhooks."""
 
 import base64
 import contextlib
@@ -14,7 +14,7 @@ import httpx
 
 from tools.samconfig import ROOT
 
-# Long enough for a machine under load; nothing waits for it when all is well.
+# Long enough for a machine under load; no test that succeeds waits for it.
 PATIENCE_SECONDS = 30
 
 
@@ -23,7 +23,7 @@ def command(*arguments):
 
 
 def run_to_end(*arguments):
-    """For runs that end by themselves."""
+    """Run a command that ends by itself."""
     return subprocess.run(
         command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
@@ -69,7 +69,7 @@ def running(*arguments):
 
 
 def eventually(condition, what="the condition"):
-    """Wait until something is true, and answer it."""
+    """Wait until a condition is true, and return its value."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := condition()):
         assert time.monotonic() < deadline, f"{what} did not come true in {PATIENCE_SECONDS} s"
@@ -79,7 +79,7 @@ def eventually(condition, what="the condition"):
 
 @dataclass
 class Consumer:
-    """A webhook endpoint: answers each status in turn, the last one for ever."""
+    """A webhook endpoint that answers each status in turn, then always the last one."""
 
     statuses: list = field(default_factory=lambda: [200])
     received: list = field(default_factory=list)
@@ -106,7 +106,7 @@ def consuming(*statuses):
             self.end_headers()
 
         def log_message(self, *_):
-            """Quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

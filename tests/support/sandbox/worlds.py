@@ -1,4 +1,4 @@
-"""Worlds on a virtual clock for tests, and what was posted from them."""
+"""Sandbox worlds on a virtual clock for tests, and a receiver of their webhooks."""
 
 import json
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ ALWAYS = 200
 
 @dataclass
 class Receiver:
-    """Answers every posting with what `answer` says, and keeps them."""
+    """A receiver that keeps every posting and answers it with the status `answer`."""
 
     answer: int | None = ALWAYS
     postings: list = field(default_factory=list)
@@ -30,7 +30,7 @@ class Receiver:
 
 
 def a_simulation(receiver=None, **options):
-    """No seeded companies unless asked for; nothing fails; retries at Codat's own pace."""
+    """Return a simulation without companies or failures, with retries at Codat's own pace."""
     chosen = {"companies": 0, "failing_share": 0, "retry_scale": 1.0} | options
     return Simulation(Options(**chosen), START, receiver or Receiver())
 
@@ -41,7 +41,7 @@ def a_consumer(simulation, *event_types, **body):
 
 
 def a_company(simulation, *products, platform="gbol"):
-    """A linked company whose first reads are over."""
+    """Return a linked company whose first reads are over."""
     company = companies.create(simulation.world, {"name": "A", "products": list(products)})
     connection = connections.create(simulation.world, company, platform)
     connections.link(simulation.world, company, connection)

@@ -1,4 +1,4 @@
-"""Signed calls of the deployed control API, as different people."""
+"""Signed calls of the deployed control API, by different callers."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ ROOT = Credentials("test", "test")
 
 @dataclass(frozen=True)
 class Signature(requests.auth.AuthBase):
-    """AWS Signature Version 4 over whatever is sent."""
+    """Sign every request with AWS Signature Version 4."""
 
     region: str
     credentials: Credentials = ROOT
@@ -33,7 +33,7 @@ class Signature(requests.auth.AuthBase):
 
 @dataclass(frozen=True)
 class ControlApi:
-    """`call` answers status and body."""
+    """The deployed control API; `call` returns status and body."""
 
     url: str
     region: str

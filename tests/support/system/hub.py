@@ -1,4 +1,4 @@
-"""The deployed hub, and a reporter for its stack that says nothing."""
+"""The deployed hub, and a silent reporter for its stack."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from tools.local.stack import LocalStack
 
 
 class Silent:
-    """A reporter for nobody."""
+    """A reporter without output."""
 
     def step(self, what):
         return contextlib.nullcontext()
@@ -24,7 +24,7 @@ class Silent:
 
 @dataclass(frozen=True)
 class Hub:
-    """The deployed hub as its callers see it, by the contract of stack.json."""
+    """The deployed hub as callers see it, by the contract of stack.json."""
 
     stack: LocalStack
 
@@ -55,14 +55,14 @@ class Hub:
         return {"url": self.described["sandbox_url"], "api_key": self.described["codat_api_key"]}
 
     def linked_company(self, product, number):
-        """Return the id of the nth company, each test its own, that Codat reads the product of."""
+        """Return the nth linked company with the product, so that each test has its own."""
         with codat_client(self.codat) as codat:
             companies = codat.get("/companies?pageSize=100").json()["results"]
         return [
-            one["id"]
-            for one in companies
-            if product in one["products"]
-            and any(link["status"] == "Linked" for link in one["dataConnections"])
+            company["id"]
+            for company in companies
+            if product in company["products"]
+            and any(link["status"] == "Linked" for link in company["dataConnections"])
         ][number]
 
     def send_example(self, consumer, event_type):
@@ -75,7 +75,7 @@ class Hub:
             return answer.raise_for_status().json()["webhookId"]
 
     def attempts(self, webhook_id):
-        """Return the status codes that the sandbox's attempts at a message were answered with."""
+        """Return the statuses of the sandbox's attempts at a message."""
         with codat_client(self.codat) as codat:
             messages = codat.get("/_sandbox/deliveries").json()
         (message,) = [m for m in messages if m["webhookId"] == webhook_id]

@@ -1,4 +1,4 @@
-"""The deployed projection as a test sees it: webhooks in, product events of a queue out."""
+"""The deployed projection as a test sees it: webhooks in, product events out."""
 
 import json
 import os
@@ -21,7 +21,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds p
 
 
 def of(event, company):
-    """The event as one of this company, under ids that no other company's has."""
+    """Return the event for this company, with ids that no other company has."""
     event = replace(event, company_id=company)
     if isinstance(event, ReadEvent):
         return replace(event, event_id=f"{event.event_id}-{company}")
@@ -30,7 +30,7 @@ def of(event, company):
 
 @dataclass(frozen=True)
 class Projection:
-    """`details` are the events of a queue that takes everything from the bus."""
+    """The projection; `details` are the events in a queue that gets everything from the bus."""
 
     hub: object
     table: StateTable
@@ -46,23 +46,25 @@ class Projection:
         return webhook_id
 
     def projected(self, *webhook_ids):
-        """Wait until the function has said what became of these webhooks."""
+        """Wait until the function has logged the outcome of these webhooks."""
 
-        def said():
+        def reported():
             outcomes = {
                 line["webhook_id"]: line["outcome"]
                 for line in self.logged()
                 if line.get("message") == "webhook projected"
             }
-            return set(webhook_ids) <= set(outcomes) and [outcomes[one] for one in webhook_ids]
+            return set(webhook_ids) <= set(outcomes) and [
+                outcomes[webhook_id] for webhook_id in webhook_ids
+            ]
 
-        return eventually(said, seconds=60)
+        return eventually(reported, seconds=60)
 
     def logged(self):
         return self.hub.logged(self.hub.described["project_reads_logs"])
 
     def tried_in_vain(self, webhook_id):
-        """Return the log lines that say the webhook will come again."""
+        """Return the log lines about retries of the webhook."""
         return [
             line
             for line in self.logged()
@@ -73,21 +75,25 @@ class Projection:
     def details(self, company):
         """Return the company's product events so far, each event key once."""
         sqs = self.hub.client("sqs")
-        for _ in range(50):  # while writing is denied, each try publishes once more
+        for _ in range(50):  # while writes are denied, each try publishes again
             answer = sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
             for message in answer.get("Messages", []):
                 self.arrived.append(json.loads(message["Body"])["detail"])
                 sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
             if "Messages" not in answer:
                 break
-        ours = {one["event_key"]: one for one in self.arrived if one["company_id"] == company}
+        ours = {
+            detail["event_key"]: detail
+            for detail in self.arrived
+            if detail["company_id"] == company
+        }
         return list(ours.values())
 
     def state(self, company, product=PRODUCT):
         return ReadStateStore(self.table).get(company, product)
 
     def given_up(self):
-        """Return how many records the stream has given up."""
+        """Return how many records the stream gave up."""
         url = self.hub.described["project_reads_given_up"]
         names = ["ApproximateNumberOfMessages"]
         answer = self.hub.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
@@ -98,12 +104,12 @@ def windows(details, data_type, connection="a"):
     """Return (from, until) of the Complete entries of one key, oldest first."""
     return sorted(
         (
-            (one["modified_from"] and datetime.fromisoformat(one["modified_from"]),
+            (entry["modified_from"] and datetime.fromisoformat(entry["modified_from"]),
              datetime.fromisoformat(detail["occurred_at"]))
             for detail in details
-            for one in detail["data_types"]
-            if (one["data_type"], one["connection_id"]) == (data_type, connection)
-            and one["status"] == "Complete"
+            for entry in detail["data_types"]
+            if (entry["data_type"], entry["connection_id"]) == (data_type, connection)
+            and entry["status"] == "Complete"
         ),
         key=lambda window: window[1],
     )  # fmt: skip
@@ -148,6 +154,6 @@ def kill_workers(hub, function_name):
             if ours:
                 os.kill(int(process.name), signal.SIGKILL)
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # it ended meanwhile
         killed += ours
     return killed

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,9 +14,9 @@ from codat_hub.codat.adapters.answers import Call, HttpAnswer
 from codat_hub.codat.adapters.api_key import ApiKey
 from codat_hub.codat.adapters.failures import failure, parse_error_body
 from codat_hub.codat.domain.quota import Quota
+from tests.support import codat_spec
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-OAS = Path(__file__).parents[4] / "shared" / "codat" / "oas" / "Codat-Platform.json"
 
 GET = Call("GET", "/companies")
 REFRESH = Call("POST", "/companies/c1/products/lending/refresh")
@@ -91,11 +90,11 @@ def test_another_phrase_for_busy_can_be_configured():
     assert type(failure(REFRESH, answer, ("HOLD THE LINE",))) is errors.Busy
 
 
-@pytest.mark.skipif(not OAS.exists(), reason="Codat's OAS is not next to this checkout")
-def test_the_examples_of_codats_oas_have_their_exceptions():
-    responses = json.loads(OAS.read_text())["components"]["responses"]
+@codat_spec.needs_spec
+def test_the_examples_of_codats_specification_have_their_exceptions():
+    responses = codat_spec.published()["components"]["responses"]
     refresh = "/companies/{companyId}/products/{productIdentifier}/refresh"
-    bad = json.loads(OAS.read_text())["paths"][refresh]["post"]["responses"]["400"]
+    bad = codat_spec.published()["paths"][refresh]["post"]["responses"]["400"]
     busy = _examples(bad)["Read in progress"]
     standard = _examples(bad)["Standard product not supported"]
 

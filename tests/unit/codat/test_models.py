@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -18,8 +17,7 @@ from codat_hub.codat.adapters.models import (
     WireConnection,
     WirePage,
 )
-
-OAS = Path(__file__).parents[4] / "shared" / "codat" / "oas" / "Codat-Platform.json"
+from tests.support import codat_spec
 
 
 def page(**fields):
@@ -181,7 +179,7 @@ def test_link_urls_open_an_authorisation_so_no_repr_shows_them():
     assert "secret" not in repr(company) + repr(connection) + str(company) + str(connection)
 
 
-@pytest.mark.skipif(not OAS.exists(), reason="Codat's OAS is not next to this checkout")
+@codat_spec.needs_spec
 @pytest.mark.parametrize(
     ("schema", "model"),
     [
@@ -189,12 +187,12 @@ def test_link_urls_open_an_authorisation_so_no_repr_shows_them():
         ("PullOperation", PullOperation),
     ],
 )
-def test_the_samples_of_codats_oas_can_be_read(schema, model):
-    for sample in json.loads(OAS.read_text())["components"]["schemas"][schema]["examples"]:
+def test_the_samples_of_codats_specification_can_be_read(schema, model):
+    for sample in codat_spec.published()["components"]["schemas"][schema]["examples"]:
         assert model.model_validate(sample).model_extra == {}
 
 
-@pytest.mark.skipif(not OAS.exists(), reason="Codat's OAS is not next to this checkout")
+@codat_spec.needs_spec
 @pytest.mark.parametrize(
     ("pointer", "model", "left_out"),
     [
@@ -214,7 +212,7 @@ def test_the_samples_of_codats_oas_can_be_read(schema, model):
     ],
 )
 def test_every_field_of_the_models_is_a_field_of_codats(pointer, model, left_out):
-    found = json.loads(OAS.read_text())["components"]["schemas"]
+    found = codat_spec.published()["components"]["schemas"]
     for step in pointer:
         found = found[step]
     ours = {field.alias for field in model.model_fields.values()} - {"dataConnections"}

@@ -19,12 +19,8 @@ def reported(monkeypatch):
         def error(self, message, **facts):
             reports.append((message, facts))
 
-    class Metrics:
-        def add_metric(self, name, unit, value):
-            reports.append((name, value))
-
     monkeypatch.setattr(reading, "logger", Logger())
-    monkeypatch.setattr(reading, "metrics", Metrics())
+    monkeypatch.setattr(reading, "count", lambda name: reports.append((name, 1)))
     return reports
 
 

@@ -36,16 +36,12 @@ def reported(monkeypatch):
     """What was logged and counted, as (metric or message, item)."""
     found = []
 
-    class Metrics:
-        def add_metric(self, name, unit, value):
-            found.append(name)
-
     class Logger:
         def error(self, message, **facts):
             found.append((message, facts["item"]))
             assert set(facts) == {"item", "fault"}  # nothing of its content
 
-    monkeypatch.setattr(reading, "metrics", Metrics())
+    monkeypatch.setattr(reading, "count", found.append)
     monkeypatch.setattr(reading, "logger", Logger())
     return found
 

@@ -63,7 +63,13 @@ def value(root, label, files):
         ),
         ("imports inside a feature, %", {A: "from codat_hub.storage.items import b\n"}, 0, 0),
         ("imports inside a feature, %", {A: "from codat_hub.errors import Absent\n"}, 0, 0),
-        ("code lines of functions/", {A: '"""A.\n\nB.\n"""\n\n# c\na = 1  # d\n'}, 2, 3),
+        ("code lines of functions/", {A: '"""A.\n\nB.\n"""\n\n# c\nimport b\na = 1  # d\n'}, 2, 3),
+        (
+            "import lines of functions/",
+            {A: '"""A."""\n\nfrom b import (\n    c,\n)\n\na = c\n'},
+            0,
+            3,
+        ),
     ],
 )
 def test_a_figure_moves_with_what_it_measures(tmp_path, label, files, before, after):

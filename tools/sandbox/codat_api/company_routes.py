@@ -74,7 +74,7 @@ def list_connections(sandbox: Sandbox, call: Call) -> Answer:
     company = company_of(sandbox, call)
     listing = Listing(
         company.connections.values(),
-        lambda one: views.connection(company, one),
+        lambda connection: views.connection(company, connection),
         views.connection_property,
         "DataConnection",
     )
@@ -117,7 +117,7 @@ def delete_connection(sandbox: Sandbox, call: Call) -> Answer:
 
 
 def company_of(sandbox: Sandbox, call: Call) -> Company:
-    """The company of the path, or Codat's 404."""
+    """Return the company of the path, or raise Codat's 404."""
     return sandbox.world.company(call.params["company_id"])
 
 

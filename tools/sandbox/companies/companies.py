@@ -1,4 +1,4 @@
-"""Companies: create, replace, update, delete (docs/codat.md, C59)."""
+"""Companies are created, replaced, updated and deleted here (docs/codat.md, C59)."""
 
 import re
 from typing import Any, Final
@@ -19,7 +19,7 @@ _CREATOR: Final = "platform-integration@client.example"
 
 
 def create(world: World, body: dict[str, Any]) -> Company:
-    """Add a company, with products if they are sent and taken (docs/codat.md, C55)."""
+    """Add a company, with its products if the request has some (docs/codat.md, C55)."""
     wanted = _products(world, body)
     company = Company(
         id=world.ids.uuid(),
@@ -37,14 +37,14 @@ def create(world: World, body: dict[str, Any]) -> Company:
 
 
 def replace(company: Company, body: dict[str, Any]) -> None:
-    """Set name, description and tags; what the body leaves out is cleared."""
+    """Set name, description and tags; clear each that the body leaves out."""
     name = _name(body.get("name"))
     description, tags = _description(body.get("description")), _tags(body.get("tags"))
     company.name, company.description, company.tags = name, description, tags
 
 
 def update(company: Company, body: dict[str, Any]) -> None:
-    """Set what the body has; null or missing leaves a field alone (docs/codat.md, C60)."""
+    """Set the fields of the body; one that is null or missing stays (docs/codat.md, C60)."""
     name = company.name if body.get("name") is None else _name(body["name"])
     description = _description(body.get("description"))
     tags = company.tags if body.get("tags") is None else _tags(body["tags"])
@@ -98,7 +98,7 @@ def _tags(value: Any) -> dict[str, str]:
         isinstance(value, dict)
         and len(value) <= _MOST_TAGS
         and all(1 <= len(key) <= _LONGEST_KEY for key in value)
-        and all(isinstance(one, str) and len(one) <= _LONGEST_VALUE for one in value.values())
+        and all(isinstance(entry, str) and len(entry) <= _LONGEST_VALUE for entry in value.values())
     )
     if not fits:
         raise invalid_request(

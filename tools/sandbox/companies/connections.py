@@ -1,4 +1,4 @@
-"""Connections: linking and cutting them, and the first reads that follow (docs/codat.md, C61)."""
+"""Link and cut connections, and start the first reads that follow (docs/codat.md, C61)."""
 
 from typing import Final
 
@@ -16,14 +16,14 @@ DEAUTHORIZED: Final = "Deauthorized"
 
 
 def find(company: Company, connection_id: str) -> Connection:
-    """The connection, or Codat's 404."""
+    """Return the connection, or raise Codat's 404."""
     if connection := company.connections.get(connection_id):
         return connection
     raise connection_not_found(connection_id)
 
 
 def create(world: World, company: Company, platform_key: str) -> Connection:
-    """A connection that waits for the customer."""
+    """Add a connection that waits for the customer."""
     if platform_key not in PLATFORMS:
         raise CodatError(404, f"No integration was found with platform key {platform_key}")
     connection = Connection(
@@ -39,7 +39,7 @@ def create(world: World, company: Company, platform_key: str) -> Connection:
 
 
 def link(world: World, company: Company, connection: Connection) -> None:
-    """The customer authorises: connected the first time, reconnected later; then all is read."""
+    """Link a connection, for the first time or again, and read all its data."""
     refuse_second_ledger(company, connection.platform_key)
     again = connection.linked is not None
     connection.errors = []
@@ -50,13 +50,13 @@ def link(world: World, company: Company, connection: Connection) -> None:
 
 
 def fail(world: World, company: Company, connection: Connection) -> None:
-    """The customer gives up while linking."""
+    """Announce that the customer gave up while linking."""
     connection.errors.append(ConnectionFault("403", "User cancelled linking", world.now))
     _tell(world, "connection.failed", company, connection)
 
 
 def unlink(world: World, company: Company, connection: Connection, *, by_customer: bool) -> None:
-    """Stop syncing: we cut it, or the customer revoked; what was read stays readable."""
+    """Stop syncing, by the client or by the customer; data that was read stays readable."""
     if by_customer:
         text = "The integration de-authorized access to the connection."
         connection.errors.append(ConnectionFault("401", text, world.now))
@@ -80,19 +80,19 @@ def delete(world: World, company: Company, connection: Connection) -> None:
 
 
 def set_status(world: World, company: Company, connection: Connection, status: str) -> None:
-    """Change the status, and with it the number of companies that count for the quota."""
+    """Change the status, and with it the count of active companies that sets the quota."""
     was_active = is_active(company)
     connection.status = status
     world.state.active_companies += is_active(company) - was_active
 
 
 def is_active(company: Company) -> bool:
-    """Whether the company has a linked, syncing connection."""
-    return any(one.status == reads.LINKED for one in company.connections.values())
+    """Tell whether the company has a linked connection, so that Codat reads it."""
+    return any(connection.status == reads.LINKED for connection in company.connections.values())
 
 
 def refuse_second_ledger(company: Company, platform_key: str) -> None:
-    """A company has one active accounting connection at most (docs/codat.md, C61)."""
+    """Refuse a second active accounting connection of a company (docs/codat.md, C61)."""
     if PLATFORMS[platform_key].source_type != "Accounting":
         return
     for other in company.connections.values():
@@ -102,8 +102,8 @@ def refuse_second_ledger(company: Company, platform_key: str) -> None:
 
 
 def _first_reads(world: World, company: Company, connection: Connection) -> None:
-    """One plain read (client-level settings, standard products), one for each custom product."""
-    assigned = [world.state.products[one] for one in company.products]
+    """Start one plain read (client settings, standard products) and one per custom product."""
+    assigned = [world.state.products[identifier] for identifier in company.products]
     plain = [
         setting.data_type
         for setting in sync_settings.effective(world, company)

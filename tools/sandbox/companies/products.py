@@ -1,4 +1,4 @@
-"""Products of a company: assign, remove, refresh (docs/codat.md, C18, C57)."""
+"""Assign, remove and refresh the products of a company (docs/codat.md, C18, C57)."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ from tools.sandbox.world.world import World
 
 
 def find(world: World, identifier: str) -> Product:
-    """The product, or a 404 (our wording: Codat publishes none)."""
+    """Return the product, or raise a 404 in our wording, as Codat publishes none."""
     if product := world.state.products.get(identifier):
         return product
     raise CodatError(404, f"No product was found with identifier {identifier}")
 
 
 def assign(world: World, company: Company, identifier: str) -> None:
-    """Add a product and fetch its data types; adding it again changes nothing."""
+    """Add a product and fetch its data types; a second time changes nothing."""
     product = find(world, identifier)
     if identifier in company.products:
         return
@@ -36,7 +36,7 @@ def assign(world: World, company: Company, identifier: str) -> None:
 
 
 def remove(world: World, company: Company, identifier: str) -> None:
-    """Remove a product; a read that runs for it is cancelled, cached data stays."""
+    """Remove a product and cancel its running read; cached data stays."""
     product = find(world, identifier)
     _require_assigned(company, product)
     company.products.remove(identifier)
@@ -48,7 +48,7 @@ def remove(world: World, company: Company, identifier: str) -> None:
 
 
 def refresh(world: World, company: Company, identifier: str, body: dict[str, Any]) -> None:
-    """Start a read of a custom product, of all its data types or of those that are named."""
+    """Start a read of a custom product, of all its data types or of some."""
     product = find(world, identifier)
     _require_assigned(company, product)
     if not product.custom:
@@ -70,8 +70,8 @@ def _named_types(body: dict[str, Any], product: Product) -> list[str]:
     if unknown := sorted(set(body) - {"dataTypes"}):
         raise invalid_request(f"Unknown properties: {', '.join(unknown)}.")
     named = body.get("dataTypes", product.data_types)
-    if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
+    if not isinstance(named, list) or not all(isinstance(data_type, str) for data_type in named):
         raise invalid_request("dataTypes must be a list of data types.")
-    if wrong := [one for one in named if one not in product.data_types]:
+    if wrong := [data_type for data_type in named if data_type not in product.data_types]:
         raise invalid_data_types(wrong, product.data_types)
     return named or product.data_types

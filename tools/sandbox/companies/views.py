@@ -10,7 +10,7 @@ from tools.sandbox.world.platforms import PLATFORMS
 
 
 def company_details(company: Company) -> dict[str, Any]:
-    """A company without its connections, as company.created and company.deleted carry it."""
+    """Show a company without connections, as company.created and company.deleted have it."""
     details: dict[str, Any] = {
         "id": company.id,
         "name": company.name,
@@ -30,13 +30,13 @@ def company_details(company: Company) -> dict[str, Any]:
 
 
 def company(of: Company) -> dict[str, Any]:
-    """A company in full, as the API answers it."""
-    connections = [connection(of, one) for one in of.connections.values()]
+    """Show a whole company, as the API does."""
+    connections = [connection(of, link) for link in of.connections.values()]
     return company_details(of) | {"dataConnections": connections}
 
 
 def reference(to: Company) -> dict[str, Any]:
-    """`referenceCompany` of an event."""
+    """Show the `referenceCompany` of an event."""
     shown: dict[str, Any] = {
         "id": to.id,
         "name": to.name,
@@ -48,29 +48,29 @@ def reference(to: Company) -> dict[str, Any]:
     return shown
 
 
-def connection(of: Company, one: Connection) -> dict[str, Any]:
-    """A connection; the spec forbids any other property."""
-    platform = PLATFORMS[one.platform_key]
+def connection(of: Company, link: Connection) -> dict[str, Any]:
+    """Show a connection; the specification forbids any other property."""
+    platform = PLATFORMS[link.platform_key]
     shown: dict[str, Any] = {
-        "id": one.id,
+        "id": link.id,
         "integrationId": platform.integration_id,
         "integrationKey": platform.key,
-        "sourceId": one.source_id,
+        "sourceId": link.source_id,
         "platformName": platform.name,
-        "linkUrl": f"https://link-api.codat.io/companies/{of.id}/connections/{one.id}/start",
-        "status": one.status,
-        "created": codat_date(one.created),
+        "linkUrl": f"https://link-api.codat.io/companies/{of.id}/connections/{link.id}/start",
+        "status": link.status,
+        "created": codat_date(link.created),
         "sourceType": platform.source_type,
     }
-    if one.last_sync is not None:
-        shown["lastSync"] = codat_date(one.last_sync)
-    if one.errors:
-        shown["dataConnectionErrors"] = [_fault(error) for error in one.errors]
+    if link.last_sync is not None:
+        shown["lastSync"] = codat_date(link.last_sync)
+    if link.errors:
+        shown["dataConnectionErrors"] = [_fault(error) for error in link.errors]
     return shown
 
 
 def product_change(of: Company, product: Product) -> dict[str, Any]:
-    """The payload of company.product.added and .removed; `products` is the list afterwards."""
+    """Show the payload of company.product.added and .removed; `products` is the new list."""
     shown: dict[str, Any] = {
         "id": of.id,
         "name": of.name,
@@ -84,19 +84,19 @@ def product_change(of: Company, product: Product) -> dict[str, Any]:
 
 
 def company_property(path: str) -> Callable[[Company], Any] | None:
-    """How to query a company's property; through its connections any of them may match."""
+    """Return how to query a company's property; of its connections any may match."""
     if path in _COMPANY:
         return _COMPANY[path]
     head, _, rest = path.partition(".")
     if head == "tags" and rest:
-        return lambda one: one.tags.get(rest)
+        return lambda company: company.tags.get(rest)
     if head == "dataConnections" and (getter := connection_property(rest)):
-        return lambda one: [getter(link) for link in one.connections.values()]
+        return lambda company: [getter(link) for link in company.connections.values()]
     return None
 
 
 def connection_property(path: str) -> Callable[[Connection], Any] | None:
-    """How to query a connection's property."""
+    """Return how to query a connection's property."""
     return _CONNECTION.get(path)
 
 
@@ -125,7 +125,7 @@ _CONNECTION: dict[str, Callable[[Connection], Any]] = {
     "lastSync": attrgetter("last_sync"),
     "sourceId": attrgetter("source_id"),
     "integrationKey": attrgetter("platform_key"),
-    "platformName": lambda one: PLATFORMS[one.platform_key].name,
-    "sourceType": lambda one: PLATFORMS[one.platform_key].source_type,
-    "integrationId": lambda one: PLATFORMS[one.platform_key].integration_id,
+    "platformName": lambda connection: PLATFORMS[connection.platform_key].name,
+    "sourceType": lambda connection: PLATFORMS[connection.platform_key].source_type,
+    "integrationId": lambda connection: PLATFORMS[connection.platform_key].integration_id,
 }

@@ -1,4 +1,4 @@
-"""The ASGI application: Codat's API, /_sandbox, and the page at the root."""
+"""The ASGI application serves Codat's API, /_sandbox and the page at the root."""
 
 import uuid
 from typing import Final
@@ -22,7 +22,7 @@ _COMPANY: Final = "/companies/{company_id}"
 _PRODUCT: Final = f"{_COMPANY}/products/{{product}}"
 _CONNECTION: Final = f"{_COMPANY}/connections/{{connection_id}}"
 
-# What the sandbox serves of Codat's API; the first path that matches is used.
+# The part of Codat's API that the sandbox serves. The first path that matches is used.
 API: Final[list[tuple[str, str, Handler]]] = [
     ("GET", "/companies", company_routes.list_companies),
     ("POST", "/companies", company_routes.create_company),
@@ -57,7 +57,7 @@ API: Final[list[tuple[str, str, Handler]]] = [
 
 
 def create_app(sandbox: Sandbox) -> Starlette:
-    """The application; who runs it also runs `sandbox.run()`."""
+    """Return the application; its caller also runs `sandbox.run()`."""
     gateway = Gateway(sandbox)
 
     async def root(request: Request) -> Response:
@@ -66,7 +66,7 @@ def create_app(sandbox: Sandbox) -> Starlette:
     async def icon(_: Request) -> Response:
         return Response(status_code=204)
 
-    # Browsers ask for the icon by themselves: it is no request to Codat's API.
+    # Browsers ask for the icon by themselves, which is no request to Codat's API.
     routes = [Route("/", root, methods=["GET"]), Route("/favicon.ico", icon, methods=["GET"])]
     for method, path, handler in API:
         routes.append(Route(path, gateway.endpoint(handler), methods=[method]))
@@ -81,7 +81,7 @@ def create_app(sandbox: Sandbox) -> Starlette:
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
-    """A method that HTTP itself does not know, in Codat's error body."""
+    """Refuse a method that HTTP does not know, in Codat's error body."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     words = {404: "Not found.", 405: "Method not allowed."}.get(status, str(error))
     headers = error.headers if isinstance(error, HTTPException) else None

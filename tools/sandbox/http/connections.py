@@ -1,4 +1,4 @@
-"""Cutting a client's connection instead of answering: the web framework has no word for it."""
+"""Cut a client's connection instead of answering, which the web framework cannot do."""
 
 import asyncio
 from typing import cast
@@ -11,7 +11,7 @@ _transports: dict[tuple[str, int], asyncio.Transport] = {}
 
 
 class AbortableProtocol(H11Protocol):
-    """HTTP as usual, but each connection can be found by its client's address."""
+    """HTTP as usual, with each connection found by its client's address."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Remember the connection."""
@@ -25,7 +25,7 @@ class AbortableProtocol(H11Protocol):
 
 
 async def abort(request: Request) -> None:
-    """Reset the client's connection; without a real one (in-process tests) the request fails."""
+    """Reset the client's connection; in a test without a socket the request fails instead."""
     peer = (request.client.host, request.client.port) if request.client else ("", 0)
     transport = _transports.get(peer)
     if transport is None:

@@ -1,4 +1,4 @@
-"""A request and an answer, free of any web framework."""
+"""A request and an answer do not depend on a web framework."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ type Handler = Callable[["Sandbox", "Call"], "Answer"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request: `params` are those of the path."""
+    """One request; `params` are those of the path."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Call:
     idempotency_key: str | None
 
     def json_object(self) -> dict[str, Any]:
-        """The body, which must be a JSON object."""
+        """Return the body as a JSON object, or raise Codat's 400."""
         try:
             body = strict_json.loads(self.body)
         except ValueError:
@@ -39,18 +39,18 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a JSON body; no body at all if it is None and there is no raw one."""
+    """A status and a JSON body; without a body and a raw body nothing is sent."""
 
     status: int
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     # A body that is sent as it is, whatever its content-type in `headers`.
     raw: str | None = None
-    # It is the kept answer to an idempotency key; the client is not told.
+    # It is the kept answer to an idempotency key, which the client cannot see.
     replayed: bool = False
 
     def text(self) -> str:
-        """The body as sent."""
+        """Return the body as it is sent."""
         if self.raw is not None:
             return self.raw
         if self.body is None:

@@ -1,4 +1,4 @@
-"""The answer that a fault asks for, in place of the real one or around it."""
+"""A fault's answer stands in place of the real answer or around it."""
 
 import uuid
 from dataclasses import replace
@@ -8,13 +8,13 @@ from tools.sandbox.http.exchange import Answer
 from tools.sandbox.requests.errors import CodatError
 from tools.sandbox.requests.faults import Fault
 
-# Statuses whose answers have no body, by the rules of HTTP.
+# By the rules of HTTP answers with these statuses have no body.
 BODILESS: Final = frozenset({204, 304})
 _RETRY_AFTER: Final = "1"
 
 
 def answer(fault: Fault, status: int) -> Answer:
-    """Its status with its body, else with Codat's own; a text is sent as it is."""
+    """Return the fault's status with its body, or with Codat's; a text is sent as it is."""
     headers = {name.lower(): value for name, value in fault.headers.items()}
     if status == 429:
         headers.setdefault("retry-after", _RETRY_AFTER)
@@ -27,12 +27,12 @@ def answer(fault: Fault, status: int) -> Answer:
 
 
 def around(fault: Fault, real: Answer) -> Answer:
-    """The real answer with the headers of a fault that has no status of its own."""
+    """Return the real answer with the headers of a fault without a status."""
     return replace(real, headers=real.headers | fault.headers)
 
 
 def failure() -> Answer:
-    """500: the sandbox itself has failed."""
+    """Return a 500, because the sandbox itself has failed."""
     return Answer(500, _standard(500))
 
 

@@ -1,4 +1,4 @@
-"""What happens to every API request before and after its handler."""
+"""Every API request passes the gateway before and after its handler."""
 
 import asyncio
 import base64
@@ -27,17 +27,17 @@ type Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class ConnectionCut(Exception):  # not an error: it was asked for
-    """The client is to get no answer."""
+    """The client gets no answer, because a fault asks for that."""
 
 
 class Gateway:
-    """Key, limits, faults and idempotency around the handlers of Codat's API."""
+    """Apply key, limits, faults and idempotency around the handlers of Codat's API."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def endpoint(self, handler: Handler) -> Endpoint:
-        """The handler as the web framework wants it."""
+        """Wrap a handler for the web framework."""
 
         async def respond(request: Request) -> Response:
             call = await _call(request)
@@ -79,7 +79,7 @@ class Gateway:
             limits.release(company_id)
 
     async def _once(self, call: Call, handler: Handler) -> Answer:
-        """Carry the request out, unless its idempotency key has an answer already."""
+        """Carry out the request, unless its idempotency key already has an answer."""
         key = call.idempotency_key if call.method in METHODS else None
         if key is None:
             return await self._carry_out(call, handler, key)
@@ -129,7 +129,7 @@ class Gateway:
             return faulty.failure()
 
     def _authorized(self, request: Request) -> bool:
-        """Basic and the encoded key alone: no user name, no colon (docs/codat.md, C1)."""
+        """Accept Basic with the encoded key alone, no user name, no colon (docs/codat.md, C1)."""
         expected = base64.b64encode(self._sandbox.options.api_key.encode())
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() == "basic" and hmac.compare_digest(given.strip().encode(), expected)

@@ -1,4 +1,4 @@
-"""What no route matches: 404 and 405, with everything around them that other answers have."""
+"""Requests that no route matches get a 404 or 405 through the same gateway as others."""
 
 import uuid
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "T
 
 
 def of_the_api(calls: Iterable[tuple[str, str]]) -> Handler:
-    """A handler that knows which methods the API's paths have."""
+    """Return a handler that knows the methods of the API's paths."""
     known = [(method, compile_path(path)[0]) for method, path in calls]
 
     def answer(_: Sandbox, call: Call) -> Answer:
@@ -31,14 +31,14 @@ def of_the_api(calls: Iterable[tuple[str, str]]) -> Handler:
 
 
 def of_the_portal(routes: list[Route]) -> Route:
-    """The last route under /_sandbox: names what was asked for."""
+    """Return the last route under /_sandbox, whose answer names the missing path or method."""
 
     async def respond(request: Request) -> Response:
         if not is_local(request):
             return refusal()
         path = request.url.path
         known = [route for route in routes if route.path_regex.match(path)]
-        methods = sorted({one for route in known for one in route.methods or ()} - {"HEAD"})
+        methods = sorted({method for route in known for method in route.methods or ()} - {"HEAD"})
         problem = {
             "field": "method" if methods else "path",
             "value": request.method if methods else path,

@@ -1,4 +1,4 @@
-"""The looks of the page at the root: style, tables, colours."""
+"""Style, tables and colours of the page at the root."""
 
 from collections.abc import Iterable
 from html import escape
@@ -31,22 +31,22 @@ _MOODS: Final = {
 
 
 def table(title: str, heads: Iterable[str], rows: list[list[str]], total: int) -> str:
-    """A table of cells that are escaped already, with a note if there are more rows."""
+    """Return a table of escaped cells, with a note if there are more rows."""
     if not rows:
         return f"<h2>{title}</h2><p>None.</p>"
     note = f"<p>{len(rows)} of {total:,} are shown.</p>" if total > len(rows) else ""
-    head = "".join(f"<th>{one}</th>" for one in heads)
+    head = "".join(f"<th>{head}</th>" for head in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<h2>{title}</h2>{note}<table><tr>{head}</tr>{body}</table>"
 
 
 def mood(state: str, words: str = "") -> str:
-    """A state in its colour."""
+    """Return a state in its colour."""
     return f'<span class="{_MOODS.get(state, "")}">{escape(words or state)}</span>'
 
 
 def folded(words: Iterable[str], noun: str, at_most: int = 3) -> str:
-    """A list as text; a long one is folded behind how many there are."""
+    """Return a list as text; a long list is folded behind its length."""
     every = list(words)
     text = escape(", ".join(every))
     if len(every) <= at_most:

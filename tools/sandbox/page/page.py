@@ -1,4 +1,4 @@
-"""The page at the root: what Codat "thinks" now, for a person to read."""
+"""The page at the root shows a person what Codat knows now."""
 
 from html import escape
 from itertools import islice
@@ -20,7 +20,7 @@ REFRESH_SECONDS: Final = 3
 
 
 def respond(sandbox: Sandbox, request: Request) -> Response:
-    """GET /."""
+    """Answer GET / with the page."""
     if not is_local(request):
         return refusal()
     sandbox.tick()
@@ -28,7 +28,7 @@ def respond(sandbox: Sandbox, request: Request) -> Response:
 
 
 def render(sandbox: Sandbox, wanted: str | None = None) -> str:
-    """The whole page; long lists are cut, with a note. A search (even "") holds it still."""
+    """Return the page; long lists are cut, with a note. A search (even "") stops its updates."""
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if wanted is None else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -84,19 +84,21 @@ def _consumers(sandbox: Sandbox) -> str:
     every = sandbox.office.state.consumers.values()
     rows = [
         [
-            f"{escape(one.url)}<br><code>{one.id}</code>",
-            folded(one.event_types, "event types"),
-            escape(", ".join(one.company_tags or []) or "all companies"),
-            mood("failed", "disabled") if one.disabled else mood("delivered", "enabled"),
+            f"{escape(consumer.url)}<br><code>{consumer.id}</code>",
+            folded(consumer.event_types, "event types"),
+            escape(", ".join(consumer.company_tags or []) or "all companies"),
+            mood("failed", "disabled") if consumer.disabled else mood("delivered", "enabled"),
         ]
-        for one in every
+        for consumer in every
     ]
     return table("Webhook consumers", ["Address", "Events", "For", "State"], rows, len(every))
 
 
 def _deliveries(sandbox: Sandbox) -> str:
     every = sandbox.office.state.deliveries
-    rows = [_delivery(sandbox, one) for one in islice(reversed(every.values()), MOST_ROWS)]
+    rows = [
+        _delivery(sandbox, delivery) for delivery in islice(reversed(every.values()), MOST_ROWS)
+    ]
     heads = ["Event", "To", "Attempts", "State"]
     return table("Deliveries, newest first", heads, rows, len(every))
 
@@ -105,7 +107,7 @@ def _delivery(sandbox: Sandbox, delivery: Delivery) -> list[str]:
     post = sandbox.office.state
     message = post.messages.get(delivery.message_id)
     consumer = post.consumers.get(delivery.consumer_id)
-    attempts = ", ".join(str(one.status or one.error) for one in delivery.attempts)
+    attempts = ", ".join(str(attempt.status or attempt.error) for attempt in delivery.attempts)
     return [
         f"{escape(message.event_type if message else '')}<br><code>{delivery.message_id}</code>",
         escape(consumer.url if consumer else "a consumer that was deleted"),

@@ -1,4 +1,4 @@
-"""The bodies that /_sandbox takes, and how it says what is wrong with one."""
+"""The bodies that /_sandbox takes, and the problems that it reports about a body."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -17,7 +17,7 @@ def _not_of_the_server(name: str) -> str:
 
 _YEAR: Final = 366 * 86_400
 
-# What HTTP can send; the length of the body is the server's own affair.
+# The headers that HTTP can send; the server itself sets the length of the body.
 type HeaderName = Annotated[
     str,
     Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
@@ -29,7 +29,7 @@ type HeaderValue = Annotated[
 
 
 class Body(BaseModel):
-    """camelCase on the wire; a field we do not know is an error, so that typos are noticed."""
+    """A body in camelCase; an unknown field is an error, so that typos show."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=True)
 
@@ -41,14 +41,14 @@ class Example(Body):
 
 
 class Replay(Body):
-    """Send again what the consumer has missed (or everything) since a time (sandbox's)."""
+    """Send again what the consumer missed, or everything, since a time of the sandbox."""
 
     since: datetime
     include: Literal["missed", "all"] = "missed"
 
 
 class Event(Body):
-    """Make Codat send an arbitrary event."""
+    """Make Codat send any event."""
 
     event_type: str
     payload: dict[str, Any] = Field(default_factory=dict)
@@ -59,7 +59,7 @@ class Event(Body):
 
 
 class Delivery(Body):
-    """How badly messages travel; what is left out stays as it is."""
+    """Change how messages are duplicated, reordered and retried; a missing field stays."""
 
     duplicate_probability: Annotated[float, Field(ge=0, le=1)] | None = None
     reorder: bool | None = None
@@ -67,7 +67,7 @@ class Delivery(Body):
 
 
 class StartRead(Body):
-    """Start a read by hand; without `seconds` it is held until it is completed by hand."""
+    """Start a read by hand; without `seconds` it runs until it is completed by hand."""
 
     company_id: str
     product_identifier: str | None = None
@@ -76,7 +76,7 @@ class StartRead(Body):
 
 
 class CompleteRead(Body):
-    """End the reads of a company that run for a product; `statuses` per data type."""
+    """End a company's running reads of a product; `statuses` are by data type."""
 
     company_id: str
     product_identifier: str | None = None
@@ -84,27 +84,27 @@ class CompleteRead(Body):
 
 
 class Link(Body):
-    """The customer links a platform, or gives up half way."""
+    """Link a platform as the customer, or give up half way."""
 
     platform_key: str
     fail: bool = False
 
 
 class ConnectionChoice(Body):
-    """Which connection; may be left out if there is only one it can be."""
+    """Name a connection, unless only one is possible."""
 
     connection_id: str | None = None
     deauthorize: bool = False
 
 
 class PortalRefresh(Body):
-    """The Portal's Refresh data button."""
+    """Press the Portal's Refresh data button."""
 
     company_id: str
 
 
 class FaultRequest(Body):
-    """What is to go wrong."""
+    """Make requests that match go wrong."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "*"] = "*"
     path: str
@@ -117,14 +117,14 @@ class FaultRequest(Body):
 
 
 class ClockSpeed(Body):
-    """How many sandbox seconds pass in a real one, and how many to jump ahead now."""
+    """Set the sandbox seconds in a real second, and jump some seconds ahead now."""
 
     speed: Annotated[float, Field(gt=0, le=100_000)] | None = None
     advance_seconds: Annotated[float, Field(ge=0, le=_YEAR)] = 0.0
 
 
 class QuotaChange(Body):
-    """The daily quota; `dailyQuota` null goes back to Codat's formula."""
+    """Change the daily quota; `dailyQuota` null returns to Codat's formula."""
 
     daily_quota: Annotated[int, Field(ge=0)] | None = None
     remaining: Annotated[int, Field(ge=0)] | None = None
@@ -133,15 +133,15 @@ class QuotaChange(Body):
 
 
 class ProductDefinition(Body):
-    """What Codat sets up for the client on request; `syncSchedule` in hours, 0 is off."""
+    """Set up a custom product, as Codat does on request; `syncSchedule` in hours, 0 is off."""
 
     name: str
     data_types: Annotated[list[str], Field(min_length=1)]
     sync_schedule: Annotated[int, Field(ge=0)] = 0
 
 
-class BadInput(Exception):  # named for the one who reads it
-    """What is wrong with a request to /_sandbox: field, value, what is allowed."""
+class BadInput(Exception):  # its name is for the reader
+    """A request to /_sandbox has a wrong field; the error has its value and what is allowed."""
 
     def __init__(self, field: str, value: Any, allowed: str, status: int = 422) -> None:
         super().__init__(f"{field}: {value!r} is not possible; allowed: {allowed}")
@@ -150,7 +150,7 @@ class BadInput(Exception):  # named for the one who reads it
 
 
 def problems_of(error: ValidationError) -> list[dict[str, Any]]:
-    """Each problem of a body as field, value, what is allowed."""
+    """Return each problem of a body as field, value, and what is allowed."""
     return [
         {
             "field": ".".join(str(part) for part in problem["loc"]) or "body",

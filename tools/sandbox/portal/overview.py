@@ -1,4 +1,4 @@
-"""What Codat knows, in short: for /_sandbox/state and for the page."""
+"""A short view of what Codat knows, for /_sandbox/state and for the page."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tools.sandbox.world.platforms import PLATFORMS
 
 
 def of(sandbox: Sandbox) -> dict[str, Any]:
-    """Clock, settings, products, every company, consumers and counts of deliveries."""
+    """Show clock, settings, products, companies, consumers and counts of deliveries."""
     world, post = sandbox.world, sandbox.office.state
     return {
         "time": codat_date(world.now),
@@ -22,20 +22,20 @@ def of(sandbox: Sandbox) -> dict[str, Any]:
         "dailyQuota": rate_limits.daily_quota(world.state),
         "quotaRemaining": rate_limits.remaining(world.state),
         "syncSettings": sync_settings.client_view(world),
-        "companies": [company(sandbox, one) for one in world.state.companies.values()],
-        "webhooks": [consumers.view(one) for one in post.consumers.values()],
+        "companies": [company(sandbox, known) for known in world.state.companies.values()],
+        "webhooks": [consumers.view(consumer) for consumer in post.consumers.values()],
     }
 
 
 def counts(sandbox: Sandbox) -> dict[str, int]:
-    """How many of each there are."""
+    """Count companies, reads, consumers, messages and deliveries."""
     post = sandbox.office.state
     deliveries = [delivery.state.value for delivery in post.deliveries.values()]
     companies = sandbox.world.state.companies.values()
     return {
         "companies": len(companies),
         "activeCompanies": sandbox.world.state.active_companies,
-        "reads": sum(len(one.reads) for one in companies),
+        "reads": sum(len(company.reads) for company in companies),
         "consumers": len(post.consumers),
         "messages": len(post.messages),
         "pending": deliveries.count("pending"),
@@ -44,13 +44,13 @@ def counts(sandbox: Sandbox) -> dict[str, int]:
     }
 
 
-def company(sandbox: Sandbox, one: Company) -> dict[str, Any]:
-    """A company: its products, connections, running reads, and where its windows stand."""
+def company(sandbox: Sandbox, known: Company) -> dict[str, Any]:
+    """Show a company with its products, connections, running reads and windows."""
     return {
-        "id": one.id,
-        "name": one.name,
-        "tags": one.tags,
-        "products": one.products,
+        "id": known.id,
+        "name": known.name,
+        "tags": known.tags,
+        "products": known.products,
         "connections": [
             {
                 "id": link.id,
@@ -59,17 +59,17 @@ def company(sandbox: Sandbox, one: Company) -> dict[str, Any]:
                 "sourceType": PLATFORMS[link.platform_key].source_type,
                 "status": link.status,
             }
-            for link in one.connections.values()
+            for link in known.connections.values()
         ],
-        "overridesDefaults": bool(one.override and one.override.overrides_defaults),
-        "failing": one.trouble,
-        "reads": [read(sandbox, one, running) for running in one.reads.values()],
+        "overridesDefaults": bool(known.override and known.override.overrides_defaults),
+        "failing": known.trouble,
+        "reads": [read(sandbox, known, running) for running in known.reads.values()],
     }
 
 
-def read(sandbox: Sandbox, one: Company, running: Read) -> dict[str, Any]:
-    """A read in progress, with the status of each of its fetches."""
-    datasets = [one.datasets[dataset_id] for dataset_id in running.dataset_ids]
+def read(sandbox: Sandbox, known: Company, running: Read) -> dict[str, Any]:
+    """Show a running read, with the status of each of its fetches."""
+    datasets = [known.datasets[dataset_id] for dataset_id in running.dataset_ids]
     return {
         "id": running.id,
         "product": running.product,

@@ -1,4 +1,4 @@
-"""/_sandbox: routing, loopback only, and answers that say what is wrong."""
+"""Routing of /_sandbox: for this machine only, with answers that say what is wrong."""
 
 import inspect
 import ipaddress
@@ -16,20 +16,20 @@ from tools.sandbox.requests import strict_json
 from tools.sandbox.requests.errors import CodatError
 from tools.sandbox.runtime import Sandbox
 
-# 0.0.0.0 and :: are what the ready line says if that is where it listens.
+# The ready line has 0.0.0.0 or :: if the sandbox listens there.
 _OWN_NAMES: Final = frozenset({"localhost", "0.0.0.0", "::"})  # noqa: S104 (binds nothing)
 
 type Action = Callable[..., Any]
 
 
 class Portal:
-    """A set of actions: functions of the sandbox, the path's parameters and a checked body."""
+    """A set of actions; an action takes the sandbox, the path's parameters and a checked body."""
 
     def __init__(self) -> None:
         self._actions: list[tuple[str, str, Action]] = []
 
     def get[A: Action](self, path: str) -> Callable[[A], A]:
-        """Register an action that only looks."""
+        """Register an action that only reads."""
         return self._register("GET", path)
 
     def post[A: Action](self, path: str) -> Callable[[A], A]:
@@ -45,7 +45,7 @@ class Portal:
         return self._register("DELETE", path)
 
     def routes(self, sandbox: Sandbox) -> list[Route]:
-        """The actions as routes under /_sandbox."""
+        """Return the actions as routes under /_sandbox."""
         return [
             Route(f"/_sandbox{path}", _endpoint(sandbox, action), methods=[method])
             for method, path, action in self._actions
@@ -60,9 +60,9 @@ class Portal:
 
 
 def is_local(request: Request) -> bool:
-    """Whether the peer is this machine, and asked for it by such a name.
+    """Tell whether the peer is this machine and asked for it by a local name.
 
-    A page of the web can make its own name mean this machine, but not change what it asks for.
+    A web page can make its own name resolve to this machine, but cannot change the name it asks.
     """
     peer = request.client.host if request.client else ""
     host = request.url.hostname or ""
@@ -79,7 +79,7 @@ def _is_loopback(text: str) -> bool:
 
 
 def refusal() -> JSONResponse:
-    """What another machine gets."""
+    """Return the answer that another machine gets."""
     return JSONResponse(
         {"error": "/_sandbox answers to this machine only, at localhost or 127.0.0.1."},
         status_code=403,

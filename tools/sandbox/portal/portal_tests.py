@@ -1,4 +1,4 @@
-"""/_sandbox: what only a test needs: faults, the clock, limits, looking behind the scenes."""
+"""The calls of /_sandbox for tests only: faults, clock, limits, requests, state."""
 
 import re
 from typing import Any, Final
@@ -18,25 +18,25 @@ _LONGEST_NUMBER: Final = 18
 
 @portal.get("/health")
 def health(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
-    """Whether it runs, its time, and how many reads are in progress."""
+    """Tell that it runs, its time and speed, and how many reads run."""
     return {
         "status": "ok",
         "time": codat_date(sandbox.world.now),
         "speed": sandbox.clock.speed,
-        "reads": sum(len(one.reads) for one in sandbox.world.state.companies.values()),
+        "reads": sum(len(company.reads) for company in sandbox.world.state.companies.values()),
     }
 
 
 @portal.post("/reset")
 def reset(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
-    """Back to the seed: companies, consumers, deliveries, faults, requests, clock."""
+    """Return companies, consumers, deliveries, faults, requests and clock to the seed."""
     sandbox.reset()
     return {"status": "ok"}
 
 
 @portal.post("/clock")
 def clock(sandbox: Sandbox, _: dict[str, str], wanted: ClockSpeed) -> dict[str, Any]:
-    """Let sandbox time run faster (or slower) from now on, or jump ahead."""
+    """Let sandbox time run faster or slower from now on, or jump ahead."""
     if wanted.speed is None and not wanted.advance_seconds:
         raise BadInput("speed", None, "at least one of speed, advanceSeconds")
     if wanted.speed is not None:
@@ -48,7 +48,7 @@ def clock(sandbox: Sandbox, _: dict[str, str], wanted: ClockSpeed) -> dict[str, 
 
 @portal.post("/faults")
 def add_fault(sandbox: Sandbox, _: dict[str, str], wanted: FaultRequest) -> dict[str, Any]:
-    """Let the next requests that match go wrong."""
+    """Make the next requests that match go wrong."""
     try:
         path = re.compile(wanted.path)
     except (re.error, OverflowError, RecursionError) as error:
@@ -70,7 +70,7 @@ def add_fault(sandbox: Sandbox, _: dict[str, str], wanted: FaultRequest) -> dict
 
 @portal.get("/faults")
 def list_faults(sandbox: Sandbox, _: dict[str, str]) -> list[dict[str, Any]]:
-    """The faults that are still waiting."""
+    """List the faults that are still waiting."""
     return [
         {"method": fault.method, "path": fault.path.pattern, "times": fault.times}
         for fault in sandbox.faults.waiting
@@ -79,14 +79,14 @@ def list_faults(sandbox: Sandbox, _: dict[str, str]) -> list[dict[str, Any]]:
 
 @portal.delete("/faults")
 def clear_faults(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
-    """Let nothing go wrong any more."""
+    """Forget all faults that still wait."""
     sandbox.faults.waiting.clear()
     return {"waiting": 0}
 
 
 @portal.get("/requests")
 def requests(sandbox: Sandbox, query: dict[str, str]) -> list[dict[str, Any]]:
-    """The API requests whose `n` is greater than `since` (default: all that are kept)."""
+    """List the API requests with an `n` greater than `since` (default: every kept request)."""
     since = query.get("since", "0")
     if not since.isdecimal() or len(since) > _LONGEST_NUMBER:
         raise BadInput("since", since, "the `n` of a request, a whole number")
@@ -95,14 +95,14 @@ def requests(sandbox: Sandbox, query: dict[str, str]) -> list[dict[str, Any]]:
 
 @portal.delete("/requests")
 def clear_requests(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
-    """Forget the requests so far; the numbers go on."""
+    """Forget the requests so far; their numbers continue."""
     sandbox.requests.clear()
     return {"status": "ok"}
 
 
 @portal.get("/quota")
 def quota(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
-    """The daily quota as the API's headers tell it."""
+    """Show the daily quota as the API's headers do."""
     state = sandbox.world.state
     return {
         "dailyQuota": rate_limits.daily_quota(state),
@@ -114,7 +114,7 @@ def quota(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
 
 @portal.post("/quota")
 def change_quota(sandbox: Sandbox, _: dict[str, str], wanted: QuotaChange) -> dict[str, Any]:
-    """Set quota and remainder; nothing left sends `reached`, `reset` sends `reset` if due."""
+    """Set quota and remainder; 0 left sends `reached`, and `reset` sends `reset` after it."""
     state = sandbox.world.state
     if "daily_quota" in wanted.model_fields_set:
         rate_limits.set_daily(sandbox.world, wanted.daily_quota)

@@ -1,4 +1,4 @@
-"""/_sandbox: what the Portal does with webhook consumers, and messages on demand."""
+"""The calls of /_sandbox for webhook consumers, as in the Portal, and for messages."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ portal = Portal()
 
 @portal.post("/webhooks/{webhook_id}/disable")
 def disable(sandbox: Sandbox, params: dict[str, str]) -> dict[str, Any]:
-    """Switch an endpoint off: no attempts until it is enabled again."""
+    """Disable an endpoint; it gets no attempts until it is enabled again."""
     consumer = _consumer(sandbox, params)
     consumer.disabled = True
     return {"id": consumer.id, "disabled": True}
@@ -25,7 +25,7 @@ def disable(sandbox: Sandbox, params: dict[str, str]) -> dict[str, Any]:
 
 @portal.post("/webhooks/{webhook_id}/enable")
 def enable(sandbox: Sandbox, params: dict[str, str]) -> dict[str, Any]:
-    """Switch an endpoint on; attempts that were left resume."""
+    """Enable an endpoint; its remaining attempts resume."""
     consumer = _consumer(sandbox, params)
     sandbox.office.enable(consumer)
     return {"id": consumer.id, "disabled": False}
@@ -33,26 +33,26 @@ def enable(sandbox: Sandbox, params: dict[str, str]) -> dict[str, Any]:
 
 @portal.get("/webhooks/{webhook_id}/secret")
 def secret(sandbox: Sandbox, params: dict[str, str]) -> dict[str, Any]:
-    """The signing secrets that are valid now, newest first."""
+    """Return the signing secrets that are valid now, the newest first."""
     return {"secrets": signing.valid_secrets(_consumer(sandbox, params), sandbox.wall())}
 
 
 @portal.post("/webhooks/{webhook_id}/rotate")
 def rotate(sandbox: Sandbox, params: dict[str, str]) -> dict[str, Any]:
-    """A new secret; the old one signs too for 24 hours (real time)."""
+    """Create a new secret; the old secret also signs for 24 hours of real time."""
     signing.rotate(_consumer(sandbox, params), sandbox.ids, sandbox.wall())
     return secret(sandbox, params)
 
 
 @portal.post("/webhooks/{webhook_id}/example")
 def example(sandbox: Sandbox, params: dict[str, str], wanted: Example) -> dict[str, Any]:
-    """The Testing tab: an example of any event type, whether subscribed to or not."""
+    """Send an example of any event type, as the Testing tab does, without a subscription."""
     consumer = _consumer(sandbox, params)
     custom = _custom_products(sandbox)
     try:
         payload = examples.payload(wanted.event_type, custom)
     except KeyError:
-        allowed = "an event type of Codat, or one of a custom product: " + ", ".join(custom)
+        allowed = "an event type of Codat or of a custom product: " + ", ".join(custom)
         raise BadInput("eventType", wanted.event_type, allowed) from None
     message = sandbox.world.compose(wanted.event_type, payload, about=None)
     sandbox.office.hand_over(message, consumer.id)
@@ -61,7 +61,7 @@ def example(sandbox: Sandbox, params: dict[str, str], wanted: Example) -> dict[s
 
 @portal.post("/webhooks/{webhook_id}/replay")
 def replay(sandbox: Sandbox, params: dict[str, str], wanted: Replay) -> dict[str, Any]:
-    """Send again, under the same webhook-id, what was generated since a time (sandbox's)."""
+    """Send again, with the same webhook-ids, the messages since a time of the sandbox."""
     consumer = _consumer(sandbox, params)
     if wanted.since.tzinfo is None:
         raise BadInput("since", wanted.since.isoformat(), "a date-time with its offset")
@@ -72,7 +72,7 @@ def replay(sandbox: Sandbox, params: dict[str, str], wanted: Replay) -> dict[str
 
 @portal.post("/events")
 def emit(sandbox: Sandbox, _: dict[str, str], wanted: Event) -> dict[str, Any]:
-    """Make Codat send any event: to its subscribers, or to the consumer that is named."""
+    """Make Codat send any event, to its subscribers or to one named consumer."""
     about = sandbox.world.company(wanted.company_id) if wanted.company_id else None
     named = wanted.consumer_id and _consumer(sandbox, {"webhook_id": wanted.consumer_id})
     message = sandbox.world.compose(wanted.event_type, wanted.payload, about)
@@ -90,13 +90,13 @@ def emit(sandbox: Sandbox, _: dict[str, str], wanted: Event) -> dict[str, Any]:
 
 @portal.get("/event-types")
 def event_types(sandbox: Sandbox, _: dict[str, str]) -> list[str]:
-    """Every event type that /example knows."""
+    """List every event type that /example knows."""
     return catalog.event_types(list(_custom_products(sandbox)))
 
 
 @portal.get("/delivery")
 def rules(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
-    """How badly messages travel at present."""
+    """Show how messages are duplicated, reordered and retried now."""
     current = sandbox.office.state.rules
     return {
         "duplicateProbability": current.duplicate_probability,
@@ -107,7 +107,7 @@ def rules(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
 
 @portal.post("/delivery")
 def change_rules(sandbox: Sandbox, params: dict[str, str], wanted: Delivery) -> dict[str, Any]:
-    """Change how badly messages travel; retries that are already planned keep their time."""
+    """Change how messages are duplicated, reordered and retried; planned retries stay."""
     for name, value in wanted.model_dump(exclude_none=True).items():
         setattr(sandbox.office.state.rules, name, value)
     return rules(sandbox, params)
@@ -115,12 +115,14 @@ def change_rules(sandbox: Sandbox, params: dict[str, str], wanted: Delivery) -> 
 
 @portal.get("/deliveries")
 def deliveries(sandbox: Sandbox, _: dict[str, str]) -> list[dict[str, Any]]:
-    """Every message on its way to every consumer, with each attempt, oldest first."""
+    """List every delivery to every consumer with each attempt, the oldest first."""
     post = sandbox.office.state
     return [
         _delivery(sandbox, delivery, message)
         for delivery in post.deliveries.values()
-        if (message := post.messages.get(delivery.message_id))  # else older than two weeks
+        if (
+            message := post.messages.get(delivery.message_id)
+        )  # messages over two weeks old are gone
     ]
 
 

@@ -1,4 +1,4 @@
-"""/_sandbox: what a customer or the Portal does to companies and reads, and Codat's own set-up."""
+"""The calls of /_sandbox for companies, reads and Codat's own set-up."""
 
 from typing import Any
 
@@ -26,20 +26,21 @@ portal = Portal()
 
 @portal.get("/state")
 def state(sandbox: Sandbox, _: dict[str, str]) -> dict[str, Any]:
-    """Everything that Codat knows, in short."""
+    """Show everything that Codat knows, in short."""
     return overview.of(sandbox)
 
 
 @portal.post("/companies/{company_id}/link")
 def link(sandbox: Sandbox, params: dict[str, str], wanted: Link) -> dict[str, Any]:
-    """The customer links a platform: a waiting connection of it, or a new one."""
+    """Link a platform as the customer: by a waiting connection of it, or a new connection."""
     company = sandbox.world.company(params["company_id"])
     if wanted.platform_key not in PLATFORMS:
         raise BadInput("platformKey", wanted.platform_key, ", ".join(PLATFORMS))
     waiting = [
-        one
-        for one in company.connections.values()
-        if one.platform_key == wanted.platform_key and one.status == connections.PENDING
+        connection
+        for connection in company.connections.values()
+        if connection.platform_key == wanted.platform_key
+        and connection.status == connections.PENDING
     ]
     connections.refuse_second_ledger(company, wanted.platform_key)
     connection = waiting[0] if waiting else None
@@ -53,7 +54,7 @@ def link(sandbox: Sandbox, params: dict[str, str], wanted: Link) -> dict[str, An
 
 @portal.post("/companies/{company_id}/relink")
 def relink(sandbox: Sandbox, params: dict[str, str], wanted: ConnectionChoice) -> dict[str, Any]:
-    """The customer authorises a connection again that was cut."""
+    """Authorise a cut connection again, as the customer."""
     company = sandbox.world.company(params["company_id"])
     cut = (connections.UNLINKED, connections.DEAUTHORIZED)
     connection = _choose(company, wanted.connection_id, cut)
@@ -63,7 +64,7 @@ def relink(sandbox: Sandbox, params: dict[str, str], wanted: ConnectionChoice) -
 
 @portal.post("/companies/{company_id}/unlink")
 def unlink(sandbox: Sandbox, params: dict[str, str], wanted: ConnectionChoice) -> dict[str, Any]:
-    """Cut a connection; `deauthorize` means the customer did."""
+    """Cut a connection; `deauthorize` means that the customer cut it."""
     company = sandbox.world.company(params["company_id"])
     connection = _choose(company, wanted.connection_id, (reads.LINKED,))
     connections.unlink(sandbox.world, company, connection, by_customer=wanted.deauthorize)
@@ -72,14 +73,14 @@ def unlink(sandbox: Sandbox, params: dict[str, str], wanted: ConnectionChoice) -
 
 @portal.post("/portal/refresh")
 def refresh(sandbox: Sandbox, _: dict[str, str], wanted: PortalRefresh) -> dict[str, Any]:
-    """The Portal's Refresh data button: client-level settings only."""
+    """Press the Portal's Refresh data button, which uses client-level settings only."""
     company = sandbox.world.company(wanted.company_id)
     return {"fetches": data.refresh_all(sandbox.world, company)}
 
 
 @portal.post("/reads/start")
 def start_read(sandbox: Sandbox, _: dict[str, str], wanted: StartRead) -> dict[str, Any]:
-    """Start a read by hand; it holds the lock until its time is over or it is completed."""
+    """Start a read by hand; it holds the lock until its time is over or it is completed by hand."""
     company = sandbox.world.company(wanted.company_id)
     product = _product(sandbox, wanted.product_identifier)
     kinds = wanted.data_types or (product.data_types if product else _synced(sandbox))
@@ -87,7 +88,10 @@ def start_read(sandbox: Sandbox, _: dict[str, str], wanted: StartRead) -> dict[s
         raise BadInput("dataTypes", wrong, ", ".join(DATA_TYPES))
     targets = reads.targets(company, kinds)
     if not targets:
-        links = [f"{one.platform_key}: {one.status}" for one in company.connections.values()]
+        links = [
+            f"{connection.platform_key}: {connection.status}"
+            for connection in company.connections.values()
+        ]
         raise BadInput("companyId", company.id, f"a company whose links can be read, not {links}")
     pace = reads.Pace(wanted.seconds)
     read = reads.start(sandbox.world, company, _reader(product), targets, pace=pace)
@@ -96,7 +100,7 @@ def start_read(sandbox: Sandbox, _: dict[str, str], wanted: StartRead) -> dict[s
 
 @portal.post("/reads/complete")
 def complete_read(sandbox: Sandbox, _: dict[str, str], wanted: CompleteRead) -> dict[str, Any]:
-    """End what runs for a product now; with nothing running nothing happens."""
+    """End the running reads of a product; without one nothing happens."""
     company = sandbox.world.company(wanted.company_id)
     reader = _reader(_product(sandbox, wanted.product_identifier))
     possible = reads.running_types(company, reader) or DATA_TYPES
@@ -107,18 +111,20 @@ def complete_read(sandbox: Sandbox, _: dict[str, str], wanted: CompleteRead) -> 
 
 @portal.get("/products")
 def list_products(sandbox: Sandbox, _: dict[str, str]) -> list[dict[str, Any]]:
-    """The products Codat has for this client."""
-    return [_product_view(one) for one in sandbox.world.state.products.values()]
+    """List the products that Codat has for this client."""
+    return [_product_view(product) for product in sandbox.world.state.products.values()]
 
 
 @portal.put("/products/{identifier}")
 def define(sandbox: Sandbox, params: dict[str, str], wanted: ProductDefinition) -> dict[str, Any]:
-    """Set up a custom product, or change one; its schedule runs from now on."""
+    """Set up or change a custom product; its schedule runs from now on."""
     if wrong := [kind for kind in wanted.data_types if kind not in DATA_TYPES]:
         raise BadInput("dataTypes", wrong, ", ".join(DATA_TYPES))
     known = sandbox.world.state.products.get(params["identifier"])
     if known and not known.custom:
-        raise BadInput("identifier", known.identifier, "a custom product; this is a standard one")
+        raise BadInput(
+            "identifier", known.identifier, "a custom product; this is a standard product"
+        )
     product = Product(
         params["identifier"], wanted.name, True, wanted.data_types, wanted.sync_schedule
     )
@@ -130,8 +136,12 @@ def define(sandbox: Sandbox, params: dict[str, str], wanted: ProductDefinition) 
 
 
 def _choose(company: Company, wanted: str | None, statuses: tuple[str, ...]) -> Connection:
-    """The connection that is named, or the only one it can be."""
-    possible = {one.id: one for one in company.connections.values() if one.status in statuses}
+    """Return the named connection, or the only possible one."""
+    possible = {
+        connection.id: connection
+        for connection in company.connections.values()
+        if connection.status in statuses
+    }
     if wanted is None and len(possible) == 1:
         return next(iter(possible.values()))
     if wanted is None or wanted not in possible:
@@ -150,12 +160,12 @@ def _product(sandbox: Sandbox, identifier: str | None) -> Product | None:
 
 
 def _reader(product: Product | None) -> str | None:
-    """Standard products are read as plain reads."""
+    """Return the custom product; None for a standard product, which has plain reads."""
     return product.identifier if product and product.custom else None
 
 
 def _synced(sandbox: Sandbox) -> list[str]:
-    return [one.data_type for one in sandbox.world.state.client_settings.settings]
+    return [setting.data_type for setting in sandbox.world.state.client_settings.settings]
 
 
 def _product_view(product: Product) -> dict[str, Any]:

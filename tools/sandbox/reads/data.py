@@ -1,4 +1,4 @@
-"""What the API tells of a company's data, and refreshing it under client-level settings."""
+"""The API's view of a company's data, and refreshes of it under client-level settings."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -16,7 +16,7 @@ from tools.sandbox.world.world import World
 
 
 def refresh_all(world: World, company: Company) -> int:
-    """Read every data type that is fetched on first link; answers how many fetches started."""
+    """Read every data type that is fetched on first link; return how many fetches started."""
     wanted = [
         setting.data_type
         for setting in sync_settings.effective(world, company)
@@ -34,9 +34,9 @@ def refresh_all(world: World, company: Company) -> int:
 def refresh_type(
     world: World, company: Company, data_type: str, connection_id: str | None
 ) -> dict[str, Any]:
-    """Read one data type, of one connection or of all that have it; answers the operation.
+    """Read a data type of one connection or of each that has it; return the operation.
 
-    That a fetch in progress is answered with 400 is our choice: Codat publishes only the text.
+    The 400 for a fetch in progress is our choice: Codat publishes only the text.
     """
     if data_type not in DATA_TYPES:
         raise invalid_request(f"Unknown data type {data_type}.")
@@ -64,7 +64,7 @@ def refresh_type(
 
 
 def statuses(world: World, company: Company) -> dict[str, Any]:
-    """Per data type the latest fetch; without a fetch there is no entry (docs/codat.md, C51)."""
+    """Show the latest fetch of each data type; without one no entry (docs/codat.md, C51)."""
     latest: dict[str, Dataset] = {}
     for dataset_id in company.latest.values():
         dataset = company.datasets[dataset_id]
@@ -75,7 +75,7 @@ def statuses(world: World, company: Company) -> dict[str, Any]:
 
 
 def history(world: World, company: Company) -> Listing[Dataset]:
-    """Every fetch that is remembered, newest first."""
+    """List every fetch in the history, the newest first."""
     return Listing(
         list(reversed(company.datasets.values())),
         lambda dataset: progress.operation(dataset, company.id, world.now),
@@ -86,12 +86,12 @@ def history(world: World, company: Company) -> Listing[Dataset]:
 
 
 def history_entry(world: World, company: Company, dataset_id: str) -> dict[str, Any]:
-    """One fetch."""
+    """Show one fetch."""
     return progress.operation(_dataset(company, dataset_id), company.id, world.now)
 
 
 def validation(company: Company, dataset_id: str) -> dict[str, Any]:
-    """What Codat found wrong with the records of one fetch."""
+    """Show what Codat found wrong with the records of one fetch."""
     dataset = _dataset(company, dataset_id)
     warning = {
         "ruleId": "MANDATORY_FIELD",
@@ -103,7 +103,7 @@ def validation(company: Company, dataset_id: str) -> dict[str, Any]:
 
 
 def of_company(world: World, company: Company, path: str) -> Listing[tuple[str, Record]]:
-    """The records of a data type, from every connection that has it."""
+    """List the records of a data type, from every connection that has it."""
     data_type = COMPANY_DATA.get(path)
     if data_type is None:
         raise _no_data(path, company)
@@ -114,7 +114,7 @@ def of_company(world: World, company: Company, path: str) -> Listing[tuple[str, 
 def of_connection(
     world: World, company: Company, connection_id: str, path: str
 ) -> Listing[tuple[str, Record]]:
-    """The records of a data type that is read per connection."""
+    """List the records of a data type that is read by connection."""
     connection = connections.find(company, connection_id)
     data_type = CONNECTION_DATA.get(path)
     if data_type is None:
@@ -151,11 +151,11 @@ def _status(world: World, company: Company, dataset: Dataset) -> dict[str, Any]:
 def _dataset_property(world: World, company: Company, path: str) -> Callable[[Dataset], Any] | None:
     match path:
         case "status":
-            return lambda one: progress.status_at(one, world.now)
+            return lambda dataset: progress.status_at(dataset, world.now)
         case "progress":
-            return lambda one: progress.operation(one, company.id, world.now)["progress"]
+            return lambda dataset: progress.operation(dataset, company.id, world.now)["progress"]
         case "isErrored":
-            return lambda one: one.completed is not None and one.outcome in ERRORS
+            return lambda dataset: dataset.completed is not None and dataset.outcome in ERRORS
         case "companyId":
             return lambda _: company.id
     return _STORED.get(path)
@@ -171,7 +171,7 @@ def _no_data(data_type: str, company: Company) -> CodatError:
     return CodatError(404, f"No data available for {data_type} for ID {company.id}")
 
 
-# isCompleted cannot be queried: Codat says so itself (docs/codat.md, C9).
+# Codat does not query isCompleted (docs/codat.md, C9).
 _STORED: dict[str, Callable[[Dataset], Any]] = {
     "id": attrgetter("id"),
     "connectionId": attrgetter("connection_id"),

@@ -1,4 +1,4 @@
-"""How a fetch looks while time passes (docs/codat.md, C22): nothing is stored for it."""
+"""The progress of a fetch is computed from the time, not stored (docs/codat.md, C22)."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -7,13 +7,13 @@ from tools.sandbox.world.catalog import COMPLETE, ERRORS, IN_PROGRESS
 from tools.sandbox.world.model import Dataset
 from tools.sandbox.world.moments import codat_date
 
-# Codat tries a failing fetch again, each time after twice as long, before it gives up.
+# Codat tries a failing fetch again, after twice the wait each time, before it gives up.
 MOST_RETRIES: Final = 10
 _HELD: Final = "Fetching"
 
 
 def status_at(dataset: Dataset, now: datetime) -> str:
-    """The dataset's status at a moment."""
+    """Return the dataset's status at a moment."""
     if dataset.completed:
         return dataset.outcome
     if dataset.ends is None or dataset.outcome in ERRORS:
@@ -22,7 +22,7 @@ def status_at(dataset: Dataset, now: datetime) -> str:
 
 
 def operation(dataset: Dataset, company_id: str, now: datetime) -> dict[str, Any]:
-    """`PullOperation` of the API."""
+    """Show a dataset as the API's `PullOperation`."""
     status = status_at(dataset, now)
     shown: dict[str, Any] = {
         "id": dataset.id,
@@ -45,7 +45,7 @@ def operation(dataset: Dataset, company_id: str, now: datetime) -> dict[str, Any
 
 
 def _pause(dataset: Dataset, now: datetime) -> str | None:
-    """While a failing fetch waits for its next try, Codat says until when."""
+    """Return the note with the time of the next try while a failing fetch waits for it."""
     if dataset.completed or dataset.ends is None or dataset.outcome not in ERRORS:
         return None
     units = 2**MOST_RETRIES - 1
@@ -60,7 +60,7 @@ def _pause(dataset: Dataset, now: datetime) -> str | None:
 
 
 def _share(dataset: Dataset, now: datetime) -> float:
-    """How much of its time is over, 0 to 1."""
+    """Return how much of its time is over, from 0 to 1."""
     if dataset.ends is None or dataset.ends <= dataset.requested:
         return 0.0
     share = (now - dataset.requested) / (dataset.ends - dataset.requested)

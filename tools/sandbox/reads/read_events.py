@@ -1,4 +1,4 @@
-"""The events at the end of a read (docs/codat.md, C27): the base event and its sub-events."""
+"""A read ends with a base event and its sub-events (docs/codat.md, C27)."""
 
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,9 @@ from tools.sandbox.world.world import World
 
 
 def send(world: World, company: Company, read: Read) -> None:
-    """Send every event of a read that is over: same payload, different names and ids.
+    """Send every event of a finished read: the same payload, different names and ids.
 
-    Custom products have their identifier in front; everything else is plain `read.completed`.
+    A custom product's identifier stands in front; other reads send plain `read.completed`.
     """
     datasets = [company.datasets[dataset_id] for dataset_id in read.dataset_ids]
     since = _since(read, datasets)
@@ -43,13 +43,13 @@ def send(world: World, company: Company, read: Read) -> None:
 
 
 def _since(read: Read, datasets: list[Dataset]) -> datetime | None:
-    """modifiedFromDate: what did not end Complete has nothing to read, so it does not count."""
+    """Return modifiedFromDate, by the data types that ended Complete, or by all without one."""
     complete = [dataset for dataset in datasets if dataset.outcome == COMPLETE] or datasets
     return windows.oldest(read.bounds[dataset.key] for dataset in complete)
 
 
 def _modified(world: World, company: Company, dataset: Dataset, since: datetime | None) -> bool:
-    """Whether any record lies in the window; an initial read says no, whatever was fetched."""
+    """Tell whether a record lies in the window; never so for an initial read."""
     cached = records.cache(world, company, dataset.key)
     if dataset.outcome != COMPLETE or cached is None:
         return False

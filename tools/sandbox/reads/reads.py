@@ -1,4 +1,4 @@
-"""Read operations: how they start, what locks, how they end and what they then send."""
+"""Reads start, lock their product, and end with their events."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tools.sandbox.world.platforms import PLATFORMS
 from tools.sandbox.world.world import World
 
 LINKED: Final = "Linked"
-# The status in which a fetch ends when its connection was cut meanwhile.
+# A fetch ends with this status if its connection was cut meanwhile.
 _CUT: Final = "AuthError"
 _WARNING_SHARE: Final = 0.05
 _MOST_DATASETS_KEPT: Final = 500
@@ -21,7 +21,7 @@ _MOST_DATASETS_KEPT: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a read takes, in sandbox seconds; None holds it until it is completed by hand."""
+    """How many sandbox seconds a read takes; None: until it is completed by hand."""
 
     seconds: float | None
 
@@ -35,7 +35,7 @@ def start(
     initial: bool = False,
     pace: Pace | None = None,
 ) -> Read | None:
-    """Start reading the targets; None (and no event, ever) if there are none."""
+    """Start reading the targets; without any return None, and no event follows."""
     if not targets:
         return None
     read = Read(
@@ -48,7 +48,7 @@ def start(
         dataset_ids=[],
         unfinished=len(targets),
     )
-    # Nothing is registered before all of it is known to work: half a read would lock for ever.
+    # Register only when everything is known to work: half a read would lock without an end.
     datasets = [_dataset(world, company, read, target, pace) for target in targets]
     company.reads[read.id] = read
     for dataset in datasets:
@@ -59,7 +59,7 @@ def start(
 def targets(
     company: Company, data_types: Iterable[str], only: Connection | None = None
 ) -> list[tuple[Connection, str]]:
-    """Which data types can be read from which of the company's linked connections."""
+    """Return the data types that can be read, each with its linked connection."""
     every = [only] if only else company.connections.values()
     linked = [connection for connection in every if connection.status == LINKED]
     return [
@@ -71,20 +71,20 @@ def targets(
 
 
 def is_locked(world: World, company: Company, product: str) -> bool:
-    """Whether a read keeps this product from being refreshed now."""
+    """Tell whether a running read refuses a refresh of this product."""
     if world.options.lock_scope is LockScope.COMPANY:
         return bool(company.reads)
     return any(read.product == product for read in company.reads.values())
 
 
 def dataset_in_progress(company: Company, key: str) -> Dataset | None:
-    """The fetch of this data type that runs now under client-level settings, if any."""
+    """Return the running fetch of this key under client-level settings; None without one."""
     dataset = company.datasets.get(company.latest.get(key, ""))
     return dataset if dataset and dataset.completed is None else None
 
 
 def on_dataset_end(world: World, entry: AgendaEntry) -> None:
-    """A fetch has had its time."""
+    """End a fetch whose time is over."""
     args = entry.args
     company = world.state.companies.get(args["company"])
     dataset = company.datasets.get(args["dataset"]) if company else None
@@ -93,7 +93,7 @@ def on_dataset_end(world: World, entry: AgendaEntry) -> None:
 
 
 def finish_dataset(world: World, company: Company, dataset: Dataset, outcome: str) -> None:
-    """End one fetch; the last one of a read ends the read and sends its events."""
+    """End one fetch; the last fetch of a read ends the read and sends its events."""
     connection = company.connections.get(dataset.connection_id)
     if connection is None:
         outcome = "Cancelled"
@@ -113,29 +113,29 @@ def finish_dataset(world: World, company: Company, dataset: Dataset, outcome: st
 
 
 def running_types(company: Company, product: str | None) -> list[str]:
-    """The data types that are being read for a product now."""
+    """Return the data types that a running read fetches for a product."""
     reads = [read for read in company.reads.values() if read.product == product]
-    datasets = [company.datasets[one] for read in reads for one in read.dataset_ids]
-    return sorted({one.data_type for one in datasets if one.completed is None})
+    datasets = [company.datasets[dataset_id] for read in reads for dataset_id in read.dataset_ids]
+    return sorted({dataset.data_type for dataset in datasets if dataset.completed is None})
 
 
 def complete_now(
     world: World, company: Company, product: str | None, statuses: Mapping[str, str]
 ) -> int:
-    """End the reads that run for a product now; answers how many there were."""
+    """End the running reads of a product; return how many there were."""
     running = [read for read in company.reads.values() if read.product == product]
     for read in running:
-        for dataset in [company.datasets[one] for one in read.dataset_ids]:
+        for dataset in [company.datasets[dataset_id] for dataset_id in read.dataset_ids]:
             if dataset.completed is None:
                 finish_dataset(world, company, dataset, statuses.get(dataset.data_type, COMPLETE))
-        company.reads.pop(read.id, None)  # a read of nothing ends without an event
+        company.reads.pop(read.id, None)  # a read without fetches ends without an event
     return len(running)
 
 
 def cancel(world: World, company: Company, product: str | None) -> None:
-    """Stop the reads of a product without an event: it was removed, or its company was."""
+    """Stop a product's reads without an event, as it or its company was removed."""
     for read in [read for read in company.reads.values() if read.product == product]:
-        for dataset in [company.datasets[one] for one in read.dataset_ids]:
+        for dataset in [company.datasets[dataset_id] for dataset_id in read.dataset_ids]:
             if dataset.completed is None:
                 dataset.outcome, dataset.completed = "Cancelled", world.now
         del company.reads[read.id]
@@ -190,11 +190,11 @@ def _end(world: World, company: Company, read: Read) -> None:
 
 
 def _trim(company: Company) -> None:
-    """Keep the history short in long simulations; the latest of each data type stays."""
+    """Shorten the history of a long simulation; the latest fetch of each data type stays."""
     if len(company.datasets) <= _MOST_DATASETS_KEPT:
         return
     needed = {*company.latest.values(), *company.latest_complete.values()}
-    needed.update(one for read in company.reads.values() for one in read.dataset_ids)
+    needed.update(dataset_id for read in company.reads.values() for dataset_id in read.dataset_ids)
     for dataset_id in list(company.datasets)[: -_MOST_DATASETS_KEPT // 2]:
         if dataset_id not in needed:
             del company.datasets[dataset_id]

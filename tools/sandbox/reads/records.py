@@ -1,4 +1,4 @@
-"""Records in Codat's cache: made from the seed, changed by every fetch, read with windows."""
+"""Codat's cached records come from the seed, change with every fetch, and have windows."""
 
 import random
 from collections.abc import Callable
@@ -9,20 +9,20 @@ from tools.sandbox.world.model import ANYONE, Company, Dataset, Record, RecordSe
 from tools.sandbox.world.moments import codat_date, parse_date
 from tools.sandbox.world.world import World
 
-# How many records one fetch finds changed at the source: mostly some, often none.
+# The numbers of changed records that a fetch may find: mostly some, often none.
 _CHANGES: Final = (0, 0, 1, 1, 2, 3)
 _NEW_RECORD: Final = 0.4
 _DELETED_RECORD: Final = 0.05
 
 
 def cache(world: World, company: Company, key: str) -> RecordSet | None:
-    """What is cached for a data type of a connection; None if it was never fetched."""
+    """Return the cached records of a key; None if they were never fetched."""
     if known := world.state.records.get(key):
         return known
     mark = company.marks.get(ANYONE, {}).get(key)
     if mark is None:
         return None
-    # Seeded companies have been read before; their records are made when first asked for.
+    # Seeded companies were read before; their records are made at the first request.
     rng = _rng(world, key, 0)
     records = []
     for number in range(rng.randint(4, 9)):
@@ -34,7 +34,7 @@ def cache(world: World, company: Company, key: str) -> RecordSet | None:
 
 
 def fetch(world: World, company: Company, dataset: Dataset) -> None:
-    """Bring into the cache what has changed at the source; everything is stamped now."""
+    """Bring the source's changes into the cache, each stamped with the present time."""
     known = cache(world, company, dataset.key)
     if known is None:
         known = RecordSet([], world.now)
@@ -52,13 +52,13 @@ def fetch(world: World, company: Company, dataset: Dataset) -> None:
 
 
 def forget(world: World, connection_id: str) -> None:
-    """Delete what was cached of a connection."""
+    """Delete a connection's cached records."""
     for key in [key for key in world.state.records if key.startswith(f"{connection_id}|")]:
         del world.state.records[key]
 
 
 def view(key: str, record: Record) -> dict[str, Any]:
-    """A record as a data read answers it: few fields, all of Codat's names."""
+    """Show a record as a data read does: a few of Codat's fields."""
     data_type = key.partition("|")[2]
     rng = random.Random(f"{key}|{record.id}|{record.version}")
     return {
@@ -71,7 +71,7 @@ def view(key: str, record: Record) -> dict[str, Any]:
 
 
 def record_property(path: str) -> Callable[[tuple[str, Record]], Any] | None:
-    """How to query a record's property; items are pairs of cache key and record."""
+    """Return how to query a record's property; an item is (cache key, record)."""
     if path == "modifiedDate":
         return lambda item: item[1].modified
     if path == "sourceModifiedDate":

@@ -1,4 +1,4 @@
-"""From when on is a read's data new: `modifiedFromDate` (docs/codat.md, C46)."""
+"""A read's window says since when its data is new (docs/codat.md, C46)."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -9,25 +9,25 @@ from tools.sandbox.world.model import ANYONE, Company, Dataset
 def bounds(
     company: Company, product: str | None, keys: Iterable[str]
 ) -> dict[str, datetime | None]:
-    """Per dataset key, from when on its data is new to this product; None means all of it.
+    """Return, by dataset key, since when its data is new to this product; None: all of it is.
 
-    Custom products are aligned to their own previous sync, whoever else fetched meanwhile;
-    plain reads (None) to the last fetch into the cache.
+    A custom product's window starts at its own previous read, whatever else was read meanwhile;
+    that of plain reads (None) starts at the last fetch into the cache.
     """
     return {key: _bound(company, product or ANYONE, key) for key in keys}
 
 
 def oldest(among: Iterable[datetime | None]) -> datetime | None:
-    """The one date that stands for several data types: none of them may lose anything."""
+    """Return the date for several data types, so that none of them loses a change."""
     every = list(among)
     known = [bound for bound in every if bound is not None]
     return min(known) if known and len(known) == len(every) else None
 
 
 def remember(company: Company, product: str | None, dataset: Dataset) -> None:
-    """A fetch ended Complete: the next window of this product starts where this one did.
+    """Start the next window of this product where this Complete fetch started.
 
-    At the start, not the end: what another read writes in between is then in both windows.
+    The start, not the end: a change that another read brings in between is then in both windows.
     """
     for reader in {product or ANYONE, ANYONE}:
         marks = company.marks.setdefault(reader, {})
@@ -35,12 +35,12 @@ def remember(company: Company, product: str | None, dataset: Dataset) -> None:
 
 
 def forget_product(company: Company, product: str) -> None:
-    """The product is removed: added again, it starts with everything."""
+    """Forget a removed product, so that it starts with everything when it is added again."""
     company.marks.pop(product, None)
 
 
 def forget_connection(company: Company, connection_id: str) -> None:
-    """The connection is deleted with its data."""
+    """Forget a deleted connection with its data."""
     for marks in company.marks.values():
         for key in [key for key in marks if key.startswith(f"{connection_id}|")]:
             del marks[key]
@@ -50,6 +50,6 @@ def _bound(company: Company, reader: str, key: str) -> datetime | None:
     if mark := company.marks.get(reader, {}).get(key):
         return mark
     if key in company.marks.get(ANYONE, {}):
-        return None  # others fetched before this product came: all of that is new to it
+        return None  # other products fetched before this one came, and all of that is new to it
     connection = company.connections.get(key.partition("|")[0])
     return connection.linked if connection else None

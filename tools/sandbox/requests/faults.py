@@ -1,4 +1,4 @@
-"""Faults on request: what a test wants to go wrong, and how often."""
+"""A test asks for faults: what goes wrong, and how often."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class Reset(StrEnum):
 
 @dataclass(slots=True)
 class Fault:
-    """Applies to the next `times` requests whose method and path (search) match."""
+    """A fault applies to the next `times` requests that match by method and path (search)."""
 
     method: str
     path: re.Pattern[str]
@@ -28,13 +28,13 @@ class Fault:
 
 
 class Faults:
-    """The faults in waiting; the oldest that matches is used first."""
+    """The waiting faults; the oldest that matches is used first."""
 
     def __init__(self) -> None:
         self.waiting: list[Fault] = []
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The fault for this request, used up by one."""
+        """Return the fault for this request and count its use; None without one."""
         for fault in self.waiting:
             if fault.method in {"*", method} and fault.path.search(path):
                 fault.times -= 1

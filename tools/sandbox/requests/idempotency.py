@@ -1,4 +1,4 @@
-"""Idempotency keys: the first answer is replayed for 90 minutes (docs/codat.md, C16)."""
+"""The first answer to an idempotency key is replayed for 90 minutes (docs/codat.md, C16)."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ class KeptAnswer:
 
 @dataclass(slots=True)
 class KeyEntry:
-    """What one key was used for, and its answer once there is one; `expires` in sandbox time."""
+    """The request of a key, and its answer once it has one; `expires` in sandbox time."""
 
     fingerprint: str
     expires: datetime
@@ -29,13 +29,13 @@ class KeyEntry:
 
 
 class IdempotencyKeys:
-    """All keys in use. Everything but 429 is kept, also 400 and 5xx."""
+    """All keys in use; every answer but a 429 is kept, a 400 or 5xx too."""
 
     def __init__(self, entries: dict[str, KeyEntry]) -> None:
         self.entries = entries
 
     def begin(self, key: str, fingerprint: str, now: datetime) -> KeptAnswer | None:
-        """The kept answer, or None if the request is to be carried out now."""
+        """Return the kept answer; None means that the request is carried out now."""
         self._expire(now)
         known = self.entries.get(key)
         if known is None:
@@ -50,15 +50,15 @@ class IdempotencyKeys:
         return known.answer
 
     def finish(self, key: str, answer: KeptAnswer, now: datetime) -> None:
-        """Keep the answer; a 429 is not kept and sets the key free."""
+        """Keep the answer; a 429 is not kept and frees the key."""
         if answer.status == 429:
             self.entries.pop(key, None)
         elif entry := self.entries.pop(key, None):
             entry.answer, entry.expires = answer, now + LIFE
-            self.entries[key] = entry  # at the end again: the dict is in order of expiry
+            self.entries[key] = entry  # at the end: the dict is in order of expiry
 
     def abandon(self, key: str) -> None:
-        """The request was never carried out: the key is free again."""
+        """Free the key of a request that was never carried out."""
         self.entries.pop(key, None)
 
     def _expire(self, now: datetime) -> None:

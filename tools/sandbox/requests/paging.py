@@ -1,4 +1,4 @@
-"""Pages as Codat cuts them (docs/codat.md, C7)."""
+"""Lists are cut into pages as Codat cuts them (docs/codat.md, C7)."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from tools.sandbox.requests.querying import (
 
 DEFAULT_SIZE: Final = 100
 LARGEST_SIZE: Final = 5000
-# An answer has no more than this on a page, though 5000 may be asked for (docs/codat.md, C8).
+# The items of a page at most, though a request may ask for 5000 (docs/codat.md, C8).
 LARGEST_ANSWER: Final = 2000
 _LAST_PAGE: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Listing[T]:
-    """What a list endpoint lists: items, their JSON, and what can be queried."""
+    """The items of a list endpoint, their JSON, and the properties that can be queried."""
 
     items: Collection[T]
     view: Callable[[T], dict[str, Any]]
@@ -39,7 +39,7 @@ class Listing[T]:
 
 
 def page_of[T](listing: Listing[T], path: str, query: Mapping[str, str]) -> dict[str, Any]:
-    """One page of a list, with its links; raises Codat's 400 for bad parameters."""
+    """Return one page of a list with its links, or raise Codat's 400 for bad parameters."""
     number = _whole(query, "page", 1, _LAST_PAGE)
     size = min(_whole(query, "pageSize", DEFAULT_SIZE, LARGEST_SIZE), LARGEST_ANSWER)
     try:
@@ -100,7 +100,7 @@ def _links(
 def tagged[T](
     items: Collection[T], text: str, resolve: Callable[[str], Callable[[T], Any]]
 ) -> Collection[T]:
-    """The items whose tags match; only = != ~ and && are allowed here (docs/codat.md, C9)."""
+    """Return the items with tags that match; only = != ~ && are allowed (docs/codat.md, C9)."""
     if not text.strip():
         return items
     if any(token in text for token in ("||", "{", "}", "<", ">")):

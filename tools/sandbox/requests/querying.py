@@ -1,4 +1,4 @@
-"""Codat's query language and ordering (docs/codat.md, C9); braces are for grouping."""
+"""Codat's query language and ordering (docs/codat.md, C9); braces group conditions."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from typing import Any, Final
 from tools.sandbox.world.moments import parse_date
 
 LONGEST: Final = 2048
-# A way to a value of an item; None if the item has no such property.
+# Finds how to get a property of an item; None if it has no such property.
 type Resolver[T] = Callable[[str], Callable[[T], Any] | None]
 type Predicate[T] = Callable[[T], bool]
 
@@ -18,7 +18,7 @@ _VALUE: Final = re.compile(r"(?:(?!&&|\|\||[{}]).)+", re.DOTALL)
 
 
 class MalformedQuery(Exception):  # named like Codat's answer
-    """The text is no query."""
+    """The text is not a query."""
 
 
 class UnresolvedProperty(Exception):  # named like Codat's answer
@@ -26,7 +26,7 @@ class UnresolvedProperty(Exception):  # named like Codat's answer
 
 
 def compile_query[T](text: str, resolve: Resolver[T]) -> Predicate[T]:
-    """The query as a test of one item."""
+    """Return the query as a test of one item."""
     if len(text) >= LONGEST:
         raise MalformedQuery(text[:40])
     parser = _Parser(text, resolve)
@@ -36,7 +36,7 @@ def compile_query[T](text: str, resolve: Resolver[T]) -> Predicate[T]:
 
 
 def sort_items[T](items: Iterable[T], order_by: str, resolve: Resolver[T]) -> list[T]:
-    """`field` ascending, `-field` descending; items without a value come first."""
+    """Sort by `field` ascending or `-field` descending; items without a value come first."""
     name = order_by.removeprefix("-")
     getter = resolve(name)
     if getter is None:
@@ -53,7 +53,7 @@ def sort_items[T](items: Iterable[T], order_by: str, resolve: Resolver[T]) -> li
 
 
 class _Parser[T]:
-    """Recursive descent; every level answers a predicate."""
+    """A parser by recursive descent; every level returns a predicate."""
 
     def __init__(self, text: str, resolve: Resolver[T]) -> None:
         self._text = text
@@ -115,9 +115,9 @@ class _Test:
     wanted: str
 
     def holds(self, value: Any) -> bool:
-        """Whether a value passes; of a list any may, and what is missing only differs."""
+        """Tell whether a value passes: of a list, any of it; a missing value passes `!=` only."""
         if isinstance(value, list):
-            return any(self.holds(one) for one in value)
+            return any(self.holds(element) for element in value)
         if value is None:
             return self.operator == "!="
         if self.operator == "~":

@@ -1,4 +1,4 @@
-"""Codat's three limits and the headers that tell of them (docs/codat.md, C10, C11, C13)."""
+"""Codat's three limits and their headers (docs/codat.md, C10, C11, C13)."""
 
 import math
 from collections import Counter, deque
@@ -17,7 +17,7 @@ DAY: Final = timedelta(days=1)
 
 
 class TooManyRequests(Exception):  # a refusal, named like Codat's status
-    """A limit is reached; `wait` is how long from `now`, real or sandbox time, it lasts."""
+    """A limit is reached; it lasts `wait` from `now`, in real or sandbox time."""
 
     def __init__(self, wait: timedelta, now: datetime) -> None:
         super().__init__("limit reached")
@@ -27,24 +27,24 @@ class TooManyRequests(Exception):  # a refusal, named like Codat's status
 
 
 def daily_quota(state: State) -> int:
-    """1000 x (1 + companies with a linked connection) requests, unless set by hand."""
+    """Return 1000 x (1 + companies with a linked connection), unless it was set by hand."""
     if state.quota.daily is not None:
         return state.quota.daily
     return QUOTA_PER_COMPANY * (1 + state.active_companies)
 
 
 def remaining(state: State) -> int:
-    """What is left of today's quota."""
+    """Return how much of today's quota is left."""
     return max(0, daily_quota(state) - state.quota.used)
 
 
 def next_reset(now: datetime) -> datetime:
-    """The coming midnight UTC."""
+    """Return the next midnight in UTC."""
     return datetime.combine(now.date(), time(tzinfo=now.tzinfo)) + DAY
 
 
 class RateLimits:
-    """Counts requests. The minute and the concurrency are real time, the day is sandbox time."""
+    """Count requests: the minute and concurrency in real time, the day in sandbox time."""
 
     def __init__(self, minute_limit: int) -> None:
         self._minute_limit = minute_limit
@@ -52,7 +52,7 @@ class RateLimits:
         self._at_once: Counter[str] = Counter()
 
     def admit(self, world: World, address: str, company_id: str | None, wall: datetime) -> None:
-        """Count a request, or refuse it; an admitted one must be released."""
+        """Count a request or refuse it; the caller must release an admitted request."""
         self._check_minute(address, wall)
         if company_id and self._at_once[company_id] >= MOST_AT_ONCE_PER_COMPANY:
             raise TooManyRequests(timedelta(seconds=1), wall)
@@ -61,7 +61,7 @@ class RateLimits:
             self._at_once[company_id] += 1
 
     def release(self, company_id: str | None) -> None:
-        """The request is answered."""
+        """Take an answered request off the count of concurrent requests."""
         if company_id:
             self._at_once[company_id] -= 1
             if not self._at_once[company_id]:
@@ -88,7 +88,7 @@ class RateLimits:
 
 
 def headers(world: World) -> dict[str, str]:
-    """What every answer carries; the reset is a date."""
+    """Return the headers of every answer; the reset is a date."""
     _start_day(world)
     return {
         "X-Rate-Limit-Limit": str(daily_quota(world.state)),
@@ -98,14 +98,14 @@ def headers(world: World) -> dict[str, str]:
 
 
 def retry_after(world: World, refusal: TooManyRequests) -> str:
-    """Whole seconds, or an HTTP date if asked for: Codat does not say which."""
+    """Return seconds, or an HTTP date if that was chosen, as Codat does not say which."""
     if world.state.quota.retry_after_as_date:
         return f"{refusal.now + refusal.wait + timedelta(seconds=1):%a, %d %b %Y %H:%M:%S GMT}"
     return str(max(1, math.ceil(refusal.wait.total_seconds())))
 
 
 def announce_reached(world: World) -> None:
-    """Send client.rateLimit.reached once a day, and plan the reset."""
+    """Send client.rateLimit.reached, once a day, and plan the reset."""
     quota = world.state.quota
     if quota.reached:
         return
@@ -115,26 +115,26 @@ def announce_reached(world: World) -> None:
 
 
 def leave(world: World, left: int) -> None:
-    """Set what is left of today's quota; nothing left announces itself."""
+    """Set how much of today's quota is left; 0 sends the event."""
     _start_day(world)
     world.state.quota.used = max(0, daily_quota(world.state) - left)
     _note_what_is_left(world)
 
 
 def set_daily(world: World, daily: int | None) -> None:
-    """Set the quota of a day, None for the formula; nothing left announces itself."""
+    """Set the quota of a day, None for the formula; 0 left sends the event."""
     _start_day(world)
     world.state.quota.daily = daily
     _note_what_is_left(world)
 
 
 def on_reset(world: World, _: AgendaEntry) -> None:
-    """Midnight after a day whose quota was reached."""
+    """Reset the quota at the midnight after it was reached."""
     reset(world)
 
 
 def reset(world: World) -> None:
-    """All of the quota is free again; tells so if it was reached."""
+    """Free the whole quota, and send client.rateLimit.reset if it was reached."""
     quota = world.state.quota
     was_reached = quota.reached
     quota.used, quota.reached, quota.day = 0, False, _day(world.now)

@@ -1,4 +1,4 @@
-"""A list of the API requests that came in, for tests to look at."""
+"""The log of API requests is for tests to look at."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from typing import Any, Final
 from tools.sandbox.requests import strict_json
 
 MOST_KEPT: Final = 20_000
-# Of a body that is longer only the beginning is kept, as text.
+# Of a longer body only the beginning is kept, as text.
 LONGEST_BODY: Final = 32_768
 
 
 @dataclass(slots=True)
 class LoggedRequest:
-    """One request; `status` is None until, and if, it is answered."""
+    """One request; `status` is None until it is answered."""
 
     n: int
     time: datetime
@@ -27,7 +27,7 @@ class LoggedRequest:
     replayed: bool = False
 
     def view(self) -> dict[str, Any]:
-        """As /_sandbox/requests shows it."""
+        """Show the request as /_sandbox/requests does."""
         return {
             "n": self.n,
             "time": self.time.isoformat(),
@@ -42,7 +42,7 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """The latest requests; nothing, not even a reset, starts their numbers again."""
+    """The latest requests; even a reset does not start their numbers again."""
 
     def __init__(self, last: int = 0) -> None:
         self._requests: deque[LoggedRequest] = deque(maxlen=MOST_KEPT)
@@ -58,7 +58,7 @@ class RequestLog:
         body: bytes = b"",
         idempotency_key: str | None = None,
     ) -> LoggedRequest:
-        """Note a request as it comes in."""
+        """Log a request as it comes in."""
         self.last += 1
         body = body[:LONGEST_BODY]
         request = LoggedRequest(self.last, time, method, path, query, body, idempotency_key)
@@ -66,7 +66,7 @@ class RequestLog:
         return request
 
     def after(self, number: int) -> list[dict[str, Any]]:
-        """The requests whose number is greater."""
+        """Return the requests with a greater number."""
         return [request.view() for request in self._requests if request.n > number]
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""JSON as it can be stored, signed and sent again: what Python alone would accept is refused."""
+"""JSON that can be stored, signed and sent again; Python alone would accept more."""
 
 import json
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ DEEPEST: Final = 100
 
 
 def loads(raw: bytes) -> Any:
-    """The value; ValueError for NaN, infinities, half characters and what is nested too deeply."""
+    """Return the value; raise ValueError for NaN, infinity, half characters, deep nesting."""
     try:
         value = json.loads(raw, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     _check_depth(value)
-    # Half of a surrogate pair and 1e999 are parsed without complaint, but cannot be written.
+    # Python parses half a surrogate pair and 1e999, but cannot write them.
     json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     return value
 
@@ -26,7 +26,7 @@ def _refuse(name: str) -> NoReturn:
 def _check_depth(value: Any) -> None:
     level = [value]
     for _ in range(DEEPEST):
-        level = [inner for one in level for inner in _inside(one)]
+        level = [inner for outer in level for inner in _inside(outer)]
         if not level:
             return
     raise ValueError("nested too deeply")

@@ -1,4 +1,4 @@
-"""Schedules: the client-level ones run until they are disabled, product-level as configured."""
+"""Client-level schedules run until they are disabled, product-level ones as configured."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,18 +8,18 @@ from tools.sandbox.settings import sync_settings
 from tools.sandbox.world.model import ANYONE, AgendaEntry, Company, Connection, Product
 from tools.sandbox.world.world import World
 
-# A longer interval is as good as never, and fits a datetime.
+# A longer interval would not fit a datetime.
 _LONGEST_HOURS: Final = 87_600
 
 
 def on_replan(world: World, entry: AgendaEntry) -> None:
-    """Settings, connections or the last sync have changed."""
+    """Plan anew, because settings, connections or the last sync have changed."""
     if company := world.state.companies.get(entry.args["company"]):
         plan_client(world, company)
 
 
 def plan_client(world: World, company: Company) -> None:
-    """Find out when a company's client-level schedule is next due; older plans are void."""
+    """Plan a company's next client-level read; older plans are void."""
     due = [moment for _, _, moment in _client_dues(world, company)]
     company.plans[ANYONE] = 0
     if due:
@@ -28,7 +28,7 @@ def plan_client(world: World, company: Company) -> None:
 
 
 def on_client_schedule(world: World, entry: AgendaEntry) -> None:
-    """Read what is due under client-level settings, all in one operation."""
+    """Read all data types that are due under client-level settings, in one operation."""
     company = world.state.companies.get(entry.args["company"])
     if company is None or company.plans.get(ANYONE) != entry.number:
         return
@@ -38,7 +38,7 @@ def on_client_schedule(world: World, entry: AgendaEntry) -> None:
 
 
 def plan_product(world: World, company: Company, product: Product, first: timedelta) -> None:
-    """Let a product's own schedule run for a company, first after `first`."""
+    """Start a product's own schedule for a company; its first read is after `first`."""
     company.plans[product.identifier] = 0
     if product.sync_schedule:
         company.plans[product.identifier] = world.plan(
@@ -47,7 +47,7 @@ def plan_product(world: World, company: Company, product: Product, first: timede
 
 
 def on_product_schedule(world: World, entry: AgendaEntry) -> None:
-    """Read a product's data types, unless it is being read; then the next slot is tried."""
+    """Read a product's data types; while a read runs, wait for the next slot."""
     company = world.state.companies.get(entry.args["company"])
     product = world.state.products.get(entry.args["product"])
     if company is None or product is None or company.plans.get(product.identifier) != entry.number:
@@ -59,17 +59,20 @@ def on_product_schedule(world: World, entry: AgendaEntry) -> None:
 
 
 def interval(product: Product) -> timedelta:
-    """How long from one scheduled read to the next."""
+    """Return the time from one scheduled read to the next."""
     return timedelta(hours=min(product.sync_schedule, _LONGEST_HOURS))
 
 
 def _client_dues(world: World, company: Company) -> list[tuple[Connection, str, datetime]]:
-    """Each scheduled data type of each linked connection, and when it is due.
+    """Return each scheduled data type of each linked connection, with its due time.
 
-    The next run is the last one plus the interval (docs/codat.md, C64), not before the running one
-    is over; one that is held by hand is planned when its read ends.
+    The next run is the last run plus the interval (docs/codat.md, C64), not before a running read
+    is over. A read that is held by hand is followed by a plan when it ends.
     """
-    hours = {one.data_type: one.sync_schedule for one in sync_settings.effective(world, company)}
+    hours = {
+        setting.data_type: setting.sync_schedule
+        for setting in sync_settings.effective(world, company)
+    }
     scheduled = [data_type for data_type, every in hours.items() if every > 0]
     dues = []
     for connection, data_type in reads.targets(company, scheduled):

@@ -1,4 +1,4 @@
-"""Client and company sync settings (docs/codat.md, C63)."""
+"""Sync settings of the client and of companies (docs/codat.md, C63)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tools.sandbox.world.world import World
 
 
 def effective(world: World, company: Company) -> list[SyncSetting]:
-    """The settings that count for a company; without any override Codat's default: no schedule."""
+    """Return the settings that count for a company; by Codat's default without a schedule."""
     if company.override and company.override.overrides_defaults:
         return company.override.settings
     client = world.state.client_settings
@@ -17,18 +17,18 @@ def effective(world: World, company: Company) -> list[SyncSetting]:
 
 
 def client_view(world: World) -> dict[str, Any]:
-    """GET /profile/syncSettings."""
+    """Answer GET /profile/syncSettings."""
     return {"clientId": world.options.client_id, **_view(world.state.client_settings)}
 
 
 def company_view(world: World, company: Company) -> dict[str, Any]:
-    """GET /companies/{companyId}/syncSettings: without an override, what counts for it."""
+    """Answer GET /companies/{companyId}/syncSettings: its override, else what counts for it."""
     settings = company.override or SyncSettings(world.state.client_settings.settings, False)
     return {"companyId": company.id, **_view(settings)}
 
 
 def set_client(world: World, body: dict[str, Any]) -> None:
-    """Replace the client's settings: what the body leaves out is no longer scheduled."""
+    """Replace the client's settings; a data type that the body leaves out has no schedule."""
     settings = _parse(body, "clientId")
     if body["clientId"].lower() != world.options.client_id.lower():
         raise key_of_another_client()
@@ -48,66 +48,66 @@ def set_company(world: World, company: Company, body: dict[str, Any]) -> None:
 
 def _view(settings: SyncSettings) -> dict[str, Any]:
     return {
-        "settings": [_setting_view(one) for one in settings.settings],
+        "settings": [_setting_view(setting) for setting in settings.settings],
         "overridesDefaults": settings.overrides_defaults,
     }
 
 
-def _setting_view(one: SyncSetting) -> dict[str, Any]:
+def _setting_view(setting: SyncSetting) -> dict[str, Any]:
     shown = {
-        "dataType": one.data_type,
-        "fetchOnFirstLink": one.fetch_on_first_link,
-        "syncSchedule": one.sync_schedule,
-        "syncOrder": one.sync_order,
-        "syncFromUtc": one.sync_from_utc,
-        "syncFromWindow": one.sync_from_window,
-        "monthsToSync": one.months_to_sync,
-        "isLocked": one.is_locked,
+        "dataType": setting.data_type,
+        "fetchOnFirstLink": setting.fetch_on_first_link,
+        "syncSchedule": setting.sync_schedule,
+        "syncOrder": setting.sync_order,
+        "syncFromUtc": setting.sync_from_utc,
+        "syncFromWindow": setting.sync_from_window,
+        "monthsToSync": setting.months_to_sync,
+        "isLocked": setting.is_locked,
     }
     return {name: value for name, value in shown.items() if value is not None}
 
 
 def _parse(body: dict[str, Any], owner: str) -> SyncSettings:
-    """All three fields are required; the list is taken as a whole or refused as a whole."""
+    """Parse settings, with all three fields; one wrong entry refuses the whole list."""
     if not isinstance(body.get(owner), str):
         raise invalid_request(f"{owner} is required.")
     if not isinstance(body.get("overridesDefaults"), bool):
         raise invalid_request("overridesDefaults is required.")
     if not isinstance(body.get("settings"), list):
         raise invalid_request("settings is required.")
-    return SyncSettings([_setting(one) for one in body["settings"]], body["overridesDefaults"])
+    return SyncSettings([_setting(raw) for raw in body["settings"]], body["overridesDefaults"])
 
 
-def _setting(one: Any) -> SyncSetting:
-    if not isinstance(one, dict) or one.get("dataType") not in DATA_TYPES:
+def _setting(raw: Any) -> SyncSetting:
+    if not isinstance(raw, dict) or raw.get("dataType") not in DATA_TYPES:
         raise _bad("dataType", "one of Codat's data types")
-    if not isinstance(one.get("fetchOnFirstLink"), bool):
+    if not isinstance(raw.get("fetchOnFirstLink"), bool):
         raise _bad("fetchOnFirstLink", "true or false")
-    if not isinstance(one.get("isLocked"), bool | None):
+    if not isinstance(raw.get("isLocked"), bool | None):
         raise _bad("isLocked", "true or false")
-    if not isinstance(one.get("syncFromUtc"), str | None):
+    if not isinstance(raw.get("syncFromUtc"), str | None):
         raise _bad("syncFromUtc", "a date")
     return SyncSetting(
-        data_type=one["dataType"],
-        fetch_on_first_link=one["fetchOnFirstLink"],
-        sync_schedule=_required_whole(one, "syncSchedule"),
-        sync_order=_required_whole(one, "syncOrder"),
-        sync_from_utc=one.get("syncFromUtc"),
-        sync_from_window=_whole(one, "syncFromWindow"),
-        months_to_sync=_whole(one, "monthsToSync"),
-        is_locked=one.get("isLocked"),
+        data_type=raw["dataType"],
+        fetch_on_first_link=raw["fetchOnFirstLink"],
+        sync_schedule=_required_whole(raw, "syncSchedule"),
+        sync_order=_required_whole(raw, "syncOrder"),
+        sync_from_utc=raw.get("syncFromUtc"),
+        sync_from_window=_whole(raw, "syncFromWindow"),
+        months_to_sync=_whole(raw, "monthsToSync"),
+        is_locked=raw.get("isLocked"),
     )
 
 
-def _required_whole(one: dict[str, Any], name: str) -> int:
-    value = _whole(one, name)
+def _required_whole(raw: dict[str, Any], name: str) -> int:
+    value = _whole(raw, name)
     if value is None:
         raise _bad(name, "a whole number")
     return value
 
 
-def _whole(one: dict[str, Any], name: str) -> int | None:
-    value = one.get(name)
+def _whole(raw: dict[str, Any], name: str) -> int | None:
+    value = raw.get(name)
     if value is None:
         return None
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""Webhook consumers as the API manages them: list, create, delete (docs/codat.md, C42)."""
+"""The API lists, creates and deletes webhook consumers (docs/codat.md, C42)."""
 
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -34,19 +34,19 @@ def create(post: PostState, ids: Identifiers, body: dict[str, Any]) -> Consumer:
 
 
 def delete(office: PostOffice, consumer_id: str) -> None:
-    """Remove a consumer with its secret and what it has not received yet."""
+    """Remove a consumer with its secret and its pending deliveries."""
     office.forget(find(office.state, consumer_id).id)
 
 
 def find(post: PostState, consumer_id: str) -> Consumer:
-    """The consumer, or Codat's 404."""
+    """Return the consumer, or raise Codat's 404."""
     if consumer := post.consumers.get(consumer_id):
         return consumer
     raise CodatError(404, f"No webhook consumer was found with ID {consumer_id}")
 
 
 def view(consumer: Consumer) -> dict[str, Any]:
-    """`WebhookConsumer` of the API; it never holds the secret."""
+    """Show the API's `WebhookConsumer`, which never has the secret."""
     shown: dict[str, Any] = {
         "id": consumer.id,
         "url": consumer.url,
@@ -59,13 +59,13 @@ def view(consumer: Consumer) -> dict[str, Any]:
 
 
 def is_address(text: str) -> bool:
-    """Whether a consumer can be asked there: http or https, with a host and port that can exist."""
+    """Tell whether a URL is http or https, with a host and port that can exist."""
     if not text.isascii() or not text.isprintable() or " " in text:
         return False
     try:
         parts, asked = urlsplit(text), httpx.URL(text)
         return parts.scheme in _SCHEMES and bool(asked.host) and parts.port != 0
-    except (ValueError, httpx.InvalidURL):  # the former also for a port or a name beyond the rules
+    except (ValueError, httpx.InvalidURL):  # ValueError: a port or name beyond the rules
         return False
 
 

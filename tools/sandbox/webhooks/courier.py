@@ -1,4 +1,4 @@
-"""Carries postings over HTTP: real requests, real seconds."""
+"""The courier carries postings over HTTP, in real seconds."""
 
 import asyncio
 import logging
@@ -15,25 +15,25 @@ from tools.sandbox.webhooks.post_office import Posting, PostOffice
 
 log = logging.getLogger("sandbox")
 
-# How long Codat waits for an answer.
+# Codat waits this many seconds for an answer (docs/codat.md, C33).
 TIMEOUT_SECONDS: Final = 15.0
 MOST_AT_ONCE: Final = 64
 
 
 class Courier:
-    """Makes the attempts that are due, many at once, and reports each to the post office."""
+    """Make the attempts that are due, many at once, and report each to the post office."""
 
     def __init__(self, now: Callable[[], datetime], wake: Callable[[], None]) -> None:
         self._now = now
         self._wake = wake
         self._under_way: set[asyncio.Task[None]] = set()
-        # A redirect is a failure for Codat; a proxy of this machine is none of its business.
+        # For Codat a redirect is a failure; a proxy of this machine must not be used.
         self._http = httpx.AsyncClient(
             follow_redirects=False, trust_env=False, timeout=TIMEOUT_SECONDS
         )
 
     def dispatch(self, office: PostOffice) -> bool:
-        """Start the attempts that are due; False if more are due than can be made at once."""
+        """Start the attempts that are due; return False if more are due than may run at once."""
         free = MOST_AT_ONCE - len(self._under_way)
         for posting in islice(office.due(), free):
             task = asyncio.create_task(self._carry(office, posting))

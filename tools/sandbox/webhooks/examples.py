@@ -1,4 +1,4 @@
-"""Example events, as the Portal's Testing tab sends them: ids of nothing that exists."""
+"""Example events, as the Portal's Testing tab sends them, have ids of nothing that exists."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ _NEXT_DAY: Final = "2026-01-06T00:00:00.0000000Z"
 
 
 def payload(event_type: str, custom_products: dict[str, list[str]]) -> dict[str, Any]:
-    """The example payload of an event type; `custom_products` maps identifier → data types.
+    """Return an event type's example payload; `custom_products`: identifier → data types.
 
     Raises KeyError for an event type that does not exist.
     """

@@ -1,4 +1,4 @@
-"""Which message a consumer is to get, now or again."""
+"""Rules for the messages that a consumer gets, now or by a replay."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from tools.sandbox.webhooks.model import Consumer, DeliveryState, Message, PostS
 
 
 def subscribes(consumer: Consumer, message: Message) -> bool:
-    """Event type by name, and any tag of the company if the consumer filters by tag."""
+    """Tell whether event type and company tags match; without tags any company does."""
     if message.event_type not in consumer.event_types:
         return False
     return not consumer.company_tags or not set(consumer.company_tags).isdisjoint(message.tags)
@@ -15,7 +15,7 @@ def subscribes(consumer: Consumer, message: Message) -> bool:
 def to_replay(
     state: PostState, consumer: Consumer, since: datetime, *, even_delivered: bool
 ) -> list[str]:
-    """What was generated since a time that the consumer lacks, or everything."""
+    """Return ids of the messages since a time: those that the consumer lacks, or all."""
     on_its_way_or_there = {
         delivery.message_id
         for delivery in state.deliveries.values()

@@ -1,4 +1,4 @@
-"""What the delivery of webhooks remembers; plain data, so that it can be saved."""
+"""The state of webhook delivery is plain data, so that it can be saved."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class DeliveryState(StrEnum):
-    """Where one message stands with one consumer."""
+    """The state of one message at one consumer."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -15,7 +15,7 @@ class DeliveryState(StrEnum):
 
 @dataclass(slots=True)
 class Secret:
-    """A signing secret, `whsec_…`; after a rotation the old one signs until it expires."""
+    """A signing secret, `whsec_…`; after a rotation the old secret signs until it expires."""
 
     value: str
     expires: datetime | None = None
@@ -23,7 +23,7 @@ class Secret:
 
 @dataclass(slots=True)
 class Consumer:
-    """A webhook endpoint of the client; `secrets` has the newest first."""
+    """A webhook endpoint of the client; the newest of `secrets` is first."""
 
     id: str
     url: str
@@ -37,7 +37,7 @@ class Consumer:
 
 @dataclass(slots=True)
 class Message:
-    """One event as sent: the same `webhook-id` and bytes for every consumer and attempt."""
+    """One sent event: the same `webhook-id` and bytes for every consumer and attempt."""
 
     id: str
     event_id: str
@@ -51,7 +51,7 @@ class Message:
 
 @dataclass(slots=True)
 class Attempt:
-    """One try: when (real time), what came back (None: no answer), how long it took in seconds."""
+    """One attempt: its real time, the status (None: no answer), and how many seconds it took."""
 
     at: datetime
     status: int | None
@@ -61,7 +61,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Delivery:
-    """One message on its way to one consumer; `due` is None while an attempt is under way."""
+    """One message on its way to one consumer; during an attempt `due` is None."""
 
     number: int
     message_id: str
@@ -75,7 +75,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class DeliveryRules:
-    """How faithfully badly messages travel: at least once, in no order, with scaled retries."""
+    """How messages travel: at least once, in any order, with scaled retries."""
 
     retry_scale: float
     duplicate_probability: float = 0.0

@@ -1,4 +1,4 @@
-"""Decides which message goes to whom and when it is tried again; sends nothing itself."""
+"""The post office decides where a message goes and when to retry; it sends nothing itself."""
 
 import heapq
 import logging
@@ -23,19 +23,19 @@ from tools.sandbox.webhooks.turnstile import Turnstile
 
 log = logging.getLogger("sandbox")
 
-# Delay before each attempt, counted from the failure of the one before (docs/codat.md, C34).
+# The delay before each attempt, from the failure before it (docs/codat.md, C34).
 RETRY_DELAYS: Final = tuple(
     timedelta(seconds=seconds) for seconds in (0, 5, 300, 1800, 7200, 18000, 36000, 36000)
 )
-# An endpoint whose every attempt fails in this real time is switched off (docs/codat.md, C36).
+# An endpoint is disabled if every attempt fails in this real time (docs/codat.md, C36).
 GIVE_UP_AFTER: Final = timedelta(days=5)
-# How far reordering and duplicates may move an attempt (real time).
+# Reordering and duplicates move an attempt by this at most (real time).
 SPREAD: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One attempt to make now."""
+    """One attempt that must be made now."""
 
     delivery: int
     url: str
@@ -44,7 +44,7 @@ class Posting:
 
 
 class PostOffice:
-    """Fan-out, retries, duplicates and reordering over plain data; `now` is real time."""
+    """Fan-out, retries, duplicates and reordering of messages; `now` is real time."""
 
     def __init__(self, state: PostState, now: Callable[[], datetime], seed: str) -> None:
         self.state = state
@@ -55,7 +55,7 @@ class PostOffice:
         self._retention = Retention()
         self._turnstile = Turnstile()
         for delivery in state.deliveries.values():
-            # An attempt that was under way when the state was saved is made again.
+            # An attempt that ran when the state was saved is made again.
             if delivery.state is DeliveryState.PENDING:
                 self._schedule(delivery, delivery.due or now())
 
@@ -66,18 +66,22 @@ class PostOffice:
             self.hand_over(message, consumer.id)
 
     def subscribers(self, message: Message) -> list[Consumer]:
-        """The consumers that get the message: one that is disabled now misses it."""
+        """Return the consumers that get the message; a disabled consumer misses it."""
         every = self.state.consumers.values()
-        return [one for one in every if not one.disabled and subscribes(one, message)]
+        return [
+            consumer
+            for consumer in every
+            if not consumer.disabled and subscribes(consumer, message)
+        ]
 
     def hand_over(self, message: Message, consumer_id: str, *, shuffle: bool = False) -> None:
-        """Start one delivery, whether or not the consumer subscribes to it."""
+        """Start one delivery, with or without a subscription."""
         self.keep(message)
         late = shuffle or self.state.rules.reorder
         self._add(message.id, consumer_id, self._spread() if late else timedelta(0))
 
     def due(self) -> Iterator[Posting]:
-        """Take every attempt that is due, signed for this moment; then `report` each."""
+        """Yield every attempt that is due, signed now; the caller must `report` each."""
         while self._queue and self._queue[0][0] <= self.now():
             at, number = heapq.heappop(self._queue)
             delivery = self.state.deliveries.get(number)
@@ -87,20 +91,20 @@ class PostOffice:
             if consumer.disabled:
                 continue  # enable() schedules it again
             if not self._turnstile.enter(consumer.id, number):
-                continue  # the end of one of its attempts puts it back into the queue
+                continue  # the end of one of the consumer's attempts plans it again
             delivery.due = None
             if posting := self._signed(delivery, consumer):
                 yield posting
 
     def next_due(self) -> datetime | None:
-        """When the next attempt is to be made."""
+        """Return when the next attempt is due."""
         return self._queue[0][0] if self._queue else None
 
     def report(self, number: int, attempt: Attempt) -> None:
-        """Note how an attempt went: anything but 2xx is a failure and tried again."""
+        """Record an attempt; anything but a 2xx is a failure and is retried."""
         delivery = self.state.deliveries.get(number)
         if delivery is None or delivery.state is not DeliveryState.PENDING:
-            return  # the consumer was deleted, or all was reset, while it was under way
+            return  # the consumer was deleted, or everything reset, meanwhile
         self._let_next_in(delivery.consumer_id)
         delivery.attempts.append(attempt)
         consumer = self.state.consumers[delivery.consumer_id]
@@ -117,13 +121,13 @@ class PostOffice:
             self._maybe_give_up_on(consumer)
 
     def put_back(self, number: int) -> None:
-        """An attempt was given up before it had an outcome: it is due at once."""
+        """Make an attempt due again at once that was given up without an outcome."""
         if delivery := self.state.deliveries.get(number):
             self._let_next_in(delivery.consumer_id)
             self._schedule(delivery, self.now())
 
     def enable(self, consumer: Consumer) -> None:
-        """Attempt again: what was left of the schedules resumes, late ones at once."""
+        """Resume the remaining attempts of a consumer, the overdue ones at once."""
         consumer.disabled = False
         consumer.failing_since = None
         self._turnstile.dismiss(consumer.id)
@@ -133,14 +137,14 @@ class PostOffice:
                 self._schedule(delivery, max(delivery.due, self.now()))
 
     def replay(self, consumer: Consumer, since: datetime, *, even_delivered: bool) -> list[str]:
-        """Send again what was generated since a time: what the consumer lacks, or everything."""
+        """Send messages since a time again: those that the consumer lacks, or all."""
         wanted = to_replay(self.state, consumer, since, even_delivered=even_delivered)
         for message_id in wanted:
             self._add(message_id, consumer.id, timedelta(0))
         return wanted
 
     def forget(self, consumer_id: str) -> None:
-        """Delete a consumer: its pending retries are dropped."""
+        """Delete a consumer and its pending retries."""
         del self.state.consumers[consumer_id]
         self._turnstile.dismiss(consumer_id)
         for number in sorted(self._open.get(consumer_id, ())):
@@ -149,12 +153,12 @@ class PostOffice:
             self._settle(delivery, DeliveryState.FAILED)
 
     def keep(self, message: Message) -> None:
-        """Remember the message, so that it can be replayed; forget those too old for that."""
+        """Keep a message so that it can be replayed; forget those that are too old."""
         self.state.messages[message.id] = message
         self._retention.sweep(self.state, message.generated)
 
     def _signed(self, delivery: Delivery, consumer: Consumer) -> Posting | None:
-        """The attempt as it goes out; what cannot be signed fails and holds up nothing else."""
+        """Return the signed attempt; one that cannot be signed fails and delays no other."""
         try:
             message = self.state.messages[delivery.message_id]
             headers = signed_headers(consumer, message, self.now())
@@ -167,7 +171,7 @@ class PostOffice:
         return Posting(delivery.number, consumer.url, headers, message.body)
 
     def _let_next_in(self, consumer_id: str) -> None:
-        """An attempt is over: the one that waited longest for its place is due now."""
+        """Let in the delivery that waited longest, because an attempt is over."""
         number = self._turnstile.leave(consumer_id)
         delivery = self.state.deliveries.get(number) if number is not None else None
         if delivery and delivery.due:

@@ -1,4 +1,4 @@
-"""Keeps one slow consumer from taking every place that there is for attempts."""
+"""The turnstile keeps a slow consumer from using up all places for attempts."""
 
 from collections import Counter, defaultdict, deque
 from typing import Final
@@ -7,14 +7,14 @@ MOST_PER_CONSUMER: Final = 8
 
 
 class Turnstile:
-    """Lets a limited number of deliveries per consumer through; the others wait in line."""
+    """Let a limited number of deliveries per consumer through; the others wait in line."""
 
     def __init__(self) -> None:
         self._inside: Counter[str] = Counter()
         self._line: defaultdict[str, deque[int]] = defaultdict(deque)
 
     def enter(self, consumer_id: str, number: int) -> bool:
-        """Whether the attempt may be made now; otherwise `leave` will name it in its turn."""
+        """Tell whether an attempt may start now; else `leave` returns it in its turn."""
         if self._inside[consumer_id] >= MOST_PER_CONSUMER:
             self._line[consumer_id].append(number)
             return False
@@ -22,11 +22,11 @@ class Turnstile:
         return True
 
     def leave(self, consumer_id: str) -> int | None:
-        """An attempt is over: which delivery of this consumer is next in line, if any."""
+        """End an attempt and return the consumer's next delivery in line, if any."""
         self._inside[consumer_id] -= 1
         line = self._line[consumer_id]
         return line.popleft() if line else None
 
     def dismiss(self, consumer_id: str) -> None:
-        """Nobody waits any more: all of the consumer's deliveries are planned anew, or dropped."""
+        """Empty a consumer's line, as all its deliveries are planned again or dropped."""
         self._line.pop(consumer_id, None)

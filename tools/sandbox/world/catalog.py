@@ -1,4 +1,4 @@
-"""Codat's vocabulary: data types, statuses, event types (docs/codat.md, C27, C48, C49)."""
+"""Codat's data types, statuses and event types (docs/codat.md, C27, C48, C49)."""
 
 from typing import Final
 
@@ -88,7 +88,7 @@ ERRORS: Final = (
 NEUTRAL: Final = ("NotSupported", "Cancelled")
 FINAL: Final = (COMPLETE, *ERRORS, *NEUTRAL)
 
-# Which data reads the sandbox serves: path segment → data type, under the company …
+# The data reads that the sandbox serves: path segment → data type, under the company …
 COMPANY_DATA: Final = {
     "invoices": "invoices",
     "payments": "payments",
@@ -145,13 +145,13 @@ RATE_LIMIT_EVENTS: Final = ("client.rateLimit.reached", "client.rateLimit.reset"
 
 
 def read_events(product: str | None) -> list[str]:
-    """Every read-completed event type of a custom product, or the plain ones for None."""
+    """Return the event types of a custom product's reads; None: of plain reads."""
     prefix = f"{product}." if product else ""
     return [f"{prefix}read.completed{suffix}" for suffix in READ_SUFFIXES]
 
 
 def event_types(custom_products: list[str]) -> list[str]:
-    """Every event type that this client's Portal offers."""
+    """Return every event type that this client's Portal offers."""
     return [
         *COMPANY_EVENTS,
         *PRODUCT_EVENTS,

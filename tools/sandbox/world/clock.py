@@ -1,11 +1,11 @@
-"""Time in the sandbox: it starts with the wall's and can run faster."""
+"""Sandbox time starts with the real time and can run faster."""
 
 import time
 from datetime import UTC, datetime, timedelta
 
 
 class WallClock:
-    """Real time, monotonic: a correction of the machine's clock never runs it backwards."""
+    """Real time that never runs backwards, even when the machine's clock is corrected."""
 
     def __init__(self) -> None:
         self._started = datetime.now(UTC)
@@ -16,7 +16,7 @@ class WallClock:
 
 
 class SandboxClock:
-    """Sandbox time: runs `speed` times as fast as the wall, from `start` on."""
+    """Sandbox time that runs `speed` times as fast as real time, from `start` on."""
 
     def __init__(self, wall: WallClock, start: datetime, speed: float) -> None:
         self._wall = wall
@@ -24,19 +24,19 @@ class SandboxClock:
         self.speed = speed
 
     def now(self) -> datetime:
-        """The sandbox's time."""
+        """Return the sandbox's time."""
         wall_then, sandbox_then = self._anchor
         return sandbox_then + (self._wall() - wall_then) * self.speed
 
     def run_at(self, speed: float) -> None:
-        """Change the speed from now on; the time itself makes no jump."""
+        """Change the speed from now on, without a jump in time."""
         self._anchor = (self._wall(), self.now())
         self.speed = speed
 
     def leap(self, seconds: float) -> None:
-        """Jump ahead: what lies in between happens at once, each thing at its own time."""
+        """Jump ahead; everything in between happens at once, each at its own time."""
         self._anchor = (self._wall(), self.now() + timedelta(seconds=seconds))
 
     def wall_seconds_until(self, moment: datetime) -> float:
-        """How many real seconds it takes until the sandbox's clock shows `moment`."""
+        """Return the real seconds until the sandbox's clock shows `moment`."""
         return (moment - self.now()).total_seconds() / self.speed

@@ -1,4 +1,4 @@
-"""Ids that repeat for the same seed, so that a simulation can be run again."""
+"""Ids repeat for the same seed, so that a simulation can be run again."""
 
 import random
 import string
@@ -14,13 +14,13 @@ class Identifiers:
         self.rng = random.Random(name)
 
     def uuid(self) -> str:
-        """A random (version 4) uuid."""
+        """Return a random UUID (version 4)."""
         return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
 
     def message_id(self) -> str:
-        """A webhook-id in the provider's form: `msg_` and 27 characters."""
+        """Return a webhook-id in Svix's form: `msg_` and 27 characters."""
         return "msg_" + "".join(self.rng.choices(_BASE62, k=27))
 
     def bytes(self, count: int) -> bytes:
-        """`count` random bytes; fit for a sandbox's secrets, not for real ones."""
+        """Return `count` random bytes, for a sandbox's secrets, not for real ones."""
         return self.rng.randbytes(count)

@@ -1,16 +1,16 @@
-"""What the sandbox knows about companies and their data; plain data, so that it can be saved."""
+"""The state of companies and their data is plain data, so that it can be saved."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-# Mark of "whoever fetched it last", beside the marks of each product.
+# The mark of the last fetch by any product, beside the marks of each product.
 ANYONE: Final = ""
 
 
 @dataclass(slots=True)
 class SyncSetting:
-    """How one data type is kept fresh; `sync_schedule` in hours, 0 is off."""
+    """The schedule of one data type; `sync_schedule` in hours, 0 is off."""
 
     data_type: str
     fetch_on_first_link: bool
@@ -32,7 +32,7 @@ class SyncSettings:
 
 @dataclass(slots=True)
 class Product:
-    """A product; custom ones are this client's. `sync_schedule` in hours, 0 is off."""
+    """A product, custom ones being this client's; `sync_schedule` in hours, 0 is off."""
 
     identifier: str
     name: str
@@ -73,16 +73,16 @@ class Dataset:
     connection_id: str
     data_type: str
     requested: datetime
-    # When it will be over if nothing intervenes; None while it is held by hand.
+    # When it ends if nothing intervenes; None while it is held by hand.
     ends: datetime | None
-    # How it will end, or has ended.
+    # The status that it ends with, now or later.
     outcome: str
     completed: datetime | None = None
     has_warnings: bool = False
 
     @property
     def key(self) -> str:
-        """What it fetches: a data type of one connection."""
+        """Return the key of what it fetches: a data type of one connection."""
         return f"{self.connection_id}|{self.data_type}"
 
 
@@ -91,7 +91,7 @@ class Read:
     """One read operation: several datasets, one lock, one event at its end.
 
     `product` is None for reads under client-level settings and of standard products. `bounds`
-    has, per dataset key, from when on its data is new; the oldest becomes modifiedFromDate.
+    has, by dataset key, since when its data is new; the oldest becomes modifiedFromDate.
     """
 
     id: str
@@ -106,7 +106,7 @@ class Read:
 
 @dataclass(slots=True)
 class Company:
-    """A company with everything Codat keeps for it."""
+    """A company with everything that Codat keeps for it."""
 
     id: str
     name: str
@@ -124,9 +124,9 @@ class Company:
     latest: dict[str, str] = field(default_factory=dict)
     latest_complete: dict[str, str] = field(default_factory=dict)
     reads: dict[str, Read] = field(default_factory=dict)
-    # A data type whose fetches keep failing, and the status in which they end.
+    # Data types that keep failing → the status that their fetches end with.
     trouble: dict[str, str] = field(default_factory=dict)
-    # Which entry of the agenda is the valid one of its schedule ("" is the client-level one).
+    # Schedule ("" is the client-level one) → the number of its valid agenda entry.
     plans: dict[str, int] = field(default_factory=dict)
 
 
@@ -152,7 +152,7 @@ class RecordSet:
 
 @dataclass(order=True, slots=True)
 class AgendaEntry:
-    """Something that will happen at a time; `kind` names who handles it."""
+    """Something that happens at a time; `kind` names its rule."""
 
     due: datetime
     number: int
@@ -173,7 +173,7 @@ class Quota:
 
 @dataclass(slots=True)
 class State:
-    """The whole of what Codat knows about this client, but for its webhooks."""
+    """Everything that Codat knows about this client, without its webhooks."""
 
     now: datetime
     client_settings: SyncSettings

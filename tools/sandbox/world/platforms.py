@@ -1,4 +1,4 @@
-"""The platforms a company can link; the keys of Xero and QuickBooks are real, the rest invented."""
+"""Platforms that a company can link: Xero and QuickBooks have real keys, others invented."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +8,7 @@ from tools.sandbox.world.catalog import TYPES_BY_SOURCE
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """An integration: what it is, and data types of its kind that it lacks."""
+    """An integration with its kind, and the data types of the kind that it lacks."""
 
     key: str
     name: str
@@ -17,7 +17,7 @@ class Platform:
     lacks: frozenset[str] = frozenset()
 
     def offers(self, data_type: str) -> bool:
-        """Whether the data type belongs to this kind of platform at all."""
+        """Tell whether this kind of platform has the data type; `lacks` does not matter."""
         return data_type in TYPES_BY_SOURCE[self.source_type]
 
 

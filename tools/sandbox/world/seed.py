@@ -1,4 +1,4 @@
-"""The client as it is found: companies, products, settings; the same for the same seed."""
+"""The seeded client has the same companies, products and settings for the same seed."""
 
 import random
 import uuid
@@ -68,7 +68,7 @@ _FAILING_TYPE: Final = "customers"
 
 
 def seeded_state(options: Options, now: datetime) -> State:
-    """The world at `now`; ids depend on the seed only, times are relative to now."""
+    """Return the state at `now`; ids depend on the seed only, times on `now`."""
     settings = SyncSettings([_setting(order, *row) for order, row in enumerate(_SCHEDULES)])
     products = {product.identifier: _copy(product) for product in _PRODUCTS}
     state = State(now, settings, products)
@@ -77,7 +77,7 @@ def seeded_state(options: Options, now: datetime) -> State:
         company = _company(rng, number, now, products)
         state.companies[company.id] = company
     _make_trouble(state, options.failing_share)
-    state.active_companies = sum(_is_active(one) for one in state.companies.values())
+    state.active_companies = sum(_is_active(company) for company in state.companies.values())
     return state
 
 
@@ -107,7 +107,7 @@ def _company(
 
 
 def _connect(rng: random.Random, company: Company, number: int, now: datetime) -> None:
-    """Mostly one linked ledger; every fifth has a bank too; a few are not linked (any more)."""
+    """Connect a company: mostly a linked ledger, for every fifth a bank too, for a few no link."""
     ledger = _add(rng, company, ("gbol", "qhyg", "gbol", "fraz")[number % 4])
     if number % 5 == 0:
         _add(rng, company, ("bnkp", "bnkq")[number % 2])
@@ -143,13 +143,13 @@ def _read_before(
     products: dict[str, Product],
     now: datetime,
 ) -> None:
-    """Each data type was fetched once within its interval, for all the company's products."""
+    """Record one fetch of each data type within its interval, for all products."""
     platform = PLATFORMS[connection.platform_key]
     intervals = {data_type: hours for data_type, hours, _ in _SCHEDULES if hours}
     for data_type, hours in intervals.items():
         if not platform.offers(data_type):
             continue
-        # Spread out, and nothing due in the first minutes: a start must not be a storm.
+        # Spread out, with nothing due in the first minutes: a start must not be a storm.
         requested = now - timedelta(hours=0.9 * rng.uniform(0, min(hours, 24)), minutes=1)
         dataset = Dataset(
             id=_uuid(rng),
@@ -166,17 +166,24 @@ def _read_before(
         if dataset.outcome != "Complete":
             continue
         company.latest_complete[dataset.key] = dataset.id
-        readers = [one for one in company.products if data_type in products[one].data_types]
-        for reader in [ANYONE, *(one for one in readers if products[one].custom)]:
+        readers = [
+            identifier
+            for identifier in company.products
+            if data_type in products[identifier].data_types
+        ]
+        for reader in [
+            ANYONE,
+            *(identifier for identifier in readers if products[identifier].custom),
+        ]:
             company.marks.setdefault(reader, {})[dataset.key] = requested
         connection.last_sync = max(connection.last_sync or requested, dataset.completed or now)
         company.last_sync = max(company.last_sync or requested, connection.last_sync)
 
 
 def _make_trouble(state: State, share: float) -> None:
-    """One data type of some companies with a linked ledger fails whenever it is read."""
-    # Counted from the end: whoever tries something takes one of the first companies.
-    linked = [one for one in reversed(state.companies.values()) if _is_active(one)]
+    """Make one data type fail at every read, for some companies with a linked ledger."""
+    # Counted from the end, because people try things with the first companies.
+    linked = [company for company in reversed(state.companies.values()) if _is_active(company)]
     wanted = round(share * len(linked))
     for number, company in enumerate(linked[:: max(1, len(linked) // max(1, wanted))][:wanted]):
         company.trouble[_FAILING_TYPE] = _TROUBLES[number % len(_TROUBLES)]
@@ -192,7 +199,7 @@ def _copy(product: Product) -> Product:
 
 
 def _is_active(company: Company) -> bool:
-    return any(one.status == "Linked" for one in company.connections.values())
+    return any(connection.status == "Linked" for connection in company.connections.values())
 
 
 def _uuid(rng: random.Random) -> str:

@@ -1,4 +1,4 @@
-"""The world that Codat sees: its state, its time, and what happens as time passes."""
+"""The world of the sandbox has a state, a time and an agenda."""
 
 import heapq
 import json
@@ -17,7 +17,7 @@ type Happening = Callable[["World", AgendaEntry], None]
 
 
 class World:
-    """State plus time. Rules live in the modules that take a World; this only keeps and moves."""
+    """State and time; the modules that take a World hold the rules."""
 
     def __init__(
         self,
@@ -34,11 +34,11 @@ class World:
 
     @property
     def now(self) -> datetime:
-        """Sandbox time."""
+        """Return the sandbox's time."""
         return self.state.now
 
     def advance_to(self, moment: datetime) -> None:
-        """Let everything happen that is due until `moment`, each at its own time."""
+        """Run everything that is due until `moment`, each at its own time."""
         while (due := self.next_due()) is not None and due <= moment:
             entry = heapq.heappop(self.state.agenda)
             self.state.now = max(self.state.now, entry.due)
@@ -46,24 +46,24 @@ class World:
         self.state.now = max(self.state.now, moment)
 
     def next_due(self) -> datetime | None:
-        """When the next thing happens."""
+        """Return when the next agenda entry is due."""
         return self.state.agenda[0].due if self.state.agenda else None
 
     def plan(self, due: datetime, kind: str, **args: str) -> int:
-        """Let something happen at `due`; answers the entry's number."""
+        """Plan something for `due`; return the agenda entry's number."""
         self.state.last_entry += 1
         entry = AgendaEntry(due, self.state.last_entry, kind, args)
         heapq.heappush(self.state.agenda, entry)
         return entry.number
 
     def company(self, company_id: str) -> Company:
-        """The company, or Codat's 404."""
+        """Return the company, or raise Codat's 404."""
         if company := self.state.companies.get(company_id):
             return company
         raise company_not_found(company_id)
 
     def emit(self, event_type: str, payload: Mapping[str, Any], about: Company | None) -> Message:
-        """Send an event to whoever subscribes to it; company tags filter what is about one."""
+        """Send an event to its subscribers; a company's tags filter the events about it."""
         message = self.compose(event_type, payload, about)
         self._publish(message)
         return message
@@ -71,7 +71,7 @@ class World:
     def compose(
         self, event_type: str, payload: Mapping[str, Any], about: Company | None
     ) -> Message:
-        """An event in Codat's envelope (docs/codat.md, C24), ready to be sent."""
+        """Return an event in Codat's envelope (docs/codat.md, C24)."""
         event_id = self.ids.uuid()
         envelope = {
             "id": event_id,

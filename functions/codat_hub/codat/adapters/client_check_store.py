@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.codat.domain.client_check import ClientCheck
 from codat_hub.errors import Unreadable
-from codat_hub.storage.items import CODAT, ItemKey, spell
+from codat_hub.storage.items import CODAT, ItemKey, attributes
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -34,13 +34,7 @@ class ClientCheckStore:
     def keep(self, check: ClientCheck) -> None:
         """Store a comparison; one that another process stores at the same time is as good."""
         _, version = self._read()
-        item = {
-            "bound_to": check.bound_to,
-            "reported": check.reported,
-            "key_version": check.key_version,
-            "checked_at": spell(check.checked_at),
-        }
-        self._table.put(_KEY, item, version)
+        self._table.put(_KEY, attributes(check), version)
 
     def _read(self) -> tuple[ClientCheck | None, int]:
         stored = self._table.get(_KEY)

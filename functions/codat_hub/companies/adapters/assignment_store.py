@@ -12,11 +12,10 @@ from codat_hub.storage.items import (
     ItemKey,
     Listed,
     Stored,
+    attributes,
     company_key,
     moment_or_none,
     shard_of,
-    spell,
-    spell_or_none,
 )
 from codat_hub.storage.reading import key_text, read, read_each
 
@@ -96,23 +95,10 @@ def _listed(key: ItemKey) -> Listed:
 
 
 def _item(assignment: Assignment) -> dict[str, Any]:
-    consent = assignment.consent
-    return {
-        "company_id": assignment.company_id,
-        "product": assignment.product,
-        "status": assignment.status.value,
-        "changed_at": spell_or_none(assignment.changed_at),
-        "changed_by": assignment.changed_by,
-        "unsettled_until": spell_or_none(assignment.unsettled_until),
-        "consent": consent
-        and {
-            "granted_at": spell(consent.granted_at),
-            "granted_by": consent.granted_by,
-            "text_version": consent.text_version,
-            "data_types": list(consent.data_types),
-            "revoked_at": spell_or_none(consent.revoked_at),
-        },
-    }
+    item = attributes(assignment)
+    if item["consent"] is not None:
+        del item["consent"]["product"]
+    return item
 
 
 def _assignment(pair: tuple[str, str], stored: Stored) -> Assignment:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.storage.items import (
     Listed,
+    attributes,
     company_key,
     moment_or_none,
     shard_of,
-    spell,
-    spell_or_none,
 )
 from codat_hub.storage.reading import key_text, read, read_each
 
@@ -48,7 +47,7 @@ class CompanyStore:
     def put(self, company: Company, version: int) -> bool:
         """Write over the version that was read; tell whether it was still that one."""
         listed = Listed(f"COMPANIES#{shard_of(company.company_id)}", company.company_id)
-        return self._table.put(_key(company.company_id), _item(company), version, listed)
+        return self._table.put(_key(company.company_id), attributes(company), version, listed)
 
     def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]:
         """Return the entries of the known companies."""
@@ -63,28 +62,6 @@ class CompanyStore:
 
 def _key(company_id: str) -> ItemKey:
     return company_key(company_id, "DIRECTORY")
-
-
-def _item(company: Company) -> dict[str, Any]:
-    return {
-        "company_id": company.company_id,
-        "name": company.name,
-        "named": _stamp_parts(company.named),
-        "products": list(company.products),
-        "listed": _stamp_parts(company.listed),
-        "deleted_at": spell_or_none(company.deleted_at),
-        "connections": {
-            connection_id: {
-                "status": connection.status,
-                "integration": connection.integration,
-                "source_type": connection.source_type,
-                "stamp": _stamp_parts(connection.stamp),
-            }
-            for connection_id, connection in company.connections.items()
-        },
-        "removed_connections": _time_texts(company.removed_connections),
-        "removed_products": _time_texts(company.removed_products),
-    }
 
 
 def _company(company_id: str, stored: Stored) -> Company:
@@ -107,20 +84,12 @@ def _company(company_id: str, stored: Stored) -> Company:
     )
 
 
-def _stamp_parts(stamp: Stamp | None) -> list[str] | None:
-    return None if stamp is None else [spell(stamp.at), stamp.event_id]
-
-
 def _stamp(parts: list[str]) -> Stamp:
     return Stamp(datetime.fromisoformat(parts[0]), parts[1])
 
 
 def _stamp_or_none(parts: list[str] | None) -> Stamp | None:
     return None if parts is None else _stamp(parts)
-
-
-def _time_texts(times: Mapping[str, datetime]) -> dict[str, str]:
-    return {name: spell(at) for name, at in times.items()}
 
 
 def _times(texts: Mapping[str, str]) -> dict[str, datetime]:

@@ -14,7 +14,7 @@ from codat_hub.product_events.domain.replay import (
     WebhookIds,
     parse_selection,
 )
-from codat_hub.storage.items import ItemKey, spell
+from codat_hub.storage.items import ItemKey, attributes, spell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,15 +63,8 @@ def _key(replay_id: str) -> ItemKey:
 
 def _item(replay: Replay) -> dict[str, Any]:
     return {
-        "replay_id": replay.replay_id,
+        **attributes(replay),
         "selection": _selection(replay.selection),
-        "requested_by": replay.requested_by,
-        "requested_at": spell(replay.requested_at),
-        "updated_at": spell(replay.updated_at),
-        "status": replay.status.value,
-        "counts": dict(replay.counts),
-        "cursor": replay.cursor,
-        "error": replay.error,
         "expires_at": int((replay.requested_at + _KEPT).timestamp()),
     }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from codat_hub.errors import Unreadable
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.storage.found import Found
-from codat_hub.storage.items import CODAT, ItemKey
+from codat_hub.storage.items import CODAT, ItemKey, attributes
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -80,20 +80,9 @@ class ProductStore:
 
 
 def _item(product: Product) -> dict[str, Any]:
-    schedule = product.schedule
-    return {
-        "kind": product.kind.value,
-        "name": product.name,
-        "data_types": list(product.data_types),
-        "schedule": schedule
-        and {
-            "expression": schedule.expression,
-            "timezone": schedule.timezone,
-            "enabled": schedule.enabled,
-        },
-        "team": product.team,
-        "consent_text_version": product.consent_text_version,
-    }
+    item = attributes(product)
+    del item["identifier"]  # the name of the product's attribute
+    return item
 
 
 def _product(identifier: str, item: Mapping[str, Any]) -> Product:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
 from codat_hub.rate_limiting.domain.pace import Pace
 from codat_hub.rate_limiting.domain.rate_limiter import KnownQuota, RateLimiter, Reservation
-from codat_hub.storage.items import CODAT, ItemKey, moment_or_none, spell, spell_or_none
+from codat_hub.storage.items import CODAT, ItemKey, attributes, moment_or_none
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -46,32 +46,14 @@ class RateLimiterStore:
 
 
 def _item(limiter: RateLimiter) -> dict[str, Any]:
-    breaker, quota = limiter.breaker, limiter.quota
+    item = attributes(limiter)
     return {
-        "breaker": {
-            "cause": breaker.cause and breaker.cause.value,
-            "opened_at": spell_or_none(breaker.opened_at),
-            "probe_at": spell_or_none(breaker.probe_at),
-            "refused": list(breaker.refused),
-            "edges": breaker.edges,
-            "pauses": breaker.pauses,
-            "disproved_at": spell_or_none(breaker.disproved_at),
-        },
-        "calls": [[second, count] for second, count in limiter.pace.calls],
-        "quota": quota
-        and {
-            "limit": quota.limit,
-            "remaining": quota.remaining,
-            "resets_at": spell(quota.resets_at),
-            "noted_at": spell(quota.noted_at),
-        },
+        "breaker": item["breaker"],
+        "calls": item["pace"]["calls"],
+        "quota": item["quota"],
         "reservations": {
-            holder: [
-                reservation.calls,
-                spell(reservation.until),
-                spell_or_none(reservation.counts_from),
-            ]
-            for holder, reservation in limiter.reservations.items()
+            holder: [reservation["calls"], reservation["until"], reservation["counts_from"]]
+            for holder, reservation in item["reservations"].items()
         },
     }
 

@@ -10,7 +10,6 @@ A note `DRIFT#{step}`: `rows`, each `{kind, detail, company_id?, product?, subje
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +20,13 @@ from codat_hub.reconcile.domain.reconcile_run import (
     ReconcileRun,
     ReconcileStatus,
 )
-from codat_hub.storage.items import CODAT, ItemKey, Listed, moment_or_none, spell, spell_or_none
+from codat_hub.storage.items import (
+    CODAT,
+    ItemKey,
+    Listed,
+    attributes,
+    moment_or_none,
+)
 from codat_hub.storage.reading import key_text, read, read_each
 from codat_hub.storage.update import update
 
@@ -163,30 +168,10 @@ def _drift(stored: Stored) -> tuple[Drift, ...]:
 
 
 def _item(run: ReconcileRun) -> dict[str, Any]:
-    return {
-        "requested_by": run.requested_by,
-        "requested_at": spell(run.requested_at),
-        "status": run.status.value,
-        "phase": run.phase.value,
-        "cursor": run.cursor,
-        "step": run.step,
-        "counts": dict(run.counts),
-        "drift": dict(run.drift),
-        "mended": run.mended,
-        "unsafe": run.unsafe,
-        "listed": dict(run.listed),
-        "integrations": {key: asdict(integration) for key, integration in run.integrations.items()},
-        "unregistered": dict(run.unregistered),
-        "facts": dict(run.facts),
-        "started_at": spell_or_none(run.started_at),
-        "finished_at": spell_or_none(run.finished_at),
-        "lease_until": spell_or_none(run.lease_until),
-        "waiting_until": spell_or_none(run.waiting_until),
-        "resumed": run.resumed,
-        "troubles": run.failures,
-        "error": run.error,
-        "expires_at": _expiry(run),
-    }
+    item = attributes(run)
+    del item["reconcile_id"]  # the key has it
+    failures = item.pop("failures")
+    return {**item, "troubles": failures, "expires_at": _expiry(run)}
 
 
 def _run(reconcile_id: str, stored: Stored) -> ReconcileRun:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import Unreadable
 from codat_hub.refresh.domain.dispatch import DispatchMemory
-from codat_hub.storage.items import CODAT, ItemKey, moment_or_none, spell
+from codat_hub.storage.items import CODAT, ItemKey, attributes, moment_or_none
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -36,13 +36,7 @@ class DispatchStore:
 
     def put(self, memory: DispatchMemory, version: int) -> bool:
         """Write over the version that was read, and tell whether it was still that one."""
-        until = memory.busy_until
-        item = {
-            "busy_until": until and spell(until),
-            "products": list(memory.products),
-            "probes": memory.probes,
-        }
-        return self._table.put(_KEY, item, version)
+        return self._table.put(_KEY, attributes(memory), version)
 
 
 def _memory(item: Mapping[str, Any]) -> DispatchMemory:

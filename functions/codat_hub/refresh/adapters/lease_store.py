@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.refresh.domain.lease import Lease
-from codat_hub.storage.items import ItemKey, company_key, moment_or_none, spell_or_none
+from codat_hub.storage.items import ItemKey, attributes, company_key, moment_or_none
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -34,13 +34,7 @@ class LeaseStore:
 
     def put(self, company_id: str, product: str | None, lease: Lease, version: int) -> bool:
         """Write over the version that was read, and tell whether it was still that one."""
-        item = {
-            "holder": lease.holder,
-            "taken_at": spell_or_none(lease.taken_at),
-            "until": spell_or_none(lease.until),
-            "reads": lease.reads,
-        }
-        return self._table.put(self._key(company_id, product), item, version)
+        return self._table.put(self._key(company_id, product), attributes(lease), version)
 
     def _key(self, company_id: str, product: str | None) -> ItemKey:
         return company_key(company_id, f"{_LEASE}#{product or ''}" if self._per_product else _LEASE)

@@ -6,7 +6,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.refresh.domain.refresh_run import RefreshRun, Skipped
-from codat_hub.storage.items import ItemKey, Listed, moment_or_none, spell, spell_or_none
+from codat_hub.storage.items import (
+    ItemKey,
+    Listed,
+    attributes,
+    moment_or_none,
+    spell,
+)
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
@@ -61,17 +67,9 @@ def _key(product: str, slot: datetime) -> ItemKey:
 
 def _item(run: RefreshRun) -> dict[str, Any]:
     return {
-        "product": run.product,
-        "slot": spell(run.slot),
-        "shard": run.shard,
-        "after": run.after,
-        "opened": run.opened,
-        "served": run.served,
+        **attributes(run),
         "skipped": sum(run.skipped.values()),
-        "skipped_by": dict(run.skipped),
-        "done": run.done,
-        "owned_until": spell_or_none(run.owned_until),
-        "requested_by": run.requested_by,
+        "skipped_by": {str(reason): number for reason, number in run.skipped.items()},
         "expires_at": int((run.slot + _KEPT_FOR).timestamp()),
     }
 

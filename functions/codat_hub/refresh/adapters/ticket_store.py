@@ -12,10 +12,10 @@ from codat_hub.storage.items import (
     ItemKey,
     Listed,
     Stored,
+    attributes,
     company_key,
     moment_or_none,
     spell,
-    spell_or_none,
 )
 from codat_hub.storage.reading import key_text, read, read_each
 
@@ -103,26 +103,12 @@ def _rank(due_at: datetime, company_id: str) -> str:
 
 
 def _item(ticket: Ticket) -> dict[str, Any]:
-    key, failure = ticket.key, ticket.failure
+    item = attributes(ticket)
+    key, failure = item["key"], item.pop("failure")
     return {
-        "company_id": ticket.company_id,
-        "product": ticket.product,
-        "status": ticket.status.value,
-        "opened_at": spell(ticket.opened_at),
-        "due_at": spell(ticket.due_at),
-        "deadline": spell(ticket.deadline),
-        "slot": spell_or_none(ticket.slot),
-        "requested_by": ticket.requested_by,
-        "data_types": None if ticket.data_types is None else list(ticket.data_types),
-        "generation": ticket.generation,
-        "attempts": ticket.attempts,
-        "backoffs": ticket.backoffs,
-        "key": key
-        and [key.value, spell_or_none(key.open_since), spell_or_none(key.unresolved_since)],
-        "called_at": spell_or_none(ticket.called_at),
-        "accepted_at": spell_or_none(ticket.accepted_at),
-        "waits_for": ticket.waits_for and ticket.waits_for.value,
-        "trouble": failure and [failure.kind, failure.text, failure.correlation_id],
+        **item,
+        "key": key and [key["value"], key["open_since"], key["unresolved_since"]],
+        "trouble": failure and [failure["kind"], failure["text"], failure["correlation_id"]],
     }
 
 

@@ -1,4 +1,4 @@
-"""Idempotency keys on their own: what is kept, for how long, and what is refused."""
+"""Idempotency keys keep answers for a time and refuse other requests."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The seed, and keeping the state over a restart."""
+"""The seed decides the first state, and a file keeps the state over a restart."""
 
 import dataclasses
 
@@ -21,29 +21,29 @@ def test_the_seed_decides_the_companies():
     assert set(first.companies).isdisjoint(other.companies)
 
 
-def test_the_seed_has_something_of_everything():
+def test_the_seed_has_every_kind_of_company_connection_and_schedule():
     state = seeded_state(Options(companies=20, failing_share=0.1), START)
     companies = list(state.companies.values())
-    statuses = {link.status for one in companies for link in one.connections.values()}
+    statuses = {link.status for company in companies for link in company.connections.values()}
     assert statuses == {"Linked", "PendingAuth", "Unlinked", "Deauthorized"}
-    assert {len(one.connections) for one in companies} == {1, 2}
-    assert all("lending" in one.products for one in companies)
+    assert {len(company.connections) for company in companies} == {1, 2}
+    assert all("lending" in company.products for company in companies)
     for product in CUSTOM:
-        assigned = [product in one.products for one in companies]
+        assigned = [product in company.products for company in companies]
         assert any(assigned)
         assert not all(assigned)
-    schedules = [one.sync_schedule for one in state.client_settings.settings]
+    schedules = [setting.sync_schedule for setting in state.client_settings.settings]
     assert schedules.count(0) == 1
     assert len(set(schedules)) > 3
-    assert any(one.override for one in companies)
-    assert sum(bool(one.trouble) for one in companies) == 2
+    assert any(company.override for company in companies)
+    assert sum(bool(company.trouble) for company in companies) == 2
     assert state.products[CUSTOM[0]].data_types != state.products[CUSTOM[1]].data_types
     assert "payments" in set(state.products[CUSTOM[0]].data_types) & set(
         state.products[CUSTOM[1]].data_types
     )
 
 
-def test_all_survives_a_restart(tmp_path):
+def test_everything_survives_a_restart(tmp_path):
     simulation = a_simulation(Receiver(answer=500), companies=6)
     a_consumer(simulation, "invoice-finance.read.completed")
     company = next(iter(simulation.world.state.companies.values()))
@@ -58,7 +58,7 @@ def test_all_survives_a_restart(tmp_path):
     assert loaded.world.companies[company.id].reads
 
 
-def test_nothing_saved_is_nothing_loaded_and_something_else_is_refused(tmp_path):
+def test_without_a_file_nothing_is_loaded_and_another_file_is_refused(tmp_path):
     assert persistence.load(tmp_path / "none.json") is None
     (tmp_path / "other.json").write_text('{"a": 1}')
     with pytest.raises(ValidationError):

@@ -1,4 +1,4 @@
-"""Deliveries: signatures, retries, disabling, rotation, tags, duplicates, order."""
+"""The post office signs, retries, duplicates, reorders and filters deliveries."""
 
 import json
 from datetime import timedelta
@@ -12,7 +12,7 @@ from tests.support.sandbox.worlds import START, Receiver, a_consumer, a_simulati
 from tools.sandbox.webhooks import consumers, signing
 from tools.sandbox.webhooks.model import Attempt, DeliveryState
 
-# When each attempt is made, counted from the first (docs/codat.md, C34).
+# The time of each attempt, from the first one on (docs/codat.md, C34).
 OFFSETS = [0, 5, 305, 2105, 9305, 27_305, 63_305, 99_305]
 
 
@@ -89,7 +89,7 @@ def test_the_same_message_to_two_consumers_has_the_same_id_but_other_signatures(
     assert first["webhook-signature"] != second["webhook-signature"]
 
 
-def test_only_what_is_subscribed_to_arrives():
+def test_a_consumer_gets_only_events_that_it_subscribes_to():
     receiver = Receiver()
     simulation = a_simulation(receiver)
     a_consumer(simulation, "read.completed")
@@ -156,11 +156,15 @@ def test_a_tag_filter_lets_any_matching_tag_through_and_nothing_untagged():
         emit(simulation, "company.created", company)
     emit(simulation, "company.created")
     advance(simulation, 1)
-    uk = [one for one in simulation.world.state.companies.values() if one.tags["region"] == "uk"]
+    uk = [
+        company
+        for company in simulation.world.state.companies.values()
+        if company.tags["region"] == "uk"
+    ]
     assert len(receiver.postings) == len(uk) > 0
 
 
-def test_duplicates_and_disorder_come_on_request():
+def test_duplicates_and_another_order_can_be_asked_for():
     receiver = Receiver()
     simulation = a_simulation(receiver)
     a_consumer(simulation, "read.completed")
@@ -173,7 +177,7 @@ def test_duplicates_and_disorder_come_on_request():
     assert list(dict.fromkeys(arrived)) != sent
 
 
-def test_an_endpoint_that_fails_for_five_days_is_switched_off():
+def test_an_endpoint_that_fails_for_five_days_is_disabled():
     receiver = Receiver(answer=500)
     simulation = a_simulation(receiver)
     consumer = a_consumer(simulation, "read.completed")
@@ -200,13 +204,15 @@ def test_the_envelope_is_codats():
     assert simulation.now - START == timedelta(0)
 
 
-def test_a_replayed_message_may_outlive_its_two_weeks_on_the_way():
+def test_a_replayed_message_is_kept_beyond_two_weeks_while_it_is_on_its_way():
     receiver = Receiver(answer=500)
     simulation = a_simulation(receiver)
     consumer = a_consumer(simulation, "read.completed")
     emit(simulation)
     advance(simulation, 14 * 86_400 - 60)
-    simulation.office.enable(consumer)  # two weeks of failure are not what this is about
+    simulation.office.enable(
+        consumer
+    )  # two weeks of failures have disabled it, which this test is not about
     simulation.office.replay(consumer, START, even_delivered=True)
     advance(simulation, 61)
     emit(simulation, "other")
@@ -214,20 +220,22 @@ def test_a_replayed_message_may_outlive_its_two_weeks_on_the_way():
     assert len(receiver.postings) == 16
 
 
-def test_what_is_still_on_its_way_outlives_a_fast_sandbox_clock():
+def test_a_message_on_its_way_is_kept_while_sandbox_time_runs_fast():
     receiver = Receiver(answer=500)
     simulation = a_simulation(receiver)
     a_consumer(simulation, "read.completed")
     emit(simulation)
     advance(simulation, 1)
-    simulation.world.advance_to(simulation.world.now + timedelta(days=60))  # real time stands still
+    simulation.world.advance_to(
+        simulation.world.now + timedelta(days=60)
+    )  # without a move of real time
     emit(simulation, "other")
     receiver.answer = 200
     advance(simulation, 5)
     assert len(receiver.postings) == 2
 
 
-def test_what_was_delivered_is_forgotten_with_its_message():
+def test_a_delivery_is_forgotten_with_its_message():
     simulation = a_simulation()
     a_consumer(simulation, "read.completed")
     emit(simulation)
@@ -252,20 +260,20 @@ def test_a_message_that_cannot_be_signed_fails_alone():
     bad.body = "\ud83d"
     advance(simulation, 1)
     assert [posting.headers["webhook-id"] for _, posting in receiver.postings] == [good.id]
-    states = [one.state for one in simulation.office.state.deliveries.values()]
+    states = [delivery.state for delivery in simulation.office.state.deliveries.values()]
     assert states == [DeliveryState.FAILED, DeliveryState.DELIVERED]
 
 
 def test_a_consumer_that_hangs_leaves_places_for_the_others_and_goes_on_in_its_turn():
     simulation = a_simulation()
-    slow, quick = (a_consumer(simulation, one) for one in ("slow", "quick"))
+    slow, quick = (a_consumer(simulation, event_type) for event_type in ("slow", "quick"))
     slow.url = "https://slow.example"
     for _ in range(20):
         emit(simulation, "slow")
     emit(simulation, "quick")
     first = list(simulation.office.due())
-    assert [one.url for one in first] == [slow.url] * 8 + [quick.url]
-    assert simulation.office.next_due() is None  # nothing to do until an attempt is over
+    assert [posting.url for posting in first] == [slow.url] * 8 + [quick.url]
+    assert simulation.office.next_due() is None  # nothing is due until an attempt is over
     simulation.office.report(first[0].delivery, Attempt(START, 200, 0.0))
     (ninth,) = simulation.office.due()
     assert ninth.delivery == first[7].delivery + 1
@@ -273,7 +281,7 @@ def test_a_consumer_that_hangs_leaves_places_for_the_others_and_goes_on_in_its_t
     assert len(list(simulation.office.due())) == 1
 
 
-def test_a_replay_sends_what_failed_all_its_attempts_and_not_what_arrived():
+def test_a_replay_sends_messages_whose_attempts_all_failed_and_none_that_arrived():
     receiver = Receiver(answer=500)
     simulation = a_simulation(receiver)
     consumer = a_consumer(simulation, "read.completed")
@@ -309,7 +317,7 @@ def test_a_second_rotation_does_not_prolong_the_first_secret():
     assert len(signing.valid_secrets(consumer, later)) == 2
 
 
-def test_enabling_while_some_wait_for_their_place_leaves_none_behind():
+def test_enabling_sends_deliveries_that_waited_for_their_place():
     simulation = a_simulation()
     consumer = a_consumer(simulation, "x")
     for _ in range(20):
@@ -321,8 +329,8 @@ def test_enabling_while_some_wait_for_their_place_leaves_none_behind():
     for _ in range(10):
         emit(simulation, "x")
     under_way += office.due()
-    for posting in under_way:  # grows as it goes
+    for posting in under_way:  # it grows during the loop
         office.report(posting.delivery, Attempt(START, 200, 0.0))
         under_way += office.due()
-    states = [one.state for one in office.state.deliveries.values()]
+    states = [delivery.state for delivery in office.state.deliveries.values()]
     assert states == [DeliveryState.DELIVERED] * 30

@@ -1,4 +1,4 @@
-"""Codat's query language."""
+"""Codat's query language filters and orders items."""
 
 import contextlib
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ def holds(query):
         "nothing!=x",
     ],
 )
-def test_it_holds(query):
+def test_a_query_holds_for_an_item_that_matches(query):
     assert holds(query) is True
 
 
@@ -68,7 +68,7 @@ def test_it_holds(query):
         "amount=12.5&&{name=x||open=false}",
     ],
 )
-def test_it_does_not_hold(query):
+def test_a_query_does_not_hold_for_an_item_that_differs(query):
     assert holds(query) is False
 
 
@@ -90,7 +90,7 @@ def test_it_does_not_hold(query):
         "{" * 60 + "open=true" + "}" * 60,
     ],
 )
-def test_it_is_malformed(query):
+def test_a_malformed_query_is_refused(query):
     with pytest.raises(MalformedQuery):
         holds(query)
 
@@ -106,7 +106,7 @@ def test_any_text_is_a_query_or_is_refused(text):
         assert holds(text) in {True, False}
 
 
-def test_order_is_ascending_or_descending_with_missing_values_first():
+def test_items_are_sorted_up_or_down_with_missing_values_first():
     items = [{"a": 2}, {"a": None}, {"a": 1}]
     by_a = {"a": lambda item: item["a"]}.get
     assert sort_items(items, "a", by_a) == [{"a": None}, {"a": 1}, {"a": 2}]

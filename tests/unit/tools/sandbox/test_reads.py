@@ -1,4 +1,4 @@
-"""Reads: which events they end with, and how failing ones go on."""
+"""Reads end with events, and failing reads go on for their time."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def test_a_refresh_sends_base_and_outcome(simulation, receiver):
     assert first["id"] != second["id"]
 
 
-def test_a_failing_read_is_tried_again_for_long_and_holds_the_lock(simulation, receiver):
+def test_a_failing_read_is_retried_and_holds_the_lock_meanwhile(simulation, receiver):
     company = a_company(simulation, "invoice-finance")
     company.trouble["payments"] = "FetchError"
     receiver.postings.clear()
@@ -66,7 +66,9 @@ def test_a_failing_read_is_tried_again_for_long_and_holds_the_lock(simulation, r
     advance(simulation, 6 * 3600)
     assert reads.is_locked(simulation.world, company, "invoice-finance")
     dataset = next(
-        one for one in reversed(company.datasets.values()) if one.data_type == "payments"
+        dataset
+        for dataset in reversed(company.datasets.values())
+        if dataset.data_type == "payments"
     )
     shown = progress.operation(dataset, company.id, simulation.now)
     assert shown["status"] == "Fetching"
@@ -113,10 +115,12 @@ def test_removing_a_product_cancels_its_read_without_an_event(simulation, receiv
     products.remove(simulation.world, company, "invoice-finance")
     advance(simulation, 60)
     assert types(receiver) == []
-    assert {one.outcome for one in list(company.datasets.values())[-3:]} == {"Cancelled"}
+    assert {dataset.outcome for dataset in list(company.datasets.values())[-3:]} == {"Cancelled"}
 
 
-def test_deleting_a_company_tells_of_each_connection_and_ends_its_reads(simulation, receiver):
+def test_deleting_a_company_sends_an_event_of_each_connection_and_ends_its_reads(
+    simulation, receiver
+):
     company = a_company(simulation, "invoice-finance")
     a_consumer(simulation, "connection.deleted", "company.deleted")
     receiver.postings.clear()
@@ -128,7 +132,7 @@ def test_deleting_a_company_tells_of_each_connection_and_ends_its_reads(simulati
     assert simulation.world.state.records == {}
 
 
-def test_what_a_platform_lacks_is_not_supported_and_counts_as_no_failure(simulation, receiver):
+def test_a_data_type_that_a_platform_lacks_is_not_supported_and_no_failure(simulation, receiver):
     a_company(simulation, platform="fraz")
     products.assign(
         simulation.world, next(iter(simulation.world.state.companies.values())), "payables"
@@ -164,7 +168,7 @@ def test_a_read_that_cannot_be_planned_leaves_nothing_behind(simulation):
     assert (company.reads, list(company.datasets)) == ({}, before)
 
 
-def test_a_read_of_nothing_can_be_ended_by_hand(simulation, receiver):
+def test_a_read_without_fetches_can_be_ended_by_hand(simulation, receiver):
     company = a_company(simulation, "invoice-finance")
     receiver.postings.clear()
     company.reads["r"] = Read("r", company.id, "invoice-finance", False, START, {}, [], 0)
@@ -178,4 +182,4 @@ def test_linking_reads_the_standard_products_too(simulation):
     connection = connections.create(simulation.world, company, "gbol")
     connections.link(simulation.world, company, connection)
     wanted = simulation.world.state.products["payables"].data_types
-    assert {one.data_type for one in company.datasets.values()} == set(wanted)
+    assert {dataset.data_type for dataset in company.datasets.values()} == set(wanted)

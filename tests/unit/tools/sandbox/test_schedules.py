@@ -1,4 +1,4 @@
-"""Schedules: client-level ones until they are disabled, product-level ones as configured."""
+"""Client-level schedules run until they are disabled, product-level ones as configured."""
 
 from collections import Counter
 from datetime import datetime
@@ -22,7 +22,7 @@ def scheduled(**hours):
 
 def off(world):
     body = sync_settings.client_view(world)
-    return body | {"settings": [one | {"syncSchedule": 0} for one in body["settings"]]}
+    return body | {"settings": [setting | {"syncSchedule": 0} for setting in body["settings"]]}
 
 
 def test_each_data_type_is_read_at_its_own_interval():
@@ -50,7 +50,7 @@ def test_nothing_is_read_once_schedules_are_disabled_and_again_once_restored():
     assert reads_by_type(receiver) == {"payments": 3}
 
 
-def test_an_override_counts_for_its_company_whatever_the_client_has():
+def test_an_override_counts_for_its_company_instead_of_the_clients_settings():
     receiver = Receiver()
     simulation = a_simulation(receiver)
     simulation.world.state.client_settings = scheduled(payments=1)
@@ -75,9 +75,9 @@ def test_a_company_that_is_not_linked_is_not_read():
     advance(simulation, 2 * DAY)
     read = {event["payload"]["referenceCompany"]["id"] for event in receiver.events()}
     linked = {
-        one.id
-        for one in simulation.world.state.companies.values()
-        if any(link.status == "Linked" for link in one.connections.values())
+        company.id
+        for company in simulation.world.state.companies.values()
+        if any(link.status == "Linked" for link in company.connections.values())
     }
     assert read == linked
 
@@ -98,13 +98,13 @@ def test_a_products_own_schedule_runs_beside_and_skips_a_slot_while_it_is_read()
         companies=0, failure_seconds=10 * HOUR
     )
     advance(simulation, DAY)
-    # Slots at 30, 36 and 42 hours: one read of ten hours is over, the slot within it is skipped,
-    # the next one is still under way.
+    # Slots at 30, 36 and 42 hours: a read of ten hours is over, the slot within it is skipped, and
+    # the next read still runs.
     assert len(receiver.events()) == 5
     assert len(company.reads) == 1
 
 
-def test_a_very_long_interval_is_as_good_as_never():
+def test_a_very_long_interval_never_comes_due():
     simulation = a_simulation()
     simulation.world.state.client_settings = scheduled(payments=10**18)
     company = a_company(simulation)
@@ -112,7 +112,7 @@ def test_a_very_long_interval_is_as_good_as_never():
     advance(simulation, 400 * DAY)
 
 
-def test_a_data_type_that_fails_for_hours_holds_up_no_other():
+def test_a_data_type_that_fails_for_hours_delays_no_other():
     receiver = Receiver()
     simulation = a_simulation(receiver, failure_seconds=12 * HOUR)
     simulation.world.state.client_settings = scheduled(payments=1, customers=1)
@@ -120,9 +120,9 @@ def test_a_data_type_that_fails_for_hours_holds_up_no_other():
     company.trouble["customers"] = "FetchError"
     a_consumer(simulation, "read.completed")
     advance(simulation, 3 * DAY)
-    read = [one for one in company.datasets.values() if one.data_type == "payments"]
-    assert len(read) == 1 + 72  # the first read, and every hour
-    held = [one for one in company.datasets.values() if one.data_type == "customers"]
+    read = [dataset for dataset in company.datasets.values() if dataset.data_type == "payments"]
+    assert len(read) == 1 + 72  # the first read, then one an hour
+    held = [dataset for dataset in company.datasets.values() if dataset.data_type == "customers"]
     assert len(held) == 1 + 6
 
 

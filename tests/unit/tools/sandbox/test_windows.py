@@ -1,4 +1,4 @@
-"""No record change escapes: whatever reads, refreshes and writes are interleaved."""
+"""No record change is lost, in any order of reads, refreshes and writes."""
 
 import json
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ PRODUCTS = ("invoice-finance", "cashflow-insights")
 
 
 class Copy:
-    """What a careful client of one product has: it reads the windows of that product's events."""
+    """The copy of a careful client, which reads the windows of one product's events."""
 
     def __init__(self, simulation, company, product):
         self.simulation, self.company, self.product = simulation, company, product
@@ -39,14 +39,14 @@ class Copy:
     def _read(self, key, since):
         cached = records.cache(self.simulation.world, self.company, key)
         if cached is None:
-            return  # the connection was deleted meanwhile
+            return  # the connection is deleted
         for record in cached.records:
             if since is None or record.modified >= since:
                 self.records[key, record.id] = record.version
 
 
 class Client(Receiver):
-    """Hands the events to the copies at the moment they are sent."""
+    """A receiver that gives each event to its product's copy at once."""
 
     def __init__(self):
         super().__init__()
@@ -60,7 +60,7 @@ class Client(Receiver):
 
 
 def busy(world, company, product):
-    """Whether a refresh is refused; any other refusal is an error of the test."""
+    """Tell whether a refresh is refused as busy; raise any other refusal."""
     try:
         products.refresh(world, company, product, {})
     except CodatError as error:
@@ -96,7 +96,7 @@ STEPS = st.one_of(
     ],
     LockScope.PRODUCT,
 )
-def test_no_change_escapes_and_the_lock_holds_exactly_while_a_read_runs(steps, scope):
+def test_no_change_is_lost_and_the_lock_holds_exactly_while_a_read_runs(steps, scope):
     client = Client()
     simulation = a_simulation(client, read_seconds=300, failure_seconds=1000, lock_scope=scope)
     a_consumer(simulation, *(f"{product}.read.completed" for product in PRODUCTS))
@@ -104,7 +104,7 @@ def test_no_change_escapes_and_the_lock_holds_exactly_while_a_read_runs(steps, s
     client.copies = Copies(simulation)
     company = a_company(simulation, *PRODUCTS)
     for step, argument in steps:
-        running = {product: expect_lock(world, company, product) for product in PRODUCTS}
+        running = {product: must_be_locked(world, company, product) for product in PRODUCTS}
         take(simulation, company, step, argument, running)
     for product in PRODUCTS:
         refresh_when_free(simulation, company, product)
@@ -113,7 +113,7 @@ def test_no_change_escapes_and_the_lock_holds_exactly_while_a_read_runs(steps, s
 
 
 def refresh_when_free(simulation, company, product):
-    """A read ends some time: a lock that stays is an error."""
+    """Refresh once the lock is free; fail if it stays."""
     for _ in range(20):
         if not busy(simulation.world, company, product):
             return advance(simulation, 3000)
@@ -122,7 +122,7 @@ def refresh_when_free(simulation, company, product):
 
 
 class Copies(dict):
-    """The copies come into being with the first event of their product."""
+    """Copies by product; the first event of a product creates its copy."""
 
     def __init__(self, simulation):
         super().__init__()
@@ -134,8 +134,8 @@ class Copies(dict):
         return self[product]
 
 
-def expect_lock(world, company, product):
-    """What the rule says, told from the datasets and not from the lock."""
+def must_be_locked(world, company, product):
+    """Return whether a read must lock the product, by the datasets and not by the lock."""
     return any(
         company.datasets[dataset_id].completed is None
         for read in company.reads.values()
@@ -170,7 +170,7 @@ def take(simulation, company, step, argument, running):
 
 
 def assert_nothing_escaped(simulation, company, product, copy):
-    """Every version is in the copy, or lies in the window of the product's next event."""
+    """Assert that each version is in the copy or in the window of the product's next event."""
     kinds = simulation.world.state.products[product].data_types
     arrived = 0
     for key, cached in simulation.world.state.records.items():
@@ -185,7 +185,7 @@ def assert_nothing_escaped(simulation, company, product, copy):
     assert arrived
 
 
-def test_a_products_window_goes_back_to_its_own_previous_sync_not_to_anothers():
+def test_a_products_window_starts_at_its_own_previous_read():
     receiver = Receiver()
     simulation = a_simulation(receiver, read_seconds=30)
     company = a_company(simulation, *PRODUCTS)
@@ -226,7 +226,7 @@ def test_a_first_link_has_the_time_of_the_link_and_says_nothing_was_modified():
     assert simulation.now - START == timedelta(seconds=60)
 
 
-def test_a_product_that_was_removed_starts_with_everything_when_it_comes_back():
+def test_a_product_that_is_removed_and_added_again_starts_with_everything():
     receiver = Receiver()
     simulation = a_simulation(receiver)
     company = a_company(simulation, "invoice-finance")

@@ -1,30 +1,41 @@
-"""Codat's published specification, if it is at hand, as something to check answers against."""
+"""Codat's published specification, if it is at hand, to check answers and events against.
+
+The environment variable CODAT_SPEC_FOLDER names a folder with `Codat-Platform.json`, which Codat
+publishes in its repository `codatio/oas` (docs/codat.md), and with `webhook-events.schema.json`, a
+stricter schema of the events in it.
+"""
 
 import json
+import os
 import re
 from functools import cache
+from pathlib import Path
 
+import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from tools.samconfig import ROOT
+_FOLDER = Path(os.environ.get("CODAT_SPEC_FOLDER") or os.devnull)
+SPEC = _FOLDER / "Codat-Platform.json"
+EVENTS = _FOLDER / "webhook-events.schema.json"
+AT_HAND = SPEC.is_file()
+MISSING = (
+    "Codat's specification is not at hand. To run this test, set CODAT_SPEC_FOLDER to a folder "
+    "with {}: see CONTRIBUTING.md"
+)
+needs_spec = pytest.mark.skipif(not AT_HAND, reason=MISSING.format(SPEC.name))
+needs_event_schema = pytest.mark.skipif(not EVENTS.is_file(), reason=MISSING.format(EVENTS.name))
 
-FOLDER = ROOT.parent / "shared" / "codat"
-SPEC = FOLDER / "oas" / "Codat-Platform.json"
-EVENTS = FOLDER / "oas" / "webhook-events.schema.json"
-AT_HAND = SPEC.exists()
-MISSING = f"Codat's specification is not at hand ({SPEC})"
-
-# Answered by Codat according to its docs, though the spec lists them for no operation or for some
-# only: the general errors page (400, 405) and the idempotency page (409, 422).
+# The specification lists these statuses for no operation or for some only. Codat's documentation
+# has them: the general errors page (400, 405) and the idempotency page (409, 422).
 DOCUMENTED_ELSEWHERE = ("400", "404", "405", "409", "422")
 
 
 def nullable_converted(node):
-    """The spec is 3.1 but says `nullable`, which a 2020-12 validator does not know."""
+    """Convert `nullable`, which the 3.1 document has and a 2020-12 validator does not know."""
     if isinstance(node, list):
-        return [nullable_converted(one) for one in node]
+        return [nullable_converted(element) for element in node]
     if not isinstance(node, dict):
         return node
     converted = {key: nullable_converted(value) for key, value in node.items() if key != "nullable"}
@@ -40,8 +51,15 @@ def nullable_converted(node):
 
 
 @cache
+def published():
+    """Return the specification as Codat publishes it."""
+    return json.loads(SPEC.read_text())
+
+
+@cache
 def document():
-    return nullable_converted(json.loads(SPEC.read_text()))
+    """Return the specification as a document that a 2020-12 validator understands."""
+    return nullable_converted(published())
 
 
 @cache
@@ -50,7 +68,7 @@ def _registry():
 
 
 def operation(method: str, path: str):
-    """The operation and its own path, for a request's path."""
+    """Find the operation of a request's path, with the path that the specification gives it."""
     for template, operations in document()["paths"].items():
         pattern = re.sub(r"\{[^}]*\}", "[^/]+", template)
         if re.fullmatch(pattern, path) and method.lower() in operations:
@@ -59,7 +77,7 @@ def operation(method: str, path: str):
 
 
 def problems(method: str, path: str, status: int, body) -> list[str]:
-    """What in an answer differs from the specification."""
+    """List what in an answer differs from the specification."""
     found = operation(method, path)
     if found is None:
         return []  # data reads are specified elsewhere
