@@ -96,6 +96,6 @@ def _count(report: PlanReport) -> None:
             slot=run.slot.isoformat(),
             opened=report.opened,
             served=run.served,
-            skipped=dict(run.skipped),
+            skipped=dict(run.skipped_by),
             done=run.done,
         )

@@ -248,7 +248,7 @@ def test_every_company_of_a_slot_is_opened_served_or_skipped_whatever_races_are_
 
     world.table.before_put = interfere
     run = world.planner("a", SLOT + HOUR, always).run
-    assert run.skipped == {"not_linked": 1, "not_allowed": 1}
+    assert run.skipped_by == {"not_linked": 1, "not_allowed": 1}
     assert run.opened + run.served == 30
     served = [world.ticket(company, "a").slot for company in opened(world)]
     assert served == [SLOT + HOUR] * 30
@@ -267,7 +267,7 @@ def test_a_whole_page_that_the_dispatcher_closes_meanwhile_is_opened(world):
 
     world.tickets.get_many = read_before_the_dispatcher
     planned = world.planner("a", world.clock, always)
-    assert (planned.opened, dict(planned.run.skipped)) == (12, {})
+    assert (planned.opened, dict(planned.run.skipped_by)) == (12, {})
 
 
 def test_a_race_lost_to_a_person_is_served_by_the_persons_refresh(world):

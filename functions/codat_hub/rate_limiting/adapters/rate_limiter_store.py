@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from codat_hub.storage.state_table import StateTable
 
 _KEY: Final = ItemKey(CODAT, "GATE")
+_LEFT_OUT_WHILE_EMPTY: Final = frozenset({"edges", "pauses", "disproved_at"})
 
 
 class RateLimiterStore:
@@ -48,11 +49,15 @@ class RateLimiterStore:
 def _item(limiter: RateLimiter) -> dict[str, Any]:
     item = attributes(limiter)
     return {
-        "breaker": item["breaker"],
+        "breaker": {
+            name: value
+            for name, value in item["breaker"].items()
+            if value or name not in _LEFT_OUT_WHILE_EMPTY
+        },
         "calls": item["pace"]["calls"],
         "quota": item["quota"],
         "reservations": {
-            holder: [reservation["calls"], reservation["until"], reservation["counts_from"]]
+            holder: [value for value in reservation.values() if value is not None]
             for holder, reservation in item["reservations"].items()
         },
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_hub.refresh.domain.refresh_run import RefreshRun, Skipped
+from codat_hub.refresh.domain.refresh_run import RefreshRun
 from codat_hub.storage.items import (
     ItemKey,
     Listed,
@@ -25,10 +25,7 @@ _KEPT_FOR: Final = timedelta(days=30)
 
 
 class RefreshRunStore:
-    """Each item has the fields of a RefreshRun and `expires_at`; unfinished runs are listed.
-
-    skipped: how many companies; `skipped_by`: how many by reason
-    """
+    """Each item has the fields of a RefreshRun and `expires_at`; unfinished runs are listed."""
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
@@ -68,8 +65,8 @@ def _key(product: str, slot: datetime) -> ItemKey:
 def _item(run: RefreshRun) -> dict[str, Any]:
     return {
         **attributes(run),
-        "skipped": sum(run.skipped.values()),
-        "skipped_by": {str(reason): number for reason, number in run.skipped.items()},
+        "served": run.served or None,
+        "skipped_by": dict(run.skipped_by) or None,
         "expires_at": int((run.slot + _KEPT_FOR).timestamp()),
     }
 
@@ -82,15 +79,9 @@ def _run(item: Mapping[str, Any]) -> RefreshRun:
         after=item.get("after"),
         opened=int(item["opened"]),
         served=int(item.get("served", 0)),
-        skipped=_skipped(item),
+        skipped=int(item["skipped"]),
+        skipped_by={reason: int(number) for reason, number in item.get("skipped_by", {}).items()},
         done=item["done"],
         owned_until=moment_or_none(item.get("owned_until")),
         requested_by=item.get("requested_by"),
     )
-
-
-def _skipped(item: Mapping[str, Any]) -> dict[str, int]:
-    """Return the reasons; what a version without them counted, also as served, has none."""
-    named = {reason: int(count) for reason, count in item.get("skipped_by", {}).items()}
-    unnamed = int(item["skipped"]) - sum(named.values())
-    return {**named, Skipped.UNNAMED: named.get(Skipped.UNNAMED, 0) + unnamed} if unnamed else named

@@ -22,7 +22,6 @@ class Skipped(StrEnum):
     NOT_ALLOWED = "not_allowed"  # it is not assigned, or no active consent covers all of it
     NOT_LINKED = "not_linked"
     UNREADABLE = "unreadable"
-    UNNAMED = "unnamed"  # an older version of the hub planned it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class RefreshRun:
     """The next page begins at `shard`, behind the company `after`.
 
     opened, served, skipped: the companies so far; of these, `served` had a ticket that serves the
-    slot, and `skipped` counts the others by reason
+    slot, and `skipped_by` counts the skipped by reason
     requested_by: the ARN of the person who asked for it; None: the schedule did
     owned_until: no other planner works on it before that
     """
@@ -40,11 +39,12 @@ class RefreshRun:
     shard: int = 0
     after: str | None = None
     opened: int = 0
-    served: int = 0
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    skipped: int = 0
     done: bool = False
     owned_until: datetime | None = None
     requested_by: str | None = None
+    served: int = 0
+    skipped_by: Mapping[str, int] = field(default_factory=dict)
 
     def free(self, now: datetime) -> bool:
         """Tell whether a planner may take it over: it is not done and no other works on it."""

@@ -169,11 +169,11 @@ class PlanRefreshes:
         companies = self.companies.get_many(ids)
         tickets = self.tickets.get_many(pairs)
         slot = _Slot(run, deadline, self._window(product, run), self._blocked_by())
-        opened, served, skipped = 0, 0, Counter[str](run.skipped)
+        opened, served, skipped = 0, 0, Counter[str]()
         for pair in pairs:
             reason = _skipped(product, pair, assigned, companies, tickets)
             if reason is not None:
-                skipped[reason] += 1
+                skipped[reason.value] += 1
                 continue
             if self._open(pair, tickets.get(pair, (None, 0)), slot, closed):
                 opened += 1
@@ -186,7 +186,8 @@ class PlanRefreshes:
             after=None if last else ids[-1],
             opened=run.opened + opened,
             served=run.served + served,
-            skipped=dict(skipped),
+            skipped=run.skipped + skipped.total(),
+            skipped_by=dict(skipped + Counter(run.skipped_by)),
         )
         return replace(run, done=run.shard >= self.shards), opened
 
