@@ -211,7 +211,7 @@ def test_slots_that_the_quota_keeps_back_end_as_rate_limited_even_without_a_mess
         slot = START + hour * HOUR
         assert world.planner("a", slot, always).closed == {"rate_limited": 4}
         assert world.ticket("c0000").waits_for is Waits.RATE_LIMIT  # what a person is shown
-    assert len(world.codat.calls) == 1
+    assert len(world.codat.calls) == 2  # the first, and an hourly probe
 
 
 def a_change(world, chance, company_id):
