@@ -71,7 +71,7 @@ build: environment $(INSTALLED) ## ENV=dev: build for one environment, with byte
 
 .PHONY: deploy
 deploy: build ## ENV=dev: build, then deploy to the AWS account of your credentials
-	sam deploy --config-env $(ENV)
+	@python -m tools.deploy $(ENV)
 
 ##@ Change the code
 .PHONY: format

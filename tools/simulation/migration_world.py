@@ -235,7 +235,7 @@ class MigrationWorld:
             self.ledger, self.executions, self.signing_secrets, self.registry, now=self.now
         )
         self.lock = self.migrations.lock
-        self.watch = WatchMigrations(self.migrations, now=self.now)
+        self.watch = WatchMigrations(self.ledger, self.executions, self.now)
         self.context = self._context(options.client_id)
         self.chance = random.Random(seed)
         self.direction, self.step, self.steps, self.invoked_at = "", "", 0, START
@@ -269,6 +269,7 @@ class MigrationWorld:
             ),
             limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
             now=self.now,
+            sleep=self.pass_time,
         )
 
     # time
@@ -467,7 +468,7 @@ class MigrationWorld:
             aws_request_id="r",
         )
         self.in_function = True
-        ours = {"parts": self.context, "reserve": _nothing, "_count": _nothing}
+        ours = {"step_context": self.context, "reserve": _nothing, "_count": _nothing}
         try:
             with mock.patch.multiple(run_migration_step, **ours):
                 answer = run_migration_step.handler(json.loads(json.dumps(payload)), context)

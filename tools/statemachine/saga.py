@@ -25,17 +25,13 @@ from tools.statemachine.rows import (
     entries,
 )
 
-FORWARD: Final = Lane(
-    "apply", "$.epoch", "$.listing", retries=6, error="$.error", fails_to="BeginRollback"
-)
+FORWARD: Final = Lane("apply", "$.epoch", "$.listing", error="$.error", fails_to="BeginRollback")
 # Nothing rolls back once all products are added: a failure only ends the checks.
 CHECK: Final = replace(FORWARD, error="$.verify_error", fails_to="Complete")
-# An undo retries for longer: if it fails, only a person can help.
 BACK: Final = Lane(
     "compensate",
     "$.rollback.epoch",
     "$.rollback",
-    retries=12,
     error="$.undo_error",
     fails_to="NoteRollbackIncomplete",
 )

@@ -76,6 +76,7 @@ class StepWorld:
             check_client=self._check_client,
             limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
             now=lambda: self.now,
+            sleep=self._sleep,
         )
         self.ledger.create(
             MigrationRun(
@@ -91,6 +92,9 @@ class StepWorld:
                 plan={"wait_seconds": 3600},
             )
         )
+
+    def _sleep(self, seconds):
+        self.now += timedelta(seconds=seconds)
 
     def _check_client(self):
         self.checks += 1

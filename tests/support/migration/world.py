@@ -249,6 +249,7 @@ class World:
             check_client=lambda: None,
             limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
             now=self.now,
+            sleep=self.pass_time,
         )
 
     @property

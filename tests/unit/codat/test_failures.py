@@ -19,6 +19,8 @@ from tests.support import codat_spec
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 GET = Call("GET", "/companies")
+PUT = Call("PUT", "/companies/c1/products/lending")
+DELETE = Call("DELETE", "/companies/c1/products/lending")
 REFRESH = Call("POST", "/companies/c1/products/lending/refresh")
 WITH_KEY = Call("POST", "/companies/c1/products/lending/refresh", idempotency_key="k")
 
@@ -55,6 +57,8 @@ def received(status, error=None, headers=None, body=None, **fields):
         (WITH_KEY, 409, "A request with this key is being processed", errors.OutcomeUnknown),
         (GET, 409, "Data set still syncing", errors.StillSyncing),
         (REFRESH, 409, "Limit of values exceeded", errors.Permanent),
+        (PUT, 409, "Conflict", errors.TryLater),
+        (DELETE, 409, "Conflict", errors.TryLater),
         (WITH_KEY, 422, "Key reused", errors.KeyReused),
         (REFRESH, 422, "Unprocessable", errors.Permanent),
         (REFRESH, 429, "Too many requests", errors.RateLimited),

@@ -1,6 +1,8 @@
+from datetime import timedelta
+
 import pytest
 
-from codat_hub.codat.errors import OutcomeUnknown, Permanent, WrongClient
+from codat_hub.codat.errors import OutcomeUnknown, Permanent, TryLater, WrongClient
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.run import Activity
 from codat_hub.migration.steps import activity_1_client_sync as activity_1
@@ -40,6 +42,23 @@ class TestTheClient:
             activity_1.apply(world.context, world.command())
         assert world.entry(CLIENT).outcome is None
         assert world.entry(CLIENT).ours
+
+    def test_a_read_back_that_is_one_answer_behind_is_looked_at_again(self, world):
+        answers = [BEFORE, BEFORE, settings(0, 0)]
+        world.codat.client_settings = lambda: answers.pop(0)
+        activity_1.apply(world.context, world.command())
+        assert (len(world.codat.changes), world.entry(CLIENT).outcome) == (1, "off")
+
+    def test_a_read_back_is_looked_at_for_a_minute(self, world):
+        world.codat.deaf.add("set_client_settings")
+        with pytest.raises(StepFailed):
+            activity_1.apply(world.context, world.command())
+        assert world.now - NOW == timedelta(minutes=1)
+
+    def test_a_read_back_goes_on_in_the_next_invocation(self, world):
+        world.codat.deaf.add("set_client_settings")
+        with pytest.raises(TryLater):
+            activity_1.apply(world.context, world.command(more_time=lambda: False))
 
     def test_settings_that_changed_since_the_snapshot_are_kept(self, world):
         world.codat.client = settings(12, 0)

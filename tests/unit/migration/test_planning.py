@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.codat.errors import WrongClient
+from codat_hub.codat.errors import TryLater, WrongClient
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import Consumer
 from codat_hub.migration.usecases import planning
@@ -50,6 +50,26 @@ class TestPlan:
         with pytest.raises(WrongClient):
             planning.plan(world.context, world.command())
         assert world.run.chunks == {"snapshot": 1, "undo": 1}
+
+    def test_a_survey_that_fails_goes_on_at_its_company(self, world):
+        world.company("a", 6, late=True)
+        world.company("b", 6, late=True)
+        asked, fails, settings_of = [], ["a", "b"], world.codat.company_settings
+
+        def company_settings(company):
+            asked.append(company)
+            if company in fails:
+                fails.remove(company)
+                raise TryLater("503")
+            return settings_of(company)
+
+        world.codat.company_settings = company_settings
+        for _ in range(2):
+            with pytest.raises(TryLater):
+                planned(world)
+        planned(world)
+        assert asked == ["a", "a", "b", "b"]
+        assert world.run.plan["companies"] == 2
 
     def test_a_plan_is_kept_and_asks_for_approval(self, world):
         world.company("a", 6, late=True)

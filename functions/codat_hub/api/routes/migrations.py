@@ -110,8 +110,10 @@ class MigrationAnswer(BaseModel):
     """How far a migration is.
 
     `waiting_for`: the person's action that the migration waits for. `instructions`: how to do it,
-    line by line. `counts`: for each phase, how many companies or products on companies are `done`,
-    `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are done.
+    line by line. `waits_for`: a fault or a used-up quota that the migration waits out by itself; a
+    refused API key has to be replaced meanwhile. `counts`: for each phase, how many companies or
+    products on companies are `done`, `skipped`, `failed` and `open`, and how many `chunks` of
+    `of_chunks` are done.
     """
 
     migration_id: str
@@ -120,6 +122,7 @@ class MigrationAnswer(BaseModel):
     waiting_for: Annotated[str | None, _one_of(WaitingFor)] = None
     waiting_since: datetime | None = None
     instructions: list[str] = []
+    waits_for: str | None = None
     dry_run: bool
     products: list[str]
     webhooks: str
@@ -134,7 +137,12 @@ class MigrationAnswer(BaseModel):
     error: str | None = None
 
     @classmethod
-    def of(cls, run: MigrationRun, counts: dict[str, dict[str, int]] | None = None) -> Self:
+    def of(
+        cls,
+        run: MigrationRun,
+        counts: dict[str, dict[str, int]] | None = None,
+        waits_for: str | None = None,
+    ) -> Self:
         pause = run.pause
         plan = dict(run.plan) if run.plan else None
         return cls(
@@ -144,6 +152,7 @@ class MigrationAnswer(BaseModel):
             waiting_for=pause.waiting_for.value if pause else None,
             waiting_since=pause.since if pause else None,
             instructions=list(pause.instructions) if pause else [],
+            waits_for=waits_for,
             dry_run=run.request.dry_run,
             products=list(run.request.products),
             webhooks=run.request.mode.value,
@@ -217,7 +226,7 @@ def start_migration(
 def show_migration(migration_id: MigrationId) -> MigrationAnswer:
     migrations = routes.hub.migrations
     run = migrations.get(migration_id)
-    return MigrationAnswer.of(run, migrations.counts(run))
+    return MigrationAnswer.of(run, migrations.counts(run), migrations.waits_for(run))
 
 
 @routes.get(

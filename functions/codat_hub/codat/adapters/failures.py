@@ -126,6 +126,8 @@ def _kind(
             return errors.OutcomeUnknown
         case 409 if call.method == "GET":
             return errors.StillSyncing
+        case 409 if call.method in {"PUT", "DELETE"}:  # repeating them does no harm
+            return errors.TryLater
         case 422 if call.idempotency_key is not None:
             return errors.KeyReused
         case _:

@@ -28,8 +28,8 @@ class CompanyStore:
     """The directory in the State table.
 
     The items: `company_id`, `name`, `named`, `products`, `listed`, `deleted_at`, `connections`:
-    id -> `{status, integration, source_type, stamp}`, `removed_connections` and
-    `removed_products`: id -> time. A stamp is `[time, id of Codat's event]`.
+    id -> `{status, integration, source_type, stamp}`, `removed_connections`,
+    `removed_products` and `added_products`: id -> time. A stamp is `[time, id of Codat's event]`.
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -81,6 +81,7 @@ def _company(company_id: str, stored: Stored) -> Company:
         },
         removed_connections=_times(item.get("removed_connections", {})),
         removed_products=_times(item.get("removed_products", {})),
+        added_products=_times(item.get("added_products", {})),
     )
 
 

@@ -43,10 +43,11 @@ class RemoveProduct:
         context = self._context
 
         def removing(standing: Standing) -> Assignment:
+            now = context.now()
             return replace(
-                standing.with_consent(),
+                standing.with_consent().with_removal(now),
                 status=AssignmentStatus.REMOVING,
-                changed_at=context.now(),
+                changed_at=now,
                 changed_by=by,
             )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from codat_hub.codat.errors import Permanent
 from codat_hub.errors import StepFailed
@@ -17,14 +17,15 @@ from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
+from codat_hub.migration.steps.posting import post
 from codat_hub.migration.usecases.context import (
     CLIENT,
     StepResult,
-    call_key,
     companies_of,
     company_entry,
     finish_chunk,
     judge_phase,
+    look_again,
 )
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def _switch_client_off(
     if entry.intended is None:
         _require_unchanged(before, context.codat.client_settings(), _WHOSE)
     context.ledger.intend(run.migration_id, command.epoch, {CLIENT: entry})
-    context.codat.set_client_settings(wanted, call_key(command, CLIENT))
-    _require_posted(wanted, context.codat.client_settings(), _WHOSE)
+    post(context, command, CLIENT, partial(context.codat.set_client_settings, wanted))
+    _require_posted(wanted, _client_read_back(context, command, wanted), _WHOSE)
     context.note(command, CLIENT, lambda entry: entry.came_to("off"))
 
 
@@ -97,8 +98,8 @@ def _switch_company_off(
             return True
         _require_unchanged(before, current, f"settings of {company_id}")
     context.ledger.intend(run.migration_id, command.epoch, {name: entry})
-    context.codat.set_company_settings(wanted, call_key(command, name))
-    current = context.codat.company_settings(company_id)
+    post(context, command, name, partial(context.codat.set_company_settings, wanted))
+    current = _company_read_back(context, command, company_id, wanted)
     if current is None:
         return True
     _require_posted(wanted, current, f"settings of {company_id}")
@@ -127,8 +128,9 @@ def compensate(context: StepContext, command: Command) -> StepResult:
     entry = context.ledger.entry(command.migration_id, CLIENT)
     if entry.ours:
         before = entry.before["settings"]
-        context.codat.set_client_settings(before, call_key(command, f"undo {CLIENT}"))
-        _require_posted(before, context.codat.client_settings(), _WHOSE)
+        send = partial(context.codat.set_client_settings, before)
+        post(context, command, f"undo {CLIENT}", send)
+        _require_posted(before, _client_read_back(context, command, before), _WHOSE)
         context.note(command, CLIENT, lambda entry: entry.undo("restored"))
     return StepResult()
 
@@ -170,9 +172,9 @@ def _restore(
     # If the run's POST never arrived, the settings are still as before: nothing is lost.
     if changes and sync_settings.differences(before, current):
         lost = f"{company_id}: changes made since are overwritten: {'; '.join(changes[:5])}"
-    key = call_key(command, f"undo {company_entry(company_id)}")
-    context.codat.set_company_settings(before, key)
-    current = context.codat.company_settings(company_id)
+    send = partial(context.codat.set_company_settings, before)
+    post(context, command, f"undo {company_entry(company_id)}", send)
+    current = _company_read_back(context, command, company_id, before)
     if current is None:
         return "company gone", lost
     _require_posted(before, current, f"settings of {company_id}")
@@ -204,6 +206,27 @@ def _off(run: MigrationRun, before: Settings) -> Settings:
 def _require_unchanged(before: Settings, current: Settings, whose: str) -> None:
     if changes := sync_settings.differences(before, current):
         raise StepFailed(f"{whose} changed since the snapshot: {'; '.join(changes[:5])}")
+
+
+def _client_read_back(context: StepContext, command: Command, posted: Settings) -> Settings:
+    return look_again(
+        context,
+        command,
+        context.codat.client_settings,
+        lambda current: not sync_settings.differences(posted, current),
+    )
+
+
+def _company_read_back(
+    context: StepContext, command: Command, company_id: str, posted: Settings
+) -> dict[str, Any] | None:
+    """Return a company's settings, None if Codat does not have the company any more."""
+    return look_again(
+        context,
+        command,
+        lambda: context.codat.company_settings(company_id),
+        lambda current: current is None or not sync_settings.differences(posted, current),
+    )
 
 
 def _require_posted(posted: Settings, current: Settings, whose: str) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codat_hub.errors import StepFailed
-from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import Activity, Stragglers
-from codat_hub.migration.usecases.context import StepResult, finish_chunk, judge_phase
+from codat_hub.migration.usecases.context import StepResult, finish_chunk, judge_phase, resuming
 
 if TYPE_CHECKING:
     from codat_hub.migration.usecases.context import Command, StepContext
@@ -34,15 +33,19 @@ def apply_chunk(context: StepContext, command: Command) -> StepResult:
     run = context.run(command)
     if run.disabled_at is None:
         raise StepFailed("the ledger does not say when the schedules were switched off")
-    tally = Tally(command.epoch)
-    for member in command.required_chunk.members:
-        if not member.linked:
-            tally = tally.skip()
-        elif running := context.codat.running_reads(member.company_id, run.disabled_at):
-            tally = tally.leave_open(f"{member.company_id}: {running} reads are still running")
-        else:
-            tally = tally.did()
-    return finish_chunk(context, command, PHASE, tally)
+    with resuming(context, command, PHASE) as progress:
+        for member in progress.left:
+            if not command.more_time():
+                return StepResult("again")
+            tally = progress.tally
+            if not member.linked:
+                tally = tally.skip()
+            elif running := context.codat.running_reads(member.company_id, run.disabled_at):
+                tally = tally.leave_open(f"{member.company_id}: {running} reads are still running")
+            else:
+                tally = tally.did()
+            progress.tally = tally
+    return finish_chunk(context, command, PHASE, progress.tally)
 
 
 def judge(context: StepContext, command: Command) -> StepResult:

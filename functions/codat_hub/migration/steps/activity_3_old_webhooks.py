@@ -15,7 +15,8 @@ from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import Consumer, hub_consumer_of, shown
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, Mode
-from codat_hub.migration.usecases.context import CLIENT, StepResult, call_key
+from codat_hub.migration.steps.posting import post
+from codat_hub.migration.usecases.context import CLIENT, StepResult
 from codat_hub.migration.usecases.planning import old_consumers
 
 if TYPE_CHECKING:
@@ -121,9 +122,8 @@ def _make_again(
     if made is None:
         # Refused if another rollback has begun: that one would create it a second time.
         context.ledger.intend(command.migration_id, command.epoch, {})
-        made = context.codat.create_consumer(
-            before.url, before.event_types, before.tags, call_key(command, f"undo {name}")
-        )
+        create = partial(context.codat.create_consumer, before.url, before.event_types, before.tags)
+        made = post(context, command, f"undo {name}", create)
     new_id = made.consumer_id
     context.note(command, name, lambda entry: entry.undo(_MADE_AGAIN, new_id))
     note = _lost(context, before, new_id)

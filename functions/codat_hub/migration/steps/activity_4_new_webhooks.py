@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from codat_hub.migration.domain.consumers import migration_in
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
-from codat_hub.migration.usecases.context import StepResult, call_key
+from codat_hub.migration.steps.posting import post
+from codat_hub.migration.usecases.context import StepResult
 from codat_hub.migration.usecases.planning import wanted_of
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ def apply(context: StepContext, command: Command) -> StepResult:
     for facts in wanted:
         name = f"{PREFIX}{facts['name']}"
         context.ledger.intend(run.migration_id, command.epoch, {name: LedgerEntry(dict(facts))})
-        made = present.get(facts["url"]) or context.codat.create_consumer(
-            facts["url"], facts["event_types"], facts["tags"], call_key(command, name)
+        create = partial(
+            context.codat.create_consumer, facts["url"], facts["event_types"], facts["tags"]
         )
+        made = present.get(facts["url"]) or post(context, command, name, create)
         created = {**facts, "consumer_id": made.consumer_id}
         change = partial(LedgerEntry.came_to, outcome="created", detail=created)
         context.note(command, name, change)

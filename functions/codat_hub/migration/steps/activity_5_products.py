@@ -22,6 +22,7 @@ from codat_hub.migration.usecases.context import (
     company_entry,
     finish_chunk,
     judge_phase,
+    look_again,
     product_entry,
 )
 from codat_hub.storage.update import update
@@ -208,7 +209,12 @@ def _remove(context: StepContext, command: Command, pair: Pair, has: tuple[str, 
         _set_status(context, pair, AssignmentStatus.REMOVING, command)
         how = "removed"
         if not context.codat.remove_product(company_id, product):
-            company = context.codat.company(company_id)
+            company = look_again(
+                context,
+                command,
+                lambda: context.codat.company(company_id),
+                lambda company: company is None or product not in company.products,
+            )
             if company and product in company.products:
                 raise StepFailed(f"{product} is still there, though Codat answered 404")
     _set_status(context, pair, AssignmentStatus.ABSENT, command)
@@ -236,10 +242,15 @@ def _set_status(
     """Set the status of the hub's own assignment; its consent stays."""
 
     def changed(assignment: Assignment) -> Assignment:
+        now = context.now()
+        if status is AssignmentStatus.ADDING and assignment.status is not status:
+            assignment = replace(assignment, added_at=now)
+        elif status is AssignmentStatus.REMOVING:
+            assignment = assignment.with_removal(now)
         return replace(
             assignment,
             status=status,
-            changed_at=context.now(),
+            changed_at=now,
             changed_by=f"migration {command.migration_id}",
         )
 

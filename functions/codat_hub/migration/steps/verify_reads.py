@@ -24,6 +24,7 @@ from codat_hub.migration.usecases.listing import all_chunks
 from codat_hub.products.domain.product import ProductKind
 
 if TYPE_CHECKING:
+    from codat_hub.migration.domain.chunk import PhaseVerdict
     from codat_hub.migration.domain.entry import LedgerEntry
     from codat_hub.migration.usecases.context import Command, StepContext
     from codat_hub.product_events.domain.read_state import ReadState
@@ -98,11 +99,21 @@ def judge_reads(context: StepContext, command: Command) -> StepResult:
     waiting = verdict.open or verdict.missing
     if waiting and not limits.over(run.reads_from or now, limits.reads_for, now):
         return StepResult("again", wait_seconds=limits.seconds(limits.reads_poll))
-    if verdict.open or verdict.reasons:
-        reasons = "; ".join(verdict.reasons)
-        note = f"first reads: {verdict.done} came, {verdict.open} did not; {reasons}"
-        context.change_run(command, lambda run: run.noting(note))
+    notes = _missing(verdict)
+    context.change_run(command, lambda run: run.noting(*notes))
     return StepResult()
+
+
+def missing_reads(context: StepContext, command: Command) -> list[str]:
+    """Return the note on the first reads that have not come or failed, as the last look found."""
+    return _missing(judge_phase(context, command, PHASE, "undo"))
+
+
+def _missing(verdict: PhaseVerdict) -> list[str]:
+    if not (verdict.open or verdict.reasons):
+        return []
+    reasons = "; ".join(verdict.reasons)
+    return [f"first reads: {verdict.done} came, {verdict.open} did not; {reasons}"]
 
 
 def complete(context: StepContext, command: Command) -> StepResult:

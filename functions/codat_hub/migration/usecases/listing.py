@@ -37,8 +37,12 @@ def list_companies(context: StepContext, command: Command, listing: str) -> Step
         if more:
             return StepResult("again")
         _write_manifest(context, command, listing, facts)
+    chunks = context.run(command).chunks.get(listing, 0)
     return StepResult(
-        manifest=manifest_key(command.migration_id, listing), listing=listing, epoch=command.epoch
+        manifest=manifest_key(command.migration_id, listing),
+        listing=listing,
+        epoch=command.epoch,
+        listed=listed(chunks),
     )
 
 
@@ -140,11 +144,16 @@ def all_chunks(context: StepContext, command: Command) -> StepResult:
     key = manifest_key(run.migration_id, "undo")
     context.manifests.put(key, chunks)
     _count_chunks(context, command, "undo", len(chunks))
-    return StepResult(manifest=key, listing="undo")
+    return StepResult(manifest=key, listing="undo", listed=listed(len(chunks)))
 
 
 def _count_chunks(context: StepContext, command: Command, listing: str, count: int) -> None:
     context.change_run(command, lambda run: replace(run, chunks={**run.chunks, listing: count}))
+
+
+def listed(chunks: int) -> str:
+    """Return the word for the state machine, which enters no Map over an empty list."""
+    return "companies" if chunks else "nothing"
 
 
 def manifest_key(migration_id: str, listing: str) -> str:

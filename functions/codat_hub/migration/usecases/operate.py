@@ -10,7 +10,7 @@ from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, WaitingFor
 from codat_hub.migration.steps import activity_4_new_webhooks
 from codat_hub.migration.steps.activity_4_new_webhooks import secret_entry
-from codat_hub.migration.usecases import reports
+from codat_hub.migration.usecases import outages, reports
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.migration.usecases.starting import StartMigration
 from codat_hub.migration.usecases.starting_rollback import StartRollback
@@ -65,6 +65,9 @@ class OperateMigrations:
 
     def counts(self, run: MigrationRun) -> dict[str, dict[str, int]]:
         return reports.counts(self.ledger, run)
+
+    def waits_for(self, run: MigrationRun) -> str | None:
+        return outages.waits_for(self.ledger, run)
 
     def report(self, migration_id: str) -> dict[str, Any]:
         return reports.report(self.ledger, self.get(migration_id))

@@ -22,6 +22,7 @@ from codat_hub.migration.usecases.context import (
     company_entry,
     finish_chunk,
     judge_phase,
+    resuming,
 )
 from codat_hub.products.domain.product import ProductKind
 
@@ -46,16 +47,20 @@ def plan(context: StepContext, command: Command) -> StepResult:
 def survey(context: StepContext, command: Command) -> StepResult:
     """Survey the companies of a chunk. It changes nothing."""
     products = context.run(command).request.products
-    tally, total = Tally(command.epoch), Survey()
-    for member in command.required_chunk.members:
-        settings = context.codat.company_settings(member.company_id)
-        if settings is None:
-            tally = tally.skip(f"{member.company_id} was deleted meanwhile")
-            continue
-        had = set(member.products)
-        total = total.plus(_survey_of(context, products, member, settings, had))
-        tally = tally.did()
-    return finish_chunk(context, command, "survey", replace(tally, survey=total))
+    with resuming(context, command, "survey") as progress:
+        for member in progress.left:
+            if not command.more_time():
+                return StepResult("again")
+            tally, total = progress.tally, progress.tally.survey or Survey()
+            settings = context.codat.company_settings(member.company_id)
+            if settings is None:
+                progress.tally = tally.skip(f"{member.company_id} was deleted meanwhile")
+                continue
+            had = set(member.products)
+            total = total.plus(_survey_of(context, products, member, settings, had))
+            progress.tally = replace(tally.did(), survey=total)
+    tally = progress.tally
+    return finish_chunk(context, command, "survey", replace(tally, survey=tally.survey or Survey()))
 
 
 def finish_plan(context: StepContext, command: Command) -> StepResult:

@@ -49,7 +49,7 @@ def counts(ledger: Ledger, run: MigrationRun) -> dict[str, dict[str, int]]:
     totals = {}
     for phase in (*_PHASES, *(_UNDO_PHASES if going_back else ())):
         parts = [_counts(ledger, run, phase, listing) for listing in _listings(run, phase)]
-        if any(part["chunks"] for part in parts):
+        if any(part["chunks"] or part["failed"] for part in parts):
             totals[phase] = {name: sum(part[name] for part in parts) for name in parts[0]}
     return totals
 

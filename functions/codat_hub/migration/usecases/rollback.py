@@ -6,10 +6,11 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.errors import StepFailed
 from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, Undo, undo_of
-from codat_hub.migration.steps import activity_4_new_webhooks
+from codat_hub.migration.steps import activity_4_new_webhooks, verify_reads
 from codat_hub.migration.usecases.context import CLIENT, StepResult
 from codat_hub.migration.usecases.listing import all_chunks
 from codat_hub.telemetry import logger
@@ -34,9 +35,14 @@ def begin(context: StepContext, command: Command) -> StepResult:
     state = command.state or {}
     run = context.run(command)
     if state.get("entry") == "rollback" and run.migrated and not state.get("forced"):
-        differences = changed_since(context, run)
+        try:
+            differences = changed_since(context, run)
+        except StepFailed as failure:  # Codat is away for too long; nothing has begun yet
+            why = f"the rollback has not begun, because Codat could not be compared: {failure}"
+            return _leave_as_it_is(context, command, run, why)
         if differences:
-            return _leave_as_it_is(context, run, differences)
+            why = f"changed at Codat since the migration: {'; '.join(differences)}"
+            return _leave_as_it_is(context, command, run, why)
     cause = caught(state) or run.error or "asked for"
     # The epoch comes first: from here on, no step forward can change anything.
     epoch = context.ledger.raise_epoch(run.migration_id)
@@ -51,11 +57,16 @@ def begin(context: StepContext, command: Command) -> StepResult:
     return replace(result, manifest=chunks.manifest, listing=chunks.listing, wait_seconds=wait)
 
 
-def _leave_as_it_is(context: StepContext, run: MigrationRun, differences: list[str]) -> StepResult:
-    report = f"changed at Codat since the migration: {'; '.join(differences)}"
+def _leave_as_it_is(
+    context: StepContext, command: Command, run: MigrationRun, report: str
+) -> StepResult:
+    """End the run as complete. The rollback may have ended its wait for first reads."""
+    notes = [] if run.ended_at else verify_reads.missing_reads(context, command)
     context.ledger.change(
         run.migration_id,
-        lambda run: run.ended(MigrationStatus.COMPLETE, run.ended_at or context.now(), report),
+        lambda run: run.noting(*notes).ended(
+            MigrationStatus.COMPLETE, run.ended_at or context.now(), report
+        ),
     )
     return StepResult("differs", cause=report)
 

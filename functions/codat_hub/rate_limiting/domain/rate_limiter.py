@@ -158,8 +158,8 @@ class RateLimiter:
         if quota is None or quota.limit is None or quota.remaining is None:
             return self
         reported = quota.resets_at
-        # A date far off would keep the reserve, so that no call would learn of another date. A past
-        # date would end it at once.
+        # A date that is over would end the reserve. An absurd one would keep it, so that no call
+        # would learn of another date.
         believable = reported is not None and now < reported <= now + LONGEST
         resets_at = reported if reported is not None and believable else next_reset(now)
         answered = KnownQuota(quota.limit, quota.remaining, resets_at, now)

@@ -138,6 +138,8 @@ class _Work:
         drift = self._repaired(found.findings)
         if found.seen:
             self._reconcile.runs.see(self.run, found.seen)
+        if found.gone:
+            self._reconcile.runs.keep_gone(self.run, found.gone)
         after = self.run.after(found.outcome, drift, self._reconcile.now())
         return after.failed(found.error, self._reconcile.now()) if found.error else after
 

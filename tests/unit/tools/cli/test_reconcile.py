@@ -56,6 +56,12 @@ def test_a_run_that_has_not_compared_everything_does_not_say_that_all_agree(hub,
     assert "agree" in hub("reconcile", "show").stderr
 
 
+def test_a_person_confirms_the_companies_that_a_reconcile_found_gone(hub, api):
+    answer = hub("reconcile", "start", "--confirm-gone", "run-7")
+    assert answer.exit_code == 0, answer.output
+    assert api.confirmed == "run-7"
+
+
 def test_when_nothing_differs_it_says_so(hub, api):
     answer = hub("reconcile", "start")
     assert "Codat and local agree." in answer.stderr
