@@ -395,7 +395,7 @@ def a_status(**members):
     client = {"bound_to": None, "confirmed": False, "reported": None, "checked_at": None}
     status = {"environment": "local", "client": client, "products": [], "consumers": [],
               "integrations": [], "as_of": None, "last_reconcile": None,
-              "calls_barred_until": None}  # fmt: skip
+              "calls_barred_until": None, "calls_stopped": None}  # fmt: skip
     return status | members
 
 

@@ -40,6 +40,7 @@ from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.products.usecases.registry import Registry
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.usecases.show_reconciles import ShowReconciles
 from codat_hub.reconcile.usecases.start_reconcile import BeginReconcile, StartReconcile
@@ -193,6 +194,7 @@ def _status(shared: _Shared) -> ShowStatus:
         runs=shared.reconciles,
         registry=shared.products,
         rate_limits=RateLimitNoticeStore(shared.table),
+        limiters=RateLimiterStore(shared.table),
     )
 
 

@@ -224,3 +224,20 @@ def test_only_a_skipped_hour_makes_a_day_without_a_slot(moment, zone):
     slot = next_after(schedule, moment)
     assume(slot is not None)
     assert timedelta(hours=23) <= interval(schedule, slot) <= timedelta(hours=25)
+
+
+@pytest.mark.parametrize(
+    ("expression", "refused"),
+    [
+        ("rate(4 minutes)", True),
+        ("rate(5 minutes)", False),
+        ("cron(0/4 * * * ? *)", True),
+        ("cron(0/5 * * * ? *)", False),
+        ("cron(2,58 * * * ? *)", True),
+        ("cron(58 23 * * ? *)", False),
+        ("cron(0,58 0,23 * * ? *)", True),
+    ],
+)
+def test_a_cadence_below_five_minutes_is_refused(expression, refused):
+    found = problems(Schedule(expression))
+    assert found == [f"{expression!r} runs again within less than 5 minutes"] * refused

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from codat_hub.products.domain.product import Schedule
 
 NEVER: Final = timedelta(days=36500)  # the time to a slot that never comes
+# A refresh is dispatched within a minute or two, and a shorter cadence leaves it no time.
+SHORTEST_CADENCE: Final = timedelta(minutes=5)
 LONGEST_RATE: Final = timedelta(days=366)
 LONGEST_TEXT: Final = 256  # the limit of EventBridge Scheduler
 _RATE: Final = re.compile(r"rate\((0|[1-9][0-9]{0,8}) (minute|hour|day)(s?)\)", re.ASCII)
@@ -101,7 +103,19 @@ def problems(schedule: Schedule, now: datetime | None = None) -> list[str]:
         found.append(f"{expression!r} names a date that no year has")
     elif not found and next_after(schedule, now or datetime.now(UTC)) is None:
         found.append(f"{expression!r} names only times in the past")
+    if _cadence(parsed) < SHORTEST_CADENCE:
+        shortest = SHORTEST_CADENCE // timedelta(minutes=1)
+        found.append(f"{expression!r} runs again within less than {shortest} minutes")
     return found
+
+
+def _cadence(parsed: timedelta | _Cron) -> timedelta:
+    """Return the shortest time between two slots, as if a cron ran on two days in a row."""
+    if isinstance(parsed, timedelta):
+        return parsed
+    minutes = [60 * hour + minute for hour, minute in product(parsed.hours, parsed.minutes)]
+    next_day = minutes[0] + 24 * 60
+    return timedelta(minutes=min(b - a for a, b in pairwise([*minutes, next_day])))
 
 
 def next_after(schedule: Schedule, moment: datetime) -> datetime | None:

@@ -248,6 +248,24 @@ def test_status_shows_client_integrations_consumers_and_what_needs_a_person(hub,
     assert json.loads(hub("status", "--json").stdout) == api.status
 
 
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        ("unauthorized", "tools/hub secrets set-api-key --env local"),
+        ("forbidden", "ask Codat about the plan"),
+        ("rate_limited", "Codat allows no more calls now (429)"),
+        ("edge", "a proxy or a firewall"),
+    ],
+)
+def test_status_says_why_since_when_and_until_when_calls_stop(hub, api, cause, text):
+    api.status = a_status(calls_stopped={"cause": cause, "since": NOW, "next_probe_at": NOW})
+    shown = " ".join(hub("status").stdout.split())
+    assert "stopped since" in shown
+    assert "next try" in shown
+    assert text in shown
+    assert "not used up" not in shown
+
+
 def test_a_key_of_another_client_cannot_be_overlooked(hub, api):
     client = {"bound_to": "me", "confirmed": False, "reported": "other", "checked_at": NOW}
     api.status = a_status(client=client)
