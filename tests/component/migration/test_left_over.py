@@ -1,56 +1,17 @@
-"""One company costs itself: over HTTP against the sandbox, forward, back, again, and settled."""
+"""One company costs itself: over HTTP against the sandbox, forward, back and again."""
 
 import pytest
 
-from codat_hub.errors import Absent, Conflict
 from codat_hub.migration.usecases.context import company_entry
-from tests.support.migration.world import OPERATOR, OTHER, PRODUCTS, in_the_middle
-
-PRODUCT = "invoice-finance"
-REASON = "the company left us"
-
-
-def refuse(world, company, path, method, status=402):
-    fault = {"path": f"/companies/{company}{path}", "method": method, "status": status}
-    world.portal_call("/faults", {**fault, "times": 100_000})
-
-
-def lift(world):
-    world.http.request("DELETE", "http://localhost/_sandbox/faults")
-
-
-def standing(world):
-    return world.migrations.standing(world.run)
-
-
-def roll_back(world):
-    world.migrations.rollback(world.migration_id, OPERATOR)
-    return world.go()
-
-
-def left(world):
-    return {(item["company_id"], item.get("product")) for item in standing(world).left}
-
-
-def settle(world, company, product=None):
-    world.migrations.settle(world.migration_id, OTHER, company, product, REASON)
-
-
-@pytest.fixture
-def company(world):
-    return next(
-        company.id for company in world.state.companies.values() if PRODUCT not in company.products
-    )
-
-
-@pytest.fixture
-def keeps(world, company):
-    """A rollback after which one company keeps a product, because Codat refuses the removal."""
-    world.before = world.codat_now()
-    world.migrate()
-    refuse(world, company, f"/products/{PRODUCT}", "DELETE")
-    assert roll_back(world).status == "rollback_incomplete"
-    return company
+from tests.support.migration.left_over import (
+    PRODUCT,
+    left,
+    lift,
+    refuse,
+    roll_back,
+    standing,
+)
+from tests.support.migration.world import OTHER, PRODUCTS, in_the_middle
 
 
 @pytest.mark.parametrize("status", [402, 500])
@@ -91,43 +52,6 @@ def test_once_the_refusal_is_lifted_a_rerun_tries_only_what_is_left(world, keeps
     assert world.codat_now() == world.before
     writes = [call for call in world.writes(since) if "syncSettings" in call or "products" in call]
     assert all(keeps in call for call in writes)
-
-
-def test_settled_after_a_rerun_the_run_ends_and_the_next_one_starts(world, keeps):
-    with pytest.raises(Conflict, match="repeated rollback"):
-        settle(world, keeps, PRODUCT)
-    assert roll_back(world).status == "rollback_incomplete"
-    assert any("settle" in need["command"] for need in standing(world).needs)
-    settle(world, keeps, PRODUCT)
-    assert world.run.status == "rolled_back"
-    assert standing(world).left == []
-    assert {item["reason"] for item in standing(world).settled} == {REASON}
-    assert world.lock.active() is None
-    lift(world)
-    assert world.migrate().status == "complete"
-
-
-def test_a_product_without_consent_and_what_is_not_left_are_not_settled(world, keeps):
-    assert roll_back(world).status == "rollback_incomplete"
-    with pytest.raises(Absent):
-        settle(world, "another")
-    with pytest.raises(Conflict, match="settle the products"):
-        settle(world, keeps)
-    world.consent(keeps, PRODUCT, revoked=True)
-    with pytest.raises(Conflict, match="without a consent"):
-        settle(world, keeps, PRODUCT)
-    assert world.run.status == "rollback_incomplete"
-
-
-def test_settings_that_are_not_restored_can_be_settled(world):
-    overriding = next(one.id for one in world.state.companies.values() if one.override)
-    world.migrate()
-    refuse(world, overriding, "/syncSettings", "POST")
-    for _ in range(2):
-        assert roll_back(world).status == "rollback_incomplete"
-    assert left(world) == {(overriding, None)}
-    settle(world, overriding)
-    assert world.run.status == "rolled_back"
 
 
 def test_settings_that_a_person_restored_in_the_portal_count_as_restored(world):

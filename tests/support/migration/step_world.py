@@ -9,13 +9,7 @@ from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.domain.chunk import Chunk, ListedCompany, Member
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationRequest, MigrationRun
-from codat_hub.migration.usecases.context import (
-    CLIENT,
-    Command,
-    Limits,
-    StepContext,
-    company_entry,
-)
+from codat_hub.migration.usecases.context import CLIENT, Command, Limits, StepContext, company_entry
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import Product, ProductKind

@@ -11,7 +11,7 @@ from codat_hub.companies.domain.company import (
     Connection,
     apply,
 )
-from codat_hub.companies.domain.product_changes import ProductChanges
+from codat_hub.companies.domain.product_changes import ProductTimes
 from tests.support.builders import COMPANY
 from tests.support.histories import at
 
@@ -59,7 +59,7 @@ def test_the_later_removal_of_product_and_connection_counts():
 def test_the_latest_addition_counts_and_a_listed_product_was_present():
     company = apply(EMPTY, a_change(3, added_product="p"))
     company = apply(company, a_change(2, added_product="p", products=("p",)))
-    assert company.changes("p") == ProductChanges((), (at(3),), (at(2),))
+    assert company.changes("p") == ProductTimes((), (at(3),), (at(2),))
 
 
 def test_a_relinked_connection_is_linked_and_keeps_its_removal():

@@ -2,13 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.codat.errors import (
-    Forbidden,
-    OutcomeUnknown,
-    Permanent,
-    TryLater,
-    WrongClient,
-)
+from codat_hub.codat.errors import Forbidden, OutcomeUnknown, Permanent, TryLater, WrongClient
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.run import Activity, MigrationStatus
 from codat_hub.migration.steps import activity_1_client_sync as activity_1

@@ -1,12 +1,12 @@
 """Which products a read is published for, and which changes owe their teams a full load."""
 
-from codat_hub.companies.domain.product_changes import ProductChanges
+from codat_hub.companies.domain.product_changes import ProductTimes
 from codat_hub.product_events.domain.read_event import ReadKey
 from codat_hub.product_events.domain.read_products import ReadProducts
 from tests.support.histories import PRODUCT, a_read, at
 
 INVOICES, PAYMENTS = ReadKey("invoices", "a"), ReadKey("payments", "a")
-REMOVED, ADDED = ProductChanges(removed=(at(2),)), ProductChanges(added=(at(3),))
+REMOVED, ADDED = ProductTimes(removed=(at(2),)), ProductTimes(added=(at(3),))
 PLAIN = a_read(4, product=None)
 
 

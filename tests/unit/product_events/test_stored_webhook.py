@@ -13,11 +13,7 @@ from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import CompanyChange, Connection
 from codat_hub.errors import NeverProjected
 from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
-from codat_hub.product_events.domain.stored_webhook import (
-    StoredWebhook,
-    interpret,
-    split_entry_key,
-)
+from codat_hub.product_events.domain.stored_webhook import StoredWebhook, interpret, split_entry_key
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 

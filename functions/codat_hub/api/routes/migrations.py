@@ -20,7 +20,7 @@ from codat_hub.migration.domain.run import (
     Stragglers,
     WaitingFor,
 )
-from codat_hub.migration.usecases.reports import Standing
+from codat_hub.migration.usecases.reports import RunStanding
 
 routes: Final = Resource("migrations")
 _MOST_COMPANIES: Final = 1000
@@ -183,7 +183,7 @@ class MigrationAnswer(BaseModel):
 
     @classmethod
     def of(
-        cls, run: MigrationRun, standing: Standing | None = None, waits_for: str | None = None
+        cls, run: MigrationRun, standing: RunStanding | None = None, waits_for: str | None = None
     ) -> Self:
         pause = run.pause
         plan = dict(run.plan) if run.plan else None

@@ -115,9 +115,9 @@ class CodatClient:
     def client_sync_settings(self) -> Answer[models.ClientSyncSettings]:
         return self._get(models.ClientSyncSettings, SYNC_SETTINGS)
 
-    def client_schedules(self) -> Answer[models.Schedules]:
+    def client_schedules(self) -> Answer[models.WireSchedules]:
         """Return the client's schedules alone, which one odd setting does not hide."""
-        return self._get(models.Schedules, SYNC_SETTINGS)
+        return self._get(models.WireSchedules, SYNC_SETTINGS)
 
     def set_client_sync_settings(
         self, settings: models.ClientSyncSettings, *, idempotency_key: str | None = None
@@ -128,9 +128,9 @@ class CodatClient:
     def company_sync_settings(self, company_id: str) -> Answer[models.CompanySyncSettings]:
         return self._get(models.CompanySyncSettings, path("companies", company_id, "syncSettings"))
 
-    def company_schedules(self, company_id: str) -> Answer[models.Schedules]:
+    def company_schedules(self, company_id: str) -> Answer[models.WireSchedules]:
         """Return a company's schedules alone, which one odd setting does not hide."""
-        return self._get(models.Schedules, path("companies", company_id, "syncSettings"))
+        return self._get(models.WireSchedules, path("companies", company_id, "syncSettings"))
 
     def set_company_sync_settings(
         self, settings: models.CompanySyncSettings, *, idempotency_key: str | None = None

@@ -205,17 +205,17 @@ class ClientIdentity(Wire):
     client_id: str
 
 
-class Schedule(Wire):
+class WireSchedule(Wire):
     """The schedule of a data type, out of its setting, for a reader that posts nothing back."""
 
     data_type: str
     sync_schedule: int
 
 
-class Schedules(Wire):
+class WireSchedules(Wire):
     """The client's or a company's schedules; `settings` is None when the answer has a null."""
 
-    settings: tuple[Element[Schedule], ...] | None
+    settings: tuple[Element[WireSchedule], ...] | None
     overrides_defaults: bool | None = None
 
 

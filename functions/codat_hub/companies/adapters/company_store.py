@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import Company, Connection
-from codat_hub.storage.items import (
-    Listed,
-    attributes,
-    company_key,
-    moment_or_none,
-    shard_of,
-)
+from codat_hub.storage.items import Listed, attributes, company_key, moment_or_none, shard_of
 from codat_hub.storage.reading import key_text, read, read_each
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from codat_hub.companies.domain.consent import covers
-from codat_hub.companies.domain.product_changes import ProductChanges
+from codat_hub.companies.domain.product_changes import ProductTimes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,10 +47,10 @@ class Assignment:
     removed_at: datetime | None = None
 
     @property
-    def changes(self) -> ProductChanges:
+    def changes(self) -> ProductTimes:
         """Return the newest changes of the product by the hub."""
         there = self.status in {AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED}
-        return ProductChanges(
+        return ProductTimes(
             () if self.removed_at is None else (self.removed_at,),
             () if self.added_at is None else (self.added_at,),
             (self.changed_at,) if there and self.changed_at is not None else (),

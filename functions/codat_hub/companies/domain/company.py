@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from codat_hub.companies.domain.product_changes import ProductChanges
+from codat_hub.companies.domain.product_changes import ProductTimes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,11 +73,11 @@ class Company:
         gone = self.deleted_at is not None
         return not gone and any(known.status == LINKED for known in self.connections.values())
 
-    def changes(self, product: str) -> ProductChanges:
+    def changes(self, product: str) -> ProductTimes:
         """Return the newest changes of a product, as Codat and reconcile reported them."""
         removed, added = self.removed_products.get(product), self.added_products.get(product)
         seen = self.listed.at if self.listed is not None and product in self.products else None
-        return ProductChanges(_known(removed), _known(added), _known(seen))
+        return ProductTimes(_known(removed), _known(added), _known(seen))
 
     def integration(self, connection_id: str) -> str:
         """Return the key of a connection's integration, or `unknown`."""

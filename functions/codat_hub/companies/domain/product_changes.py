@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ProductChanges:
+class ProductTimes:
     """The known changes of one product on one company; several may report the same change.
 
     present: when the product was seen on the company, without a change
@@ -20,8 +20,8 @@ class ProductChanges:
     added: tuple[datetime, ...] = ()
     present: tuple[datetime, ...] = ()
 
-    def and_also(self, other: ProductChanges) -> ProductChanges:
-        return ProductChanges(
+    def and_also(self, other: ProductTimes) -> ProductTimes:
+        return ProductTimes(
             self.removed + other.removed, self.added + other.added, self.present + other.present
         )
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from codat_hub.companies.domain.consent import ConsentEntry
-    from codat_hub.companies.usecases.assignment_context import AssignmentContext, Standing
+    from codat_hub.companies.usecases.assignment_context import (
+        Agreement,
+        AssignmentContext,
+    )
     from codat_hub.products.domain.product import Product
 
 _BEING_CHANGED: Final = frozenset({AssignmentStatus.ADDING, AssignmentStatus.REMOVING})
@@ -136,7 +139,7 @@ class AssignProduct:
         """Record the product as assigned, unless it was removed or lost its consent meanwhile."""
         context, company_id, name = self._context, before.company_id, product.identifier
 
-        def assigned(standing: Standing) -> Assignment | None:
+        def assigned(standing: Agreement) -> Assignment | None:
             if standing.assignment.status in _REMOVED or not standing.covers(product):
                 return None
             # Only this call is known to have finished; keep another caller's deadline.

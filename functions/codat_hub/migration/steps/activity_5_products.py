@@ -17,11 +17,7 @@ from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
-from codat_hub.migration.steps.activity_1_client_sync import (
-    is_on,
-    keep_off,
-    switch_company_off,
-)
+from codat_hub.migration.steps.activity_1_client_sync import is_on, keep_off, switch_company_off
 from codat_hub.migration.steps.left_over import (
     Attempts,
     companies_that_keep,

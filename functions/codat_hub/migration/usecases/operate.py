@@ -15,7 +15,7 @@ from codat_hub.migration.steps.activity_4_new_webhooks import secret_entry
 from codat_hub.migration.steps.settling import Settle
 from codat_hub.migration.usecases import outages, reports
 from codat_hub.migration.usecases.lock import MigrationLock
-from codat_hub.migration.usecases.reports import Standing
+from codat_hub.migration.usecases.reports import RunStanding
 from codat_hub.migration.usecases.starting import StartMigration
 from codat_hub.migration.usecases.starting_rollback import StartRollback
 from codat_hub.webhooks.fingerprint import fingerprint
@@ -75,8 +75,8 @@ class OperateMigrations:
     def counts(self, run: MigrationRun) -> dict[str, dict[str, int]]:
         return reports.counts(self.ledger, run)
 
-    def standing(self, run: MigrationRun) -> Standing:
-        return Standing.of(self.ledger, run)
+    def standing(self, run: MigrationRun) -> RunStanding:
+        return RunStanding.of(self.ledger, run)
 
     def waits_for(self, run: MigrationRun) -> str | None:
         return outages.waits_for(self.ledger, run)

@@ -277,6 +277,7 @@ def lost_since_snapshot(
     return [asdict(facts) for facts in needed_now if facts.name not in needed_then]
 
 
+# Long because it fills every field of the survey.
 def _survey_of(
     context: StepContext,
     request: MigrationRequest,

@@ -47,7 +47,7 @@ _ANSWERS: Final[Mapping[WaitingFor, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunStanding:
     """How a run stands beside its head.
 
     counts: by phase; left, settled: items with `company_id`, `what` and, for one product, `product`

@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, Undo, undo_of
-from codat_hub.migration.steps import (
-    activity_1_client_sync,
-    activity_4_new_webhooks,
-    verify_reads,
-)
+from codat_hub.migration.steps import activity_1_client_sync, activity_4_new_webhooks, verify_reads
 from codat_hub.migration.steps.activity_1_client_sync import client_changes
 from codat_hub.migration.steps.left_over import name_all, require_nothing
 from codat_hub.migration.usecases.context import CLIENT, StepResult

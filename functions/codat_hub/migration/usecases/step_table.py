@@ -18,14 +18,7 @@ from codat_hub.migration.steps import (
     activity_5_products,
     verify_reads,
 )
-from codat_hub.migration.usecases import (
-    listing,
-    outages,
-    planning,
-    rollback,
-    stopping,
-    waiting,
-)
+from codat_hub.migration.usecases import listing, outages, planning, rollback, stopping, waiting
 from codat_hub.migration.usecases.context import StepResult
 
 if TYPE_CHECKING:

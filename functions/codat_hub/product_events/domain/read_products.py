@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from codat_hub.companies.domain.product_changes import ProductChanges
+    from codat_hub.companies.domain.product_changes import ProductTimes
     from codat_hub.product_events.domain.read_event import ReadEvent, ReadKey
 
 
@@ -22,7 +22,7 @@ class ReadProducts:
     removed_connections: connection id -> its newest removal
     """
 
-    changes: Mapping[str, ProductChanges]
+    changes: Mapping[str, ProductTimes]
     data_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     removed_connections: Mapping[str, datetime] = field(default_factory=dict)
 

@@ -78,6 +78,7 @@ class Interpretation:
     unusable: Mapping[int, str] = field(default_factory=dict)
 
 
+# Long because it fills every field of a read.
 def interpret(webhook: StoredWebhook) -> Interpretation:
     """Return the content of a webhook.
 

@@ -139,6 +139,9 @@ class Registry:
             return applied
         for done in applied.altered:
             logger.info("product registered", product=done.product, change=done.change, by=by)
+        return self._scheduled(applied, subjects)
+
+    def _scheduled(self, applied: Applied, subjects: Collection[str]) -> Applied:
         matched = self._match_schedules()
         _refuse_unscheduled(
             {name: matched.refused[name] for name in matched.refused if name in subjects}

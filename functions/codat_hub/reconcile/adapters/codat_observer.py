@@ -149,7 +149,7 @@ def _company(company: models.WireCompany) -> ObservedCompany:
     )
 
 
-def _settings(settings: models.Schedules) -> ObservedSettings:
+def _settings(settings: models.WireSchedules) -> ObservedSettings:
     if settings.overrides_defaults is False:  # true by default (docs/codat.md, C64)
         return ObservedSettings()
     if settings.settings is None:

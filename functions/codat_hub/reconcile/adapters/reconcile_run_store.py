@@ -21,14 +21,7 @@ from codat_hub.reconcile.domain.reconcile_run import (
     ReconcileRun,
     ReconcileStatus,
 )
-from codat_hub.storage.items import (
-    CODAT,
-    ItemKey,
-    Listed,
-    attributes,
-    moment_or_none,
-    spell,
-)
+from codat_hub.storage.items import CODAT, ItemKey, Listed, attributes, moment_or_none, spell
 from codat_hub.storage.reading import key_text, read, read_each
 from codat_hub.storage.update import update
 

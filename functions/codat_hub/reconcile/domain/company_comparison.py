@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from codat_hub.companies.domain.product_changes import ProductChanges
+    from codat_hub.companies.domain.product_changes import ProductTimes
     from codat_hub.reconcile.domain.observed import ObservedCompany, ObservedConnection
 
 # Codat's clock dates the events and ours the lists, so an event a little older than a list may
@@ -93,7 +93,7 @@ def _with_product_changes(
     return entry
 
 
-def _newer(ours: Assignment, known: ProductChanges) -> bool:
+def _newer(ours: Assignment, known: ProductTimes) -> bool:
     """Return whether the hub changed the assignment after the directory saw the product there."""
     there = known.added + known.present
     return ours.changed_at is not None and all(ours.changed_at >= time for time in there)

@@ -6,13 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.refresh.domain.refresh_run import RefreshRun
-from codat_hub.storage.items import (
-    ItemKey,
-    Listed,
-    attributes,
-    moment_or_none,
-    spell,
-)
+from codat_hub.storage.items import ItemKey, Listed, attributes, moment_or_none, spell
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:

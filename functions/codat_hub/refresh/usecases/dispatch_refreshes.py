@@ -72,6 +72,7 @@ class DispatchRefreshes:
     queue: ports.RefreshSender
     now: Callable[[], datetime]
 
+    # Long because the order of its reads and its one write has to be seen at once.
     def __call__(self) -> DispatchReport:
         now = self.now()
         before, version = self.memories.get()
