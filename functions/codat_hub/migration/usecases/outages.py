@@ -90,6 +90,8 @@ def bear(context: StepContext, command: Command, name: str, act: Step) -> StepRe
     except RateLimited as limited:
         return _wait_for_quota(context, command, entry, limited)
     except _PASSES as failure:
+        if _name(failure) in known.given_up:  # it did not come by way of the patient client
+            raise StepFailed(f"given up: {failure}") from failure
         return _wait(context, command, entry, known, failure)
     except StepFailed:
         _went_on(context, command, entry, known)
@@ -119,7 +121,7 @@ def _wait(
     context: StepContext, command: Command, entry: str, known: Outage, failure: CallFailed
 ) -> StepResult:
     now = context.now()
-    outage = known.failed(failure.call or "the API key", now)
+    outage = known.failed(_name(failure), now)
     since = outage.since or now
     if now - since >= _patience(context, outage, failure):
         return _give_up(context, command, entry, outage, failure)
@@ -176,13 +178,17 @@ def _given_up(codat: MigrationCodat, calls: tuple[str, ...]) -> Any:
                 try:
                     return method(*args)
                 except _PASSES as failure:
-                    if failure.call in calls:
+                    if _name(failure) in calls:
                         raise StepFailed(f"given up: {failure}") from failure
                     raise
 
             return refusing
 
     return GivenUp()
+
+
+def _name(failure: CallFailed) -> str:
+    return failure.call or "the API key"  # without a key there is no call
 
 
 def _outage(entry: LedgerEntry) -> Outage:
