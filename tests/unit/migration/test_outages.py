@@ -57,9 +57,12 @@ def step(world):
     return Step(world)
 
 
+@pytest.mark.parametrize("call", ["GET /x", None])  # None: the API key could not be read
 @pytest.mark.parametrize("failure", [TryLater("503"), OutcomeUnknown("cut")])
-def test_an_outage_is_borne_for_more_than_an_hour_and_then_fails_the_step(world, step, failure):
-    step.fails(failure)
+def test_an_outage_is_borne_for_more_than_an_hour_and_then_fails_the_step(
+    world, step, failure, call
+):
+    step.fails(failure, call)
     begin = world.now
     with pytest.raises(StepFailed, match="given up"):
         step.run_until(24 * HOUR)
