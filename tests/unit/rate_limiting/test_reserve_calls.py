@@ -11,8 +11,8 @@ from codat_hub.rate_limiting.domain.pace import MIGRATION_PER_SECOND, Pace
 from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RECONCILE, RateLimiter
 from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls, ReserveForReconcile
 from codat_hub.reconcile.adapters.codat_observer import Observer
-from tools.simulation.refresh_histories import silence
 from tools.simulation.refresh_world import MINUTE, START, World, a_product, busiest_minute
+from tools.simulation.silence import silence
 
 SECOND = timedelta(seconds=1)
 COMES_BACK = timedelta(seconds=330)  # as the template's queue has it

@@ -1,6 +1,5 @@
 """Runs one row: a migration with a fault, what it left, and the way out of it."""
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from tools.drills.migration.injector import Injector
 from tools.drills.migration.rows import AWS, Call, Direction, Row, Seen, company_of
 from tools.drills.migration.rows import template as template_of
 from tools.drills.migration.rules import Breach, Rule, Told
+from tools.simulation.silence import silence
 
 MODES: Final = ("api", "portal")
 
@@ -36,12 +36,12 @@ class Outcome:
 
 
 def new_world(seed: int = 0) -> Any:
-    """Return a world without faults; its log says nothing."""
-    logging.disable(logging.CRITICAL)
+    """Return a world without faults."""
     worlds: Any = import_module("tools.simulation.migration_world")
     return worlds.MigrationWorld(seed=seed)
 
 
+@silence()
 def seen() -> list[Seen]:
     """Return the calls of a run and its rollback without faults, in both modes."""
     return [_seen(mode) for mode in MODES]
@@ -176,6 +176,7 @@ class Drill:
         return rules.differences(self.before, self.world.codat_now())
 
 
+@silence()
 def run_row(row: Row) -> Outcome:
     """Run one row in a world of its own."""
     world = new_world(row.seed)
