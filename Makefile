@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 .PHONY: help
 help: ## list everything that can be made
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-12s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-15s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ See it work
 $(INSTALLED): tools/requirements.txt tools/setup.sh
@@ -51,6 +51,10 @@ bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
 	@python -m tools.build local
 	@python -m tools.bench.cold_start
 
+.PHONY: drill-migration
+drill-migration: $(INSTALLED) ## fail every call of a migration, there and back (ROWS=1000 SEED=1)
+	@python -m tools.drills.migration --rows $(or $(ROWS),1000) --seed $(or $(SEED),1)
+
 .PHONY: measure
 measure: $(INSTALLED) ## show figures of the code and their limits; AGAINST=DIR compares with another checkout
 	@python -m tools.measure $(if $(AGAINST),--against $(AGAINST))
@@ -67,7 +71,7 @@ build: environment $(INSTALLED) ## ENV=dev: build for one environment, with byte
 
 .PHONY: deploy
 deploy: build ## ENV=dev: build, then deploy to the AWS account of your credentials
-	sam deploy --config-env $(ENV)
+	@python -m tools.deploy $(ENV)
 
 ##@ Change the code
 .PHONY: format
@@ -89,3 +93,5 @@ lock: $(INSTALLED) ## pin the packages that pyproject.toml asks for
 		pyproject.toml --group dev -o tools/requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
 		pyproject.toml -c tools/requirements.txt -o layers/dependencies/requirements.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
+		tools/faults/requirements.in -o tools/faults/requirements.txt

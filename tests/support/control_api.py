@@ -221,7 +221,8 @@ class FakeControlApi:
         return self.remove_product(company_id, product)
 
     # ---- reconcile, freshness, replays, status -------------------------------------------------
-    def start_reconcile(self, **_):
+    def start_reconcile(self, body=None, **_):
+        self.confirmed = (body or {}).get("confirm_gone")
         if self.runs and self.runs[-1]["status"] == "running":
             return self.runs[-1]
         self.runs.append(a_run(f"run-{len(self.runs) + 1}", len(self.companies)))
@@ -394,7 +395,7 @@ def a_status(**members):
     client = {"bound_to": None, "confirmed": False, "reported": None, "checked_at": None}
     status = {"environment": "local", "client": client, "products": [], "consumers": [],
               "integrations": [], "as_of": None, "last_reconcile": None,
-              "calls_barred_until": None}  # fmt: skip
+              "calls_barred_until": None, "calls_stopped": None}  # fmt: skip
     return status | members
 
 

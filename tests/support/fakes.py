@@ -16,7 +16,8 @@ from codat_hub.product_events.domain.product_event import ProductEvent
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.product_events.domain.replay import ReceivedBetween, Replay
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
-from codat_hub.products.domain.product import Product, Schedule
+from codat_hub.products.domain.product import Product, ProductKind, Schedule
+from codat_hub.products.ports import Matched
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.storage.found import Found
 from codat_hub.webhooks.webhook_event import Delivery, Unrecognised, WebhookFacts
@@ -112,10 +113,16 @@ class FakeRateLimits(Versioned):
 
 @dataclass
 class FakeRegistry:
-    registered: dict[str, str] = field(default_factory=dict)
+    """Products by name and kind; `data_types`: of some products."""
 
-    def kinds(self) -> dict[str, str]:
-        return self.registered
+    registered: dict[str, str] = field(default_factory=dict)
+    data_types: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def products(self) -> dict[str, Product]:
+        return {
+            name: Product(name, ProductKind(kind), data_types=self.data_types.get(name, ()))
+            for name, kind in self.registered.items()
+        }
 
 
 class FakeParking:
@@ -276,13 +283,14 @@ class FakeCreations(Versioned):
 
 
 class FakeSchedules:
-    """Schedules; the next `refusals` calls of `match` fail half-way."""
+    """Schedules; the next `refusals` calls of `match` fail half-way; `refused`: AWS's words."""
 
     def __init__(self):
         self.kept: dict[str, Schedule] = {}
         self.refusals = 0
+        self.refused: dict[str, str] = {}
 
-    def match(self, wanted) -> list[str]:
+    def match(self, wanted) -> Matched:
         changed = [
             name for name in {*self.kept, *wanted} if self.kept.get(name) != wanted.get(name)
         ]
@@ -290,8 +298,9 @@ class FakeSchedules:
             self.refusals -= 1
             self.kept |= dict(list(wanted.items())[:1])
             raise Unavailable("EventBridge Scheduler is down")
-        self.kept = dict(wanted)
-        return sorted(changed)
+        self.kept = {name: known for name, known in wanted.items() if name not in self.refused}
+        refused = {name: words for name, words in self.refused.items() if name in wanted}
+        return Matched(tuple(sorted({*changed} - {*refused})), refused)
 
 
 class FakeRefreshes:

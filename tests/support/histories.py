@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from hypothesis import strategies as st
 
 from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, CompanyChange, Connection, apply
 from codat_hub.product_events.domain.product_event import ProductEvent
 from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
+from codat_hub.product_events.domain.read_products import ReadProducts
 from codat_hub.product_events.domain.read_state import ProjectionOutcome, ReadState, project
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
+from codat_hub.reconcile.domain.company_comparison import compare
+from codat_hub.reconcile.domain.observed import ObservedCompany
 from tests.support.builders import COMPANY, an_event
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
@@ -29,15 +34,22 @@ def entry(data_type="invoices", connection_id="a", status="Complete", modified=T
     return ReadEntry(ReadKey(data_type, connection_id), status, modified)
 
 
-def a_read(hours: float, *entries: ReadEntry, since: float | None = 0, **changes) -> ReadEvent:
-    """Return a read that ended `hours` after the start; its event id has the time."""
+def a_read(
+    hours: float, *entries: ReadEntry, since: float | None = 0, ahead: float = 0, **changes
+) -> ReadEvent:
+    """Return a read that ended `hours` after the start; its event id has the time.
+
+    Codat dates it `ahead` hours later.
+    """
+    moment = changes.setdefault("at", at(hours))
     read = ReadEvent(
         event_id=f"event-{hours}",
         webhook_id=f"msg-{hours}",
         company_id=COMPANY,
         product=PRODUCT,
         subs=frozenset(),
-        at=at(hours),
+        at=moment,
+        generated=moment + timedelta(hours=ahead),
         modified_from=None if since is None else at(since),
         entries=entries or (entry(),),
     )
@@ -55,12 +67,48 @@ def a_removal(hours: float, *, connection: str | None = None, product=PRODUCT) -
     )
 
 
+def an_addition(hours: float, product=PRODUCT) -> CompanyChange:
+    """Codat's event: the product was added."""
+    stamp = Stamp(at(hours), f"addition-{hours}")
+    return CompanyChange(COMPANY, stamp, products=(product,), added_product=product)
+
+
+@dataclass(frozen=True)
+class HubCall:
+    """A call of the hub that adds or removes the product, `hours` after the start."""
+
+    hours: float
+    adds: bool
+
+    def after(self, before: Assignment) -> Assignment:
+        moment = at(self.hours)
+        if self.adds:
+            status = AssignmentStatus.ASSIGNED
+            return replace(before, status=status, changed_at=moment, added_at=moment)
+        status = AssignmentStatus.ABSENT
+        return replace(before.with_removal(moment), status=status, changed_at=moment)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A reconcile, `hours` after the start, that finds the company with or without the product."""
+
+    hours: float
+    there: bool
+
+    def after(self, company: Company, assignment: Assignment) -> Company:
+        products = {*company.products} - {PRODUCT} | ({PRODUCT} if self.there else set())
+        theirs = ObservedCompany(COMPANY, company.name, tuple(sorted(products)), None)
+        return compare(company, theirs, at(self.hours), [assignment]).entry
+
+
 @dataclass
 class Ledger:
     """Project events one after the other, as a projector without faults does."""
 
     state: ReadState = field(default_factory=ReadState)
     company: Company = field(default_factory=lambda: Company(COMPANY))
+    assignment: Assignment = field(default_factory=lambda: Assignment(COMPANY, PRODUCT))
     published: list[ProductEvent] = field(default_factory=list)
     outcomes: list[ProjectionOutcome] = field(default_factory=list)
 
@@ -69,19 +117,37 @@ class Ledger:
             if isinstance(event, CompanyChange):
                 self.company = apply(self.company, event)
                 continue
-            resets = lambda connection: self.company.removed_at(PRODUCT, connection)  # noqa: E731
-            result = project(self.state, event, resets)
+            if isinstance(event, HubCall):
+                self.assignment = event.after(self.assignment)
+                continue
+            if isinstance(event, Look):
+                self.company = event.after(self.company, self.assignment)
+                continue
+            found = self.products(event)
+            resets, off = partial(found.resets, event), found.off(event)
+            result = project(self.state, event, resets, off=off)
             self.state = result.state
             self.outcomes.append(result.outcome)
             if result.published:
                 self.published.append(result.published)
         return self
 
+    def products(self, event: ReadEvent) -> ReadProducts:
+        changes = self.company.changes(PRODUCT).and_also(self.assignment.changes)
+        return ReadProducts({event.product: changes}, {}, self.company.removed_connections)
+
     @property
     def facts(self):
-        """Return the state by key, without the answered resets (`covered`)."""
-        keys = {key: replace(key_state, covered=None) for key, key_state in self.state.keys.items()}
-        return replace(self.state, keys=keys), self.company
+        """Return what happened, without what was published in answer."""
+        return facts_of(self.state), self.company
+
+
+def facts_of(state: ReadState) -> ReadState:
+    """Return the state without full loads and without reads kept because they may come again."""
+    keys = {key: replace(known, full_load_at=None) for key, known in state.keys.items()}
+    wanted = {mark for known in keys.values() for mark in (known.latest, known.watermark)}
+    reads = tuple(read for read in state.reads if read.read_id in wanted)
+    return replace(state, keys=keys, reads=reads)
 
 
 def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) -> StoredWebhook:
@@ -101,15 +167,18 @@ def as_webhook(event: ReadEvent | CompanyChange, webhook_id: str | None = None) 
                 for entry in event.entries
             ],
         }
-        body = an_event(kind, payload, id=event.event_id, generatedDate=event.at.isoformat())
-        return StoredWebhook(webhook_id or event.webhook_id, body)
+        body = an_event(kind, payload, id=event.event_id, generatedDate=event.generated.isoformat())
+        received_at = event.at if event.generated > event.at else None
+        return StoredWebhook(webhook_id or event.webhook_id, body, received_at=received_at)
     if event.connection:
         kind = "connection.disconnected"
         connection = {"id": event.connection_id, "status": event.connection.status}
         payload = {"referenceCompany": {"id": event.company_id}, "connection": connection}
     else:
-        kind = "company.product.removed"
-        payload = {"id": event.company_id, "productId": event.removed_product}
+        change = "added" if event.added_product else "removed"
+        kind = f"company.product.{change}"
+        product = event.added_product or event.removed_product
+        payload = {"id": event.company_id, "productId": product}
         payload["products"] = list(event.products)
     stamp = event.stamp
     body = an_event(kind, payload, id=stamp.event_id, generatedDate=stamp.at.isoformat())
@@ -138,8 +207,11 @@ def covered_until(published: list[ProductEvent], key: ReadKey) -> datetime | Non
 
 
 @st.composite
-def histories(draw, most=7):
-    """Draw reads with several connections, failures, sub-events, repeats and removals.
+def histories(draw, most=7, ahead=False, removals=False):
+    """Draw reads with several connections, failures, sub-events and repeats; resets in between.
+
+    ahead: some are dated up to a day ahead
+    removals: the product is removed before it is added again
 
     Reads of a product do not overlap (Codat locks), so a read's events come before the next read.
     """
@@ -148,12 +220,17 @@ def histories(draw, most=7):
         hour = 1.0 + number
         if draw(st.integers(0, 4)) == 0:
             where = draw(st.sampled_from(["a", "b", None]))
-            history.append(a_removal(hour - 0.5, connection=where))
+            if where is not None:
+                history.append(a_removal(hour - 0.5, connection=where))
+            else:
+                history += [a_removal(hour - 0.5)] if removals else []
+                history.append(an_addition(hour - 0.45))
         keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, unique=True))
         entries = tuple(
             ReadEntry(key, draw(st.sampled_from(STATUSES)), draw(st.booleans())) for key in keys
         )
         base = a_read(hour, *entries, since=draw(st.sampled_from([since, since, None])))
+        hours_ahead = draw(st.sampled_from([0, 0, 30 / 3600, 1, 5.5, 23.5, 24])) if ahead else 0
         if any(entry.complete for entry in entries):
             since = hour - 0.1  # Codat's own bound: the start of the read
         suffixes = draw(
@@ -167,8 +244,44 @@ def histories(draw, most=7):
                 webhook_id=f"{base.webhook_id}-{suffix}",
                 subs=frozenset(suffix.split()),
                 at=at(moment),
+                generated=at(moment + hours_ahead),
             )
             history.append(event)
+    return history
+
+
+@st.composite
+def lives(draw, most=8):
+    """Reads in order, some dated ahead, and removals and additions in between, reported three ways.
+
+    Codat's own event, the hub's call and a later reconcile may report a change, at least one of
+    them, and a nightly reconcile follows if Codat's event does not come. A read may still end after
+    a removal.
+    """
+    history, on, since = [HubCall(0, adds=True), an_addition(0.01)], True, 0.0
+    told: set[str] = set()
+    for number in range(draw(st.integers(2, most))):
+        hour = 1.0 + number
+        if draw(st.integers(0, 2)) == 0:
+            for half in [0.4, 0.6] if on and draw(st.booleans()) else [0.5]:
+                on = not on
+                ways = ["codat", "hub", "reconcile"] if half == 0.5 else ["codat", "hub"]
+                told = draw(st.sets(st.sampled_from(ways), min_size=1))
+                moment = hour - 1 + half
+                if "hub" in told:
+                    history.append(HubCall(moment, adds=on))
+                if "codat" in told:
+                    change = an_addition if on else a_removal
+                    history.append(change(moment + 0.01))
+                if "reconcile" in told:
+                    history.append(Look(moment + 0.05, there=on))
+        keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, unique=True))
+        entries = (ReadEntry(key, draw(st.sampled_from(STATUSES)), True) for key in keys)
+        ahead = draw(st.sampled_from([0, 0, 30 / 3600, 5.5, 24]))
+        history.append(a_read(hour, *entries, since=since, ahead=ahead))
+        since = hour - 0.1
+        if draw(st.booleans()) or "codat" not in told:
+            history.append(Look(hour + 0.3, there=on))  # the nightly one, much later
     return history
 
 

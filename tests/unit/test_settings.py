@@ -10,6 +10,7 @@ import pytest
 from codat_hub import settings
 from codat_hub.settings import SettingsError
 from codat_hub.settings.receive_webhook import ReceiveWebhookSettings
+from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from tools.template import FUNCTIONS
 
 PACKAGE = Path(settings.__file__).parents[1]
@@ -41,6 +42,13 @@ def test_every_problem_is_named_at_once():
 def test_a_count_is_a_whole_number_of_at_least_one(raw):
     with pytest.raises(SettingsError, match="INBOX_RETENTION_DAYS"):
         ReceiveWebhookSettings.from_env({**GOOD, "INBOX_RETENTION_DAYS": raw})
+
+
+@pytest.mark.parametrize(("name", "raw"), [("WAIT_SCALE", "0"), ("WAIT_SCALE", "0.0006")])
+def test_a_scale_may_be_zero(name, raw):
+    with pytest.raises(SettingsError) as raised:
+        RunMigrationStepSettings.from_env({name: raw})
+    assert name not in str(raised.value)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)

@@ -1,15 +1,13 @@
 """The template, as SAM transforms it, has properties that the emulator does not check."""
 
-import copy
 import fnmatch
 import json
 import re
-from functools import cache
 
 import pytest
-from samtranslator.translator.transform import transform
 
 from codat_hub.refresh.domain.ticket import LOST_AFTER
+from tests.support.transforming import transformed
 from tools.samconfig import ROOT, deployment
 from tools.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
 
@@ -150,25 +148,6 @@ WITHOUT_RESOURCE = {
 }  # actions that IAM cannot bind to a resource
 
 
-@cache
-def transformed():
-    class NoManagedPolicies:
-        def load(self):
-            return {}
-
-    template = copy.deepcopy(TEMPLATE)
-    template["Globals"]["Function"]["CodeUri"] = "s3://packaged/functions"
-    for body in template["Resources"].values():
-        if body["Type"] == "AWS::Serverless::LayerVersion":
-            body["Properties"]["ContentUri"] = "s3://packaged/layer"
-        if body["Type"] == "AWS::Serverless::StateMachine":
-            body["Properties"]["DefinitionUri"] = "s3://packaged/definition"
-    parameters = {"Environment": "prod"}
-    for name, parameter in TEMPLATE["Parameters"].items():
-        parameters.setdefault(name, str(parameter.get("Default", "")))
-    return transform(template, parameters, NoManagedPolicies())["Resources"]
-
-
 def statements(function_id):
     for policy in transformed()[f"{function_id}Role"]["Properties"].get("Policies", []):
         yield from policy["PolicyDocument"]["Statement"]
@@ -203,8 +182,9 @@ def test_a_functions_own_permissions_are_the_ones_written_down_here(function):
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
 def test_managed_policies_only_let_a_function_log_and_trace(function):
-    managed = transformed()[f"{function.logical_id}Role"]["Properties"]["ManagedPolicyArns"]
+    managed = [*transformed()[f"{function.logical_id}Role"]["Properties"]["ManagedPolicyArns"]]
     allowed = ("*/service-role/AWSLambdaBasicExecutionRole", "*/AWSXrayWriteOnlyAccess")
+    managed.remove({"Fn::If": ["HasKmsKey", {"Ref": "UseKmsKey"}, {"Ref": "AWS::NoValue"}]})
     for arn in managed:
         text = arn if isinstance(arn, str) else str(arn)
         assert any(fnmatch.fnmatch(text, f"{pattern}*") for pattern in allowed), text
@@ -333,11 +313,11 @@ def test_a_refused_signature_reloads_the_secrets_at_most_once_a_minute_by_defaul
     assert TEMPLATE["Parameters"]["SecretReloadSeconds"]["Default"] == 60
 
 
-@pytest.mark.parametrize("environment", ["dev", "test", "staging", "prod"])
-def test_an_environment_on_aws_is_its_own_stack_behind_codats_addresses(environment):
-    deployed = deployment(environment)
-    assert deployed.stack_name == f"codat-hub-{environment}"
-    assert deployed.overrides == {"Environment": environment}
+def test_each_environment_on_aws_is_a_stack_of_its_own():
+    names = {
+        deployment(environment).stack_name for environment in ("dev", "test", "staging", "prod")
+    }
+    assert len(names) == 4
 
 
 @pytest.mark.parametrize("name", ["SigningSecrets", "CodatApiKey"])
@@ -435,12 +415,41 @@ class TestControlApi:
         assert endpoint["Type"] == {"Fn::If": ["HasPrivateControlApi", "PRIVATE", "REGIONAL"]}
 
     @pytest.mark.parametrize(
-        ("policy", "path"), [("ControlApiReader", "/GET/*"), ("ControlApiOperator", "/*")]
+        "policy", ["ControlApiReader", "ControlApiOperator", "ControlApiApprover"]
     )
-    def test_the_policies_for_people_let_them_call_this_api_only(self, policy, path):
-        (statement,) = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
-        assert statement["Action"] == "execute-api:Invoke"
-        assert statement["Resource"]["Fn::Sub"].endswith(f":${{ControlApi}}/${{Environment}}{path}")
+    def test_the_policies_for_people_let_them_call_this_api_only(self, policy):
+        assert all(_allowed(policy))
+
+    @pytest.mark.parametrize(
+        ("policy", "reads", "changes", "approves"),
+        [
+            ("ControlApiReader", True, False, False),
+            ("ControlApiOperator", True, True, False),
+            ("ControlApiApprover", True, False, True),
+        ],
+    )
+    def test_approving_is_a_right_of_its_own(self, policy, reads, changes, approves):
+        """Four eyes rest on two policies, not on one person's promise."""
+        contract = json.loads((ROOT / "openapi" / "control-api.json").read_text())
+        for path, methods in contract["paths"].items():
+            for method in methods.keys() & {"get", "put", "post", "delete"}:
+                call = f"{method.upper()}{re.sub('{[^}]+}', 'x', path)}"
+                may = any(fnmatch.fnmatchcase(call, allowed) for allowed in _allowed(policy))
+                if method == "get":
+                    assert may is reads, call
+                elif call.endswith(("/approve", "/settle")):
+                    assert may is approves, call
+                else:
+                    assert may is changes, call
+
+
+def _allowed(policy):
+    """Return the patterns of calls that a policy allows, empty for one outside the control API."""
+    (statement,) = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "execute-api:Invoke"
+    resource = statement["Resource"]
+    named = resource if isinstance(resource, list) else [resource]
+    return [allowed["Fn::Sub"].partition(":${ControlApi}/${Environment}/")[2] for allowed in named]
 
 
 def test_no_function_may_change_or_delete_a_consent():
@@ -472,6 +481,26 @@ def test_the_schedulers_role_is_passed_to_the_scheduler_only():
     }
 
 
+@pytest.mark.parametrize(
+    "function", ["ReceiveWebhookFunction", "RunMigrationStepFunction", "ControlApiFunction"]
+)
+def test_another_parameter_or_layer_publishes_a_function_with_an_alias_anew(function):
+    """SAM compares its properties, not the values that they refer to."""
+    resources = transformed()
+    (version,) = [name for name in resources if name.startswith(f"{function}Version")]
+    (layer,) = [name for name in resources if name.startswith("Dependencies")]
+    described = set(named(resources[version]["Properties"]["Description"]))
+    changing = {*TEMPLATE["Parameters"], layer, "WebhooksApi"}
+    configured = {
+        reference
+        for name, value in resources[function]["Properties"].items()
+        # these are the function's, not a version's
+        if name not in {"Tags", "ReservedConcurrentExecutions"}
+        for reference in named(value)
+    }
+    assert described == configured & changing
+
+
 class TestMigration:
     def test_its_state_machine_may_run_steps_read_manifests_and_start_its_own_children(self):
         (policy,) = RESOURCES["MigrationRole"]["Properties"]["Policies"]
@@ -490,7 +519,10 @@ class TestMigration:
             ),
             (
                 "['states:DescribeExecution', 'states:StopExecution']",
-                f"{{'Fn::Sub': '{machine}execution:${{AWS::StackName}}-migration/*'}}",
+                (
+                    f"[{{'Fn::Sub': '{machine}execution:${{AWS::StackName}}-migration/*'}}, "
+                    f"{{'Fn::Sub': '{machine}execution:${{AWS::StackName}}-migration:*'}}]"
+                ),
             ),
         }
         (everywhere,) = [
@@ -509,22 +541,6 @@ class TestMigration:
         substitutions = machine["DefinitionSubstitutions"]
         assert substitutions["RunMigrationStep"] == {"Ref": "RunMigrationStepFunction.Alias"}
         assert "AutoPublishAlias" in RESOURCES["RunMigrationStepFunction"]["Properties"]
-
-    def test_another_parameter_or_layer_publishes_its_function_again(self):
-        """The alias points to a published version, and SAM publishes only for other code."""
-        names = [
-            name
-            for name, body in transformed().items()
-            if body["Type"] in {"AWS::Lambda::Version", "AWS::Lambda::LayerVersion"}
-        ]
-        version, layer = sorted(names, key=lambda name: name.startswith("Dependencies"))
-        published = set(named(transformed()[version]["Properties"]["Description"]))
-        function = transformed()["RunMigrationStepFunction"]["Properties"]
-        changing = {*TEMPLATE["Parameters"], layer, "WebhooksApi"}
-        configured = {
-            one for name, value in function.items() if name != "Tags" for one in named(value)
-        }
-        assert published == configured & changing
 
     def test_a_functions_timeout_is_shorter_than_its_states(self):
         definition = json.loads((ROOT / "statemachines" / "migration.asl.json").read_text())
@@ -622,10 +638,6 @@ class TestRefreshes:
         assert (silent["MetricName"], silent["Statistic"]) == ("refresh_sent", "SampleCount")
         assert silent["ComparisonOperator"] == "LessThanThreshold"
         assert silent["Period"] * silent["EvaluationPeriods"] == LOST_AFTER.total_seconds()
-
-    @pytest.mark.parametrize("name", ["RefreshQueue", "RefreshDlq"])
-    def test_the_queues_are_encrypted(self, name):
-        assert RESOURCES[name]["Properties"]["SqsManagedSseEnabled"] is True
 
     @pytest.mark.parametrize("name", ["PlanRefreshes", "DispatchRefreshes"])
     def test_each_minute_starts_the_function_under_a_role_that_may_do_nothing_else(self, name):

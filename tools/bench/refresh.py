@@ -13,6 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tools.simulation.silence import silence
+
 _STACK_SECONDS = 900.0  # then the bench ends and lists the open tickets
 
 
@@ -28,7 +30,7 @@ def main() -> None:
         sys.exit(stack.run(Console(), given.stack, _STACK_SECONDS))
     histories: Any = import_module("tools.simulation.refresh_histories")
     console = Console()
-    with histories.silence():
+    with silence():
         _month(console, histories, given)
         _wakes(console, histories, given.seed)
         _pace(console, histories)

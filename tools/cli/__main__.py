@@ -11,6 +11,7 @@ with importing():
 
     from codat_hub.errors import Unavailable
     from codat_hub.webhooks.signing_secret_store import MalformedSecret
+    from tools.cli.api import SIGN_IN
     from tools.cli.commands import (
         companies,
         consents,
@@ -24,7 +25,7 @@ with importing():
         status,
     )
     from tools.cli.failures import Failure
-    from tools.cli.terminal.output import show_failure
+    from tools.cli.terminal.output import show_failure, show_what_can_be_encoded
 
 _ABOUT = (
     "Operate the Codat Hub of one environment: local, dev, test, staging or prod.\n\n"
@@ -47,6 +48,7 @@ class Hub(Group):
     """The root command: turns every failure and Ctrl-C into a message and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
+        show_what_can_be_encoded()
         try:
             return super().invoke(ctx)
         except Failure as failure:
@@ -54,6 +56,8 @@ class Hub(Group):
             raise typer.Exit(failure.code) from None
         except (ClientError, BotoCoreError) as error:
             again = "Check your credentials and network, then give the same command again."
+            if "expired" in str(error).lower():
+                again = SIGN_IN
             show_failure(Failure(f"The call to AWS failed: {error}", again))
         except (MalformedSecret, Unavailable) as error:
             show_failure(Failure(str(error)))

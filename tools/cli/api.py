@@ -28,7 +28,20 @@ _TRIES: Final = 4
 _TRY_LATER: Final = frozenset({429, 502, 503, 504})
 _LONGEST_PAUSE: Final = 20.0  # seconds
 _PROBLEM: Final = "application/problem+json"
+_STALE_TOKEN: Final = ("expired", "security token", "signature not yet current")
+SIGN_IN: Final = "Sign in to AWS again, such as with: aws sso login. Then repeat the command."
+_OTHER_VERSION: Final = (
+    "Check that the stack's output ControlApiUrl is the control API, and that these commands have"
+    " the version of the stack: deploy it, or check out its version."
+)
 pause: Callable[[float], None] = time.sleep
+
+
+class _Answer(dict[str, Any]):
+    """A JSON object of an answer. A field that it does not have is a failure with a sentence."""
+
+    def __missing__(self, field: str) -> Any:
+        raise Unanswered(f"The control API's answer has no field {field!r}.", _OTHER_VERSION)
 
 
 class ControlApi:
@@ -64,7 +77,10 @@ class ControlApi:
         seen: set[str] = set()
         while True:
             answer = self.get(path, **filters, cursor=cursor)
-            yield answer[items]
+            page = answer[items]
+            if not isinstance(page, list) or not all(isinstance(item, dict) for item in page):
+                raise Unanswered(f"The control API's list of {items} is no list.", _OTHER_VERSION)
+            yield page
             cursor = answer.get("next_cursor")
             if cursor is None:
                 return
@@ -118,12 +134,14 @@ class ControlApi:
         if not answer.content:
             return {}
         try:
-            value: Json = answer.json()
-        except ValueError:
+            value = answer.json(object_hook=_Answer)
+        except (ValueError, RecursionError):
             raise Unanswered(
                 f"The answer of {self._host} is not JSON.",
                 "Check that the stack's output ControlApiUrl is the control API.",
             ) from None
+        if not isinstance(value, dict):
+            raise Unanswered(f"The answer of {self._host} is no JSON object.", _OTHER_VERSION)
         return value
 
     def _refused(self, answer: httpx.Response) -> Refused:
@@ -131,7 +149,12 @@ class ControlApi:
         reason = problem.get("message") or problem.get("Message") or problem.get("detail")
         reason = reason or answer.reason_phrase
         if status == 403:  # always from the gateway: the hub itself never answers 403
-            hint = "Ask for the policy ControlApiOperator, or use another AWS_PROFILE."
+            hint = (
+                "Ask for the policy ControlApiOperator, or ControlApiApprover to approve a "
+                "migration, or use another AWS_PROFILE."
+            )
+            if any(word in str(reason).lower() for word in _STALE_TOKEN):
+                hint = SIGN_IN
             return Refused(status, f"{self._identity} may not do this: {reason}", hint=hint)
         if not answer.headers.get("Content-Type", "").startswith(_PROBLEM):
             return Refused(

@@ -1,6 +1,6 @@
 """The types of ProductReadCompleted, version 1, as in its JSON Schema in events/schemas."""
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class DataTypeRead(TypedDict):
@@ -24,5 +24,7 @@ class ProductReadCompleted(TypedDict):
     product: str
     standard_products: list[str]
     outcome: Literal["successful", "unsuccessful"]
+    part: NotRequired[int]
+    parts: NotRequired[int]
     occurred_at: str
     data_types: list[DataTypeRead]

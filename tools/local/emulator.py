@@ -164,13 +164,21 @@ class Emulator:
         iam.put_role_policy(RoleName=role, PolicyName="outage", PolicyDocument=document)
         try:
             # another memory size starts new environments with empty caches
-            functions.update_function_configuration(
-                FunctionName=function_name, MemorySize=memory + 1
-            )
+            self._set_memory(function_name, memory + 1)
             yield
         finally:
             iam.delete_role_policy(RoleName=role, PolicyName="outage")
-            functions.update_function_configuration(FunctionName=function_name, MemorySize=memory)
+            self._set_memory(function_name, memory)
+
+    def _set_memory(self, function_name: str, megabytes: int) -> None:
+        """Change a function, and let its aliases follow."""
+        functions = self.client("lambda")
+        functions.update_function_configuration(FunctionName=function_name, MemorySize=megabytes)
+        for alias in functions.list_aliases(FunctionName=function_name)["Aliases"]:
+            version = functions.publish_version(FunctionName=function_name)["Version"]
+            functions.update_alias(
+                FunctionName=function_name, Name=alias["Name"], FunctionVersion=version
+            )
 
     def outputs(self, stack_name: str = STACK_NAME) -> dict[str, str]:
         """Return the deployed stack's outputs."""

@@ -39,6 +39,11 @@ class FakeStateTable:
         keys = (key for key in self.partitions.get(prefix.pk, ()) if key.sk.startswith(prefix.sk))
         return [(key, Stored(*self.items[key][:2])) for key in sorted(keys)]
 
+    def page(self, after, limit):
+        self.reads += 1
+        keys = sorted(self.partitions.get(after.pk, ()))
+        return [key for key in keys if key.sk > after.sk][:limit]
+
     def listed(self, group, *, after=None, up_to=None, limit=100):
         self.reads += 1
         ranks = self.index.get(group, [])

@@ -1,9 +1,7 @@
 """Long histories of refreshes, drawn from a seed, for the tests and for tools.bench.refresh."""
 
-import logging
 import statistics
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,16 +19,6 @@ from tools.simulation.refresh_world import (
 
 HOUR = timedelta(hours=1)
 CLOSED = {"accepted", "completed", "still_syncing", "rate_limited", "failed", "cancelled"}
-
-
-@contextmanager
-def silence():
-    """Log nothing: a line for each call would take most of a simulation's time."""
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 @dataclass

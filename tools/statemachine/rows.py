@@ -17,7 +17,6 @@ class Lane:
     direction: str  # what the function is asked to do: apply or compensate
     epoch: str  # where the execution keeps the run's epoch
     listing: str  # where it keeps the answer that names the list of companies
-    retries: int
     error: str  # where it keeps what failed
     fails_to: str
 
@@ -66,6 +65,11 @@ class _Row:
     then: str = field(default="", kw_only=True)
     fails_to: str = field(default="", kw_only=True)
 
+    @property
+    def entry(self) -> str:
+        """The state that a run enters first."""
+        return self.state
+
 
 @dataclass(frozen=True)
 class Step(_Row):
@@ -81,11 +85,19 @@ class Step(_Row):
 
 @dataclass(frozen=True)
 class Each(_Row):
-    """A Map: a call of the function for each chunk of the list of companies."""
+    """A Map: a call of the function for each chunk of the list of companies.
+
+    Over an empty list the row below comes at once.
+    """
 
     step: str
     comment: str
     phase: str = ""  # what a failed chunk is counted under, if not under its step
+
+    @property
+    @override
+    def entry(self) -> str:
+        return f"{self.state}IfAny"
 
 
 @dataclass(frozen=True)

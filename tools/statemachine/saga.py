@@ -25,17 +25,13 @@ from tools.statemachine.rows import (
     entries,
 )
 
-FORWARD: Final = Lane(
-    "apply", "$.epoch", "$.listing", retries=6, error="$.error", fails_to="BeginRollback"
-)
+FORWARD: Final = Lane("apply", "$.epoch", "$.listing", error="$.error", fails_to="BeginRollback")
 # Nothing rolls back once all products are added: a failure only ends the checks.
 CHECK: Final = replace(FORWARD, error="$.verify_error", fails_to="Complete")
-# An undo retries for longer: if it fails, only a person can help.
 BACK: Final = Lane(
     "compensate",
     "$.rollback.epoch",
     "$.rollback",
-    retries=12,
     error="$.undo_error",
     fails_to="NoteRollbackIncomplete",
 )
@@ -146,7 +142,15 @@ THERE: Final[Table] = (
     Undo("Remove products", BACK, number=5, entry="remove_products"),
     Step("BeginRemovals", "begin_removals", "Record the start."),
     Each("RemoveProducts", "add_products", "Remove what this run added.", "remove_products"),
-    Step("JudgeRemovals", "judge_products", "Add up the chunks' outcomes."),
+    Step("JudgeRemovals", "judge_products", "Add up the outcomes; ask if too many are left."),
+    Person(
+        "AwaitGoOnBack",
+        "products_kept",
+        72,
+        "Many companies keep a product: a person decides to go on without them.",
+        on="ask",
+        then="UnsubscribeNewWebhooks",
+    ),
     # ----------------------------------------------------------------------------------------------
     Part("Check the reads", CHECK),
     Step(

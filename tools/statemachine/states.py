@@ -44,9 +44,10 @@ _TRANSIENT: Final = (
     "Sandbox.Timedout",
     "Runtime.ExitError",
 )
+_NOT_READ: Final = ("States.ItemReaderFailed",)  # a manifest
 _PACE: Final = ("next", "wait_seconds")
-_ANSWER: Final = (*_PACE, "manifest", "listing", "epoch", "cause")
-_TRIES: Final = 6  # of a call that notes something, or that asks a person
+_ANSWER: Final = (*_PACE, "manifest", "listing", "epoch", "cause", "listed")
+_RETRIES: Final = 20  # 2 s, doubling, five minutes at most: an hour and eight minutes
 
 
 def definition() -> State:
@@ -57,8 +58,8 @@ def definition() -> State:
         above = [other for _, other in rows[:place] if not other.on]
         below = [other for _, other in rows[place + 1 :]]
         after = above[::-1] if row.on else [other for other in below if not other.on]
-        leads_to = row.then or (after[0].state if after else "")
-        detours = {other.on: other.state for other in takewhile(lambda other: other.on, below)}
+        leads_to = row.then or (after[0].entry if after else "")
+        detours = {other.on: other.entry for other in takewhile(lambda other: other.on, below)}
         states |= _states(row, heading, leads_to, detours)
     return {
         "Comment": _COMMENT,
@@ -86,16 +87,17 @@ def _states(row: Row, heading: Part, leads_to: str, detours: dict[str, str]) -> 
         case Step():
             payload = {**_payload(row.step, lane), **row.says}
             asked = f"{row.state}Answered"
-            state = _task(payload, lane.retries, caught, asked, result=row.result, fields=_ANSWER)
+            state = _task(payload, caught, asked, result=row.result, fields=_ANSWER)
             more = _answered(row, leads_to, {**detours, **row.answers})
         case Each():
             state = _map(row, lane, caught, leads_to)
+            more = {row.entry: _if_any(row, lane, leads_to)}
         case Person():
             state = _person(row, lane, caught, leads_to)
         case Note():
             payload = {**_payload(row.step, lane), "epoch": 0, **row.says}
             del payload["epoch.$"]  # a failed rollback may have none
-            state = _task(payload, lane.retries, _catch(leads_to), leads_to)
+            state = _task(payload, _catch(leads_to), leads_to)
         case Wait():
             state = _wait(row.result, leads_to)
         case Choose():
@@ -120,6 +122,12 @@ def _answered(row: Step, leads_to: str, answers: dict[str, str]) -> State:
     return states
 
 
+def _if_any(row: Each, lane: Lane, leads_to: str) -> State:
+    """Return the fork before a Map: AWS does not say what a Map does with an empty list."""
+    some = _choice(f"{lane.listing}.listed", {"nothing": leads_to}, row.state)
+    return {"Type": some.pop("Type"), "Comment": "An empty list needs no Map."} | some
+
+
 def _map(row: Each, lane: Lane, caught: list[State], leads_to: str) -> State:
     """Return a Map. Its children answer nothing: the next step reads the ledger."""
     chunk, failed, over = (f"{row.state}{name}" for name in ("Chunk", "ChunkFailed", "ChunkOver"))
@@ -129,16 +137,13 @@ def _map(row: Each, lane: Lane, caught: list[State], leads_to: str) -> State:
     children = {
         chunk: _task(
             _payload(row.step, inside) | call,
-            lane.retries,
             _catch(failed, "$.error"),
             f"{chunk}Answered",
             result="result",
             fields=_PACE,
         ),
         **_answered(Step(chunk, row.step, ""), over, {}),
-        failed: _task(
-            _payload("note_chunk_failure", inside) | call | failure, _TRIES, _catch(over), over
-        ),
+        failed: _task(_payload("note_chunk_failure", inside) | call | failure, _catch(over), over),
         over: {"Type": "Pass", "Result": {}, "End": True},
     }
     return {
@@ -160,6 +165,7 @@ def _map(row: Each, lane: Lane, caught: list[State], leads_to: str) -> State:
             "States": children,
         },
         "ResultPath": None,
+        "Retry": _retry(_NOT_READ),
         "Catch": caught,
         "Next": leads_to,
     }
@@ -167,7 +173,6 @@ def _map(row: Each, lane: Lane, caught: list[State], leads_to: str) -> State:
 
 def _task(
     payload: State,
-    retries: int,
     caught: list[State],
     leads_to: str,
     *,
@@ -183,7 +188,7 @@ def _task(
         **({"ResultSelector": selected} if fields else {}),
         "ResultPath": f"$.{result}" if result else None,
         "TimeoutSeconds": 300,
-        "Retry": _retry((*_TRANSIENT, "States.Timeout"), retries),
+        "Retry": _retry((*_TRANSIENT, "States.Timeout")),
         "Catch": caught,
         "Next": leads_to,
     }
@@ -194,10 +199,10 @@ def _person(row: Person, lane: Lane, caught: list[State], leads_to: str) -> Stat
     # the function asks the same way in both directions
     payload = _payload("wait_for_person", replace(lane, direction="apply"))
     payload |= {"waiting_for": row.waiting_for, "token.$": "$$.Task.Token"}
-    return _task(payload, _TRIES, caught, leads_to) | {
+    return _task(payload, caught, leads_to) | {
         "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
         "TimeoutSeconds": row.hours * 3600,
-        "Retry": _retry(_TRANSIENT, _TRIES),
+        "Retry": _retry(_TRANSIENT),
     }
 
 
@@ -228,14 +233,14 @@ def _catch(leads_to: str, error: str | None = None) -> list[State]:
     return [{"ErrorEquals": ["States.ALL"], "ResultPath": error, "Next": leads_to}]
 
 
-def _retry(errors: tuple[str, ...], times: int) -> list[State]:
+def _retry(errors: tuple[str, ...]) -> list[State]:
+    """Return retries that last an hour. Without jitter: with it, twenty may last a few minutes."""
     return [
         {
             "ErrorEquals": list(errors),
             "IntervalSeconds": 2,
             "BackoffRate": 2.0,
-            "MaxAttempts": times,
+            "MaxAttempts": _RETRIES,
             "MaxDelaySeconds": 300,
-            "JitterStrategy": "FULL",
         }
     ]

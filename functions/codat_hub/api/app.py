@@ -15,6 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn
 
 from codat_hub.api import problems
+from codat_hub.api.bodies import read_body
 from codat_hub.api.routes import (
     assignments,
     companies,
@@ -61,6 +62,7 @@ def _build() -> APIGatewayRestResolver:
         enable_validation=True,
         response_validation_error_http_code=500,
         serializer=lambda body: json.dumps(body, separators=(",", ":")),
+        json_body_deserializer=read_body,
     )
     for resource in RESOURCES:
         app.include_router(resource.router)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.event_handler import Response
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:codat-hub:problem:"
 _LONGEST_VALUE: Final = 100
+_MOST_FIELDS: Final = 100  # of the wrong fields, the first; API Gateway passes 10 MB at most
 _SOON: Final = 5  # seconds until a request can be repeated
 
 
@@ -113,7 +115,7 @@ def problem(
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
-        errors=list(fields),
+        errors=list(islice(fields, _MOST_FIELDS)),
         correlation_id=correlation_id,
     )
     headers: dict[str, str | list[str]] = {}

@@ -30,6 +30,7 @@ class CallFailed(Exception):
     correlation_id: Codat's id of the request, for its support
     retry_after, retry_at: set when the answer asks to wait, both or neither
     quota: the rate-limit headers of the answer
+    edge: something on the way to Codat refused the call (a TryLater), by an answer not of Codat's
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class CallFailed(Exception):
         retry_after: timedelta | None = None,
         retry_at: datetime | None = None,
         quota: Quota | None = None,
+        edge: bool = False,
     ) -> None:
         self.error = _cut(error, LONGEST_TEXT)
         self.status = status
@@ -50,6 +52,7 @@ class CallFailed(Exception):
         self.retry_after = retry_after
         self.retry_at = retry_at
         self.quota = quota
+        self.edge = edge
         super().__init__(self.error)
 
     def __str__(self) -> str:
@@ -63,7 +66,7 @@ class CallFailed(Exception):
 
 
 class TryLater(CallFailed):
-    """Codat is unavailable (5xx, 408): the same call may succeed later.
+    """Codat is unavailable (5xx, 408, an edge on the way): the same call may succeed later.
 
     With a status, an answer came, and Codat replays it for the same idempotency key. Without a
     status, nothing was sent.
@@ -99,7 +102,11 @@ class NotFound(CallFailed):
 
 
 class RateLimited(CallFailed):
-    """The client's quota is used up (429): make no call before `retry_at`, which is always set."""
+    """Codat allows no more calls now (429): make none before `retry_at`.
+
+    It is None if the answer neither says when, nor that the quota of the day is used up: then the
+    minute's guard stopped a burst.
+    """
 
 
 class OutcomeUnknown(CallFailed):

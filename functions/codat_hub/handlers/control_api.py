@@ -27,6 +27,7 @@ from codat_hub.companies.usecases.assignment_context import AssignmentContext
 from codat_hub.companies.usecases.consents import RecordConsents
 from codat_hub.companies.usecases.create_company import CreateCompany
 from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.migration.adapters.codat_calls import MigrationCalls
 from codat_hub.migration.adapters.executions import MigrationExecutions
 from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.usecases.lock import MigrationLock
@@ -39,6 +40,7 @@ from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.products.usecases.registry import Registry
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.usecases.show_reconciles import ShowReconciles
 from codat_hub.reconcile.usecases.start_reconcile import BeginReconcile, StartReconcile
@@ -84,7 +86,7 @@ class _Shared:
         )
         self.client_checks = ClientCheckStore(self.table)
         key = SecretKey(self.secrets, settings.codat_api_key_arn)
-        client = CodatClient(
+        client = self.codat_client = CodatClient(
             Transport(new_http(), key, base_url=settings.codat_base_url, timeouts=_CODAT)
         )
         self.codat = CodatCompanies(client)
@@ -178,6 +180,8 @@ def _migrations(shared: _Shared) -> OperateMigrations:
         executions=shared.executions,
         signing_secrets=ConfirmedSecrets(secrets),
         registry=shared.products,
+        assignments=shared.assignments,
+        consumers=MigrationCalls(shared.codat_client, pace=lambda: None).consumers,
         needs_another=shared.settings.migration_approver == "another",
     )
 
@@ -190,6 +194,7 @@ def _status(shared: _Shared) -> ShowStatus:
         runs=shared.reconciles,
         registry=shared.products,
         rate_limits=RateLimitNoticeStore(shared.table),
+        limiters=RateLimiterStore(shared.table),
     )
 
 

@@ -44,6 +44,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     report = dispatch()
     count("refresh_sent", report.sent)
     count("refresh_barred", int(report.blocked))
+    if report.stopped is not None:  # every minute, so an alarm can tell how long it lasts
+        count(f"breaker_open_{report.stopped.value}")
     for status, number in report.closed.items():
         count(f"refresh_{status}", number)
     if report.sent or report.closed:

@@ -95,5 +95,7 @@ def _count(report: PlanReport) -> None:
             product=run.product,
             slot=run.slot.isoformat(),
             opened=report.opened,
+            served=run.served,
+            skipped=dict(run.skipped_by),
             done=run.done,
         )

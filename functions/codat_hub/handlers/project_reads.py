@@ -80,6 +80,11 @@ def _project_record(record: DynamoDBRecord) -> None:
         count("projected_later")
         raise
     count(f"projected_{report.outcome}")
+    if report.parked_entries:
+        count("projected_parked", report.parked_entries)
+    if report.dated_ahead:
+        logger.warning("webhook is dated ahead", webhook_id=webhook.webhook_id)
+        count("webhook_dated_ahead")
     if report.woken.woken:
         count("refresh_woken")
     if report.woken.completed:

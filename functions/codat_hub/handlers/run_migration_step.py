@@ -13,6 +13,7 @@ from codat_hub.codat.adapters.api_key import SecretKey
 from codat_hub.codat.adapters.client import CodatClient
 from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Transport, new_http
+from codat_hub.codat.errors import RateLimited
 from codat_hub.codat.usecases.client_binding import ClientBinding
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.consent_ledger import ConsentLedger
@@ -22,11 +23,12 @@ from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.adapters.manifests import ManifestBucket
 from codat_hub.migration.domain.chunk import Chunk, Member
 from codat_hub.migration.domain.run import ACCEPTED_CONTRACTS
-from codat_hub.migration.usecases.context import Command, Limits, StepContext
+from codat_hub.migration.usecases.context import Command, Limits, StepContext, StepResult
 from codat_hub.migration.usecases.step_table import run_step
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.rate_limiting.domain.pace import MIGRATION_PER_SECOND
 from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
 from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from codat_hub.storage.state_table import StateTable
@@ -43,6 +45,7 @@ _UNTIL_THE_NEXT = timedelta(minutes=1)  # from one step to the next
 _LAST_CALL = 40_000  # milliseconds: enough for a call to Codat and the writes after it
 
 settings = RunMigrationStepSettings.from_env()
+_CALLS_A_SECOND = min(settings.codat_calls_a_second, MIGRATION_PER_SECOND)
 _dynamodb = boto3.client("dynamodb", config=_AWS)
 _table = StateTable(_dynamodb, settings.state_table)
 _secrets = boto3.client("secretsmanager", config=_AWS)
@@ -54,7 +57,7 @@ _codat = CodatClient(
     )
 )
 step_context = StepContext(
-    codat=MigrationCalls(_codat, CallPacer(_AT_ONCE / settings.codat_calls_a_second)),
+    codat=MigrationCalls(_codat, CallPacer(_AT_ONCE / _CALLS_A_SECOND)),
     ledger=MigrationLedger(_table),
     manifests=ManifestBucket(boto3.client("s3", config=_AWS), settings.manifest_bucket),
     assignments=AssignmentStore(_table),
@@ -65,7 +68,7 @@ step_context = StepContext(
     check_client=ClientBinding(_codat, ClientCheckStore(_table), settings.codat_client_id),
     limits=Limits(
         wait_scale=settings.wait_scale,
-        calls_a_second=settings.codat_calls_a_second,
+        calls_a_second=_CALLS_A_SECOND,
         hub_url=settings.webhooks_url,
     ),
 )
@@ -91,10 +94,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # Refreshes leave room for these calls. Only steps on chunks run several at once.
     at_once = 1 if command.chunk is None else _AT_ONCE
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    reserve(
-        round(60 * settings.codat_calls_a_second * at_once / _AT_ONCE),
-        datetime.now(UTC) + left + _UNTIL_THE_NEXT,
-    )
+    try:
+        reserve(
+            round(60 * _CALLS_A_SECOND * at_once / _AT_ONCE),
+            datetime.now(UTC) + left + _UNTIL_THE_NEXT,
+        )
+    except RateLimited as limited:
+        logger.info("migration step waits for room", cause=str(limited))
+        wait = limited.retry_after or timedelta(minutes=1)
+        return asdict(StepResult("again", wait_seconds=int(wait.total_seconds()) + 1))
     logger.append_keys(migration_id=command.migration_id, step=step, direction=direction)
     result = run_step(step_context, step, direction, command)
     _count(step, command)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from codat_hub.products.domain.product import Product, Schedule
     from codat_hub.storage.found import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The products whose schedule changed, and AWS's words for each that it refused."""
+
+    changed: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 class Products(Protocol):
@@ -26,8 +35,8 @@ class Products(Protocol):
 class Schedules(Protocol):
     """Schedules that ask for refreshes, one for each product that has a schedule."""
 
-    def match(self, wanted: Mapping[str, Schedule]) -> Sequence[str]:
-        """Make these the schedules; return the products whose schedule changed by that.
+    def match(self, wanted: Mapping[str, Schedule]) -> Matched:
+        """Make these the schedules. One that is refused costs itself and not the others.
 
         Raises Unavailable; a repeat finishes the work.
         """

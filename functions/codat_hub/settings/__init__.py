@@ -57,12 +57,14 @@ def count() -> Any:
     return field(metadata={"read": read})
 
 
-def number() -> Any:
-    """Declare a number above 0, such as 0.01; the variable's name says the unit."""
+def number(*, zero: bool = False) -> Any:
+    """Declare a number above 0 (`zero`: or 0), such as 0.01; the variable's name says the unit."""
 
     def read(raw: str) -> float:
-        if not re.fullmatch(r"\d+(\.\d+)?", raw, re.ASCII) or not float(raw):
-            raise ValueError("expected a number above 0")
+        if not re.fullmatch(r"\d+(\.\d+)?", raw, re.ASCII) or not (zero or float(raw)):
+            raise ValueError(
+                "expected a number of 0 or more" if zero else "expected a number above 0"
+            )
         return float(raw)
 
     return field(metadata={"read": read})

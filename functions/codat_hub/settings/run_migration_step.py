@@ -21,5 +21,5 @@ class RunMigrationStepSettings(Settings):
     codat_base_url: str = text()
     codat_client_id: str = text_or_nothing()
     codat_calls_a_second: float = number()
-    wait_scale: float = number()
+    wait_scale: float = number(zero=True)
     webhooks_url: str = text()

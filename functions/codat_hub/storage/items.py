@@ -25,7 +25,7 @@ which counts its changes. Kinds marked TTL have `expires_at`, after which Dynamo
     MIGRATION#{id}    / ENTRY#{name}                   the same
     MIGRATION#{id}    / CHUNK#{phase}#{chunk}          the same
     RECONCILE#{id}    / RUN  TTL                       reconcile/reconcile_run_store.py
-    RECONCILE#{id}    / DRIFT#{step}, SEEN#{step}  TTL the same
+    RECONCILE#{id}    / DRIFT#{step}, SEEN#{step}, GONE#{step}  TTL  the same
 
 The index `gsi1` lists items by group (`gsi1pk`) and by a rank that is unique in the group
 (`gsi1sk`). It projects keys only. Large groups are spread over SHARDS partitions by company:

@@ -417,6 +417,30 @@ class TestProblems:
         status, body = call("PUT", "/products", raw=raw)
         assert (status, body["type"]) == (400, "urn:codat-hub:problem:invalid")
 
+    @pytest.mark.parametrize(
+        ("raw", "field"),
+        [
+            ('{"name": ' + "9" * 5000 + "}", "name"),
+            ('{"products": [{"schedule": ' + "9" * 5000 + "}]}", "products[0].schedule"),
+            ('{"name": ' + "1." + "9" * 5000 + "}", "name"),
+            ('{"tags": ' + '{"a": ' * 50 + "1" + "}" * 50 + "}", "tags" + ".a" * 19),
+            ("[" * 100_000 + "]" * 100_000, "body"),
+            ('{"name": ' + "[" * 500 + "]" * 500 + "}", "name" + "[0]" * 19),
+        ],
+    )
+    def test_a_body_that_no_route_can_take_is_400_and_names_the_field(self, call, raw, field):
+        for method, path in (("POST", "/companies"), ("PUT", "/products")):
+            status, body = call(method, path, raw=raw)
+            assert (status, body["type"]) == (400, "urn:codat-hub:problem:invalid")
+            assert [problem["field"] for problem in body["errors"]] == [field]
+
+    def test_the_wrong_fields_of_a_huge_body_are_cut_short(self, call):
+        body = {"name": "Bakery", "products": [f"p{number}" for number in range(60_000)]}
+        status, problems = call("POST", "/companies", body)
+        assert (status, len(problems["errors"])) == (400, 100)
+        status, problems = call("PUT", "/products", {"products": [{}] * 60_000})
+        assert (status, len(problems["errors"])) == (400, 100)
+
     def test_an_unknown_path_is_a_problem_of_its_own(self, call):
         assert call("GET", "/nowhere")[1]["type"] == "urn:codat-hub:problem:no-such-path"
 

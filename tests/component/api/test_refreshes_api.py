@@ -287,3 +287,18 @@ class TestByClientLevelSettings:
     def test_before_the_first_request_there_is_nothing_to_show(self, call, table):
         status, body = call("GET", self.PATH)
         assert (status, "by client-level settings" in body["detail"]) == (404, True)
+
+
+@pytest.mark.parametrize(
+    "data_types", [["invoices"] * 300, ["invoices", "invoices"], ["invoices"] * 60_000]
+)
+@pytest.mark.parametrize("path", [PATH, "/companies/c1/refresh"])
+def test_data_types_named_twice_are_refused_by_name_and_cost_no_call(
+    call, table, refresh_queue, path, data_types
+):
+    a_company(table)
+    status, body = call("POST", path, {"data_types": data_types})
+    assert status == 400
+    assert [problem["field"] for problem in body["errors"]] == ["data_types"]
+    sqs = boto3.client("sqs", region_name=REGION)
+    assert "Messages" not in sqs.receive_message(QueueUrl=refresh_queue)

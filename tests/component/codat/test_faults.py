@@ -282,13 +282,22 @@ def test_an_html_page_with_200_is_not_understood(wire, call):
     assert "ValidationError" not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"error": null}', b"null", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("content", [b"{}", b'{"error": null}'])
 @pytest.mark.parametrize(("status", "kind"), [(400, errors.Permanent), (500, errors.TryLater)])
 def test_an_error_with_an_almost_empty_body_is_known_by_its_status(wire, content, status, kind):
     wire.script = reply(status, content=content)
     with pytest.raises(errors.CallFailed) as caught:
         refresh(client(wire.url))
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b"\xff\xfe\x00", b"<html>Blocked</html>"])
+@pytest.mark.parametrize("status", [400, 402, 403, 404, 405, 422, 500])
+def test_an_error_without_a_body_of_codats_may_succeed_later(wire, content, status):
+    wire.script = reply(status, content=content)
+    with pytest.raises(errors.TryLater) as caught:
+        read(client(wire.url))
+    assert caught.value.edge == (status < 500)
 
 
 @pytest.mark.parametrize("status", [302, 307])

@@ -107,6 +107,14 @@ CALLS = {
         lambda our: our.client_sync_settings(),
         lambda sdk: sdk.settings.get_sync_settings(),
     ),
+    "client schedules": (
+        lambda our: our.client_schedules(),
+        lambda sdk: sdk.settings.get_sync_settings(),
+    ),
+    "company schedules": (
+        lambda our: our.company_schedules(ID),
+        lambda sdk: sdk.companies.get_company_sync_settings(request={"company_id": ID}),
+    ),
     "set client sync settings": (
         lambda our: our.set_client_sync_settings(
             ClientSyncSettings.model_validate(CLIENT_SETTINGS), idempotency_key=KEY

@@ -3,7 +3,6 @@
 import importlib
 import json
 import sys
-from datetime import timedelta
 
 import boto3
 import pytest
@@ -92,11 +91,31 @@ def test_a_malformed_record_is_parked_and_the_others_are_projected(
     assert "dataType" in parked["reason"]["S"]
 
 
-def test_a_record_dated_over_a_day_after_its_reception_is_parked(module, team):
-    received = (at(1) - timedelta(days=2)).isoformat()
-    ahead = a_record(as_webhook(a_read(1)), received_at=received)
-    assert failed(module.handler({"Records": [ahead]}, Context())) == []
-    assert team() == []
+def test_a_record_dated_ahead_hides_no_later_read_and_is_counted(module, team, capsys):
+    records = [
+        a_record(as_webhook(read), number, received_at=at(number).isoformat())
+        for number, read in enumerate([a_read(1, ahead=9000), a_read(2, since=1)], 1)
+    ]
+    assert failed(module.handler({"Records": records}, Context())) == []
+    windows = [event["detail"]["data_types"][0]["modified_from"] for event in team()]
+    assert windows == [None, "2026-07-01T01:00:00.000000Z"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    counts = [line["webhook_dated_ahead"] for line in lines if "webhook_dated_ahead" in line]
+    assert counts == [[1.0]]
+
+
+@pytest.mark.parametrize("received", ["soon", "2026-07-01T00:00:00", ""])
+def test_a_record_whose_reception_cannot_be_read_is_parked_and_the_others_are_projected(
+    module, dynamodb, state_table, team, received
+):
+    records = [
+        a_record(as_webhook(a_read(1), "msg-odd"), received_at=received),
+        a_record(as_webhook(a_read(2)), 2),
+    ]
+    assert failed(module.handler({"Records": records}, Context())) == []
+    assert len(team()) == 1
+    key = {"pk": {"S": "PARKED"}, "sk": {"S": "msg-odd"}}
+    assert "received_at" in dynamodb.get_item(TableName=state_table, Key=key)["Item"]["reason"]["S"]
 
 
 def test_only_failed_records_are_reported_and_nothing_is_lost(module, monkeypatch, team):

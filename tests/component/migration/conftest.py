@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.migration.left_over import PRODUCT, refuse, roll_back
 from tests.support.migration.world import World
 
 ENVIRONMENT = {
@@ -42,3 +43,20 @@ def worlds():
 @pytest.fixture
 def world(worlds):
     return worlds()
+
+
+@pytest.fixture
+def company(world):
+    return next(
+        company.id for company in world.state.companies.values() if PRODUCT not in company.products
+    )
+
+
+@pytest.fixture
+def keeps(world, company):
+    """A rollback after which one company keeps a product, because Codat refuses the removal."""
+    world.before = world.codat_now()
+    world.migrate()
+    refuse(world, company, f"/products/{PRODUCT}", "DELETE")
+    assert roll_back(world).status == "rollback_incomplete"
+    return company

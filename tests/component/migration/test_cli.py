@@ -226,3 +226,63 @@ def test_a_rollback_that_finds_changes_says_so_and_can_be_forced(hub, world):
     assert shown.exit_code == 1
     assert "changed at Codat since" in shown.stderr
     assert hub("rollback", world.migration_id, "--yes", "--forced").exit_code == 0
+
+
+class TestScreens:
+    def test_a_confirmation_names_the_consumers_that_are_still_on(self, hub, world):
+        shown = []
+
+        def operator(waiting_for):
+            if waiting_for == "webhooks_disabled":
+                shown.append(hub("confirm-webhooks-disabled", world.migration_id))
+            world.willing(waiting_for)
+
+        world.operator = operator
+        world.migrate(mode="portal")
+        (refused,) = shown
+        assert refused.exit_code == 1
+        assert "still enabled at Codat" in refused.stderr
+        assert "https://old.example/hook" in refused.stderr
+        assert "Confirmed" not in refused.output
+
+    def test_a_rollback_shows_what_it_will_undo_before_it_asks(self, hub, world):
+        world.migrate()
+        shown = hub("rollback", world.migration_id, stdin="n\n")
+        assert world.run.status == "complete"
+        before_question = shown.stderr.partition("Roll ")[0]
+        for text in (
+            "remove the products that it added",
+            "delete the new consumer https://hub.example",
+            "bring back the old consumer https://old.example/hook",
+            "restore the client's sync settings",
+        ):
+            assert text in before_question
+
+    def test_a_rollback_that_was_asked_for_ends_well_for_its_watchers_too(self, hub, world):
+        world.migrate()
+        back = hub("rollback", world.migration_id, "--yes")
+        watched = hub("watch", world.migration_id)
+        for shown in (back, watched):
+            assert shown.exit_code == 0, shown.output
+            assert f"✓ Migration {world.migration_id} is rolled back." in shown.stdout
+            assert "✗" not in shown.output
+
+    def test_a_rollback_after_a_failure_is_a_failure(self, hub, world):
+        world.operator = lambda what: None if what == "signing_secret" else world.willing(what)
+        world.migrate()
+        shown = hub("watch", world.migration_id)
+        assert (shown.exit_code, "✓" in shown.output) == (1, False)
+
+    def test_a_plan_shows_warnings_first_and_event_names_once(self, hub, world):
+        shown = hub("plan", *PRODUCT)
+        assert shown.output.index("! ") < shown.output.index("disable_client_sync")
+        assert shown.output.count("connection.deleted") == 1
+        assert "1 companies" not in shown.output
+
+    def test_a_complete_run_says_what_is_left_to_do(self, hub, world):
+        world.migrate()
+        shown = hub("watch", world.migration_id)
+        assert shown.exit_code == 0
+        assert "within two weeks" in shown.stderr
+        assert "Give the signing secret of consumer" in shown.stderr
+        assert "Custom headers and mTLS" in shown.stderr

@@ -184,7 +184,7 @@ def test_companies_without_consent_are_skipped_and_named(world):
     assert run.status == "complete"
     assert "invoice-finance" not in world.state.companies[refusing].products
     assert any(refusing in note and "no consent" in note for note in run.notes)
-    assert any("1 companies are skipped" in warning for warning in run.plan["warnings"])
+    assert any("the run skips 1 company" in warning for warning in run.plan["warnings"])
 
 
 @pytest.mark.parametrize(

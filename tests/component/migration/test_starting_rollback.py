@@ -114,11 +114,14 @@ class TestRollbackOfAnOlderRun:
         second = world.migrate(company_ids=tuple(world.companies[3:])).migration_id
         return world, first, second
 
-    def test_a_rollback_is_refused_while_a_later_run_builds_on_it(self, two):
+    @pytest.mark.parametrize("forced", [False, True])
+    def test_a_rollback_is_refused_while_a_later_run_builds_on_it(self, two, forced):
         world, first, second = two
+        after = world.codat_now()
         with pytest.raises(Conflict, match=f"{second} came later and builds on it"):
-            world.migrations.rollback(first, OPERATOR)
+            world.migrations.rollback(first, OPERATOR, forced=forced)
         assert not world.executions.queue
+        assert (world.codat_now(), world.ledger.get(first).status) == (after, "complete")
 
     def test_rollbacks_from_the_last_run_to_the_first_are_allowed(self, worlds):
         world = worlds(companies=8)
@@ -133,11 +136,13 @@ class TestRollbackOfAnOlderRun:
             assert world.ledger.get(run).status == "rolled_back"
         assert world.codat_now() == before
 
-    def test_a_forced_rollback_is_allowed(self, two):
-        world, first, _ = two
-        world.migrations.rollback(first, OPERATOR, forced=True)
-        world.go()
-        assert world.ledger.get(first).status == "rolled_back"
+    def test_dry_runs_since_do_not_hide_the_later_run(self, two):
+        world, first, second = two
+        for _ in range(101):
+            world.migrations.start(replace(world.request, dry_run=True), OTHER)
+            world.pass_time(1)
+        with pytest.raises(Conflict, match=f"{second} came later"):
+            world.migrations.rollback(first, OPERATOR, forced=True)
 
     def test_a_start_at_the_same_moment_is_refused_or_refuses_it(self, world):
         run = world.migrate()

@@ -34,13 +34,13 @@ def held(client):
 
 
 def test_schedules_are_created_changed_and_removed_to_match(client, schedules):
-    assert schedules.match({"a": DAILY, "b": DAILY}) == ["a", "b"]
+    assert schedules.match({"a": DAILY, "b": DAILY}).changed == ("a", "b")
     paused = Schedule(DAILY.expression, DAILY.timezone, enabled=False)
-    assert schedules.match({"a": DAILY, "b": paused}) == ["b"]
+    assert schedules.match({"a": DAILY, "b": paused}).changed == ("b",)
     assert held(client) == {"refresh-a": "ENABLED", "refresh-b": "DISABLED"}
-    assert schedules.match({"b": paused}) == ["a"]
+    assert schedules.match({"b": paused}).changed == ("a",)
     assert held(client) == {"refresh-b": "DISABLED"}
-    assert schedules.match({"b": paused}) == []
+    assert schedules.match({"b": paused}).changed == ()
 
 
 def test_a_schedule_starts_the_planner_on_time_and_keeps_failed_starts(client, schedules):
@@ -65,7 +65,7 @@ def test_a_schedule_that_a_person_changed_is_put_right(client, schedules):
         FlexibleTimeWindow={"Mode": "OFF"},
         Target=made["Target"],
     )
-    assert schedules.match({"a": DAILY}) == ["a"]
+    assert schedules.match({"a": DAILY}).changed == ("a",)
     made = client.get_schedule(GroupName="refreshes", Name="refresh-a")
     assert made["ScheduleExpression"] == DAILY.expression
 
@@ -94,8 +94,55 @@ def test_half_done_work_is_finished_by_repeating_it(client, schedules, monkeypat
     monkeypatch.setattr(client, "create_schedule", fail_once)
     with pytest.raises(Unavailable):
         schedules.match({"a": DAILY, "b": DAILY})
-    assert schedules.match({"a": DAILY, "b": DAILY}) == ["b"]
+    assert schedules.match({"a": DAILY, "b": DAILY}).changed == ("b",)
     assert set(held(client)) == {"refresh-a", "refresh-b"}
+
+
+def refusing(client, monkeypatch, refused, code="ValidationException"):
+    """Let the scheduler refuse a schedule of this name, as AWS does."""
+
+    def wrapped(operation):
+        do = getattr(client, operation)
+
+        def act(**request):
+            if request["Name"] == refused:
+                said = {"Code": code, "Message": "Invalid Schedule Expression cron(0)."}
+                raise ClientError({"Error": said}, operation)
+            return do(**request)
+
+        monkeypatch.setattr(client, operation, act)
+
+    for operation in ("create_schedule", "update_schedule", "delete_schedule"):
+        wrapped(operation)
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "ServiceQuotaExceededException"])
+def test_a_refused_schedule_costs_itself_and_the_others_are_applied(
+    client, schedules, monkeypatch, code
+):
+    schedules.match({"b": DAILY})
+    refusing(client, monkeypatch, "refresh-b", code)
+    paused = Schedule(DAILY.expression, DAILY.timezone, enabled=False)
+    matched = schedules.match({"a": DAILY, "b": paused, "c": DAILY})
+    assert matched.changed == ("a", "c")
+    assert matched.refused == {"b": "Invalid Schedule Expression cron(0)."}
+    assert held(client) == {f"refresh-{name}": "ENABLED" for name in "abc"}
+
+
+def test_a_schedule_that_cannot_be_deleted_costs_itself(client, schedules, monkeypatch):
+    schedules.match({"b": DAILY})
+    refusing(client, monkeypatch, "refresh-b")
+    assert set(schedules.match({"a": DAILY}).refused) == {"b"}
+    assert set(held(client)) == {"refresh-a", "refresh-b"}
+
+
+def test_a_failure_that_may_pass_comes_after_the_others_had_their_turn(
+    client, schedules, monkeypatch
+):
+    refusing(client, monkeypatch, "refresh-a", "InternalServerException")
+    with pytest.raises(Unavailable):
+        schedules.match({"a": DAILY, "b": DAILY})
+    assert set(held(client)) == {"refresh-b"}
 
 
 @given(st.from_regex(IDENTIFIER, fullmatch=True), st.from_regex(IDENTIFIER, fullmatch=True))

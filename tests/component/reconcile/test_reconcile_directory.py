@@ -10,7 +10,7 @@ from codat_hub.product_events.domain.read_event import ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, KnownRead, ReadState
 from codat_hub.reconcile.domain.drift import DriftKind
 from codat_hub.reconcile.domain.reconcile_run import ReconcileStatus
-from codat_hub.storage.items import ItemKey
+from codat_hub.storage.items import SHARDS, ItemKey
 from tests.support.reconciling import first, of_companies
 from tools.simulation.reconciling import PRODUCTS
 
@@ -125,6 +125,81 @@ class TestWebhooksThatNeverCame:
 
 
 def a_state(keys, at):
-    read = KnownRead(at, "f", {"base": "e"})
+    read = KnownRead(at, "f", {"base": "e"}, at)
     known = {ReadKey(*key): KeyState("Complete", read.read_id, read.read_id) for key in keys}
     return ReadState(known, (read,), at)
+
+
+class TestCompaniesThatVanishInNumbers:
+    """Codat leaves companies out of its list for a night, and answers 404 for them."""
+
+    @pytest.fixture
+    def vanish(self, in_step):
+        """Take companies away at Codat; what it returns brings them back."""
+
+        def vanishing(count):
+            kept = dict(list(in_step.codat.companies.items())[:count])
+            for company_id in kept:
+                del in_step.codat.companies[company_id]
+            return lambda: in_step.codat.companies.update(kept)
+
+        return vanishing
+
+    def deleted(self, hub):
+        ids = [company_id for shard in range(SHARDS) for company_id in hub.companies.ids(shard)]
+        return sum(entry.deleted_at is not None for entry in hub.companies.get_many(ids).values())
+
+    def assigned(self, hub):
+        known = (hub.assignments.of_company(company_id) for company_id in hub.codat.companies)
+        return sum(
+            assignment.status is AssignmentStatus.ASSIGNED for of in known for assignment in of
+        )
+
+    def later(self, hub, hours):
+        hub.clock.ahead += timedelta(hours=hours)
+        return hub.run()
+
+    def test_an_empty_list_deletes_nothing_however_often_it_comes(self, in_step, vanish):
+        assigned, back = self.assigned(in_step), vanish(20)
+        for _ in range(3):
+            run = self.later(in_step, 13)
+            assert run.status is ReconcileStatus.COMPLETE
+            assert (run.drift[DriftKind.COMPANY_VANISHED], run.unsafe >= 20) == (20, True)
+        confirmed = in_step.begin("ann", confirms=run.reconcile_id)
+        assert in_step.go_on(confirmed)
+        assert self.deleted(in_step) == 0
+        back()
+        assert self.assigned(in_step) == assigned
+        assert DriftKind.COMPANY_VANISHED not in self.later(in_step, 1).drift
+
+    def test_many_are_believed_by_a_run_twelve_hours_later(self, in_step, vanish):
+        vanish(5)
+        assert self.later(in_step, 1).drift[DriftKind.COMPANY_VANISHED] == 5
+        assert self.later(in_step, 11).drift[DriftKind.COMPANY_VANISHED] == 5
+        assert self.deleted(in_step) == 0
+        assert self.later(in_step, 1).drift[DriftKind.COMPANY_GONE] == 5
+        assert self.deleted(in_step) == 5
+
+    def test_many_are_believed_at_once_if_a_person_confirms(self, in_step, vanish):
+        vanish(5)
+        found = self.later(in_step, 1)
+        run = in_step.begin("ann", confirms=found.reconcile_id)
+        assert in_step.go_on(run)
+        assert self.deleted(in_step) == 5
+
+    def test_four_are_believed_at_once(self, in_step, vanish):
+        vanish(4)
+        assert self.later(in_step, 1).drift[DriftKind.COMPANY_GONE] == 4
+        assert self.deleted(in_step) == 4
+
+    def test_a_company_that_is_listed_again_is_live_again_with_its_products(self, in_step, vanish):
+        for company in in_step.codat.companies.values():
+            for product in company.products:
+                in_step.consent(company.id, product)
+        assigned, back = self.assigned(in_step), vanish(4)
+        self.later(in_step, 1)
+        back()
+        run = self.later(in_step, 1)
+        assert run.drift[DriftKind.COMPANY_NOT_DELETED] == 4
+        assert (self.deleted(in_step), self.assigned(in_step)) == (0, assigned)
+        assert of_companies(in_step, self.later(in_step, 1)) == []

@@ -186,7 +186,7 @@ def test_an_item_over_400_kb_is_never_tried_again(table):
 
 @pytest.mark.parametrize(
     ("types", "connections", "budget"),
-    [(3, 1, 500), (6, 1, 640), (43, 1, 2_400), (43, 5, 10_800), (43, 20, 42_000)],
+    [(3, 1, 520), (6, 1, 660), (43, 1, 2_400), (43, 5, 10_800), (43, 20, 42_000)],
 )
 def test_a_read_state_stays_small(table, dynamodb, types, connections, budget):
     entries = [

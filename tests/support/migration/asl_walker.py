@@ -15,7 +15,7 @@ _TASK |= {"TimeoutSeconds", "Retry", "Catch", "Next"}
 KNOWN = {
     "Task": _TASK,
     "Map": {"Type", "Comment", "ItemReader", "ItemSelector", "MaxConcurrency", "ItemProcessor"}
-    | {"ResultPath", "Catch", "Next"},
+    | {"ResultPath", "Retry", "Catch", "Next"},
     "Choice": {"Type", "Comment", "Choices", "Default"},
     "Wait": {"Type", "Comment", "SecondsPath", "Next"},
     "Pass": {"Type", "Comment", "InputPath", "ResultPath", "Result", "End", "Next"},
@@ -137,6 +137,14 @@ class Walker:
                 return data, self._take(name, "Catch", catcher["Next"])
         raise failure
 
+    def _read_items(self, state, key, tries):
+        while True:
+            try:
+                return self._items(key)
+            except Failed as failure:
+                if not self._again(state, failure, tries):
+                    raise
+
     def _items(self, key):
         items = self.read(key)
         if items is None:
@@ -144,9 +152,10 @@ class Walker:
         return items
 
     def _map(self, name, state, data, context):
+        tries = {}
         try:
             reader = fill(state["ItemReader"]["Parameters"], data, context)
-            items = self._items(reader["Key"])
+            items = self._read_items(state, reader["Key"], tries)
             processor = state["ItemProcessor"]
             results = []
             for index, item in enumerate(items):

@@ -44,6 +44,11 @@ class FakeCodat:
         begin = (page - 1) * self.PAGE
         return listed[begin : begin + self.PAGE], begin + self.PAGE < len(listed)
 
+    def delete(self, company_id):
+        """Delete a company: from now on Codat answers 404 for it and for its settings."""
+        self.companies.pop(company_id, None)
+        self.levels.pop(company_id, None)
+
     def company(self, company_id):
         return self.companies.get(company_id)
 

@@ -28,14 +28,16 @@ from tests.support.migration.steps import (
     instead,
     noted,
     up_to,
+    without,
 )
 
 DONE = Says()
 AGAIN, ASK, LATE, DIFFERS = Says("again"), Says("ask"), Says("late"), Says("differs")
 FAILS = Says(error="Permanent")  # no state retries it
-BUSY = Says(error="Busy")  # every state retries it, six times forward and twelve times back
+BUSY = Says(error="Busy")  # every state retries it, for an hour
 LOSES_MANIFEST = Says(loses_manifest=True)
 NOBODY = Says(leaves_waiting=True)
+EMPTY = Says(lists_nothing=True)
 
 MIGRATED = ON_DEMAND = "SUCCEEDED"
 ROLLED_BACK = "FAILED RolledBack"
@@ -131,6 +133,17 @@ SCENARIOS = [
         UNVERIFIED,
         {"find_late_companies": [Says("late", loses_manifest=True)]},
     ),
+    migrated(
+        "no-company-is-listed",
+        instead(
+            without(THERE, *CHUNKS, "add_products"),
+            find_late_companies="find_late_companies find_late_companies",
+        ),
+        {
+            **every(("plan", "snapshot", "begin_reads"), EMPTY),
+            "find_late_companies": [Says("late", lists_nothing=True)],
+        },
+    ),
     migrated("reads-are-not-begun", UNVERIFIED, {"begin_reads": [FAILS]}),
     migrated("no-manifest-behind-begin_reads", UNVERIFIED, {"begin_reads": [LOSES_MANIFEST]}),
     migrated("reads-are-not-judged", THERE, {"judge_reads": [FAILS]}),
@@ -152,8 +165,8 @@ SCENARIOS = [
     undone(
         "a-step-is-busy-for-too-long",
         "nothing",
-        [*up_to("snapshot", THERE), *["snapshot"] * 6],
-        {"snapshot": [BUSY] * 7},
+        [*up_to("snapshot", THERE), *["snapshot"] * 20],
+        {"snapshot": [BUSY] * 21},
     ),
     undone("nobody-approves", "nothing", up_to("approval", THERE), {}, {"approval": [NOBODY]}),
     undone(
@@ -179,6 +192,12 @@ SCENARIOS = [
     ),
     # back on demand
     rollback("rollback", ON_DEMAND, ["wait", *BACK]),
+    rollback(
+        "rollback-over-no-company",
+        ON_DEMAND,
+        ["wait", *without(BACK, *CHUNKS_BACK)],
+        {"begin_rollback": [Says("remove_products", lists_nothing=True)]},
+    ),
     rollback("rollback-of-what-others-changed", "FAILED ChangedSince", [], entered_at="differs"),
     rollback(
         "rollback-in-portal-mode-and-all-asked-again",
@@ -187,6 +206,7 @@ SCENARIOS = [
         {
             **every((*UNDOING, *CHUNKS_BACK), AGAIN),
             "begin_rollback": [AGAIN, Says("remove_products")],
+            "judge_products": [AGAIN, ASK],
             "disable_old_webhooks": [AGAIN, ASK],
             "finish": [AGAIN, Says("failed")],
         },
@@ -233,8 +253,8 @@ SCENARIOS = [
     incomplete(
         "rollback-is-busy-for-too-long",
         "configure_new_webhooks",
-        {"configure_new_webhooks": [BUSY] * 13},
-        more=["configure_new_webhooks"] * 12,
+        {"configure_new_webhooks": [BUSY] * 21},
+        more=["configure_new_webhooks"] * 20,
     ),
     incomplete(
         "nobody-restores-old-webhooks",
@@ -242,6 +262,13 @@ SCENARIOS = [
         {"disable_old_webhooks": [ASK]},
         more=["webhooks_restored"],
         waits={"webhooks_restored": [NOBODY]},
+    ),
+    incomplete(
+        "nobody-decides-about-products-that-stay",
+        "judge_products",
+        {"judge_products": [ASK]},
+        more=["products_kept"],
+        waits={"products_kept": [NOBODY]},
     ),
     incomplete(
         "rollback-fails-and-that-is-not-noted",

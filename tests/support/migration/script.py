@@ -20,6 +20,7 @@ class Says:
     next: str = "done"
     error: str = ""  # the name of the error that it raises instead
     loses_manifest: bool = False  # from now on the Maps of its direction find no manifest
+    lists_nothing: bool = False  # its list of companies is empty
     leaves_waiting: bool = False  # the person never answers
 
 
@@ -96,7 +97,14 @@ class Script:
         if "token" in payload and not says.leaves_waiting:
             self.resume(payload["token"])
         return asdict(
-            StepResult(says.next, manifest=manifest, listing="listing", epoch=2, cause=says.next)
+            StepResult(
+                says.next,
+                manifest=manifest,
+                listing="listing",
+                epoch=2,
+                cause=says.next,
+                listed="nothing" if says.lists_nothing else "companies",
+            )
         )
 
     def way(self, ended, visited):

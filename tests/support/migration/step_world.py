@@ -9,13 +9,7 @@ from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.domain.chunk import Chunk, ListedCompany, Member
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationRequest, MigrationRun
-from codat_hub.migration.usecases.context import (
-    CLIENT,
-    Command,
-    Limits,
-    StepContext,
-    company_entry,
-)
+from codat_hub.migration.usecases.context import CLIENT, Command, Limits, StepContext, company_entry
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import Product, ProductKind
@@ -76,6 +70,7 @@ class StepWorld:
             check_client=self._check_client,
             limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
             now=lambda: self.now,
+            sleep=self._sleep,
         )
         self.ledger.create(
             MigrationRun(
@@ -91,6 +86,9 @@ class StepWorld:
                 plan={"wait_seconds": 3600},
             )
         )
+
+    def _sleep(self, seconds):
+        self.now += timedelta(seconds=seconds)
 
     def _check_client(self):
         self.checks += 1

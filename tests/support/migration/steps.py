@@ -96,7 +96,7 @@ wait verify_reads judge_reads complete wait complete
 """)
 ALL_ASKED_AGAIN_BACK = words("""
 wait begin_rollback wait begin_removals wait begin_removals add_products wait add_products
-judge_products wait judge_products
+judge_products wait judge_products products_kept
 configure_new_webhooks wait configure_new_webhooks
 disable_old_webhooks wait disable_old_webhooks webhooks_restored disable_old_webhooks
 disable_client_sync wait disable_client_sync disable_company_sync wait disable_company_sync

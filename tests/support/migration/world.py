@@ -117,7 +117,13 @@ class World:
         }
         self.executions, self.secrets = FakeExecutions(), FakeSecrets()
         self.migrations = OperateMigrations(
-            self.ledger, self.executions, self.secrets, self.registry, now=self.now
+            self.ledger,
+            self.executions,
+            self.secrets,
+            self.registry,
+            self.assignments,
+            consumers=self._consumers,
+            now=self.now,
         )
         self.reserved = []
         self.lock = MigrationLock(self.ledger, self.executions, self.now)
@@ -138,6 +144,9 @@ class World:
         self.waited.append(seconds)
         self.sandbox.clock.leap(seconds)
         self.sandbox.tick()
+
+    def _consumers(self):
+        return self.codat.consumers()  # of the Codat that a test has put in place
 
     # the client
 
@@ -203,7 +212,7 @@ class World:
     def willing(self, waiting_for):
         run = self.run
         match waiting_for:
-            case "approval":
+            case "approval" | "products_kept":
                 self.migrations.approve(run.migration_id, OTHER)
             case "webhooks_disabled":
                 self.portal(disabled=True)
@@ -249,6 +258,7 @@ class World:
             check_client=lambda: None,
             limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
             now=self.now,
+            sleep=self.pass_time,
         )
 
     @property

@@ -10,7 +10,10 @@ from codat_hub.codat.domain.client_check import ClientCheck
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
+from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
+from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.domain.reconcile_run import Integration, ReconcileRun, StepOutcome
 from tools.simulation.fakes import FakeStateTable
@@ -34,6 +37,7 @@ def show(table):
         runs=ReconcileRunStore(table),
         registry=ProductStore(table),
         rate_limits=RateLimitNoticeStore(table),
+        limiters=RateLimiterStore(table),
         now=lambda: NOON,
     )
 
@@ -73,3 +77,17 @@ def test_a_limit_blocks_calls_until_it_ends(show, seconds, blocked):
     until = NOON + timedelta(seconds=seconds)
     assert show.rate_limits.put(RateLimitNotice(Stamp(NOON, "e"), until), 0)
     assert show().blocked_until == (until if blocked else None)
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_an_open_breaker_is_shown_with_its_cause_its_time_and_its_next_probe(show, cause):
+    since, probe_at = NOON - timedelta(hours=3), NOON + timedelta(minutes=2)
+    assert show.limiters.put(RateLimiter(Breaker(cause, since, probe_at)), 0)
+    assert show().stopped == (cause, since, probe_at)
+
+
+def test_a_limiter_that_cannot_be_read_does_not_hide_the_rest(show, table):
+    assert show.limiters.put(RateLimiter(), 0)
+    (key,) = table.items
+    table.spoil(key, breaker={"cause": "quantum"})
+    assert show().stopped is None

@@ -13,7 +13,6 @@ from codat_hub.codat import errors
 from codat_hub.codat.adapters import pages
 from codat_hub.codat.adapters.api_key import GivenKey
 from codat_hub.codat.adapters.client import CodatClient
-from codat_hub.codat.adapters.models import WireCompany, WirePage
 from codat_hub.codat.adapters.transport import Timeouts, Transport, new_http
 from codat_hub.codat.domain.quota import Quota
 
@@ -137,7 +136,7 @@ def test_an_empty_last_page_is_the_end():
     [
         ("<html>Sign in</html>", "body"),
         ('{"results": []}', "_links"),
-        ('{"results": [{"name": "Secret Bakery"}], "_links": {}}', "results.0.id"),
+        ('{"results": {"name": "Secret Bakery"}, "_links": {}}', "results"),
         ("[1, 2]", "body"),
         ("", "body"),
         ("null", "body"),
@@ -334,5 +333,79 @@ def test_cookies_are_not_kept_between_calls():
     assert not http.cookies
 
 
-def test_the_models_are_generic_over_their_results():
-    assert WirePage[WireCompany].model_fields["results"].annotation == tuple[WireCompany, ...]
+ODD_COMPANIES = [
+    '{"id": "odd", "name": 7}',
+    '{"id": "odd", "tags": {"k": 1}}',
+    '{"id": "odd", "products": "lending"}',
+    '{"id": "odd", "created": 5}',
+    '{"id": "odd", "name": "half a \\ud83d"}',
+    '{"id": "odd", "name": "\x00"}',
+    '{"id": "odd", "products": {"a": ' + "[" * 300 + "]" * 300 + "}}",
+    '{"id": "odd", "lastSync": ' + "9" * 5000 + "}",
+    '{"id": "odd", "dataConnections": 5}',
+    '{"id": "../odd"}',
+    '{"name": "Secret Bakery"}',
+    "null",
+    "[]",
+]
+
+
+@pytest.mark.parametrize("odd", ODD_COMPANIES)
+def test_one_unreadable_company_costs_itself_and_not_the_page(odd):
+    content = f'{{"results": [{{"id": "c1"}}, {odd}, {{"id": "c2"}}], "_links": {{}}}}'
+    page = client(lambda _: httpx.Response(200, text=content)).companies_page().value
+
+    readable = [company.id for company in page.results]
+    odd_ones = [company.id for company in page.unreadable]
+    name_only = odd == '{"id": "odd", "name": "\x00"}'
+    assert readable == (["c1", "odd", "c2"] if name_only else ["c1", "c2"])
+    if not name_only:
+        assert odd_ones == ["odd" if '"odd"' in odd else None]
+        assert "Bakery" not in page.unreadable[0].fault
+
+
+def test_bytes_that_are_no_utf8_cost_their_company_only():
+    content = b'{"results": [{"id": "c1"}, {"id": "c2", "name": "\xff\xfe"}], "_links": {}}'
+    page = client(lambda _: httpx.Response(200, content=content)).companies_page().value
+    assert ([company.id for company in page.results], page.unreadable[0].id) == (["c1"], "c2")
+
+
+def test_a_list_that_breaks_off_is_refused_as_a_whole():
+    broken = client(lambda _: httpx.Response(200, text='{"results": [{"id": "c1"}'))
+    with pytest.raises(errors.NotUnderstood):
+        broken.companies_page()
+
+
+def test_one_odd_setting_hides_neither_the_client_nor_the_other_schedules():
+    settings = [
+        {"dataType": "bills", "syncSchedule": None},
+        {"dataType": "items", "syncSchedule": 4},
+    ]
+    odd = answering(200, {"clientId": "o1", "settings": settings, "overridesDefaults": "yes?"})
+    assert odd.client_id() == "o1"
+    odd = answering(200, {"clientId": "o1", "settings": settings})
+    bills, items = odd.client_schedules().value.settings
+    assert (bills.fault, items.sync_schedule) == ("syncSchedule: int_type", 4)
+    with pytest.raises(errors.NotUnderstood):
+        odd.client_sync_settings()
+
+
+def test_one_odd_consumer_connection_read_or_status_costs_itself():
+    consumers = [{"id": "w1", "url": "https://[odd"}, {"id": "w2", "url": "https://x"}]
+    found = answering(200, {"results": consumers}).webhook_consumers().value
+    assert ([known.id for known in found.results], found.unreadable[0].id) == (["w2"], "w1")
+
+    connections = [{"id": "d1"}, {"id": "d2", "status": "Linked"}]
+    page = answering(200, {"results": connections, "_links": {}}).connections_page("c1").value
+    assert ([known.id for known in page.results], page.unreadable[0].id) == (["d2"], "d1")
+
+    reads = [{"id": "r1", "status": 5}]
+    page = answering(200, {"results": reads, "_links": {}}).history_page("c1").value
+    assert (page.results, page.unreadable[0].id) == ((), "r1")
+
+    statuses = {"bills": {"currentStatus": 5}, "items": {"currentStatus": "Complete"}}
+    known = answering(200, statuses).data_status("c1").value.root
+    assert (known["bills"].fault, known["items"].current_status) == (
+        "currentStatus: string_type",
+        "Complete",
+    )

@@ -19,6 +19,8 @@ from tests.support import codat_spec
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 GET = Call("GET", "/companies")
+PUT = Call("PUT", "/companies/c1/products/lending")
+DELETE = Call("DELETE", "/companies/c1/products/lending")
 REFRESH = Call("POST", "/companies/c1/products/lending/refresh")
 WITH_KEY = Call("POST", "/companies/c1/products/lending/refresh", idempotency_key="k")
 
@@ -55,6 +57,8 @@ def received(status, error=None, headers=None, body=None, **fields):
         (WITH_KEY, 409, "A request with this key is being processed", errors.OutcomeUnknown),
         (GET, 409, "Data set still syncing", errors.StillSyncing),
         (REFRESH, 409, "Limit of values exceeded", errors.Permanent),
+        (PUT, 409, "Conflict", errors.TryLater),
+        (DELETE, 409, "Conflict", errors.TryLater),
         (WITH_KEY, 422, "Key reused", errors.KeyReused),
         (REFRESH, 422, "Unprocessable", errors.Permanent),
         (REFRESH, 429, "Too many requests", errors.RateLimited),
@@ -121,10 +125,23 @@ def test_a_429_says_when_to_ask_again():
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "later"}])
-def test_a_429_without_a_time_means_the_next_midnight_in_utc(headers):
-    found = failure(GET, received(429, "slow down", headers))
+def test_a_429_without_a_time_is_about_the_day_only_if_no_call_is_left(headers):
+    assert failure(GET, received(429, "slow down", headers)).retry_at is None
+    some = {**headers, "X-Rate-Limit-Remaining": "1"}
+    assert failure(GET, received(429, "slow down", some)).retry_at is None
+    spent = {**headers, "X-Rate-Limit-Remaining": "0"}
+    found = failure(GET, received(429, "slow down", spent))
     assert found.retry_at == datetime(2026, 11, 23, tzinfo=UTC)
     assert found.retry_after == timedelta(hours=12)
+
+
+@pytest.mark.parametrize(
+    ("reset", "hour"), [("2026-11-22T20:00:00Z", 20), ("2026-11-22T08:00:00Z", 24), ("2099", 24)]
+)
+def test_a_reset_that_cannot_be_true_counts_as_the_next_midnight(reset, hour):
+    spent = {"X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Reset": reset}
+    found = failure(GET, received(429, "slow down", spent))
+    assert found.retry_at == datetime(2026, 11, 22, tzinfo=UTC) + timedelta(hours=hour)
 
 
 def test_without_a_time_only_a_429_has_to_wait():

@@ -24,6 +24,10 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
         ("Sun, 22 Nov 2026 12:02:00 -0000", timedelta(minutes=2)),
         ("Sun, 22 Nov 2026 11:00:00 GMT", timedelta(0)),
         ("86401", LONGEST_WAIT),
+        ("0.493", timedelta(seconds=0.493)),
+        ("299.997", timedelta(seconds=299.997)),
+        ("2026-11-22T12:02:00Z", timedelta(minutes=2)),
+        ("2026-11-22T12:02:00.5+00:00", timedelta(minutes=2, seconds=0.5)),
         ("999999999999999999", LONGEST_WAIT),
         ("Sun, 29 Nov 2026 12:00:00 GMT", LONGEST_WAIT),
     ],
@@ -48,7 +52,7 @@ def test_of_a_retry_after_that_came_twice_the_first_readable_value_counts(texts,
     assert retry_after(twice, NOON) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5", "1.5", "1e3", "²", "9" * 5000, "Sun, 99 Foo"])
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1e3", "1.5.2", "²", "9" * 5000, "Sun, 99 Foo"])
 def test_an_unreadable_retry_after_is_none(text):
     assert retry_after({"retry-after": text}, NOON) is None
 

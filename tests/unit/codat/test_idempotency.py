@@ -38,7 +38,7 @@ UNKNOWN = [
     errors.OutcomeUnknown(),
     errors.OutcomeUnknown(status=409),
     errors.OutcomeUnknown(status=202),
-    errors.NotUnderstood(status=200),
+    errors.NotUnderstood(),
 ]
 NEVER_KEPT = [
     errors.RateLimited(status=429),
@@ -103,6 +103,14 @@ def test_after_85_minutes_the_key_is_fresh_and_the_old_call_is_unresolved(age, s
 
     assert (plan.value == "old") is same
     assert plan.unresolved_since == (None if same else NOON)
+
+
+def test_after_an_answer_that_nobody_understands_the_key_is_fresh_and_the_call_unresolved():
+    new_id = ids()
+    kept = key_after(plan_key(None, NOON, new_id), errors.NotUnderstood(status=200))
+    again = plan_key(kept, NOON + 5 * MINUTE, new_id)
+
+    assert (again.value, again.unresolved_since) == ("key-2", NOON)
 
 
 @pytest.mark.parametrize("failure", [*ANSWERED, *UNKNOWN, *NEVER_KEPT], ids=repr)

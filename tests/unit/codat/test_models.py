@@ -56,8 +56,9 @@ def test_nulls_are_read_as_absent():
         {"id": "w", "url": "https://x", "disabled": None, "companyTags": None, "eventTypes": None}
     )
 
-    assert (company.last_sync, company.data_connections) == (None, ())
+    assert (company.last_sync, company.data_connections) == (None, None)
     assert (consumer.disabled, consumer.company_tags, consumer.event_types) == (False, (), ())
+    assert not consumer.complete, "its event types are not told"
 
 
 def test_one_null_or_fraction_does_not_cost_the_whole_page():
@@ -74,8 +75,13 @@ def test_one_null_or_fraction_does_not_cost_the_whole_page():
         {"id": "p", "dataType": "b", "status": "Fetching", "requested": "x", "progress": 33.5}
     )
 
-    assert (company.tags, company.products) == ({"region": "north"}, ("lending",))
-    assert [connection.status for connection in company.data_connections] == [None]
+    assert (company.tags, company.products) == ({"region": "north"}, None), "one is not told"
+    assert [connection.status for connection in company.connections] == [None]
+    assert company.unread == (
+        "dataConnections: body: model_type",
+        "dataConnections.status: null",
+        "products: null",
+    )
     assert operation.progress == 33.5
 
 

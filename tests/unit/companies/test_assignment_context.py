@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from codat_hub.companies.domain.assignment import AssignmentStatus
-from codat_hub.companies.usecases.assignment_context import Standing, consent_missing
+from codat_hub.companies.usecases.assignment_context import Agreement, consent_missing
 from codat_hub.errors import Absent, Conflict, Unavailable
 from codat_hub.storage.update import TRIES
 from tests.support.assigning import COMPANY, LENDING, PRODUCT, World
@@ -108,7 +108,7 @@ def test_a_product_stands_by_its_newest_entry(world, agree, covers):
     if agree is not None:
         world.agree(**agree)
     assignment, version = world.assignments.get(COMPANY, "product-a")
-    standing = Standing(assignment, version, world.ledger.newest(COMPANY, "product-a"))
+    standing = Agreement(assignment, version, world.ledger.newest(COMPANY, "product-a"))
     assert standing.covers(PRODUCT) is covers
 
 

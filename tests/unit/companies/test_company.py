@@ -11,6 +11,7 @@ from codat_hub.companies.domain.company import (
     Connection,
     apply,
 )
+from codat_hub.companies.domain.product_changes import ProductTimes
 from tests.support.builders import COMPANY
 from tests.support.histories import at
 
@@ -49,16 +50,23 @@ def test_the_later_removal_of_product_and_connection_counts():
     company = apply(EMPTY, a_change(3, removed_product="p"))
     company = apply(company, a_connection_change(2, "Unlinked", connection_removed=True))
     company = apply(company, a_connection_change(1, "Unlinked", connection_removed=True))
-    assert company.removed_at("p", "a") == at(3)
-    assert company.removed_at("q", "a") == at(2)
-    assert company.removed_at("q", "b") is None
+    company = apply(company, a_change(1, removed_product="p"))
+    assert company.changes("p").resets == (at(3),)
+    assert company.removed_connections == {"a": at(2)}
+    assert company.changes("q").resets == ()
+
+
+def test_the_latest_addition_counts_and_a_listed_product_was_present():
+    company = apply(EMPTY, a_change(3, added_product="p"))
+    company = apply(company, a_change(2, added_product="p", products=("p",)))
+    assert company.changes("p") == ProductTimes((), (at(3),), (at(2),))
 
 
 def test_a_relinked_connection_is_linked_and_keeps_its_removal():
     company = apply(EMPTY, a_connection_change(1, "Unlinked", connection_removed=True))
     company = apply(company, a_connection_change(2))
     assert company.connections["a"].status == "Linked"
-    assert company.removed_at("p", "a") == at(1)
+    assert company.removed_connections == {"a": at(1)}
 
 
 def test_an_integration_that_no_event_named_is_unknown():
@@ -80,6 +88,7 @@ changes = st.lists(
         st.builds(a_change, st.integers(0, 5), products=st.sampled_from([(), ("p",), ("p", "q")])),
         st.builds(a_change, st.integers(0, 5), deleted=st.just(True)),
         st.builds(a_change, st.integers(0, 5), removed_product=st.sampled_from("pq")),
+        st.builds(a_change, st.integers(0, 5), added_product=st.sampled_from("pq")),
         st.builds(
             a_connection_change,
             st.integers(0, 5),

@@ -1,6 +1,6 @@
 """One company per request, however often it is sent and whatever Codat answers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -240,3 +240,58 @@ def test_an_entry_that_the_webhook_made_meanwhile_is_kept(world):
     world.directory.get = entered_after_the_read
     assert world.create().complete
     assert get("company-1")[0].name == "Codat's own"
+
+
+def unfinished(world):
+    """Create a company whose request is not complete, as one product has no consent."""
+    new = replace(BAKERY, products=("product-a", "product-b"))
+    created = world.create(new)
+    assert [known.status for known in created.products] == ["assigned", "refused"]
+    return new, created.company.company_id
+
+
+def test_a_repeat_with_the_same_key_never_grants_a_revoked_consent_again(world):
+    new, company_id = unfinished(world)
+    world.consents.revoke(company_id, "product-a", "the customer asked", "arn:bob")
+
+    again = world.create(new)
+
+    assert [known.status for known in again.products] == ["refused", "refused"]
+    assert "revoked" in again.products[0].detail
+    newest = world.ledger.newest(company_id, "product-a")
+    assert (newest.number, newest.consent.active) == (2, False)
+    assert "product-a" not in world.codat.company(company_id).products
+
+
+def test_a_repeat_does_not_replace_a_consent_that_was_recorded_since(world):
+    new, company_id = unfinished(world)
+    newer = Grant("J. Baker", "2", ("invoices", "bills"))
+    world.consents.grant(company_id, "product-a", newer, "arn:bob")
+    world.create(new)
+    assert world.ledger.newest(company_id, "product-a").consent.text_version == "2"
+
+
+def test_a_revocation_during_the_repeat_is_kept(world):
+    new, company_id = unfinished(world)
+    newest, revoked = world.ledger.newest, []
+
+    def and_then_it_is_revoked(*pair):
+        found = newest(*pair)
+        if pair == (company_id, "product-a") and not revoked:
+            revoked.append(True)
+            world.consents.revoke(*pair, "the customer asked", "arn:bob")
+        return found
+
+    world.ledger.newest = and_then_it_is_revoked
+    world.create(new)
+    world.ledger.newest = newest
+    assert not newest(company_id, "product-a").consent.active
+
+
+def test_a_crash_before_the_consents_are_recorded_is_finished_by_repeating(world):
+    append = world.ledger.append
+    world.ledger.append = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        world.create()
+    world.ledger.append = append
+    assert world.create().complete

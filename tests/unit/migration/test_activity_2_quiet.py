@@ -1,5 +1,6 @@
 import pytest
 
+from codat_hub.codat.errors import TryLater
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.run import Activity, MigrationRequest, Stragglers
 from codat_hub.migration.steps import activity_2_quiet as activity_2
@@ -81,3 +82,22 @@ def test_it_needs_the_time_at_which_the_schedules_were_switched_off(world):
     world.change(disabled_at=None)
     with pytest.raises(StepFailed, match="when the schedules were switched off"):
         look(world, world.company("a"))
+
+
+def test_a_look_that_fails_leaves_its_company_open_and_looks_at_the_others(world):
+    companies = [world.company(name) for name in "abc"]
+    asked, fails = [], set(companies)
+
+    def running_reads(company, before):
+        asked.append(company)
+        if company in fails:
+            fails.remove(company)
+            raise TryLater("503")
+        return 0
+
+    world.codat.running_reads = running_reads
+    look(world, *companies)
+    assert world.tally(activity_2.PHASE).open == 3
+    look(world, *companies)
+    assert asked == ["a", "b", "c"] * 2
+    assert (world.tally(activity_2.PHASE).done, world.tally(activity_2.PHASE).finished) == (3, True)

@@ -142,12 +142,15 @@ class TestAdd:
     def test_a_404_on_adding_of_a_company_that_is_there_is_a_failure(self, world):
         world.codat.failing["add_product"] = NotFound("no such product")
         add(world, world.company("a"))
-        assert (tally(world).failed, tally(world).reasons) == (1, ("a: no such product",))
+        assert (tally(world).failed, tally(world).reasons) == (
+            1,
+            ("a: lending is not added: no such product",),
+        )
         assert entry(world).ours
 
     def test_a_404_on_adding_of_a_company_that_is_gone_is_skipped(self, world):
         company = world.company("a")
-        intercept(world, "add_product", before=lambda *_: world.codat.companies.pop("a"))
+        intercept(world, "add_product", before=lambda *_: world.codat.delete("a"))
         add(world, company)
         assert (tally(world).skipped, tally(world).failed) == (1, 0)
         assert tally(world).reasons == ("a was deleted meanwhile",)
@@ -167,15 +170,35 @@ class TestAdd:
 
     def test_a_company_that_is_gone_is_skipped(self, world):
         company = world.company("a")
-        del world.codat.companies["a"]
+        world.codat.delete("a")
         add(world, company)
         assert (tally(world).skipped, entry(world).before) == (1, None)
 
-    def test_a_late_company_gets_a_snapshot_without_settings(self, world):
-        add(world, world.company("a", late=True, products=("other",), linked=False))
-        assert world.entry(company_entry("a")).before == {
-            "settings": None, "products": ["other"], "linked": False,
-        }  # fmt: skip
+    def test_a_late_company_gets_a_snapshot_and_its_own_schedules_go_off(self, world):
+        add(world, world.company("a", 6, late=True, products=("other",), linked=False))
+        before = world.entry(company_entry("a")).before
+        assert (before["products"], before["linked"]) == (["other"], False)
+        assert before["settings"]["settings"][0]["syncSchedule"] == 6
+        assert world.codat.changes == [("set_company_settings", "a"), ADDED]
+        assert world.codat.levels["a"]["settings"][0]["syncSchedule"] == 0
+
+    def test_a_late_company_whose_schedules_stay_on_gets_no_product(self, world):
+        world.codat.failing["set_company_settings"] = Forbidden("no such plan")
+        add(world, world.company("a", 6, late=True))
+        assert world.codat.changes == []
+        assert tally(world).failed == 1
+
+    def test_a_consent_that_is_given_again_makes_the_product_ours_again(self, world):
+        company = world.company("a")
+        inner = world.codat.add_product
+        intercept(world, "add_product", after=lambda *_: world.consent("a", revoked=True))
+        add(world, company)
+        world.codat.add_product = inner
+        world.consent("a")
+        add(world, company)
+        assert (entry(world).outcome, entry(world).undone) == ("added", None)
+        remove(world, company)
+        assert world.codat.companies["a"].products == ()
 
     def test_a_snapshot_is_never_written_over(self, world):
         company = world.company("a", 6)
@@ -209,8 +232,7 @@ def lose_answer(world, company, *, arrived):
 
     inner = world.codat.add_product
     intercept(world, "add_product", **{"after" if arrived else "before": lost})
-    with pytest.raises(OutcomeUnknown):
-        add(world, company)
+    assert add(world, company).next == "again"
     world.codat.add_product = inner
 
 
@@ -223,7 +245,7 @@ class TestJudge:
         if tolerated:
             activity_5.judge(world.context, world.command())
             assert world.run.migrated
-            note = "adding products: 0 skipped, 1 of 1 failed: a: refused"
+            note = "adding products: 0 skipped, 1 of 1 failed: a: lending is not added: refused"
             assert world.run.notes == (note,)
         else:
             with pytest.raises(StepFailed, match="adding products: 1 of 1 failed"):
@@ -252,7 +274,7 @@ class TestRemove:
     def test_a_company_that_is_gone_counts_as_undone(self, world):
         company = world.company("a")
         add(world, company)
-        del world.codat.companies["a"]
+        world.codat.delete("a")
         remove(world, company)
         assert entry(world).undone == "company gone"
 
@@ -262,13 +284,14 @@ class TestRemove:
         world.codat.deaf.add("remove_product")  # it answers 404 and removes nothing
         remove(world, company)
         assert entry(world).ours
-        with pytest.raises(StepFailed, match="still there, though Codat answered 404"):
-            activity_5.judge_undo(world.context, world.undo(epoch=2))
+        (reason,) = world.tally(activity_5.UNDO_PHASE, "undo").reasons
+        assert "still there, though Codat answered 404" in reason
 
     @pytest.mark.parametrize("refusal", [Permanent("refused"), Forbidden("refused")])
-    def test_a_company_that_keeps_its_product_does_not_pass(self, world, refusal):
-        ids = [world.company("a"), world.company("b")]
+    def test_a_company_that_keeps_its_product_costs_itself_and_stays_off(self, world, refusal):
+        ids = [world.company("a", 24, counts=False), world.company("b", 24, counts=False)]
         add(world, *ids)
+        world.ledger.raise_epoch(ID)
 
         def refuse(company_id, _product):
             if company_id == "a":
@@ -277,8 +300,24 @@ class TestRemove:
         intercept(world, "remove_product", before=refuse)
         remove(world, *ids)
         assert entry(world, "b").undone == "removed"
-        with pytest.raises(StepFailed, match="not all removed: 1 of 2 failed: a: refused"):
-            activity_5.judge_undo(world.context, world.undo(epoch=2))
+        assert activity_5.judge_undo(world.context, world.undo(epoch=2)).next == "done"
+        own = world.codat.levels["a"]
+        assert (own["overridesDefaults"], own["settings"][0]["syncSchedule"]) == (True, 0)
+        assert world.codat.levels["b"]["overridesDefaults"] is False
+        assert world.entry(company_entry("a")).ours
+
+    @pytest.mark.parametrize(("keep", "answer"), [(5, "done"), (6, "ask")])
+    def test_more_than_five_companies_that_keep_a_product_are_a_question(self, world, keep, answer):
+        ids = [world.company(f"c{number}") for number in range(7)]
+        add(world, *ids)
+
+        def refuse(company_id, _product):
+            if company_id in ids[:keep]:
+                raise Permanent("refused")
+
+        intercept(world, "remove_product", before=refuse)
+        remove(world, *ids)
+        assert activity_5.judge_undo(world.context, world.undo(epoch=2)).next == answer
 
     def test_all_removed_passes(self, world):
         company = world.company("a")

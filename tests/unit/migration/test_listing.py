@@ -106,15 +106,20 @@ class TestLate:
         found = find_late(world.context, world.command(more_time=lambda: False))
         assert found.next == "again"
 
-    @pytest.mark.parametrize("change", ["ids", "tags"])
-    def test_a_subset_takes_no_company_along(self, change):
+    def test_a_subset_takes_no_company_along_while_others_are_left_behind(self):
         world = a_world("a1")
-        if change == "ids":
-            world.change(request=MigrationRequest(("lending",), company_ids=("a1",)))
-        else:
-            world.change(everyone=False)
+        world.change(everyone=False)
         assert self.late(world).next == "done"
         assert world.run.late_listings == []
+
+    @pytest.mark.parametrize("choice", [{"company_ids": ("a1",)}, {"tags": {"region": "uk"}}])
+    def test_the_last_subset_takes_in_every_late_company(self, choice):
+        world = a_world("a1", "a2")
+        world.change(request=MigrationRequest(("lending",), **choice))
+        self.known(world, "a1")
+        assert self.late(world).next == "late"
+        assert ids(world, "late-1") == ["a2"]
+        assert world.run.notes == ("appeared during the run and taken in: a2",)
 
     def test_after_some_rounds_the_rest_is_noted(self):
         world = a_world("a1")

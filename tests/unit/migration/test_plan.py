@@ -53,11 +53,11 @@ def test_calls_and_time_are_the_arithmetic_of_the_steps():
 @pytest.mark.parametrize(
     ("request_", "client", "survey", "text"),
     [
-        (REQUEST, CLIENT, SURVEY, "40 companies have sync settings of their own"),
-        (REQUEST, CLIENT, SURVEY, "50 companies have no linked connection"),
-        (REQUEST, CLIENT, SURVEY, "a: 10 companies are skipped"),
+        (REQUEST, CLIENT, SURVEY, "40 companies with sync settings of their own"),
+        (REQUEST, CLIENT, SURVEY, "50 companies without a linked connection"),
+        (REQUEST, CLIENT, SURVEY, "a: the run skips 10 companies"),
         (REQUEST, CLIENT, NOBODY_HAS_IT, "a: no company at Codat has it yet"),
-        (REQUEST, CLIENT, SURVEY, "consumer 1 also gets company.created"),
+        (REQUEST, CLIENT, SURVEY, "consumer 1 also gets 1 other event type"),
         (replace(REQUEST, mode=Mode.API), CLIENT, SURVEY, "custom headers, mTLS"),
         (REQUEST, replace(CLIENT, standard=("lending",)), SURVEY, "lending is a standard product"),
         (REQUEST, replace(CLIENT, everyone=False), SURVEY, "companies are left behind"),
@@ -125,7 +125,7 @@ def test_a_subset_plans_to_override_every_company_that_is_read():
     client = replace(CLIENT, everyone=False)
     activity_1 = make_plan(REQUEST, client, replace(SURVEY, reading=70), 5).steps[0]
     assert (activity_1.changes, activity_1.calls) == (70, 210)
-    assert "70 companies' by settings of their own" in activity_1.summary
+    assert "70 companies by settings of their own" in activity_1.summary
     assert not any(row.startswith("client: ") for row in activity_1.rows)
 
 

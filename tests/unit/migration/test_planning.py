@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.codat.errors import WrongClient
+from codat_hub.codat.errors import TryLater, WrongClient
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import Consumer
 from codat_hub.migration.usecases import planning
@@ -51,6 +51,25 @@ class TestPlan:
             planning.plan(world.context, world.command())
         assert world.run.chunks == {"snapshot": 1, "undo": 1}
 
+    def test_a_survey_that_fails_for_a_company_is_tried_again_after_the_others(self, world):
+        world.company("a", 6, late=True)
+        world.company("b", 6, late=True)
+        asked, fails, settings_of = [], ["a", "b"], world.codat.company_settings
+
+        def company_settings(company):
+            asked.append(company)
+            if company in fails:
+                fails.remove(company)
+                raise TryLater("503")
+            return settings_of(company)
+
+        world.codat.company_settings = company_settings
+        command = world.command(*listed(world), listing="plan")
+        assert planning.survey(world.context, command).next == "again"
+        planned(world)
+        assert asked == ["a", "b"] * 2
+        assert world.run.plan["companies"] == 2
+
     def test_a_plan_is_kept_and_asks_for_approval(self, world):
         world.company("a", 6, late=True)
         assert planned(world).next == "approval"
@@ -58,7 +77,8 @@ class TestPlan:
         assert run.plan["hash"] == run.plan_hash
         assert (run.off_value, run.everyone) == (0, True)
         assert [made["name"] for made in planning.wanted_of(run)] == ["product-lending"]
-        assert world.manifests.get(f"{ID}/plans/{run.plan_hash}.json") == run.plan
+        kept = world.manifests.get(f"{ID}/plans/{run.plan_hash}.json")
+        assert kept == {**run.plan, "listing": "plan", "facts": kept["facts"]}
         assert world.codat.changes == []
 
     def test_the_survey_counts_what_each_company_needs(self, world):
@@ -177,7 +197,7 @@ class TestSnapshot:
         assert compare(world) == "done"
         assert world.run.notes == ()
 
-    @pytest.mark.parametrize("change", ["client", "company", "products", "new", "consumers"])
+    @pytest.mark.parametrize("change", ["client", "company", "products", "many", "consumers"])
     def test_anything_else_asks_again(self, world, change):
         world.company("a", 6, late=True)
         planned(world)
@@ -189,8 +209,9 @@ class TestSnapshot:
                 world.codat.levels["a"] = settings(12)
             case "products":
                 world.codat.add_product("a", "lending")
-            case "new":
-                world.company("b", 6, late=True)
+            case "many":
+                for number in range(11):
+                    world.company(f"b{number:02}", 6, late=True)
             case "consumers":
                 world.codat.hooks = [OLD]
         planning.snapshot(world.context, world.command())
@@ -200,6 +221,23 @@ class TestSnapshot:
         assert compare(world) == "differs"
         assert world.run.plan_hash != world.run.approved_hash
         assert "asks again for approval" in world.run.notes[0]
+        shown = {"many": "12 companies, and the approval covers 11", "company": "of a:"}
+        assert shown.get(change, ": ") in world.run.notes[0]
+
+    def test_companies_within_the_ceiling_are_covered_and_named(self, world):
+        world.company("a", 6, late=True)
+        planned(world)
+        world.change(approved_hash=world.run.plan_hash)
+        for number in range(10):
+            world.company(f"b{number}", late=True, consent=number == 0)
+        planning.snapshot(world.context, world.command())
+        listing = world.run.listing
+        ids = listed(world, listing)
+        planning.snapshot_companies(world.context, world.command(*ids, listing=listing))
+        assert compare(world) == "done"
+        (note,) = world.run.notes
+        assert "b0 (its own settings, consent to lending), b1 (its own settings" in note
+        assert "b9 (its own settings, consent to nothing)" in note
 
     def test_out_of_time_the_next_call_goes_on(self, world):
         world.company("a", 6, late=True)

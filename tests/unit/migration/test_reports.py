@@ -53,20 +53,36 @@ class TestCounts:
 
 class TestReport:
     def test_it_shows_the_fate_of_every_change(self, world):
-        old = LedgerEntry({"url": SECRET_URL}).intend(1).came_to("off").undo("enabled")
+        old = (
+            LedgerEntry({"consumer_id": "1", "url": SECRET_URL})
+            .intend(1)
+            .came_to("off")
+            .undo("enabled")
+        )
         world.ledger.first(ID, "OLD_CONSUMER#1", old)
-        world.ledger.first(ID, "NEW_CONSUMER#x", LedgerEntry({"url": "https://x"}).intend(1))
+        world.ledger.first(
+            ID, "NEW_CONSUMER#x", LedgerEntry({"url": "https://x", "hub_consumer": "x"}).intend(1)
+        )
         report = reports.report(world.ledger, world.run)
         assert report["old_consumers"] == [
             {
+                "consumer_id": "1",
                 "url": "https://old.example/hook?…",
+                "hub_consumer": None,
                 "changed": True,
                 "outcome": "off",
                 "undone": "enabled",
             }
         ]
         assert report["new_consumers"] == [
-            {"url": "https://x", "changed": True, "outcome": None, "undone": None}
+            {
+                "consumer_id": None,
+                "url": "https://x",
+                "hub_consumer": "x",
+                "changed": True,
+                "outcome": None,
+                "undone": None,
+            }
         ]
         assert report["client_settings"] == {"changed": False, "outcome": None, "undone": None}
         assert "hunter" not in str(report)

@@ -1,8 +1,11 @@
 import json
+from unittest import mock
 
 import pytest
 
 from codat_hub.codat.errors import WrongClient
+from codat_hub.errors import StepFailed
+from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, MigrationStatus, Undo
 from codat_hub.migration.steps import activity_1_client_sync
@@ -155,3 +158,28 @@ class TestEnd:
 )
 def test_a_caught_error_is_one_line(state, text):
     assert rollback.caught(state) == text
+
+
+class TestOnDemand:
+    @pytest.fixture(autouse=True)
+    def migrated(self, world):
+        world.change(reached=Activity.ADD_PRODUCTS, migrated=True, chunks={"undo": 1})
+        read = Tally(1, finished=True).leave_open("a: no read of lending yet")
+        world.ledger.put_tally(ID, "verify_reads", "undo-snapshot-000000", read)
+
+    def test_differences_keep_the_list_of_missing_reads(self, world):
+        world.codat.client = settings(12, 0)
+        assert begin(world, entry="rollback").next == "differs"
+        assert world.run.notes == ("first reads: 0 came, 1 did not; a: no read of lending yet",)
+
+    def test_a_run_that_had_ended_before_gets_no_other_note(self, world):
+        world.change(ended_at=NOW)
+        world.codat.client = settings(12, 0)
+        begin(world, entry="rollback")
+        assert world.run.notes == ()
+
+    def test_a_look_that_fails_for_good_leaves_the_run_complete(self, world):
+        world.codat.client_settings = mock.Mock(side_effect=StepFailed("given up"))
+        assert begin(world, entry="rollback").next == "differs"
+        assert (world.run.status, world.ledger.epoch(ID)) == ("complete", 1)
+        assert "the rollback has not begun" in world.run.error

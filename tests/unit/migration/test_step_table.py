@@ -1,9 +1,10 @@
 import json
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 
-from codat_hub.codat.errors import RateLimited, TryLater
+from codat_hub.codat.errors import Permanent, RateLimited, TryLater
 from codat_hub.errors import StepFailed
 from codat_hub.migration.usecases.step_table import STEPS, run_step
 from tests.support.migration.step_world import ID
@@ -38,6 +39,7 @@ def test_an_unknown_step_fails(world):
         (timedelta(seconds=1.9), 2),
         (timedelta(hours=25), 90_001),
         (timedelta(days=9), 90_001),
+        (timedelta(0), 1),
         (None, 90_001),
     ],
 )
@@ -48,11 +50,19 @@ def test_used_up_quota_is_waited_for(world, retry_after, seconds):
     assert (result.next, result.wait_seconds) == ("again", seconds)
 
 
-def test_any_other_error_is_the_state_machines(world):
+def test_an_error_that_does_not_pass_is_the_state_machines(world):
     world.save_client()
-    world.codat.failing["set_client_settings"] = TryLater("down")
-    with pytest.raises(TryLater):
+    world.codat.failing["set_client_settings"] = Permanent("refused")
+    with pytest.raises(Permanent):
         run_step(world.context, "disable_client_sync", "apply", world.command())
+
+
+def test_a_step_that_waits_for_a_person_is_never_repeated_by_its_answer(world):
+    command = world.command(token="t", waiting_for="approval")
+    world.ledger.change = fails = mock.Mock(side_effect=TryLater("down"))
+    with pytest.raises(TryLater):
+        run_step(world.context, "wait_for_person", "apply", command)
+    assert fails.called
 
 
 @pytest.mark.parametrize("direction", ["apply", "compensate"])
@@ -62,5 +72,8 @@ def test_a_chunk_that_failed_leaves_its_reason_to_the_verdict(world, direction):
     run_step(world.context, "note_chunk_failure", direction, command)
     tally = world.tally("add_products")
     assert tally.reasons == ("snapshot-000000: Sandbox.Timedout: too long",)
-    assert not tally.finished
+    assert (tally.finished, tally.failed) == (False, 1)
+    assert world.run.notes == (
+        "add_products failed for snapshot-000000: Sandbox.Timedout: too long",
+    )
     assert world.ledger.tallies(ID, "add_products", "snapshot-") == [tally]

@@ -52,6 +52,8 @@ class TestOff:
     def test_switching_off_changes_schedules_and_nothing_else(self, before, off):
         after = sync_settings.switched_off(before, off, FirstLink.KEEP)
         assert sync_settings.is_off(after)
+        on = {each["dataType"] for each in after["settings"] if each["syncSchedule"] > 0}
+        assert on == set(sync_settings.locked(before))
         assert after["overridesDefaults"] is True
         assert {**after, "settings": 0, "overridesDefaults": 0} == {
             **before, "settings": 0, "overridesDefaults": 0,
@@ -60,12 +62,14 @@ class TestOff:
             changed = {name for name in one if one[name] != other[name]}
             assert changed <= {"syncSchedule"}
             assert list(one) == list(other)
-            assert one["syncSchedule"] > 0 or not changed
+            assert (one["syncSchedule"] > 0 and not one.get("isLocked")) or not changed
 
     @given(settings())
     def test_the_first_fetch_is_switched_off_only_where_chosen(self, before):
         after = sync_settings.switched_off(before, 0, FirstLink.OFF)
-        assert not any(setting["fetchOnFirstLink"] for setting in after["settings"])
+        kept = [setting for setting in after["settings"] if setting["fetchOnFirstLink"]]
+        assert all(setting.get("isLocked") for setting in kept)
+        assert not sync_settings.needs_change(after, FirstLink.OFF)
 
     @given(settings())
     def test_switching_off_twice_is_switching_off_once(self, before):
@@ -86,7 +90,8 @@ class TestDifferences:
     def test_every_other_difference_is_named(self, one):
         other = sync_settings.switched_off(one, 0, FirstLink.KEEP)
         named = {text.partition(":")[0] for text in sync_settings.differences(one, other)}
-        changed = {e["dataType"] for e in one["settings"] if e["syncSchedule"] > 0}
+        on = {each["dataType"] for each in one["settings"] if each["syncSchedule"] > 0}
+        changed = on - set(sync_settings.locked(one))
         expected = changed | (set() if one["overridesDefaults"] else {"overridesDefaults is True"})
         assert {text.partition(",")[0] for text in named} == expected
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from codat_hub.migration.domain.chunk import Tally
@@ -108,12 +110,19 @@ class TestBegin:
         verify_reads.begin(world.context, world.command())
         assert world.run.reads_from == NOW
 
-    @pytest.mark.parametrize("failed", [0, 1])
-    def test_failures_of_late_companies_are_noted(self, world, failed):
-        tally = Tally(1, finished=True, failed=failed, reasons=("x: refused",))
+    @pytest.mark.parametrize(
+        ("tally", "notes"),
+        [
+            (Tally(1).did(), 0),
+            (Tally(1).fail("x: refused"), 1),
+            (Tally(1).skip("x: no consent to lending"), 1),
+        ],
+    )
+    def test_late_companies_without_a_product_are_noted(self, world, tally, notes):
+        tally = replace(tally, finished=True)
         world.ledger.put_tally(ID, activity_5_products.PHASE, "late-1-000000", tally)
         verify_reads.begin(world.context, world.command())
-        assert len(world.run.notes) == failed
+        assert len(world.run.notes) == notes
         assert all(note.startswith("companies that came late: ") for note in world.run.notes)
 
 
@@ -125,6 +134,7 @@ def test_a_run_that_rolls_back_is_not_called_complete(world, status):
 
 
 def test_the_end_is_recorded_once(world):
+    world.save_client()
     for _ in range(2):
         verify_reads.complete(world.context, world.command())
         world.now += HOUR

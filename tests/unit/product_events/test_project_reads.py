@@ -9,10 +9,11 @@ import pytest
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
+from codat_hub.product_events.domain.woken import Woken
 from codat_hub.product_events.usecases.project_reads import FailedType, Report
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
-from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, entry
+from tests.support.histories import PRODUCT, a_read, a_removal, as_webhook, at, entry
 from tests.support.interleaving import NOW, World
 
 READ = as_webhook(a_read(1))
@@ -122,6 +123,33 @@ def test_a_removal_is_kept_by_the_directory_and_answered_by_the_next_read(world)
     assert world.bus.published[-1].detail()["data_types"][0]["full_load"] is True
 
 
+def test_a_read_that_ends_after_the_hub_removed_its_product_is_counted_and_wakes(world):
+    removed = Assignment(
+        COMPANY, PRODUCT, AssignmentStatus.REMOVING, changed_at=at(0.5), removed_at=at(0.5)
+    )
+    world.assignments.put(removed, 0)
+    woken = []
+    projector = replace(world.projector(), wake=lambda *read: woken.append(read) or Woken())
+    assert projector(READ).outcome == "off"
+    assert (world.bus.published, world.read_states.writes, len(woken)) == ([], 0, 1)
+
+
+def test_a_removal_known_to_the_version_before_hides_no_read_of_a_product_that_is_there(world):
+    """It stored removals and no additions; the assignment or Codat's list shows the product."""
+    project(world, as_webhook(a_removal(0.2)))
+    assert project(world, READ).outcome == "off"
+    world.assignments.put(Assignment(COMPANY, PRODUCT, AssignmentStatus.ASSIGNED, at(0.5)), 0)
+    assert project(world, READ).outcome == "published"
+
+
+def test_a_read_is_projected_even_if_the_assignment_cannot_be_read(world, monkeypatch):
+    def unreadable(*_):
+        raise Unreadable("PRODUCT")
+
+    monkeypatch.setattr(world.assignments, "get", unreadable)
+    assert project(world, READ).outcome == "published"
+
+
 def test_a_repeated_or_older_company_event_writes_nothing(world):
     removal = as_webhook(a_removal(2, connection="a"))
     assert project(world, removal) == Report("applied")
@@ -198,6 +226,63 @@ class TestParking:
         assert not world.parking.parked
 
 
+def a_read_with(*unusable, hours=1):
+    """Return a webhook with a usable entry, then unusable ones."""
+    webhook = as_webhook(a_read(hours, since=0))
+    event = json.loads(webhook.body)
+    event["payload"]["dataTypes"] += unusable
+    return replace(webhook, body=json.dumps(event).encode())
+
+
+NO_STATUS = {"dataType": "payments", "connectionId": "a"}
+NO_CONNECTION = {"dataType": "payments", "connectionId": None, "status": "Complete"}
+
+
+class TestUnusableEntries:
+    @pytest.mark.parametrize("entry", [None, NO_STATUS, NO_CONNECTION, "invoices"])
+    def test_an_unusable_entry_is_parked_alone_and_the_others_are_published(self, world, entry):
+        woken = []
+        projector = replace(world.projector(), wake=lambda *read: woken.append(read) or Woken())
+        report = projector(a_read_with(entry, None))
+        assert (report.outcome, report.parked_entries) == ("published", 2)
+        assert list(world.parking.parked) == ["msg-1#1", "msg-1#2"]
+        assert len(world.bus.published[0].windows) == 1
+        assert len(woken) == 1
+
+    @pytest.mark.parametrize("unusable", [0, 101])
+    def test_a_read_without_usable_entries_or_with_too_many_others_is_parked_whole(
+        self, world, unusable
+    ):
+        webhook = a_read_with(*[None] * unusable) if unusable else as_webhook(a_read(1))
+        if not unusable:
+            webhook = replace(webhook, body=a_read_completed(dataTypes=[None]))
+        woken = []
+        projector = replace(world.projector(), wake=lambda *read: woken.append(read) or Woken())
+        assert projector(webhook).outcome == "parked"
+        assert list(world.parking.parked) == ["msg-1"]
+        assert (len(woken), world.bus.published) == (1, [])
+
+    def test_a_read_that_can_never_be_published_ends_leases_too(self, world, monkeypatch):
+        def refuse(_event):
+            raise NeverProjected("too large")
+
+        monkeypatch.setattr(world.bus, "publish", refuse)
+        woken = []
+        projector = replace(world.projector(), wake=lambda *read: woken.append(read) or Woken())
+        assert projector(READ).outcome == "parked"
+        assert len(woken) == 1
+
+    def test_an_entry_that_became_usable_is_published_by_its_own_key_once(self, world):
+        project(world, a_read_with(NO_STATUS))
+        # A newer version of the hub takes what this one does not.
+        repaired = replace(a_read_with(NO_STATUS | {"status": "Complete"}), entry=1)
+        assert project(world, repaired).outcome == "published"
+        assert project(world, repaired).outcome == "repeated"
+        (entry, window) = world.bus.published[1].windows[0]
+        assert (entry.key.data_type, window.full_load) == ("payments", True)
+        assert len({event.event_key for event in world.bus.published}) == 2
+
+
 def test_a_portal_example_with_invented_ids_changes_no_real_company(world):
     project(world, READ)
     before = world.state
@@ -237,3 +322,19 @@ def test_a_read_is_projected_even_if_the_lease_cannot_be_read(world):
 
     assert replace(world.projector(), wake=wake)(READ) == Report("published")
     assert not world.parking.parked
+
+
+def test_a_connection_cut_20_hours_ahead_does_not_hide_later_news(world):
+    def of_connection(change, status, received, ahead):
+        connection = {"id": CONNECTION, "status": status}
+        payload = {"referenceCompany": {"id": COMPANY}, "connection": connection}
+        dates = {"id": change, "generatedDate": (received + ahead).isoformat()}
+        body = an_event(f"connection.{change}", payload, **dates)
+        return StoredWebhook(f"msg-{change}", body, received_at=received)
+
+    project(
+        world,
+        of_connection("disconnected", "Deauthorized", NOW, timedelta(hours=20)),
+        of_connection("reconnected", "Linked", NOW + timedelta(hours=1), timedelta()),
+    )
+    assert world.companies.get(COMPANY)[0].linked

@@ -5,7 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.product_events.domain.product_event import FULL_LOAD, NOTHING_TO_READ, Window
+from codat_hub.product_events.domain.product_event import (
+    FULL_LOAD,
+    NOTHING_TO_READ,
+    Window,
+    as_text,
+)
 from codat_hub.product_events.domain.read_event import ReadKey
 from codat_hub.product_events.domain.read_state import (
     MAX_KEYS,
@@ -13,7 +18,16 @@ from codat_hub.product_events.domain.read_state import (
     ReadState,
     project,
 )
-from tests.support.histories import Ledger, a_read, a_removal, at, entry
+from tests.support.histories import (
+    HubCall,
+    Ledger,
+    Look,
+    a_read,
+    a_removal,
+    an_addition,
+    at,
+    entry,
+)
 
 INVOICES = ReadKey("invoices", "a")
 
@@ -85,15 +99,41 @@ class TestRemovals:
         assert published[1:] == [{"a": since(1), "b": FULL_LOAD}, {"a": since(3), "b": since(3)}]
 
     def test_after_the_removal_of_the_product_there_is_a_full_load(self):
-        ledger = Ledger().take(a_read(1), a_removal(2), a_read(3, since=1))
+        ledger = Ledger().take(a_read(1), a_removal(2), an_addition(2.5), a_read(3, since=1))
         assert windows(ledger)[1] == {"invoices": FULL_LOAD}
+
+    def test_a_read_that_ends_after_the_removal_is_not_published_and_answers_nothing(self):
+        ledger = Ledger().take(a_read(1))
+        before = ledger.state
+        ledger.take(a_removal(2), a_read(2.1, since=None))
+        assert (ledger.outcomes[-1], ledger.state) == (ProjectionOutcome.OFF, before)
+        ledger.take(an_addition(3), a_read(4, since=2), a_read(5, since=4))
+        assert windows(ledger)[1:] == [{"invoices": FULL_LOAD}, {"invoices": since(4)}]
+
+    @pytest.mark.parametrize("change", [HubCall(2, adds=False), a_removal(2), Look(2.1, False)])
+    @pytest.mark.parametrize("back", [HubCall(3, adds=True), an_addition(3), Look(3.1, True)])
+    def test_every_way_to_learn_of_a_change_owes_one_full_load(self, change, back):
+        ledger = Ledger().take(HubCall(0, adds=True), an_addition(0.1), a_read(1))
+        ledger.take(change, a_read(2.5), back, a_read(4, since=2.4))
+        ledger.take(Look(4.5, True), a_read(5, since=3.9))
+        assert windows(ledger)[1:] == [{"invoices": FULL_LOAD}, {"invoices": since(3.9)}]
+
+    def test_many_reports_of_one_addition_owe_one_full_load(self):
+        ledger = Ledger().take(a_read(1), a_removal(2), HubCall(3, adds=True), an_addition(3.01))
+        ledger.take(a_read(4, since=1), Look(100, True), an_addition(3.01), a_read(101, since=100))
+        assert windows(ledger)[1:] == [{"invoices": FULL_LOAD}, {"invoices": since(4)}]
+
+    def test_a_full_load_for_another_reason_answers_a_reset(self):
+        ledger = Ledger().take(a_read(1), a_read(3, since=None), an_addition(2), a_read(4, since=3))
+        assert windows(ledger)[2] == {"invoices": since(3)}
 
     def test_the_removal_of_another_product_changes_nothing(self):
         ledger = Ledger().take(a_read(1), a_removal(2, product="other"), a_read(3, since=1))
         assert windows(ledger)[1] == {"invoices": since(1)}
 
     def test_a_removal_learned_late_is_answered_by_the_next_read(self):
-        ledger = Ledger().take(a_read(1), a_read(3, since=1), a_removal(2), a_read(4, since=3))
+        ledger = Ledger().take(a_read(1), a_read(3, since=1), a_removal(2), an_addition(2.1))
+        ledger.take(a_read(4, since=3))
         ledger.take(a_read(5, since=4))
         assert windows(ledger)[1:] == [
             {"invoices": since(1)},
@@ -102,16 +142,68 @@ class TestRemovals:
         ]
 
     def test_a_read_from_before_a_removal_does_not_answer_it(self):
-        ledger = Ledger().take(a_read(1), a_removal(3), a_read(2, since=1), a_read(4, since=2))
+        ledger = Ledger().take(a_read(1), a_removal(3), a_read(2, since=1))
+        ledger.take(an_addition(3.1), a_read(4, since=2))
         assert windows(ledger)[1:] == [{"invoices": since(1)}, {"invoices": FULL_LOAD}]
 
     def test_a_full_load_that_answers_a_removal_has_another_key_than_a_smaller_event(self):
         # The projector was killed after it published; then the removal came.
         before = Ledger().take(a_read(1))
         without = project(before.state, a_read(3, since=1)).published
-        answer = project(before.state, a_read(3, since=1), lambda _: at(2)).published
+        answer = project(before.state, a_read(3, since=1), lambda _: [at(2)]).published
         assert without.event_key != answer.event_key
         assert answer.covers(replace(without, resets=answer.resets))
+
+
+class TestDatesAhead:
+    @pytest.mark.parametrize("ahead", [30 / 3600, 23.5, 24, 9000])
+    def test_an_hourly_read_dated_ahead_hides_no_later_read(self, ahead):
+        ledger = Ledger().take(a_read(1, ahead=ahead))
+        ledger.take(*(a_read(hour, since=hour - 1) for hour in range(2, 30)))
+        assert windows(ledger)[1:] == [{"invoices": since(hour)} for hour in range(1, 29)]
+        assert ledger.state.last_read_at == at(29)
+
+    def test_a_window_after_a_read_dated_30_seconds_ahead_starts_at_its_end(self):
+        ledger = Ledger().take(a_read(1), a_read(2, since=1, ahead=30 / 3600))
+        ledger.take(a_read(3, since=2.005))
+        assert windows(ledger)[2] == {"invoices": since(2)}
+
+    @pytest.mark.parametrize("received", [2.5, 10, 23, 26])
+    def test_a_read_dated_ahead_that_is_delivered_again_later_is_a_repeat(self, received):
+        read = a_read(1, ahead=23.5)
+        ledger = Ledger().take(read, a_read(2, since=1))
+        before = ledger.state
+        moment = min(at(received), read.generated)
+        ledger.take(replace(read, at=moment, webhook_id="msg-recovered"))
+        assert (ledger.outcomes[-1], ledger.state) == (ProjectionOutcome.REPEATED, before)
+        ledger.take(*(a_read(hour, since=hour - 1) for hour in (25, 26)))
+        ledger.take(replace(read, at=read.generated, webhook_id="msg-recovered"))
+        assert len(ledger.published) == 4
+
+    def test_a_repeat_that_is_projected_first_moves_no_window_ahead(self):
+        read = a_read(1, ahead=23.5)
+        late = replace(read, at=at(10), webhook_id="msg-recovered")
+        ledger = Ledger().take(late, read, a_read(2, since=1.9))
+        assert windows(ledger)[1] == {"invoices": since(1)}
+
+    def test_base_and_sub_event_are_folded_by_their_own_dates(self):
+        sub = a_read(1, subs=frozenset({"successful"}), event_id="sub", ahead=23.5)
+        late = replace(sub, at=at(9))  # delivered hours later
+        ledger = Ledger().take(a_read(1, ahead=23.5), late)
+        assert ledger.outcomes[-1] is ProjectionOutcome.FOLDED
+        assert ledger.state.keys[INVOICES].watermark.at == at(1)
+
+    def test_the_reads_kept_because_they_may_come_again_are_bounded(self):
+        ledger = Ledger().take(*(a_read(hour, since=0, ahead=9000) for hour in range(1, 400)))
+        assert 96 < len(ledger.state.reads) < 300
+        assert ledger.state.reads[0].at > at(100)
+
+    def test_the_event_key_and_the_published_time_are_of_codats_date(self):
+        first, again = a_read(1, ahead=5), a_read(1, ahead=5, at=at(3))
+        again = replace(again, generated=first.generated)
+        events = [project(ReadState(), event).published for event in (first, again)]
+        assert len({event.event_key for event in events}) == 1
+        assert {event.detail()["occurred_at"] for event in events} == {as_text(at(6))}
 
 
 class TestLateEvents:

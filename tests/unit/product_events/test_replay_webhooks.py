@@ -115,6 +115,16 @@ class TestParked:
         assert replay.counts == {"published": 1, "parked": 1, "missing": 1}
         assert set(desk.world.parking.parked) == {"msg-odd", "msg-gone"}
 
+    def test_a_parked_entry_is_replayed_by_its_own_key(self, desk):
+        desk.world.parking.park("msg-3#0", "a fault", NOW)
+        desk.world.parking.park("msg-3#7", "a fault", NOW)
+        desk.world.projector()(desk.archive.get("msg-2"))
+        assert desk.replay({"parked": True}).counts == {"published": 1, "parked": 1}
+        assert set(desk.world.parking.parked) == {"msg-3#7"}
+        assert desk.replay({"webhook_ids": ["msg-3#0", "msg-none#1"]}).counts == {
+            "repeated": 1, "missing": 1
+        }  # fmt: skip
+
     def test_more_parked_webhooks_than_a_page_are_all_projected(self, desk, monkeypatch):
         monkeypatch.setattr(replay_webhooks, "PAGE", 2)
         for read in READS:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.product_events.domain.read_event import ReadEntry
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from tests.support.builders import COMPANY, an_event
@@ -66,6 +67,42 @@ def test_an_added_or_returned_product_gets_a_full_load_and_a_removed_one_none(wo
     world.projector()(has_products(3.5, "lending", "bank-feeds"))
     assert read(world, 4)[1] == {"invoices": True}
     assert read(world, 5)[1] == {"invoices": False}
+
+
+def changed(hour, change, product):
+    """Return Codat's event that a product was added or removed; its list lacks it in between."""
+    payload = {"id": COMPANY, "productId": product}
+    payload["products"] = [product] if change == "added" else []
+    envelope = {"id": f"{change}-{hour}", "generatedDate": at(hour).isoformat()}
+    body = an_event(f"company.product.{change}", payload, **envelope)
+    return StoredWebhook(f"msg-{change}-{hour}", body)
+
+
+def test_a_product_removed_and_added_between_two_reads_gets_its_own_types_in_full(world):
+    world.registry.data_types = {"lending": ("invoices",)}
+    both = entry(), entry("payments")
+    world.projector()(has_products(0, "lending"))
+    read(world, 1, *both)
+    world.projector()(changed(1.2, "removed", "lending"))
+    world.projector()(changed(1.4, "added", "lending"))
+    assert read(world, 2, *both) == ({"lending"}, {"invoices": True, "payments": False})
+    assert read(world, 3, *both)[1] == {"invoices": False, "payments": False}
+
+
+@pytest.mark.parametrize("events", [True, False], ids=["with codat's events", "without"])
+def test_a_product_that_the_hub_removed_and_added_gets_one_full_load(world, events):
+    world.registry.data_types = {"lending": ("invoices",)}
+    world.projector()(has_products(0, "lending"))
+    read(world, 1)
+    removed_and_added = Assignment(
+        COMPANY, "lending", AssignmentStatus.ASSIGNED, at(1.3), None, None, None, at(1.3), at(1.2)
+    )
+    world.assignments.put(removed_and_added, 0)
+    if events:
+        world.projector()(changed(1.21, "removed", "lending"))
+        world.projector()(changed(1.31, "added", "lending"))
+    assert read(world, 2)[1] == {"invoices": True}
+    assert read(world, 3)[1] == {"invoices": False}
 
 
 def test_a_late_read_names_a_product_and_the_next_read_is_a_full_load(world):

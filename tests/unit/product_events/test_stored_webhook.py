@@ -13,7 +13,7 @@ from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import CompanyChange, Connection
 from codat_hub.errors import NeverProjected
 from codat_hub.product_events.domain.read_event import ReadEntry, ReadEvent, ReadKey
-from codat_hub.product_events.domain.stored_webhook import StoredWebhook, interpret
+from codat_hub.product_events.domain.stored_webhook import StoredWebhook, interpret, split_entry_key
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from tests.support.builders import COMPANY, CONNECTION, a_read_completed, a_read_payload, an_event
 
@@ -24,7 +24,7 @@ REFERENCE = {"id": COMPANY, "name": "Harbour Lane Bakery Ltd"}
 
 
 def interpreted(body: bytes):
-    return interpret(StoredWebhook("msg_1", body))
+    return interpret(StoredWebhook("msg_1", body)).fact
 
 
 def an_entry(**changes):
@@ -39,6 +39,7 @@ def test_a_custom_products_read():
         product="invoice-finance",
         subs=frozenset({"initial", "successful"}),
         at=GENERATED,
+        generated=GENERATED,
         modified_from=CodatTime("2026-07-01T23:00:00Z").moment,
         entries=(ReadEntry(ReadKey("invoices", CONNECTION), "Complete", records_modified=True),),
     )
@@ -54,16 +55,26 @@ def test_a_malformed_date_is_none_so_that_everything_is_loaded(raw):
     assert interpreted(a_read_completed(modifiedFromDate=raw)).modified_from is None
 
 
-@pytest.mark.parametrize("hours", [-48, 0, 23])
-def test_a_date_may_be_some_hours_ahead(hours):
-    webhook = StoredWebhook("m", a_read_completed(), received_at=GENERATED - timedelta(hours=hours))
-    assert interpret(webhook).at == GENERATED
+@pytest.mark.parametrize("seconds_ahead", [-172_800, 0, 30, 300, 301, 84_600, 10_000_000])
+def test_the_time_of_an_event_is_the_earlier_of_its_date_and_its_reception(seconds_ahead):
+    received = GENERATED - timedelta(seconds=seconds_ahead)
+    found = interpret(StoredWebhook("m", a_read_completed(), received_at=received))
+    assert (found.fact.at, found.fact.generated) == (min(GENERATED, received), GENERATED)
+    assert found.dated_ahead is (seconds_ahead > 300)
 
 
-def test_a_webhook_dated_over_a_day_ahead_is_never_projected():
-    webhook = StoredWebhook("m", a_read_completed(), received_at=GENERATED - timedelta(hours=25))
-    with pytest.raises(NeverProjected, match="over a day after"):
-        interpret(webhook)
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        an_event("company.deleted", {"id": COMPANY}),
+        an_event("connection.deleted", {"referenceCompany": REFERENCE, "connection": {"id": "c"}}),
+        an_event("client.rateLimit.reset", {}),
+    ],
+)
+def test_the_directory_and_the_rate_limit_have_the_earlier_time_too(webhook):
+    received = GENERATED - timedelta(hours=20)
+    found = interpret(StoredWebhook("m", webhook, received_at=received))
+    assert (found.fact.stamp.at, found.dated_ahead) == (received, True)
 
 
 def test_of_two_entries_with_one_key_the_complete_entry_counts():
@@ -84,9 +95,39 @@ def test_of_two_entries_with_one_key_the_complete_entry_counts():
         [an_entry(), an_entry(connectionId="\n")],
     ],
 )
-def test_malformed_entries_are_never_projected(entries):
-    with pytest.raises(NeverProjected):
-        interpreted(a_read_completed(dataTypes=entries))
+def test_a_malformed_entry_is_told_apart_and_the_others_stay(entries):
+    usable = an_entry(dataType="payments")
+    body = a_read_completed(dataTypes=[usable, *entries])
+    found = interpret(StoredWebhook("m", body))
+    bad = len(entries)
+    assert list(found.unusable) == [bad]
+    assert found.unusable[bad].startswith(f"entry {bad} of payload.dataTypes: ")
+    assert len(found.fact.entries) == len(entries)
+
+
+def test_a_webhook_of_one_entry_has_an_event_id_of_its_own():
+    body = a_read_completed(dataTypes=[an_entry(), an_entry(dataType="payments"), None])
+    second = interpret(StoredWebhook("m", body, entry=1))
+    assert [entry.key.data_type for entry in second.fact.entries] == ["payments"]
+    assert (second.fact.event_id, second.unusable) == (f"{EVENT_ID}#1", {})
+    with pytest.raises(NeverProjected, match="no entry 3"):
+        interpret(StoredWebhook("m", body, entry=3))
+
+
+@pytest.mark.parametrize(
+    ("key", "parts"),
+    [
+        ("msg_1#2", ("msg_1", 2)),
+        ("a#b#3", ("a#b", 3)),
+        ("msg_1", None),
+        ("msg#", None),
+        ("#1", None),
+    ],
+)
+def test_the_key_of_an_entry_is_split(key, parts):
+    assert split_entry_key(key) == parts
+    if parts:
+        assert StoredWebhook(parts[0], b"", entry=parts[1]).key == key
 
 
 def test_company_events():
@@ -98,6 +139,7 @@ def test_company_events():
     removed = payload | {"productId": "b", "productName": "B"}
     assert interpreted(an_event("company.product.removed", removed)).removed_product == "b"
     assert interpreted(an_event("company.product.added", removed)).removed_product is None
+    assert interpreted(an_event("company.product.added", removed)).added_product == "b"
     assert interpreted(an_event("company.created", {"id": COMPANY})).products is None
 
 

@@ -1,9 +1,12 @@
 """The registry is applied as a whole, and the schedules follow it."""
 
+from dataclasses import replace
+
 import pytest
 
 from codat_hub.errors import Absent, Conflict, Invalid, Unavailable
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
+from codat_hub.products.domain.product_rules import MOST_PRODUCTS
 from codat_hub.products.usecases.registry import Registry, difference
 from tests.support.fakes import FakeProductRegistry, FakeSchedules
 
@@ -74,6 +77,42 @@ def test_schedules_that_failed_are_finished_by_repeating():
     assert set(changes(again).values()) == {"unchanged"}
     assert schedules.kept == {"a": DAILY, "c": HOURLY}
     assert len(store.by) == 1  # an unchanged registry is not written again
+
+
+def test_a_refused_schedule_is_named_with_awss_words_and_the_others_are_applied():
+    registry, _, schedules = a_registry()
+    schedules.refused = {"a": "Invalid Schedule Expression."}
+    c = Product("c", ProductKind.CUSTOM, None, ("bills",), HOURLY)
+    with pytest.raises(Conflict, match="tools/hub products apply") as refused:
+        registry.apply([A, c], "arn:ann")
+    assert [(problem.field, problem.message) for problem in refused.value.problems] == [
+        ("a.schedule", "Invalid Schedule Expression.")
+    ]
+    assert set(registry.products()) == {"a", "c"}
+    assert schedules.kept == {"c": HOURLY}
+
+
+def test_another_products_refused_schedule_is_a_warning():
+    registry, _, schedules = a_registry(A)
+    schedules.refused = {"a": "Invalid Schedule Expression."}
+    applied = registry.put(Product("c", ProductKind.CUSTOM, None, ("bills",), HOURLY), "arn:ann")
+    assert applied.scheduled == ("c",)
+    assert applied.warnings[0].startswith("a: EventBridge Scheduler refuses its schedule")
+    assert applied.warnings[0].endswith("AWS said: Invalid Schedule Expression.")
+
+
+def test_one_limit_holds_for_one_product_and_for_the_whole_registry():
+    full = [Product(f"p{number}", ProductKind.STANDARD) for number in range(MOST_PRODUCTS)]
+    registry, store, _ = a_registry(*full)
+    with pytest.raises(Invalid) as refused:
+        registry.put(B, "arn:ann")
+    assert [problem.message for problem in refused.value.problems] == ["too many products"]
+    registry.put(replace(full[0], name="New"), "arn:ann")
+    registry.apply(list(registry.products().values()), "arn:ann")
+
+    store.replace([*full, B], store.read()[1], "an earlier version")
+    registry.put(replace(B, name="New"), "arn:ann")
+    assert registry.products()["b"].name == "New", "one that is there can still be changed"
 
 
 def test_a_disabled_schedule_is_kept_and_a_removed_one_goes():

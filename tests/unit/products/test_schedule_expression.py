@@ -38,7 +38,7 @@ def runs(expression: str, after: str, count: int = 3, timezone: str = "UTC") -> 
         ("cron(0 8 15W * ? *)", ["2026-01-15 08:00", "2026-02-16 08:00"]),
         ("cron(0 18 ? * MON-FRI *)", ["2026-01-01 18:00", "2026-01-02 18:00", "2026-01-05 18:00"]),
         ("cron(0 9 ? * 2#1 *)", ["2026-01-05 09:00", "2026-02-02 09:00"]),
-        ("cron(0 9 ? * fri#5 *)", ["2026-01-30 09:00", "2026-05-29 09:00"]),
+        ("cron(0 9 ? * FRI#5 *)", ["2026-01-30 09:00", "2026-05-29 09:00"]),
         ("cron(0/20 7 * * ? *)", ["2026-01-01 07:00", "2026-01-01 07:20", "2026-01-01 07:40"]),
         ("cron(5,50 1-2 * * ? *)", ["2026-01-01 01:05", "2026-01-01 01:50", "2026-01-01 02:05"]),
         ("cron(0 0 29 FEB ? *)", ["2028-02-29 00:00", "2032-02-29 00:00"]),
@@ -49,7 +49,7 @@ def runs(expression: str, after: str, count: int = 3, timezone: str = "UTC") -> 
     ],
 )
 def test_slots_are_the_times_at_which_aws_starts_the_schedule(expression, expected):
-    assert problems(Schedule(expression)) == []
+    assert problems(Schedule(expression), at("2026-01-01T00:00:00+00:00")) == []
     found = runs(expression, "2026-01-01T00:00:00+00:00", count=len(expected))
     assert found == expected
 
@@ -115,12 +115,33 @@ def test_the_interval_is_the_time_to_the_slot_after():
         ("cron(0/0 * * * ? *)", "minutes: '0/0'"),
         ("cron(0, * * * ? *)", "minutes: ''"),
         ("cron(0 0 30 2 ? *)", "no year has"),
+        ("cron(0/90 * * * ? *)", "minutes: '0/90'"),
+        ("cron(0 0/24 * * ? *)", "hours: '0/24'"),
+        ("cron(0 0 1/31 * ? *)", "day of month: '1/31'"),
+        ("cron(0 0 1 1/12 ? *)", "month: '1/12'"),
+        ("cron(0 0 1 1 ? 2026/230)", "year: '2026/230'"),
+        ("cron(0\t23 * * ? *)", "each after one space"),
+        ("cron(0\u00a023 * * ? *)", "each after one space"),
+        ("cron(0  23 * * ? *)", "each after one space"),
+        ("cron( 0 23 * * ? *)", "each after one space"),
+        ("cron(0 23 ? * mon-fri *)", "day of week: 'mon-fri'"),
+        ("cron(0 23 1 jan ? *)", "month: 'jan'"),
+        ("cron(0 23 1 1 ? 2020,2021)", "only times in the past"),
+        ("rate(05 hours)", "no rate"),
         ("cron(" + "0," * 200 + "0 0 * * ? *)", "longer than 256"),
     ],
 )
 def test_an_expression_that_aws_would_refuse_or_never_run_is_a_problem(expression, says):
     (problem,) = problems(Schedule(expression))
     assert says in problem
+
+
+def test_the_last_time_of_an_expression_is_taken_until_it_is_over():
+    once = Schedule("cron(0 12 1 7 ? 2026)")
+    assert problems(once, at("2026-07-01T11:59Z")) == []
+    assert problems(once, at("2026-07-01T12:00Z")) == [
+        "'cron(0 12 1 7 ? 2026)' names only times in the past"
+    ]
 
 
 def test_every_problem_is_listed():
@@ -203,3 +224,20 @@ def test_only_a_skipped_hour_makes_a_day_without_a_slot(moment, zone):
     slot = next_after(schedule, moment)
     assume(slot is not None)
     assert timedelta(hours=23) <= interval(schedule, slot) <= timedelta(hours=25)
+
+
+@pytest.mark.parametrize(
+    ("expression", "refused"),
+    [
+        ("rate(4 minutes)", True),
+        ("rate(5 minutes)", False),
+        ("cron(0/4 * * * ? *)", True),
+        ("cron(0/5 * * * ? *)", False),
+        ("cron(2,58 * * * ? *)", True),
+        ("cron(58 23 * * ? *)", False),
+        ("cron(0,58 0,23 * * ? *)", True),
+    ],
+)
+def test_a_cadence_below_five_minutes_is_refused(expression, refused):
+    found = problems(Schedule(expression))
+    assert found == [f"{expression!r} runs again within less than 5 minutes"] * refused

@@ -6,7 +6,13 @@ import pytest
 
 from codat_hub.codat import errors
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.rate_limiting.domain.breaker import LEAST_PAUSE, PROBE_EVERY, Breaker, Cause
+from codat_hub.rate_limiting.domain.breaker import (
+    EDGES_IN_A_ROW,
+    LEAST_PAUSE,
+    PROBE_EVERY,
+    Breaker,
+    Cause,
+)
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice, reset
 from codat_hub.rate_limiting.domain.waits import Waits
 
@@ -37,7 +43,7 @@ def test_one_refusal_of_all_calls_opens_it_until_the_probe(failure, cause):
     assert (breaker.cause, breaker.opened_at, breaker.probe_at) == (cause, NOW, probe_at)
     assert breaker.blocked_until(probe_at - SECOND, None) == probe_at
     assert breaker.blocked_until(probe_at, None) is None
-    assert breaker.probing(None)
+    assert breaker.probing(NOW, None)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +65,7 @@ def test_a_failure_of_one_company_does_not_open_it(failure, breaker):
 @pytest.mark.parametrize("retry_at", [None, NOW - HOUR, NOW, NOW + SECOND, NOW + HOUR])
 def test_after_a_429_no_call_leaves_for_ten_seconds_at_least(retry_at):
     breaker = after(Breaker(), errors.RateLimited("quota", retry_at=retry_at))
-    wanted = retry_at or NOW + PROBE_EVERY
+    wanted = retry_at or NOW + timedelta(minutes=1)
     assert breaker.probe_at == max(wanted, NOW + LEAST_PAUSE)
 
 
@@ -72,7 +78,7 @@ def test_one_probe_leaves_and_the_next_waits_five_minutes():
 
 def test_a_closed_breaker_lets_every_call_leave():
     assert Breaker().leaving(NOW, None) == Breaker()
-    assert not Breaker().probing(None)
+    assert not Breaker().probing(NOW, None)
 
 
 def test_three_companies_refused_in_a_row_open_it_and_one_company_never_does():
@@ -107,7 +113,7 @@ def test_a_reset_event_newer_than_the_last_429_frees_it():
     old, new = reset(Stamp(NOW, "e1")), reset(Stamp(NOW + SECOND, "e2"))
     assert breaker.blocked_until(NOW + SECOND, old) == NOW + HOUR
     assert breaker.blocked_until(NOW + SECOND, new) is None
-    assert not breaker.probing(new)
+    assert not breaker.probing(NOW, new)
     assert breaker.leaving(NOW + SECOND, new).cause is None
 
 
@@ -127,3 +133,72 @@ def test_a_reached_event_blocks_calls_without_an_answer():
 def test_a_ticket_waits_for_the_quota_or_for_the_breaker(cause):
     limited = cause in {None, Cause.RATE_LIMITED}
     assert Breaker(cause).waits_for() is (Waits.RATE_LIMIT if limited else Waits.BREAKER)
+
+
+ANSWERS = {
+    "accepted": None,
+    "busy": errors.Busy(status=400),
+    "400": errors.Permanent(status=400),
+    "404": errors.NotFound(status=404),
+    "409": errors.OutcomeUnknown(status=409),
+    "402": errors.Forbidden(status=402),
+    "403": errors.Forbidden(status=403),
+    "401": errors.Unauthorized(status=401),
+    "429": errors.RateLimited(status=429),
+    "503": errors.TryLater(status=503),
+    "edge": errors.TryLater(status=403, edge=True),
+    "no answer": errors.OutcomeUnknown(),
+    "half an answer": errors.OutcomeUnknown(status=202),
+    "HTML": errors.NotUnderstood(status=200),
+    "not sent": errors.Permanent(),
+}
+_KEY_IS_GOOD = {"accepted", "busy", "400", "404", "409", "402"}
+CLOSED_BY = {
+    Cause.UNAUTHORIZED: _KEY_IS_GOOD,
+    Cause.WRONG_CLIENT: _KEY_IS_GOOD,
+    Cause.RATE_LIMITED: {*_KEY_IS_GOOD, "403"},
+    Cause.FORBIDDEN: {"accepted", "busy"},
+    Cause.EDGE: {*_KEY_IS_GOOD, "403"},
+}
+OPENS_ANEW = {"401": Cause.UNAUTHORIZED, "429": Cause.RATE_LIMITED}
+
+
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_what_closes_it_depends_on_its_cause(cause, answer):
+    breaker = Breaker(cause, NOW, NOW)
+    expected = OPENS_ANEW.get(answer) or (None if answer in CLOSED_BY[cause] else cause)
+    assert after(breaker, ANSWERS[answer]).cause is expected
+    early = after(breaker, ANSWERS[answer], called_at=NOW - SECOND)
+    assert early.cause is not None  # the call left before the breaker opened
+
+
+def test_answers_of_an_edge_count_in_a_row_until_codat_answers():
+    breaker = Breaker()
+    for _ in range(EDGES_IN_A_ROW - 1):
+        breaker = after(breaker, ANSWERS["edge"])
+        breaker = after(after(breaker, ANSWERS["503"]), ANSWERS["no answer"])
+    assert breaker.cause is None
+    assert after(breaker, ANSWERS["edge"]).cause is Cause.EDGE
+    assert after(after(breaker, ANSWERS["404"]), ANSWERS["edge"]).cause is None
+
+
+def test_calls_that_were_under_way_together_count_as_one_pause_of_the_guard():
+    breaker = after(Breaker(), errors.RateLimited(status=429))
+    for second in range(1, 20):
+        late = NOW + second * SECOND
+        breaker = after(breaker, errors.RateLimited(status=429), now=late, called_at=NOW - SECOND)
+    assert breaker.probe_at == NOW + 19 * SECOND + timedelta(minutes=1)
+
+
+def test_a_reported_quota_is_probed_hourly_and_a_success_disproves_it():
+    notice = RateLimitNotice(Stamp(NOW, "e"), NOW + 20 * HOUR)
+    assert Breaker().blocked_until(NOW, notice) == NOW + HOUR
+    probing = Breaker().leaving(NOW + HOUR, notice)
+    assert probing.blocked_until(NOW + HOUR, notice) == NOW + 2 * HOUR
+    assert probing.open_for(NOW + HOUR, notice) == (Cause.RATE_LIMITED, NOW, NOW + 2 * HOUR)
+    free = after(probing, None, now=NOW + HOUR + SECOND, called_at=NOW + HOUR)
+    assert free.blocked_until(NOW + HOUR + SECOND, notice) is None
+    assert free.open_for(NOW + HOUR + SECOND, notice) is None
+    newer = RateLimitNotice(Stamp(NOW + 2 * HOUR, "e2"), NOW + 20 * HOUR)
+    assert free.blocked_until(NOW + 2 * HOUR, newer) == NOW + 3 * HOUR

@@ -36,9 +36,10 @@ def test_the_reserve_is_kept_until_midnight_at_the_latest(reported):
     assert limiter.reserve_until(MIDNIGHT) is None
 
 
-def test_a_reset_that_is_over_keeps_nothing():
-    limiter = RateLimiter().noting(Quota(1000, 100, NOW - SECOND), NOW)
-    assert limiter.reserve_until(NOW) is None
+def test_a_reset_that_is_over_is_not_believed_and_the_reserve_is_kept():
+    for said in (NOW, NOW - timedelta(seconds=1), datetime.min.replace(tzinfo=UTC)):
+        limiter = RateLimiter().noting(Quota(1000, 100, said), NOW)
+        assert limiter.reserve_until(NOW) == MIDNIGHT
 
 
 @pytest.mark.parametrize(("remaining", "left"), [(1000, 800), (201, 1), (200, 0), (0, 0)])

@@ -101,3 +101,22 @@ def test_a_company_deleted_here_and_listed_at_codat_is_reported_unless_the_delet
     ]
     just_now = apply(known(), CompanyChange("c", Stamp(NOON, "e"), name="Ann", deleted=True))
     assert compare(just_now, seen, NOON).drift == ()
+
+
+def with_a_connection():
+    linked = Connection(LONG_AGO, "Linked", "gbol", "Accounting")
+    return apply(known(), CompanyChange("c", LONG_AGO, connection_id="c1", connection=linked))
+
+
+def test_a_connection_that_may_be_unreadable_is_not_taken_for_deleted():
+    ours = with_a_connection()
+    partial = ObservedCompany("c", "Ann", ("a",), {}, unread=("dataConnections: id",))
+    assert compare(ours, partial, NOON).entry.connections == ours.connections
+
+
+def test_a_field_of_a_connection_that_is_not_told_stays():
+    ours = with_a_connection()
+    seen = {"c1": ObservedConnection(None)}
+    assert compare(ours, ObservedCompany("c", connections=seen), NOON).drift == ()
+    more = ObservedCompany("c", connections={**seen, "new": ObservedConnection(None)})
+    assert compare(ours, more, NOON).entry.connections.keys() == {"c1"}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from codat_hub.errors import Unavailable
+from codat_hub.errors import Absent, Conflict, Unavailable
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.domain.reconcile_run import ReconcileStatus
 from codat_hub.reconcile.usecases.start_reconcile import BeginReconcile, StartReconcile, a_new_id
@@ -83,6 +83,23 @@ def test_every_request_queues_the_run_so_that_a_forgotten_one_goes_on(runs):
     start = StartReconcile(begin(runs), Queue)
     first, second = start("ann"), start("ben")
     assert queued == [first.reconcile_id, second.reconcile_id] == [first.reconcile_id] * 2
+
+
+class NoQueue:
+    def send(self, _id):
+        pass
+
+
+def test_a_confirmation_goes_with_a_new_run_and_never_with_one_under_way(runs):
+    start = StartReconcile(begin(runs), NoQueue())
+    with pytest.raises(Absent, match="tools/hub reconcile list"):
+        start("ann", "unknown")
+    found = start("ann")
+    with pytest.raises(Conflict, match="Confirm again"):
+        start("ann", found.reconcile_id)
+    assert runs.put(replace(found, status=ReconcileStatus.COMPLETE), 1)
+    confirming = start("ann", found.reconcile_id)
+    assert runs.get(confirming.reconcile_id)[0].confirms == found.reconcile_id
 
 
 def test_ids_sort_by_time_whatever_the_time_zone():

@@ -6,14 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codat_hub.refresh.domain.lease import (
-    HELD_FOR,
-    Lease,
-    after_read,
-    released,
-    taken,
-    untaken,
-)
+from codat_hub.refresh.domain.lease import HELD_FOR, Lease, after_read, released, taken, untaken
 from codat_hub.refresh.domain.ticket import SKEW
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)

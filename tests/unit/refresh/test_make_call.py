@@ -78,7 +78,7 @@ def test_the_next_call_takes_the_key_that_codat_will_not_replay(world, failure, 
     world.dispatching().run_until(START + 5 * HOUR)
     first, second = world.codat.keys[:2]
     # A call without an answer that Codat keeps is repeated with its key.
-    assert (first == second) == (kind in {"outcome_unknown", "not_understood", "rate_limited"})
+    assert (first == second) == (kind in {"outcome_unknown", "rate_limited"})
 
 
 def test_after_a_503_that_codat_would_replay_the_refresh_is_accepted(world):

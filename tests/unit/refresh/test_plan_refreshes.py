@@ -1,5 +1,6 @@
 """A slot's tickets: which companies get one, when it is due, and what an interruption costs."""
 
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,8 +9,10 @@ import pytest
 from codat_hub.codat import errors
 from codat_hub.products.domain.product import Schedule
 from codat_hub.rate_limiting.domain.waits import Waits
-from codat_hub.refresh.domain.refresh_run import OWNED_FOR
+from codat_hub.refresh.domain import ticket as ticket_rules
+from codat_hub.refresh.domain.refresh_run import OWNED_FOR, RefreshRun
 from codat_hub.refresh.domain.ticket import TicketStatus
+from codat_hub.storage.items import CODAT, ItemKey
 from tools.simulation.refresh_world import DAILY, MINUTE, START, Died, World, a_product
 
 SLOT = START
@@ -208,4 +211,103 @@ def test_slots_that_the_quota_keeps_back_end_as_rate_limited_even_without_a_mess
         slot = START + hour * HOUR
         assert world.planner("a", slot, always).closed == {"rate_limited": 4}
         assert world.ticket("c0000").waits_for is Waits.RATE_LIMIT  # what a person is shown
-    assert len(world.codat.calls) == 1
+    assert len(world.codat.calls) == 2  # the first, and an hourly probe
+
+
+def a_change(world, chance, company_id):
+    """Another process changes the ticket: dispatcher, worker, read event or a person."""
+    old, version = world.tickets.get(company_id, "a")
+    if old is None:
+        return
+    changes = [
+        ticket_rules.sent(old, world.now()),
+        ticket_rules.expired(old, world.now()),
+        ticket_rules.kept_back(old, Waits.LEASE, world.now() + MINUTE),
+        replace(old, requested_by=PERSON),
+        replace(old, status=TicketStatus.COMPLETED, slot=SLOT + HOUR),
+    ]
+    assert world.tickets.put(chance.choice(changes), version)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_company_of_a_slot_is_opened_served_or_skipped_whatever_races_are_lost(world, seed):
+    chance = random.Random(seed)
+    with_companies(world, 30)
+    world.assign("unlinked", "a", linked=False)
+    world.assign("no-consent", "a", consented=False)
+    world.planner("a", SLOT, always)
+    world.clock = SLOT + HOUR
+    inside = []
+
+    def interfere():
+        if inside or chance.random() > 0.7:
+            return
+        inside.append(True)
+        a_change(world, chance, f"c{chance.randrange(30):04}")
+        inside.clear()
+
+    world.table.before_put = interfere
+    run = world.planner("a", SLOT + HOUR, always).run
+    assert run.skipped_by == {"not_linked": 1, "not_allowed": 1}
+    assert run.opened + run.served == 30
+    served = [world.ticket(company, "a").slot for company in opened(world)]
+    assert served == [SLOT + HOUR] * 30
+
+
+def test_a_whole_page_that_the_dispatcher_closes_meanwhile_is_opened(world):
+    with_companies(world, 12).planner("a", SLOT, always)
+    world.clock = SLOT + 14 * HOUR
+    get_many = world.tickets.get_many
+
+    def read_before_the_dispatcher(pairs):
+        found = get_many(pairs)
+        world.tickets.get_many = get_many
+        world.dispatcher()
+        return found
+
+    world.tickets.get_many = read_before_the_dispatcher
+    planned = world.planner("a", world.clock, always)
+    assert (planned.opened, dict(planned.run.skipped_by)) == (12, {})
+
+
+def test_a_race_lost_to_a_person_is_served_by_the_persons_refresh(world):
+    with_companies(world, 1)
+    world.planner("a", SLOT, always)
+    world.clock = SLOT + HOUR
+    races = [True]
+    real_put = world.tickets.put
+
+    def put(ticket, version):
+        if races:
+            races.pop()
+            old, read = world.tickets.get("c0000", "a")
+            assert real_put(replace(old, requested_by=PERSON), read)
+        return real_put(ticket, version)
+
+    world.tickets.put = put
+    run = world.planner("a", SLOT + HOUR, always).run
+    assert (run.opened, run.served) == (0, 1)
+
+
+@pytest.mark.parametrize(("expression", "minutes"), [("rate(5 minutes)", 5), ("rate(1 minute)", 1)])
+def test_the_jitter_window_is_a_quarter_of_the_cadence_at_most(world, expression, minutes):
+    world.register(a_product("a", Schedule(expression)))
+    with_companies(world, 100).planner("a", SLOT, always)
+    waits = [world.ticket(company, "a").due_at - SLOT for company in opened(world)]
+    assert minutes * MINUTE / 5 < max(waits) <= minutes * MINUTE / 4
+
+
+def test_unfinished_runs_of_an_unreadable_product_do_not_starve_the_others(world):
+    world.register(a_product("a"), a_product("b"))
+    world.assign("c1", "b")
+    for slot in range(100):
+        assert world.runs.put(RefreshRun("a", SLOT - slot * HOUR), 0)
+    assert world.runs.put(RefreshRun("b", SLOT), 0)
+    products = dict(world.table.items[ItemKey(CODAT, "PRODUCTS")][0]["products"])
+    world.table.spoil(ItemKey(CODAT, "PRODUCTS"), products=products | {"a": {"kind": "quantum"}})
+    world.clock = SLOT + HOUR
+    world.planner.resume(always)
+    world.clock += MINUTE
+    (report, *_) = world.planner.resume(always)
+    assert (report.run.product, report.run.done) == ("b", True)
+    assert len(world.runs.unfinished()) == 100  # those of `a` wait until it is repaired

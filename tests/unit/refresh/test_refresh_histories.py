@@ -2,7 +2,8 @@
 
 import pytest
 
-from tools.simulation.refresh_histories import a_month, busy_companies, silence
+from tools.simulation.refresh_histories import a_month, busy_companies
+from tools.simulation.silence import silence
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -68,7 +68,8 @@ def test_a_limiter_that_closes_after_the_lease_was_taken_leaves_the_lease_free(w
         return put(*arguments)
 
     world.leases.put = put_then_fill_the_pace
-    assert take_turn(ticket(world)) == Wait(Waits.PACE, START + 61 * SECOND)
+    found = take_turn(ticket(world))
+    assert found == Wait(Waits.PACE, START + 61 * SECOND, lease_returned=True)
     assert lease(world).holder is None
     assert take_turn.lease_is_free(ticket(world, "b"))
 

@@ -117,7 +117,11 @@ class TestTickets:
         world.table.spoil(ItemKey("COMPANY#c2", "PRODUCT#a"), status="paused")
         world.table.spoil(ItemKey("COMPANY#c3", "DIRECTORY"), listed=["yesterday", "e"])
         planned = world.planner("a", START + MINUTE, always)
-        assert (planned.opened, planned.run.done, planned.run.skipped) == (1, True, 3)
+        assert (planned.opened, planned.run.done, planned.run.skipped_by) == (
+            1,
+            True,
+            {"unreadable": 3},
+        )
         assert world.ticket("c4") is not None
         assert reported.count("item_unreadable") == 3
 

@@ -59,6 +59,14 @@ OffValueOption = Annotated[
     int | None,
     typer.Option(help="The syncSchedule that means off, if the client's settings do not show it."),
 ]
+QuietWaitOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="HOURS",
+        min=1,
+        help="Wait so long before the first look for quiet, not for the shortest schedule.",
+    ),
+]
 StragglersOption = Annotated[str, typer.Option(help="If reads still run after 14 h: go_on or ask.")]
 ToleratedOption = Annotated[
     int,
@@ -72,6 +80,7 @@ _NEXT: Final = {
     "webhooks_disabled": "confirm-webhooks-disabled {id}",
     "signing_secret": "confirm-secret {id} CONSUMER",
     "webhooks_restored": "confirm-webhooks-restored {id}",
+    "products_kept": "approve {id}",
 }
 
 
@@ -84,11 +93,12 @@ def plan(
     webhooks: WebhooksOption = "portal",
     fetch_on_first_link: FirstLinkOption = "keep",
     off_value: OffValueOption = None,
+    quiet_wait: QuietWaitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a migration would change, step by step. Changes nothing."""
     output = Output(as_json=as_json)
-    body = _body(product, company, tag, webhooks, fetch_on_first_link, off_value)
+    body = _body(product, company, tag, webhooks, fetch_on_first_link, off_value, quiet_wait)
     with control_api(env) as api:
         started = api.post("migrations", body | {"dry_run": True})
         found = _follow(output, api, started["migration_id"], env)
@@ -111,6 +121,7 @@ def start(
     webhooks: WebhooksOption = "portal",
     fetch_on_first_link: FirstLinkOption = "keep",
     off_value: OffValueOption = None,
+    quiet_wait: QuietWaitOption = None,
     stragglers: StragglersOption = "go_on",
     tolerated_failures: ToleratedOption = 0,
     stay: StayOption = True,
@@ -119,7 +130,7 @@ def start(
 ) -> None:
     """Start a migration. It plans first, then waits for approval."""
     output = Output(as_json=as_json)
-    body = _body(product, company, tag, webhooks, fetch_on_first_link, off_value)
+    body = _body(product, company, tag, webhooks, fetch_on_first_link, off_value, quiet_wait)
     body |= {"stragglers": stragglers, "tolerated_failures": tolerated_failures}
     Confirmation(env, yes_prod=yes_prod).ask_in_prod(f"Start a migration to {', '.join(product)}?")
     with control_api(env) as api:
@@ -129,7 +140,7 @@ def start(
             output.note(f"Watch it: {_again(started['migration_id'], env)}")
             return
         output.note(f"Migration {started['migration_id']} has started.")
-        _show(output, _follow(output, api, started["migration_id"], env), env)
+        _show(output, api, _follow(output, api, started["migration_id"], env), env)
 
 
 @app.command()
@@ -137,7 +148,7 @@ def watch(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = Fa
     """Watch a migration: its progress, and what a person must do now. Ctrl-C leaves it running."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
-        _show(output, _follow(output, api, migration, env), env)
+        _show(output, api, _follow(output, api, migration, env), env)
 
 
 @app.command("list")
@@ -173,9 +184,14 @@ def approve(
     output = Output(as_json=as_json)
     with control_api(env) as api:
         found = _read(api, migration)
-        if found.get("plan") and not as_json:
+        question = f"Approve this plan of {migration}?"
+        if found.get("waiting_for") == "products_kept":
+            question = f"Let the rollback of {migration} go on though companies keep products?"
+            for line in found["instructions"]:
+                output.note(line)
+        elif found.get("plan") and not as_json:
             draw_plan(output, found["plan"])
-        Confirmation(env, yes=yes, yes_prod=yes_prod).ask(f"Approve this plan of {migration}?")
+        Confirmation(env, yes=yes, yes_prod=yes_prod).ask(question)
         seen = {"plan": found["plan"]["hash"]} if found.get("plan") else {}
         answer = api.post(f"migrations/{segment(migration)}/approve", seen)
     output.result(answer, f"Approved. Watch it: {_again(migration, env)}")
@@ -238,14 +254,40 @@ def rollback(
 ) -> None:
     """Roll a migration back from any step, or finish an incomplete rollback."""
     output = Output(as_json=as_json)
-    Confirmation(env, yes=yes, yes_prod=yes_prod).ask(f"Roll {migration} back?")
     with control_api(env) as api:
+        _show_undo(output, api, migration)
+        Confirmation(env, yes=yes, yes_prod=yes_prod).ask(f"Roll {migration} back?")
         found = api.post(f"migrations/{segment(migration)}/rollback", {"forced": forced})
         if not stay:
             output.result(found, f"The rollback has started. Watch it: {_again(migration, env)}")
             return
         found = _follow(output, api, migration, env)
-        _show(output, found, env, rolling_back=True)
+        _show(output, api, found, env, rolling_back=True)
+
+
+@app.command()
+def settle(
+    migration: MigrationArgument,
+    company: Annotated[str, typer.Argument(metavar="COMPANY", help="The company's id.")],
+    env: EnvOption,
+    reason: Annotated[str, typer.Option(help="Why it stays as it is; reports show it.")],
+    product: Annotated[
+        str | None,
+        typer.Option(metavar="PRODUCT", help="The product that stays; else the settings."),
+    ] = None,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+    yes_prod: YesProdOption = False,
+) -> None:
+    """Leave as it is what a repeated rollback could not undo for one company."""
+    output = Output(as_json=as_json)
+    what = f"{product} of {company}" if product else f"the settings of {company}"
+    Confirmation(env, yes=yes, yes_prod=yes_prod).ask(f"Leave {what} as it is, for good?")
+    body = {"company_id": company, "product": product, "reason": reason}
+    with control_api(env) as api:
+        found = api.post(f"migrations/{segment(migration)}/settle", body)
+    output.result(found, f"Settled. Migration {migration} is {words(found['status'])}.")
+    _show_left(output, found, env)
 
 
 @app.command()
@@ -271,6 +313,8 @@ def report(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = F
             *(("new consumer", f"{new['url']}: {_fate(new)}") for new in found["new_consumers"]),
             *((words(phase), counted(counts)) for phase, counts in found["counts"].items()),
             *(("note", note) for note in found["notes"]),
+            *(("left", _item(item)) for item in found["left"]),
+            *(("settled", f"{_item(item)}: {item['reason']}") for item in found["settled"]),
         ]
     )
     if gap:
@@ -287,6 +331,7 @@ def _body(
     webhooks: str,
     first_link: str,
     off_value: int | None,
+    quiet_wait: int | None,
 ) -> Json:
     if companies and tags:
         raise Misused("Give --company or --tag, not both.")
@@ -295,6 +340,7 @@ def _body(
         "webhooks": webhooks,
         "fetch_on_first_link": first_link,
         "off_value": off_value,
+        "quiet_hours": quiet_wait,
     }
     if companies:
         body["companies"] = {"ids": companies}
@@ -343,6 +389,49 @@ def _follow(
     )
 
 
+def _show_undo(output: Output, api: ControlApi, migration: str) -> None:
+    """Print what a rollback will undo, in its order."""
+    report = api.get(f"migrations/{segment(migration)}/report")
+    added = report["counts"].get("add_products", {}).get("done", 0)
+    output.note(f"Migration {migration} is {words(report['status'])}. A rollback will:")
+    rows = [f"remove the products that it added (products on {added} companies)"] if added else []
+    rows += [f"delete the new consumer {new['url']}" for new in _not_undone(report, "new")]
+    rows += [f"bring back the old consumer {old['url']}" for old in _not_undone(report, "old")]
+    client = report["client_settings"]
+    if client["changed"] and not client["undone"]:
+        rows.append("restore the client's sync settings")
+    if report["counts"].get("disable_company_sync", {}).get("done"):
+        rows.append("restore the companies' own sync settings")
+    for row in rows or ["stop it: it has changed nothing yet"]:
+        output.note(f"  - {row}")
+
+
+def _not_undone(report: Json, which: str) -> list[Json]:
+    consumers = report[f"{which}_consumers"]
+    return [found for found in consumers if found["changed"] and not found["undone"]]
+
+
+def _show_afterwards(output: Output, api: ControlApi, migration: str) -> None:
+    """Print what a person still has to do after a complete migration."""
+    report = api.get(f"migrations/{segment(migration)}/report")
+    if gap := report["replay_missed"]:
+        output.note(
+            f"→ Consumers missed events from {gap['from']} to {gap['to'] or 'now'}: let the Codat "
+            "Portal replay them within two weeks, for each enabled consumer."
+        )
+    for new in report["new_consumers"]:
+        if new["changed"] and not new["undone"] and not new["hub_consumer"]:
+            output.note(
+                f"→ Give the signing secret of consumer {new['consumer_id']} ({new['url']}) to the "
+                "team behind that URL: reveal it in the Codat Portal."
+            )
+    if report["webhooks"] == "api" and report["old_consumers"]:
+        output.note(
+            "→ Custom headers and mTLS of the deleted consumers are gone: set them again in the "
+            "Codat Portal, on their successors."
+        )
+
+
 def _fate(change: Json) -> str:
     if not change["changed"]:
         return "not changed"
@@ -350,17 +439,40 @@ def _fate(change: Json) -> str:
     return f"{outcome}, then {change['undone']}" if change["undone"] else outcome
 
 
-def _show(output: Output, found: Json, env: Name, *, rolling_back: bool = False) -> None:
+def _show(
+    output: Output, api: ControlApi, found: Json, env: Name, *, rolling_back: bool = False
+) -> None:
     migration, status = found["migration_id"], found["status"]
+    asked_for = rolling_back or found.get("rollback_asked_for", False)
     cancelled = rolling_back and status == "failed"
     end = "is over; it had changed nothing" if cancelled else f"is {words(status)}"
-    output.result(found, f"Migration {migration} {end}.")
+    wrong = status in _BAD - ({"rolled_back", "failed"} if asked_for else set())
+    wrong = wrong or (rolling_back and status == "complete")
+    mark = "" if wrong else "✓ "
+    output.result(found, f"{mark}Migration {migration} {end}.")
     for note in found["notes"]:
         output.note(f"! {note}")
-    wrong = status in _BAD - ({"rolled_back", "failed"} if rolling_back else set())
-    if wrong or (rolling_back and status == "complete"):
+    _show_left(output, found, env)
+    if status == "complete" and not rolling_back:
+        _show_afterwards(output, api, migration)
+    if wrong:
         hint = f"See what it changed and undid: tools/hub migrations report {migration} --env {env}"
         raise Failure(f"{words(status)}: {found['error']}", hint)
+
+
+def _show_left(output: Output, found: Json, env: Name) -> None:
+    """Print what is left, what was settled, and what a person has to do now or still."""
+    for item in found["left"]:
+        output.note(f"! left: {_item(item)}")
+    for item in found["settled"]:
+        output.note(f"settled by {item['by']}: {_item(item)}: {item['reason']}")
+    for need in found["needs"]:
+        output.note(need["what"])
+        output.note(f"    {need['command']} --env {env}")
+
+
+def _item(item: Json) -> str:
+    return f"{item.get('company_id') or 'client'}: {item['what']}: {item['error']}"
 
 
 def _again(migration: str, env: Name) -> str:

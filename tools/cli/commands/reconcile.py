@@ -36,6 +36,13 @@ def start(
     stay: StayOption = True,
     as_json: JsonOption = False,
     yes_prod: YesProdOption = False,
+    confirm_gone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RECONCILE",
+            help="The reconcile whose vanished companies are really deleted at Codat.",
+        ),
+    ] = None,
 ) -> None:
     """Compare now. The hub repairs its own side; at Codat it only finishes removals."""
     output = Output(as_json=as_json)
@@ -43,7 +50,7 @@ def start(
         "Compare Codat with the hub, and repair the hub's side?"
     )
     with control_api(env) as api:
-        run = api.post("reconciles")
+        run = api.post("reconciles", {"confirm_gone": confirm_gone} if confirm_gone else None)
         if stay:
             run = _follow(output, api, run["reconcile_id"], env)
             _show(output, api, run, env)

@@ -1,6 +1,6 @@
 """`hub status`: the state of one environment."""
 
-from typing import Any
+from typing import Any, Final
 
 from tools.cli.environments import Name, control_api
 from tools.cli.terminal.moments import readable
@@ -18,13 +18,12 @@ def status(env: EnvOption, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found)
         return
-    blocked = found["calls_barred_until"]
     output.facts(
         [
             ("environment", found["environment"]),
             ("Codat client", _client(found["client"], env)),
             ("products", ", ".join(map(_product, found["products"])) or "none yet"),
-            ("Codat's quota", f"used up until {readable(blocked)}" if blocked else "not used up"),
+            ("calls to Codat", _calls(found, env)),
             ("last reconcile", _reconcile(found["last_reconcile"], env)),
         ]
     )
@@ -65,6 +64,28 @@ def _client(client: Json, env: Name) -> str:
         f"the hub changes nothing at Codat. Store the right key: "
         f"tools/hub secrets set-api-key --env {env}"
     )
+
+
+_STOPPED: Final = {
+    "unauthorized": "Codat refuses the API key; store a valid one:"
+    " tools/hub secrets set-api-key --env {env}",
+    "wrong_client": "the API key is of another Codat client; store the right one:"
+    " tools/hub secrets set-api-key --env {env}",
+    "forbidden": "Codat refuses several companies (402, 403); ask Codat about the plan",
+    "rate_limited": "Codat allows no more calls now (429)",
+    "edge": "something between the hub and Codat refuses the calls, such as a proxy or a firewall",
+}
+
+
+def _calls(found: Json, env: Name) -> str:
+    blocked, stopped = found["calls_barred_until"], found.get("calls_stopped")
+    quota = f"the daily quota is used up until {readable(blocked)}" if blocked else None
+    if stopped is None:
+        return quota or "allowed"
+    cause = stopped["cause"]
+    why = quota if quota and cause == "rate_limited" else _STOPPED.get(cause, cause).format(env=env)
+    since, probe_at = readable(stopped["since"]), readable(stopped["next_probe_at"])
+    return f"stopped since {since}, next try {probe_at}: {why}"
 
 
 def _product(product: Json) -> str:

@@ -1,4 +1,4 @@
-"""Prints a migration's plan: the changes of each step, then figures, then warnings."""
+"""Prints a migration's plan: warnings, then the changes of each step, then figures."""
 
 from typing import Any
 
@@ -9,7 +9,11 @@ type Json = dict[str, Any]
 
 
 def draw_plan(output: Output, plan: Json) -> None:
-    """Print the plan that a person approves."""
+    """Print the plan that a person approves: what to beware of comes first."""
+    for refusal in plan["refusals"]:
+        output.note(f"✗ {refusal}")
+    for warning in plan["warnings"]:
+        output.note(f"! {warning}")
     output.table(
         [plan["steps"]],
         [
@@ -42,7 +46,3 @@ def draw_plan(output: Output, plan: Json) -> None:
             ("plan", plan["hash"]),
         ]
     )
-    for warning in plan["warnings"]:
-        output.note(f"! {warning}")
-    for refusal in plan["refusals"]:
-        output.note(f"✗ {refusal}")

@@ -46,6 +46,8 @@ class Progress:
         text = f"{words(found['status'])}, {words(step)}"
         if waiting := found.get("waiting_for"):
             return f"{text}: waits for {words(waiting)} since {readable(found['waiting_since'])}"
+        if cause := found.get("waits_for"):
+            return f"{text}: waits for {cause}"
         plan = found.get("plan") or {}
         phase = _PHASES.get(step, step)
         counts = found["counts"].get(phase)

@@ -5,6 +5,7 @@ element a line. A list is printed while it is fetched. If the fetch fails, the a
 no reader takes it for the whole list.
 """
 
+import io
 import itertools
 import json
 import sys
@@ -92,7 +93,7 @@ class Output:
         count = 0
         sys.stdout.write("[")
         for item in itertools.chain.from_iterable(pages):
-            sys.stdout.write(("," if count else "") + "\n" + json.dumps(item, ensure_ascii=False))
+            sys.stdout.write(("," if count else "") + "\n" + _json(item))
             count += 1
         sys.stdout.write("\n]\n" if count else "]\n")
         return count
@@ -159,7 +160,24 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(value, indent=2) + "\n")
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """Return JSON that standard output can encode: other characters as escapes of JSON."""
+    try:
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=indent)
+    return text
+
+
+def show_what_can_be_encoded() -> None:
+    """Let a character that a terminal or file cannot encode be shown as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def plain(value: Any) -> Text:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from codat_hub.errors import Unreadable
 from codat_hub.reconcile.domain.reconcile_run import Integration, ReconcileStatus
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from codat_hub.codat.domain.client_check import ClientCheck
     from codat_hub.products.domain.product import Product
     from codat_hub.products.ports import Products
-    from codat_hub.rate_limiting.ports import RateLimitNotices
+    from codat_hub.rate_limiting.domain.breaker import Stopped
+    from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
+    from codat_hub.rate_limiting.ports import RateLimiters, RateLimitNotices
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
     from codat_hub.reconcile.ports import ReconcileRuns
 
@@ -27,6 +30,7 @@ class HubStatus:
     latest: the newest reconcile, whatever its status
     seen: the newest complete reconcile, which found `consumers` and `integrations`
     blocked_until: until then Codat's daily limit is reached; None: it is not
+    stopped: why only probes of refreshes call Codat now; None: all refreshes may
     """
 
     environment: str
@@ -36,6 +40,7 @@ class HubStatus:
     latest: ReconcileRun | None
     seen: ReconcileRun | None
     blocked_until: datetime | None
+    stopped: Stopped | None
 
     @property
     def confirmed(self) -> bool:
@@ -56,7 +61,7 @@ class HubStatus:
 
 @dataclass(frozen=True)
 class ShowStatus:
-    """Reads the State table four times, and does not call Codat. Raises Unavailable."""
+    """Reads the State table five times, and does not call Codat. Raises Unavailable."""
 
     environment: str
     bound_to: str
@@ -64,6 +69,7 @@ class ShowStatus:
     runs: ReconcileRuns
     registry: Products
     rate_limits: RateLimitNotices
+    limiters: RateLimiters
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __call__(self) -> HubStatus:
@@ -79,4 +85,12 @@ class ShowStatus:
             latest=runs[0] if runs else None,
             seen=next((run for run in runs if run.status is ReconcileStatus.COMPLETE), None),
             blocked_until=until if until is not None and until > self.now() else None,
+            stopped=self._stopped(notice),
         )
+
+    def _stopped(self, notice: RateLimitNotice | None) -> Stopped | None:
+        try:
+            limiter, _ = self.limiters.get()
+        except Unreadable:  # the dispatcher writes it again within a minute
+            return None
+        return limiter.breaker.open_for(self.now(), notice)

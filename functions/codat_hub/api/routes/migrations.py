@@ -20,6 +20,7 @@ from codat_hub.migration.domain.run import (
     Stragglers,
     WaitingFor,
 )
+from codat_hub.migration.usecases.reports import RunStanding
 
 routes: Final = Resource("migrations")
 _MOST_COMPANIES: Final = 1000
@@ -54,7 +55,8 @@ class MigrationFields(RequestModel):
     consumers in the Codat Portal, `api` if the hub deletes them. `off_value`: the `syncSchedule`
     that means off, if the client's settings do not show it. `fetch_on_first_link`: keep it, or
     switch it off as well. `stragglers`: go on or ask a person when old reads are still running at
-    the time limit. `tolerated_failures`: how many companies may fail in one step.
+    the time limit. `tolerated_failures`: how many companies may fail in one step. `quiet_hours`:
+    how long to wait before the first look for quiet; left out, the shortest schedule.
     """
 
     products: Annotated[list[Text], Field(min_length=1, max_length=20)]
@@ -65,6 +67,7 @@ class MigrationFields(RequestModel):
     off_value: Annotated[int | None, Field(le=0)] = None
     stragglers: Annotated[str, Field(pattern="^(go_on|ask)$"), _one_of(Stragglers)] = "go_on"
     tolerated_failures: Annotated[int, Field(ge=0)] = 0
+    quiet_hours: Annotated[int | None, Field(ge=1, le=744)] = None
 
     def request(self) -> domain.MigrationRequest:
         chosen = self.companies
@@ -78,6 +81,7 @@ class MigrationFields(RequestModel):
             off_value=self.off_value,
             stragglers=Stragglers(self.stragglers),
             tolerated_failures=self.tolerated_failures,
+            quiet_hours=self.quiet_hours,
         )
 
 
@@ -100,6 +104,41 @@ class RollbackFields(RequestModel):
     forced: bool = False
 
 
+class SettlementFields(RequestModel):
+    """What a rollback could not undo, left as it is. Without `product`: the company's settings.
+
+    `reason`: why; reports show it with your name.
+    """
+
+    company_id: Annotated[str, Field(pattern=COMPANY_ID)]
+    product: Text | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class LeftItem(BaseModel):
+    """What a migration or its rollback could not do: whose it is, what it is, and Codat's words."""
+
+    company_id: str | None = None
+    product: str | None = None
+    what: str
+    error: str
+
+
+class SettledItem(LeftItem):
+    """An item that a person left as it is: why, by whom and when."""
+
+    reason: str
+    by: str
+    at: datetime
+
+
+class Need(BaseModel):
+    """What a person has to do now or still, and the command for it."""
+
+    what: str
+    command: str
+
+
 class StartedMigration(BaseModel):
     """A migration or a dry run that has started."""
 
@@ -110,8 +149,12 @@ class MigrationAnswer(BaseModel):
     """How far a migration is.
 
     `waiting_for`: the person's action that the migration waits for. `instructions`: how to do it,
-    line by line. `counts`: for each phase, how many companies or products on companies are `done`,
-    `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are done.
+    line by line. `waits_for`: a fault or a used-up quota that the migration waits out by itself; a
+    refused API key has to be replaced meanwhile. `rollback_asked_for`: whether a person asked for
+    the rollback. `counts`: for each phase, how many companies or products on companies are `done`,
+    `skipped`, `failed` and `open`, and how many `chunks` of `of_chunks` are done. `left`: what
+    could not be done, or undone; `settled`: what a person left as it is. `needs`: what a person has
+    to do now or still, also after the end.
     """
 
     migration_id: str
@@ -120,6 +163,8 @@ class MigrationAnswer(BaseModel):
     waiting_for: Annotated[str | None, _one_of(WaitingFor)] = None
     waiting_since: datetime | None = None
     instructions: list[str] = []
+    rollback_asked_for: bool = False
+    waits_for: str | None = None
     dry_run: bool
     products: list[str]
     webhooks: str
@@ -132,9 +177,14 @@ class MigrationAnswer(BaseModel):
     warnings: list[str] = []
     notes: list[str] = []
     error: str | None = None
+    left: list[LeftItem] = []
+    settled: list[SettledItem] = []
+    needs: list[Need] = []
 
     @classmethod
-    def of(cls, run: MigrationRun, counts: dict[str, dict[str, int]] | None = None) -> Self:
+    def of(
+        cls, run: MigrationRun, standing: RunStanding | None = None, waits_for: str | None = None
+    ) -> Self:
         pause = run.pause
         plan = dict(run.plan) if run.plan else None
         return cls(
@@ -144,6 +194,8 @@ class MigrationAnswer(BaseModel):
             waiting_for=pause.waiting_for.value if pause else None,
             waiting_since=pause.since if pause else None,
             instructions=list(pause.instructions) if pause else [],
+            rollback_asked_for=run.on_demand,
+            waits_for=waits_for,
             dry_run=run.request.dry_run,
             products=list(run.request.products),
             webhooks=run.request.mode.value,
@@ -151,11 +203,14 @@ class MigrationAnswer(BaseModel):
             started_by=run.started_by,
             ended_at=run.ended_at,
             approved_by=run.approved_by,
-            counts=counts or {},
+            counts=standing.counts if standing else {},
             plan=plan,
             warnings=list(plan["warnings"]) if plan else [],
             notes=list(run.notes),
             error=run.error,
+            left=[LeftItem(**item) for item in standing.left] if standing else [],
+            settled=[SettledItem(**item) for item in standing.settled] if standing else [],
+            needs=[Need(**need) for need in standing.needs] if standing else [],
         )
 
 
@@ -173,6 +228,7 @@ class ReportAnswer(BaseModel):
 
     migration_id: str
     status: str
+    webhooks: str
     started_by: str
     approved_by: str | None
     started_at: datetime
@@ -184,6 +240,8 @@ class ReportAnswer(BaseModel):
     replay_missed: dict[str, datetime | None] | None
     counts: dict[str, dict[str, int]]
     notes: list[str]
+    left: list[LeftItem]
+    settled: list[SettledItem]
 
 
 @routes.get("/migrations", "List migrations")
@@ -217,7 +275,7 @@ def start_migration(
 def show_migration(migration_id: MigrationId) -> MigrationAnswer:
     migrations = routes.hub.migrations
     run = migrations.get(migration_id)
-    return MigrationAnswer.of(run, migrations.counts(run))
+    return MigrationAnswer.of(run, migrations.standing(run), migrations.waits_for(run))
 
 
 @routes.get(
@@ -286,3 +344,18 @@ def roll_back_migration(
 ) -> Response[MigrationAnswer]:
     run = routes.hub.migrations.rollback(migration_id, routes.caller, forced=body.forced)
     return Response(202, "application/json", MigrationAnswer.of(run))
+
+
+@routes.post(
+    "/migrations/<migration_id>/settle",
+    "Leave as it is what a repeated rollback could not undo for one company",
+    404,
+    409,
+    422,
+)
+def settle_migration(
+    migration_id: MigrationId, body: Annotated[SettlementFields, Body()]
+) -> MigrationAnswer:
+    migrations = routes.hub.migrations
+    run = migrations.settle(migration_id, routes.caller, body.company_id, body.product, body.reason)
+    return MigrationAnswer.of(run, migrations.standing(run))

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import BaseModel
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
+from pydantic import BaseModel, Field
 
-from codat_hub.api.fields import LONGEST, not_a_cursor, seal, unseal
+from codat_hub.api.fields import LONGEST, RequestModel, not_a_cursor, seal, unseal
 from codat_hub.api.resource import Resource
 from codat_hub.reconcile.domain.drift import EXPLAINED, Drift, DriftKind, Severity
 from codat_hub.reconcile.domain.reconcile_run import ReconcileStatus
@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
 
 routes: Final = Resource("reconciles")
-ReconcileId = Annotated[
-    str, Path(pattern=r"^[0-9A-Za-z-]{1,64}$", description="the id of a reconcile")
-]
+_RECONCILE_ID: Final = r"^[0-9A-Za-z-]{1,64}$"
+ReconcileId = Annotated[str, Path(pattern=_RECONCILE_ID, description="the id of a reconcile")]
+
+
+class StartFields(RequestModel):
+    """How to compare. `confirm_gone`: the reconcile that found many companies gone, if they are."""
+
+    confirm_gone: Annotated[str, Field(pattern=_RECONCILE_ID)] | None = None
 
 
 class DriftAnswer(BaseModel):
@@ -96,10 +101,12 @@ class ReconcileDetails(ReconcileAnswer):
 @routes.post(
     "/reconciles",
     "Compare Codat with the hub now",
+    409,
     success={202: "Started. If a reconcile is under way, the answer is that reconcile."},
 )
-def start_reconcile() -> ReconcileAnswer:
-    return ReconcileAnswer.of(routes.hub.start_reconcile(routes.caller))
+def start_reconcile(body: Annotated[StartFields | None, Body()] = None) -> ReconcileAnswer:
+    confirms = None if body is None else body.confirm_gone
+    return ReconcileAnswer.of(routes.hub.start_reconcile(routes.caller, confirms))
 
 
 @routes.get("/reconciles", "List the reconciles")

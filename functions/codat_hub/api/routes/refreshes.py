@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime  # pydantic reads the annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Body
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from codat_hub.api.fields import CompanyId, ProductId, RequestModel
 from codat_hub.api.resource import Resource
+from codat_hub.errors import Invalid, Problem
+from codat_hub.products.domain.product_rules import cut
 from codat_hub.rate_limiting.domain.waits import Waits  # pydantic reads them
 from codat_hub.refresh.domain.ticket import TicketStatus  # pydantic reads them
 
@@ -20,9 +23,9 @@ routes: Final = Resource("refreshes")
 
 
 class WhatToRefresh(RequestModel):
-    """What to refresh. `data_types`: some of the product's; left out for all of them."""
+    """What to refresh. `data_types`: some of the product's, each once; left out for all of them."""
 
-    data_types: list[str] | None = None
+    data_types: Annotated[list[str], Field(max_length=100)] | None = None
 
 
 class RefreshError(BaseModel):
@@ -89,7 +92,18 @@ class ProductRefreshAnswer(BaseModel):
 
 
 def _data_types(body: WhatToRefresh | None) -> tuple[str, ...] | None:
-    return None if body is None or body.data_types is None else tuple(body.data_types)
+    """Return the data types. Raises Invalid for one named twice: each costs a call to Codat."""
+    if body is None or body.data_types is None:
+        return None
+    repeated = [name for name, times in Counter(body.data_types).items() if times > 1]
+    if repeated:
+        raise Invalid(
+            *(
+                Problem("data_types", "named more than once", cut(name), "each data type once")
+                for name in repeated
+            )
+        )
+    return tuple(body.data_types)
 
 
 @routes.post(

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from codat_hub.api.resource import Resource
 from codat_hub.api.routes.reconciles import ReconcileAnswer
+from codat_hub.rate_limiting.domain.breaker import Cause  # pydantic reads it
 
 if TYPE_CHECKING:
     from codat_hub.products.domain.product import Product
@@ -65,12 +66,25 @@ class ProductAnswer(BaseModel):
         return cls(product=product.identifier, kind=product.kind, schedule=expression)
 
 
+class StoppedAnswer(BaseModel):
+    """Why refreshes wait, since when, and when a single call tries again.
+
+    `cause`: `unauthorized` (the API key), `wrong_client` (the key of another client), `forbidden`
+    (402 or 403 for several companies), `rate_limited` (429) or `edge` (something between the hub
+    and Codat refuses the calls).
+    """
+
+    cause: Cause
+    since: datetime
+    next_probe_at: datetime
+
+
 class StatusAnswer(BaseModel):
     """The hub at a glance.
 
     `as_of`: when the last complete reconcile found `consumers` and `integrations`; null before the
     first. `last_reconcile`: the newest, whatever its status. `calls_barred_until`: Codat's daily
-    quota is used up until then.
+    quota is used up until then, by its event. `calls_stopped`: null while all refreshes may call.
     """
 
     environment: str
@@ -81,6 +95,7 @@ class StatusAnswer(BaseModel):
     as_of: datetime | None
     last_reconcile: ReconcileAnswer | None
     calls_barred_until: datetime | None
+    calls_stopped: StoppedAnswer | None
 
 
 @routes.get("/status", "Show the hub at a glance")
@@ -106,4 +121,11 @@ def show_status() -> StatusAnswer:
         as_of=found.seen.finished_at if found.seen else None,
         last_reconcile=ReconcileAnswer.of(found.latest) if found.latest else None,
         calls_barred_until=found.blocked_until,
+        calls_stopped=StoppedAnswer(
+            cause=found.stopped.cause,
+            since=found.stopped.since,
+            next_probe_at=found.stopped.probe_at,
+        )
+        if found.stopped
+        else None,
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from codat_hub.codat.adapters.answers import Answer
+    from codat_hub.codat.adapters.elements import Unread
     from codat_hub.codat.adapters.transport import Transport
 
 PAGE_SIZE = 100  # what Codat recommends for latency (docs/codat.md, C8)
@@ -46,7 +47,7 @@ class CodatClient:
 
     def companies(
         self, *, query: str | None = None, order_by: str | None = None
-    ) -> Iterator[models.WireCompany]:
+    ) -> Iterator[models.WireCompany | Unread]:
         """Yield every company; a call for each 100 is made when they are asked for."""
         return every(lambda page: self.companies_page(page, query=query, order_by=order_by))
 
@@ -106,13 +107,17 @@ class CodatClient:
         target = path("companies", company_id, "connections")
         return self._page(models.WirePage[models.WireConnection], target, page, query, None)
 
-    def connections(self, company_id: str) -> Iterator[models.WireConnection]:
+    def connections(self, company_id: str) -> Iterator[models.WireConnection | Unread]:
         return every(lambda page: self.connections_page(company_id, page))
 
     # sync settings
 
     def client_sync_settings(self) -> Answer[models.ClientSyncSettings]:
         return self._get(models.ClientSyncSettings, SYNC_SETTINGS)
+
+    def client_schedules(self) -> Answer[models.WireSchedules]:
+        """Return the client's schedules alone, which one odd setting does not hide."""
+        return self._get(models.WireSchedules, SYNC_SETTINGS)
 
     def set_client_sync_settings(
         self, settings: models.ClientSyncSettings, *, idempotency_key: str | None = None
@@ -122,6 +127,10 @@ class CodatClient:
 
     def company_sync_settings(self, company_id: str) -> Answer[models.CompanySyncSettings]:
         return self._get(models.CompanySyncSettings, path("companies", company_id, "syncSettings"))
+
+    def company_schedules(self, company_id: str) -> Answer[models.WireSchedules]:
+        """Return a company's schedules alone, which one odd setting does not hide."""
+        return self._get(models.WireSchedules, path("companies", company_id, "syncSettings"))
 
     def set_company_sync_settings(
         self, settings: models.CompanySyncSettings, *, idempotency_key: str | None = None
@@ -148,7 +157,7 @@ class CodatClient:
 
     def history(
         self, company_id: str, *, query: str | None = None, order_by: str | None = None
-    ) -> Iterator[models.PullOperation]:
+    ) -> Iterator[models.PullOperation | Unread]:
         return every(
             lambda page: self.history_page(company_id, page, query=query, order_by=order_by)
         )
@@ -204,7 +213,7 @@ class CodatClient:
 
     def client_id(self) -> str:
         """Return the id of the client that the API key belongs to (docs/codat.md, C2)."""
-        return self.client_sync_settings().value.client_id
+        return self._get(models.ClientIdentity, SYNC_SETTINGS).value.client_id
 
     def key_version(self) -> str:
         """Return a name of the next call's API key, not the key. Raises TryLater, Unauthorized."""

@@ -13,12 +13,14 @@ from pydantic_core import from_json
 
 from codat_hub.codat import errors
 from codat_hub.codat.adapters.headers import retry_after
-from codat_hub.codat.domain.quota import next_reset
+from codat_hub.codat.domain.quota import LONGEST, next_reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from codat_hub.codat.adapters.answers import Call, HttpAnswer
+    from codat_hub.codat.domain.quota import Quota
 
 # Three 400s of a product refresh differ by text only. The second phrase means that a data type
 # is already queued; its status is not documented (docs/codat.md, C19, C21).
@@ -31,6 +33,9 @@ _BY_STATUS: Final[dict[int, type[errors.CallFailed]]] = {
     408: errors.TryLater,
     429: errors.RateLimited,
 }
+# What only Codat can say. In any other body than its own, such as HTML or none, a proxy or firewall
+# on the way says it, for which no company, key or plan is to blame.
+_BY_CODAT: Final = frozenset({errors.Forbidden, errors.NotFound, errors.Permanent})
 _QUOTED: Final = 200  # characters of an answer that is not Codat's error body
 
 
@@ -81,12 +86,13 @@ def failure(
     """Return the exception for an answer outside 2xx, without ever raising."""
     body = parse_error_body(received.body)
     kind = _kind(call, received.status, body.error, busy_phrases)
+    edge = not body.codats and kind in _BY_CODAT
     wait = retry_after(received.headers, received.at)
     at = None if wait is None else received.at + wait
-    if at is None and kind is errors.RateLimited:
-        at = next_reset(received.at)
+    if at is None and kind is errors.RateLimited and _day_is_spent(received.quota):
+        at = _new_day(received)
         wait = at - received.at
-    return kind(
+    return (errors.TryLater if edge else kind)(
         body.quoted(received.redact) or "no error text",
         status=received.status,
         call=str(call),
@@ -94,7 +100,20 @@ def failure(
         retry_after=wait,
         retry_at=at,
         quota=received.quota,
+        edge=edge,
     )
+
+
+def _day_is_spent(quota: Quota | None) -> bool:
+    """Tell whether a 429 is about the quota of the day, and not about a burst of calls."""
+    return quota is not None and quota.remaining == 0
+
+
+def _new_day(received: HttpAnswer) -> datetime:
+    """Return when the quota is new, by the answer if that can be true."""
+    reset = received.quota.resets_at if received.quota else None
+    believable = reset is not None and received.at < reset <= received.at + LONGEST
+    return reset if reset is not None and believable else next_reset(received.at)
 
 
 def _kind(
@@ -107,6 +126,8 @@ def _kind(
             return errors.OutcomeUnknown
         case 409 if call.method == "GET":
             return errors.StillSyncing
+        case 409 if call.method in {"PUT", "DELETE"}:  # repeating them does no harm
+            return errors.TryLater
         case 422 if call.idempotency_key is not None:
             return errors.KeyReused
         case _:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # The quota resets every day, so a longer wait is a mistake.
 LONGEST_WAIT: Final = timedelta(hours=24)
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
+_SECONDS: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]*)?|\.[0-9]+", re.ASCII)
+_DATE: Final = re.compile(r"[0-9]:[0-9]")  # a date without a time of day is none
 # One value of a header that came twice, as in `5, 7`. A date has a comma of its own.
 _VALUE: Final = re.compile(r"(?:\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,)?[^,]+", re.IGNORECASE)
 
@@ -27,8 +29,8 @@ _VALUE: Final = re.compile(r"(?:\s*(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,)?[^,]+
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """Return `Retry-After` as a wait from `now` (aware), 0 to 24 hours; None if it has no value.
 
-    A value is in seconds or an HTTP date (docs/codat.md, C12). Of several values the first readable
-    one counts.
+    A value is in seconds, also decimal, or an HTTP or ISO date (docs/codat.md, C12). Of several
+    values the first readable one counts; a negative one is not readable.
     """
     values = _VALUE.findall(headers.get("retry-after", ""))
     waits = (_wait(value.strip(), now) for value in values)
@@ -46,9 +48,9 @@ def quota(headers: Mapping[str, str]) -> Quota | None:
 
 
 def _wait(text: str, now: datetime) -> timedelta | None:
-    if _DIGITS.fullmatch(text):
-        return timedelta(seconds=min(int(text), LONGEST_WAIT.total_seconds()))
-    date = _http_date(text)
+    if _SECONDS.fullmatch(text):
+        return timedelta(seconds=min(float(text), LONGEST_WAIT.total_seconds()))
+    date = _date(text) if _DATE.search(text) else None
     if date is None:
         return None
     return min(max(date - now, timedelta(0)), LONGEST_WAIT)

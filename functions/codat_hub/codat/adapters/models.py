@@ -8,11 +8,22 @@ Codat's text (CodatTime).
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, RootModel
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    RootModel,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import core_schema
 
+from codat_hub.codat.adapters.elements import Element, Unread, readable, unreadable
+from codat_hub.codat.adapters.paths import is_segment
 from codat_hub.codat.domain.codat_time import CodatTime
 
 Moment = Annotated[
@@ -36,6 +47,20 @@ def _without_nulls(value: object) -> object:
             return value
 
 
+def _segment(text: str) -> str:
+    if not is_segment(text):
+        raise ValueError("no call can name it")
+    return text
+
+
+def _url(text: str) -> str:
+    urlsplit(text)  # raises ValueError, for some hosts
+    return text
+
+
+# The hub stores these texts; a longer one could fill an item of DynamoDB.
+Short = Annotated[str, Field(max_length=200)]
+Id = Annotated[str, AfterValidator(_segment)]
 type WithoutNulls[T] = Annotated[T, BeforeValidator(_without_nulls)]
 type Listed[T] = Annotated[
     tuple[T, ...], BeforeValidator(lambda value: () if value is None else _without_nulls(value))
@@ -58,10 +83,25 @@ class Links(Wire):
     next: Href | None = None
 
 
-class WirePage[T](Wire):
+class Results[T](Wire):
+    """A list; `entries` are its elements, with the unreadable ones in their place."""
+
+    entries: tuple[Element[T], ...] = Field(alias="results")
+
+    @property
+    def results(self) -> tuple[T, ...]:
+        """Return the elements that can be read."""
+        return readable(self.entries)
+
+    @property
+    def unreadable(self) -> tuple[Unread, ...]:
+        """Return the elements that cannot be read."""
+        return unreadable(self.entries)
+
+
+class WirePage[T](Results[T]):
     """A page. Without `_links` and `results` it is refused, so as not to pass for the last one."""
 
-    results: tuple[T, ...]
     links: Links = Field(alias="_links")
     page_number: int | None = None
     page_size: int | None = None
@@ -76,30 +116,54 @@ class WirePage[T](Wire):
 class WireConnection(Wire):
     """A connection; `status` is Codat's, perhaps one that the hub does not know, or None."""
 
-    id: str
-    status: str | None
+    id: Short
+    status: Short | None
     integration_id: str | None = None
-    integration_key: str | None = None
+    integration_key: Short | None = None
     source_id: str | None = None
-    source_type: str | None = None
-    platform_name: str | None = None
+    source_type: Short | None = None
+    platform_name: Short | None = None
     link_url: str | None = Field(default=None, repr=False)  # a secret: opens the authorisation
     created: Moment | None = None
     last_sync: Moment | None = None
 
 
 class WireCompany(Wire):
-    """A company; `products` is None when the answer does not name them, () when it has none."""
+    """A company. `data_connections` is None when the answer does not name them, () without any."""
 
-    id: str
+    id: Id
     name: str | None = None
     description: str | None = None
     redirect: str | None = Field(default=None, repr=False)  # a secret: opens the authorisation
     created: Moment | None = None
     last_sync: Moment | None = None
-    products: WithoutNulls[tuple[str, ...] | None] = None
+    named_products: tuple[Short | None, ...] | None = Field(default=None, alias="products")
     tags: WithoutNulls[dict[str, str] | None] = None
-    data_connections: Listed[WireConnection] = ()
+    data_connections: tuple[Element[WireConnection], ...] | None = None
+
+    @property
+    def products(self) -> tuple[str, ...] | None:
+        """Return the products; None when the answer does not name them all, () without any."""
+        named = self.named_products
+        if named is None:
+            return None
+        told = tuple(product for product in named if product is not None)
+        return told if len(told) == len(named) else None
+
+    @property
+    def connections(self) -> tuple[WireConnection, ...]:
+        """Return the connections that can be read."""
+        return readable(self.data_connections or ())
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Return the places in the company that cannot be read; a null in a list is one."""
+        parts = unreadable(self.data_connections or ())
+        places = [f"dataConnections: {part.fault}" for part in parts]
+        places += ["dataConnections.status: null" for known in self.connections if not known.status]
+        if self.products is None and self.named_products is not None:
+            places.append("products: null")
+        return tuple(dict.fromkeys(places))
 
 
 class SyncSetting(Wire):
@@ -133,6 +197,26 @@ class SyncSettings(Wire):
             "settings": [setting.wire() for setting in self.settings],
             "overridesDefaults": self.overrides_defaults,
         }
+
+
+class ClientIdentity(Wire):
+    """The client's id, out of its settings, whatever else they hold."""
+
+    client_id: str
+
+
+class WireSchedule(Wire):
+    """The schedule of a data type, out of its setting, for a reader that posts nothing back."""
+
+    data_type: str
+    sync_schedule: int
+
+
+class WireSchedules(Wire):
+    """The client's or a company's schedules; `settings` is None when the answer has a null."""
+
+    settings: tuple[Element[WireSchedule], ...] | None
+    overrides_defaults: bool | None = None
 
 
 class ClientSyncSettings(SyncSettings):
@@ -173,7 +257,7 @@ def _only_entries(value: object) -> object:
 
 
 class DataStatuses(
-    RootModel[Annotated[dict[str, DataStatus | None], BeforeValidator(_only_entries)]]
+    RootModel[Annotated[dict[str, Element[DataStatus] | None], BeforeValidator(_only_entries)]]
 ):
     """A company's statuses by data type; an entry may be null (docs/codat.md, C51)."""
 
@@ -199,13 +283,21 @@ class WebhookConsumer(Wire):
     """A webhook consumer; in an answer `disabled` may be null, which means false."""
 
     id: str
-    url: str
+    url: Annotated[str, AfterValidator(_url)]
     disabled: Annotated[bool, BeforeValidator(lambda value: value or False)] = False
-    event_types: Listed[str] = ()
+    named_event_types: tuple[str | None, ...] | None = Field(default=None, alias="eventTypes")
     company_tags: Listed[str] = ()
 
+    @property
+    def event_types(self) -> tuple[str, ...]:
+        """Return the event types that the answer names."""
+        return tuple(kind for kind in self.named_event_types or () if kind is not None)
 
-class WebhookConsumers(Wire):
+    @property
+    def complete(self) -> bool:
+        """Tell whether the answer names every event type of the consumer."""
+        return len(self.event_types) == len(self.named_event_types or (None,))
+
+
+class WebhookConsumers(Results[WebhookConsumer]):
     """All webhook consumers, 50 at most, in one page."""
-
-    results: tuple[WebhookConsumer, ...]

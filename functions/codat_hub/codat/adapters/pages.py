@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from codat_hub.codat.adapters.answers import Answer
+    from codat_hub.codat.adapters.elements import Unread
     from codat_hub.codat.adapters.models import WirePage
 
 
@@ -20,8 +21,8 @@ MOST_PAGES: Final = 10_000
 _SLACK: Final = 2
 
 
-def every[T](page_at: Callable[[int], Answer[WirePage[T]]]) -> Iterator[T]:
-    """Yield each result of each page; a page is fetched when its first result is asked for.
+def every[T](page_at: Callable[[int], Answer[WirePage[T]]]) -> Iterator[T | Unread]:
+    """Yield each element of each page; a page is fetched when its first element is asked for.
 
     The next page is asked for by number, not by its link, which could lead anywhere. Raises
     NotUnderstood for an empty page that has a next one, for another page than asked for, and for
@@ -30,7 +31,7 @@ def every[T](page_at: Callable[[int], Answer[WirePage[T]]]) -> Iterator[T]:
     for number in count(1):
         page = page_at(number).value
         _check(page, number)
-        yield from page.results
+        yield from page.entries
         if not page.has_next:
             return
 
@@ -38,7 +39,7 @@ def every[T](page_at: Callable[[int], Answer[WirePage[T]]]) -> Iterator[T]:
 def _check(page: WirePage[Any], number: int) -> None:
     if page.page_number not in {None, number}:
         raise NotUnderstood(f"asked for page {number}, got page {page.page_number}")
-    if page.has_next and not page.results:
+    if page.has_next and not page.entries:
         raise NotUnderstood(f"page {number} is empty, yet it has a next one")
     if page.has_next and number >= _most(page):
         raise NotUnderstood(f"page {number} has a next one, beyond the announced total")

@@ -23,20 +23,26 @@ def path(*segments: str) -> str:
     return "".join(f"/{_segment(segment)}" for segment in segments)
 
 
+def is_segment(text: str) -> bool:
+    """Tell whether a foreign id can be a path segment, and so whether a call can name it."""
+    return len(text) <= LONGEST_SEGMENT and _UNSAFE.search(text) is None
+
+
 def query_string(parameters: Mapping[str, str | int | None]) -> str:
     """Return `?a=b`, or nothing, without None values. Raises Permanent for a too long value."""
     given = {name: str(value) for name, value in parameters.items() if value is not None}
     for name, value in given.items():
-        if len(value) >= LONGEST_QUERY or not _encodable(value):
+        if len(value) >= LONGEST_QUERY or not is_encodable(value):
             raise Permanent(f"not sent: query parameter {name} is too long or no valid text")
     return f"?{urlencode(given, quote_via=quote)}" if given else ""
 
 
 def _segment(text: str) -> str:
-    if len(text) > LONGEST_SEGMENT or _UNSAFE.search(text):
+    if not is_segment(text):
         raise Permanent(f"not sent: {text[:60]!a} cannot be part of a path")
     return quote(text, safe="")
 
 
-def _encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
+    """Tell whether a text has no half of a surrogate pair, which UTF-8 cannot encode."""
     return not re.search(r"[\ud800-\udfff]", text)

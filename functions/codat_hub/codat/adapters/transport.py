@@ -21,7 +21,7 @@ from codat_hub.codat.adapters import deadline
 from codat_hub.codat.adapters.answers import HttpAnswer
 from codat_hub.codat.adapters.bodies import ACCEPTED_CODING, TooLong, whole
 from codat_hub.codat.adapters.failures import BUSY_PHRASES, failure, tidy
-from codat_hub.codat.errors import CallFailed, NotUnderstood, OutcomeUnknown
+from codat_hub.codat.errors import CallFailed, NotUnderstood, OutcomeUnknown, Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,10 @@ class Transport:
         self._now = now
 
     def send(self, call: Call) -> HttpAnswer:
-        """Return the answer to a call if it is a 2xx. Raises the subclasses of CallFailed."""
+        """Return the answer to a call if it is a 2xx. Raises the subclasses of CallFailed.
+
+        After a 401 the next call reads the API key again.
+        """
         key = self._api_key.current()
         request = self._request(call, key)
         with deadline.within(self._timeouts.total):
@@ -105,7 +108,10 @@ class Transport:
         if isinstance(outcome, CallFailed):
             raise outcome
         if not 200 <= outcome.status < 300:
-            raise failure(call, outcome, self._busy_phrases)
+            refusal = failure(call, outcome, self._busy_phrases)
+            if isinstance(refusal, Unauthorized):
+                self.forget_key()  # it may have been replaced
+            raise refusal
         return outcome
 
     def key_version(self) -> str:

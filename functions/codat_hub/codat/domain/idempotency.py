@@ -3,7 +3,8 @@
 Codat keeps the first answer to a key for 90 minutes and replays it: 400, 409, 422 and 5xx too. A
 429 is not kept and frees the key. So a retry after an answer needs a fresh key, because the old one
 would only replay that answer. A call without an answer is repeated with the same key: that shows
-the first outcome, and nothing happens twice.
+the first outcome, and nothing happens twice. An answer that nobody understands would be replayed
+too, so the key is fresh, and an event may show that the call was accepted.
 
 The caller, around each call:
 
@@ -38,6 +39,7 @@ class Fate(Enum):
     SPENT = auto()  # Codat has an answer to it and would replay that
     FREE = auto()  # Codat keeps nothing of this call
     OPEN = auto()  # the call may have happened, and Codat may know its answer
+    UNREAD = auto()  # an answer came that does not show whether the call happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def key_after(plan: KeyPlan, failure: CallFailed | None) -> HeldKey | None:
             return HeldKey(None, None, unresolved)
         case Fate.OPEN:
             return plan.key
+        case Fate.UNREAD:
+            return HeldKey(None, None, unresolved or plan.key.open_since)
         case Fate.FREE:
             repeated = plan.before if plan.before and plan.before.value == plan.value else None
             return HeldKey(plan.value, repeated.open_since if repeated else None, unresolved)
@@ -104,6 +108,8 @@ def key_after(plan: KeyPlan, failure: CallFailed | None) -> HeldKey | None:
 def fate(failure: CallFailed | None) -> Fate:
     """Return the effect of a call's outcome (None: it succeeded) on its key."""
     match failure:
+        case NotUnderstood() if failure.status is not None:
+            return Fate.UNREAD
         case OutcomeUnknown() | NotUnderstood():
             return Fate.OPEN
         case RateLimited() | CallFailed(status=None):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from codat_hub.codat.adapters.elements import Unread
+from codat_hub.codat.errors import NotUnderstood
 from codat_hub.companies.domain.new_company import CodatCompany
 
 if TYPE_CHECKING:
@@ -36,9 +38,16 @@ class CodatCompanies:
         return _company(answer.value)
 
     def created_since(self, name: str, since: datetime) -> list[CodatCompany]:
-        """Return the companies of this name created at `since` or later, the newest first."""
+        """Return the companies of this name created at `since` or later, the newest first.
+
+        Raises NotUnderstood for an unreadable company that may be one of them.
+        """
         found = []
         for company in self._client.companies(order_by="-created"):
+            if isinstance(company, Unread):
+                if company.name is None or _kept(company.name) == _kept(name):
+                    raise NotUnderstood(f"cannot read a company of the list ({company.fault})")
+                continue
             created = None if company.created is None else company.created.moment
             if created is not None and created < since:
                 break

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.company import Company, Connection
-from codat_hub.storage.items import (
-    Listed,
-    attributes,
-    company_key,
-    moment_or_none,
-    shard_of,
-)
+from codat_hub.storage.items import Listed, attributes, company_key, moment_or_none, shard_of
 from codat_hub.storage.reading import key_text, read, read_each
 
 if TYPE_CHECKING:
@@ -28,8 +22,8 @@ class CompanyStore:
     """The directory in the State table.
 
     The items: `company_id`, `name`, `named`, `products`, `listed`, `deleted_at`, `connections`:
-    id -> `{status, integration, source_type, stamp}`, `removed_connections` and
-    `removed_products`: id -> time. A stamp is `[time, id of Codat's event]`.
+    id -> `{status, integration, source_type, stamp}`, `removed_connections`,
+    `removed_products` and `added_products`: id -> time. A stamp is `[time, id of Codat's event]`.
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -47,7 +41,9 @@ class CompanyStore:
     def put(self, company: Company, version: int) -> bool:
         """Write over the version that was read; tell whether it was still that one."""
         listed = Listed(f"COMPANIES#{shard_of(company.company_id)}", company.company_id)
-        return self._table.put(_key(company.company_id), attributes(company), version, listed)
+        item = attributes(company)
+        item["added_products"] = item["added_products"] or None
+        return self._table.put(_key(company.company_id), item, version, listed)
 
     def get_many(self, company_ids: Iterable[str]) -> Found[str, Company]:
         """Return the entries of the known companies."""
@@ -81,6 +77,7 @@ def _company(company_id: str, stored: Stored) -> Company:
         },
         removed_connections=_times(item.get("removed_connections", {})),
         removed_products=_times(item.get("removed_products", {})),
+        added_products=_times(item.get("added_products", {})),
     )
 
 

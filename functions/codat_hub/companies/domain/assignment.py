@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from codat_hub.companies.domain.consent import covers
+from codat_hub.companies.domain.product_changes import ProductTimes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,6 +33,7 @@ class Assignment:
     changed_by: the ARN of the caller, or the part of the hub that found the change
     consent: a copy of the newest consent, for readers of many assignments; the ledger decides
     unsettled_until: until then a call that adds the product may still arrive at Codat
+    added_at, removed_at: when the hub's newest call that adds, or removes, the product left
     """
 
     company_id: str
@@ -41,6 +43,23 @@ class Assignment:
     changed_by: str | None = None
     consent: Consent | None = None
     unsettled_until: datetime | None = None
+    added_at: datetime | None = None
+    removed_at: datetime | None = None
+
+    @property
+    def changes(self) -> ProductTimes:
+        """Return the newest changes of the product by the hub."""
+        there = self.status in {AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED}
+        return ProductTimes(
+            () if self.removed_at is None else (self.removed_at,),
+            () if self.added_at is None else (self.added_at,),
+            (self.changed_at,) if there and self.changed_at is not None else (),
+        )
+
+    def with_removal(self, at: datetime) -> Assignment:
+        """Return it with a removal whose call leaves at a time; a repeat keeps the first time."""
+        repeated = self.status is AssignmentStatus.REMOVING and self.removed_at is not None
+        return self if repeated else replace(self, removed_at=at)
 
     def may_be_read(self, product: Product) -> bool:
         """Tell whether the hub may ask Codat to read the company's data for this product."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from codat_hub.companies.domain.product_changes import ProductTimes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -39,6 +41,7 @@ class CompanyChange:
     products: tuple[str, ...] | None = None  # the whole list after the event
     deleted: bool = False
     removed_product: str | None = None
+    added_product: str | None = None
     connection_id: str | None = None
     connection: Connection | None = None
     connection_removed: bool = False
@@ -49,7 +52,8 @@ class Company:
     """A company.
 
     named, listed: the events that the name and the products come from
-    removed_connections, removed_products: id -> its newest removal, which asks for a full load
+    removed_connections, removed_products: id -> its newest removal
+    added_products: id -> its newest addition
     """
 
     company_id: str
@@ -61,6 +65,7 @@ class Company:
     connections: Mapping[str, Connection] = field(default_factory=dict)
     removed_connections: Mapping[str, datetime] = field(default_factory=dict)
     removed_products: Mapping[str, datetime] = field(default_factory=dict)
+    added_products: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def linked(self) -> bool:
@@ -68,10 +73,11 @@ class Company:
         gone = self.deleted_at is not None
         return not gone and any(known.status == LINKED for known in self.connections.values())
 
-    def removed_at(self, product: str | None, connection_id: str) -> datetime | None:
-        """Return the later of the product's and the connection's newest removals, if any."""
-        times = (self.removed_connections.get(connection_id), self.removed_products.get(product))  # type: ignore[arg-type]
-        return max((time for time in times if time), default=None)
+    def changes(self, product: str) -> ProductTimes:
+        """Return the newest changes of a product, as Codat and reconcile reported them."""
+        removed, added = self.removed_products.get(product), self.added_products.get(product)
+        seen = self.listed.at if self.listed is not None and product in self.products else None
+        return ProductTimes(_known(removed), _known(added), _known(seen))
 
     def integration(self, connection_id: str) -> str:
         """Return the key of a connection's integration, or `unknown`."""
@@ -91,6 +97,9 @@ def apply(company: Company, change: CompanyChange) -> Company:
     if change.removed_product is not None:
         removed = _later(company.removed_products, change.removed_product, stamp.at)
         company = replace(company, removed_products=removed)
+    if change.added_product is not None:
+        added = _later(company.added_products, change.added_product, stamp.at)
+        company = replace(company, added_products=added)
     if change.connection_id is not None and change.connection is not None:
         company = _connect(company, change.connection_id, change.connection)
         if change.connection_removed:
@@ -113,6 +122,10 @@ def _order(connection: Connection) -> tuple[datetime, bool, str]:
 
 def _newer(stamp: Stamp, known: Stamp | None) -> bool:
     return known is None or stamp > known
+
+
+def _known(time: datetime | None) -> tuple[datetime, ...]:
+    return () if time is None else (time,)
 
 
 def _later(times: Mapping[str, datetime], name: str, at: datetime) -> dict[str, datetime]:

@@ -67,6 +67,9 @@ class NewCompany:
         if len(set(self.products)) < len(self.products) or len(self.products) > MOST_PRODUCTS:
             allowed = f"at most {MOST_PRODUCTS}, each once"
             found.append(Problem("products", "too many, or a product twice", allowed=allowed))
+        if len(self.consents) > MOST_PRODUCTS:
+            allowed = f"at most {MOST_PRODUCTS}"
+            return [*found, Problem("consents", "too many", str(len(self.consents)), allowed)]
         for product, grant in self.consents.items():
             found += grant.problems(f"consents.{cut(product)}.")
         return found

@@ -23,10 +23,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from codat_hub.companies.domain.consent import ConsentEntry
-    from codat_hub.companies.usecases.assignment_context import AssignmentContext, Standing
+    from codat_hub.companies.usecases.assignment_context import (
+        Agreement,
+        AssignmentContext,
+    )
     from codat_hub.products.domain.product import Product
 
 _BEING_CHANGED: Final = frozenset({AssignmentStatus.ADDING, AssignmentStatus.REMOVING})
+# The hub knows of the product already, so this request adds nothing.
+_KNOWN: Final = frozenset({AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED})
 _REMOVED: Final = frozenset({AssignmentStatus.ABSENT, AssignmentStatus.REMOVING})
 
 
@@ -52,13 +57,15 @@ class AssignProduct:
         before, version = self._unless_being_removed(company_id, product)
         if there and before.status is AssignmentStatus.ASSIGNED and before.consent == entry.consent:
             return before
+        now = context.now()
         intent = replace(
             before,
             status=AssignmentStatus.ADDING,
-            changed_at=context.now(),
+            changed_at=now,
+            added_at=before.added_at if there and before.status in _KNOWN else now,
             changed_by=by,
             consent=entry.consent,
-            unsettled_until=_later(before.unsettled_until, context.now() + UNDER_WAY),
+            unsettled_until=_later(before.unsettled_until, now + UNDER_WAY),
         )
         if not context.assignments.put(intent, version):
             # No `update`: the decision rests on Codat's answer, so the caller repeats all of it.
@@ -118,7 +125,12 @@ class AssignProduct:
         """Take the intent back; an earlier add that is unfinished stays `adding`."""
         adding = before.status is AssignmentStatus.ADDING
         status = AssignmentStatus.ADDING if adding else AssignmentStatus.ABSENT
-        undone = replace(intent, status=status, unsettled_until=before.unsettled_until)
+        undone = replace(
+            intent,
+            status=status,
+            unsettled_until=before.unsettled_until,
+            added_at=before.added_at,
+        )
         self._context.assignments.put(undone, version)
 
     def _settle(
@@ -127,7 +139,7 @@ class AssignProduct:
         """Record the product as assigned, unless it was removed or lost its consent meanwhile."""
         context, company_id, name = self._context, before.company_id, product.identifier
 
-        def assigned(standing: Standing) -> Assignment | None:
+        def assigned(standing: Agreement) -> Assignment | None:
             if standing.assignment.status in _REMOVED or not standing.covers(product):
                 return None
             # Only this call is known to have finished; keep another caller's deadline.

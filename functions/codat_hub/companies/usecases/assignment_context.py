@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 UNDER_WAY: Final = timedelta(seconds=60)
 
 
-class Standing(NamedTuple):
+class Agreement(NamedTuple):
     """An assignment with its version, and the newest entry of its consent, None without one."""
 
     assignment: Assignment
@@ -84,22 +84,25 @@ class AssignmentContext:
             raise Absent(f"Codat has no company {company_id}.") from error
 
     def update(
-        self, company_id: str, product: str, change: Callable[[Standing], Assignment | None]
-    ) -> Updated[Standing, Assignment]:
+        self,
+        company_id: str,
+        product: str,
+        change: Callable[[Agreement], Assignment | None],
+    ) -> Updated[Agreement, Assignment]:
         """Change an assignment by its newest consent; None leaves it. Raises Unavailable."""
 
-        def read() -> tuple[Standing, int]:
+        def read() -> tuple[Agreement, int]:
             # In this order: a consent that changes after the second read changes the version too.
             assignment, version = self.assignments.get(company_id, product)
             entry = self.ledger.newest(company_id, product)
-            return Standing(assignment, version, entry), version
+            return Agreement(assignment, version, entry), version
 
         return update(read, change, self.assignments.put, "this company's product")
 
     def copy_consent(self, company_id: str, product: str) -> Assignment:
         """Copy the newest consent to the assignment and return it. Raises Unavailable."""
 
-        def copied(standing: Standing) -> Assignment | None:
+        def copied(standing: Agreement) -> Assignment | None:
             assignment = standing.with_consent()
             return None if assignment == standing.assignment else assignment
 

@@ -69,13 +69,19 @@ class RecordConsents:
         """Return every entry of the ledger, by product, the oldest first."""
         return self._ledger.entries(company_id)
 
-    def grant(self, company_id: str, product: str, grant: Grant, by: str) -> Recorded:
-        """Record a consent, which replaces the one before; a repeat changes nothing."""
+    def grant(
+        self, company_id: str, product: str, grant: Grant, by: str, *, first_only: bool = False
+    ) -> Recorded:
+        """Record a consent, which replaces the one before; a repeat changes nothing.
+
+        first_only: record it only if the ledger has no consent to this product, not even a revoked
+            one; return the newest otherwise
+        """
         registered = self._context.registered(product)
         if problems := grant.problems():
             raise Invalid(*problems)
         self._refuse_unknown_company(company_id)
-        consent = self._record(company_id, registered, grant, by)
+        consent = self._record(company_id, registered, grant, by, first_only)
         assignment = self._context.copy_consent(company_id, product)
         if not covers(assignment.consent, registered) and assignment.status in _AT_CODAT:
             # Another request added the product while this narrower consent was recorded.
@@ -94,9 +100,11 @@ class RecordConsents:
         )
         return Revoked(consent, assignment)
 
-    def _record(self, company_id: str, product: Product, grant: Grant, by: str) -> Consent:
+    def _record(
+        self, company_id: str, product: Product, grant: Grant, by: str, first_only: bool
+    ) -> Consent:
         def granted(newest: ConsentEntry | None) -> ConsentEntry | None:
-            if newest is not None and _same(newest.consent, grant):
+            if newest is not None and (first_only or _same(newest.consent, grant)):
                 return None
             consent = Consent(
                 product=product.identifier,
@@ -112,7 +120,7 @@ class RecordConsents:
             company_id, lambda: self._ledger.newest(company_id, product.identifier), granted
         )
         if entry is None:
-            return newest.consent  # type: ignore[union-attr]  # only the same consent is left
+            return newest.consent  # type: ignore[union-attr]  # without one, it is recorded
         logger.info("consent recorded", company_id=company_id, product=product.identifier, by=by)
         return entry.consent
 

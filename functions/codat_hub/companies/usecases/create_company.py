@@ -69,7 +69,8 @@ class CreateCompany:
             company, creation, version = self._create(new, key, creation, version)
         self._remember(company)
         for product, grant in new.consents.items():
-            self._consents.grant(company.company_id, product, grant, by)
+            # a repeat must not grant again what was revoked since
+            self._consents.grant(company.company_id, product, grant, by, first_only=True)
         outcomes = tuple(self._add(company.company_id, product, by) for product in new.products)
         created = CreatedCompany(company, outcomes)
         if key is not None and created.complete:
@@ -140,7 +141,6 @@ class CreateCompany:
 
     def _keep(self, key: str | None, creation: Creation, version: int) -> tuple[Creation, int]:
         """Store the creation; without a key there is nothing to repeat, and nothing is stored."""
-        # No `update`: of two requests with one key only the first goes on.
         # No `update`: of two requests with one key only the first goes on.
         if key is not None and not self._creations.put(key, creation, version):
             raise _under_way()

@@ -13,7 +13,10 @@ from codat_hub.telemetry import logger
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from codat_hub.companies.usecases.assignment_context import AssignmentContext, Standing
+    from codat_hub.companies.usecases.assignment_context import (
+        Agreement,
+        AssignmentContext,
+    )
     from codat_hub.storage.update import Updated
 
 
@@ -42,11 +45,12 @@ class RemoveProduct:
         """Record that the product is to go, and end its refreshes, without a call to Codat."""
         context = self._context
 
-        def removing(standing: Standing) -> Assignment:
+        def removing(standing: Agreement) -> Assignment:
+            now = context.now()
             return replace(
-                standing.with_consent(),
+                standing.with_consent().with_removal(now),
                 status=AssignmentStatus.REMOVING,
-                changed_at=context.now(),
+                changed_at=now,
                 changed_by=by,
             )
 

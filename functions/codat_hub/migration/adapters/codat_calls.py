@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.codat.adapters import models
 from codat_hub.codat.domain.data_types import IN_PROGRESS
-from codat_hub.codat.errors import Forbidden, NotFound, Permanent
+from codat_hub.codat.errors import Forbidden, NotFound, NotUnderstood, Permanent
 from codat_hub.companies.domain.company import LINKED
 from codat_hub.migration.domain.chunk import ListedCompany
 from codat_hub.migration.domain.consumers import Consumer
@@ -54,7 +54,7 @@ class MigrationCalls:
         """Return a page of companies, the oldest first, and whether there are more pages."""
         self._pace()
         answer = self._codat.companies_page(page, order_by="created").value
-        return [_listed(company) for company in answer.results], answer.has_next
+        return [_listed(company) for company in _all(answer)], answer.has_next
 
     def company(self, company_id: str) -> ListedCompany | None:
         """Return a company, None if Codat does not have it (any more)."""
@@ -94,11 +94,13 @@ class MigrationCalls:
         except NotFound:
             return 0
         requested = (read.requested.moment for read in page.results if read.status in IN_PROGRESS)
-        return sum(moment is None or moment < before for moment in requested)
+        # a read that cannot be read may be running
+        running = sum(moment is None or moment < before for moment in requested)
+        return len(page.unreadable) + running
 
     def consumers(self) -> list[Consumer]:
         self._pace()
-        return [_consumer(consumer) for consumer in self._codat.webhook_consumers().value.results]
+        return [_consumer(consumer) for consumer in _all(self._codat.webhook_consumers().value)]
 
     def create_consumer(
         self, url: str, event_types: Sequence[str], tags: Sequence[str], key: str
@@ -146,8 +148,15 @@ class MigrationCalls:
         return None
 
 
+def _all[T](page: models.Results[T]) -> tuple[T, ...]:
+    """Return a page's elements. Raises NotUnderstood: a migration leaves none out unseen."""
+    for unread in page.unreadable:
+        raise NotUnderstood(f"cannot read {unread.id or 'an element'} of the list ({unread.fault})")
+    return page.results
+
+
 def _listed(company: models.WireCompany) -> ListedCompany:
-    linked = any(connection.status == LINKED for connection in company.data_connections)
+    linked = any(connection.status == LINKED for connection in company.connections)
     return ListedCompany(company.id, linked, company.products or (), company.tags or {})
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _GROUP: Final = "MIGRATIONS"
 _LATEST: Final = ItemKey(CODAT, "MIGRATION")
+_PAGE: Final = 1000  # names
 _AT_ONCE: Final = 90  # entries in one transaction
 _TIMES: Final = (
     "started_at",
@@ -165,6 +166,30 @@ class MigrationLedger:
         items = self._table.under(_entry_key(migration_id, prefix))
         return {key.sk.removeprefix("ENTRY#"): _entry(stored.attributes) for key, stored in items}
 
+    def names_under(self, migration_id: str, prefix: str) -> Iterator[str]:
+        """Yield the names of entries that start with the prefix, in their order, by pages."""
+        first = _entry_key(migration_id, prefix)
+        place = ItemKey(first.pk, first.sk)
+        while keys := self._table.page(place, _PAGE):
+            for key in keys:
+                if not key.sk.startswith(first.sk):
+                    return
+                yield key.sk.removeprefix("ENTRY#")
+            place = keys[-1]
+
+    def ours(self, migration_id: str, limit: int) -> list[str]:
+        """Return the names of up to `limit` entries that no undo has taken back.
+
+        It reads page by page: the entries of 100,000 companies fit into no function's memory.
+        """
+        found: list[str] = []
+        for names in batched(self.names_under(migration_id, ""), _AT_ONCE, strict=False):
+            entries = self.entries(migration_id, names)
+            found += [name for name in names if entries[name].ours]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
     def first(self, migration_id: str, name: str, entry: LedgerEntry) -> LedgerEntry:
         """Write an entry unless there is one. Returns the entry that is there afterwards."""
         self._table.put(_entry_key(migration_id, name), _body(asdict(entry)), 0)
@@ -173,16 +198,18 @@ class MigrationLedger:
     def intend(self, migration_id: str, epoch: int, entries: Mapping[str, LedgerEntry]) -> None:
         """Write the intents of these changes, all or none, if the epoch is still this one.
 
-        An entry that has an intent is left as it is. Raises Superseded once the epoch is over.
+        An entry that is ours is left as it is; one that was undone is ours again. Raises
+        Superseded once the epoch is over.
         """
         keys = {name: _entry_key(migration_id, name) for name in entries}
         stored = self._table.get_many(keys.values())
         puts = []
         for name, key in keys.items():
             known = stored.get(key)
-            if known and _entry(known.attributes).intended is not None:
+            entry = _entry(known.attributes) if known else entries[name]
+            if entry.ours:
                 continue
-            intended = entries[name].intend(epoch)
+            intended = entry.intend(epoch)
             puts.append((key, _body(asdict(intended)), known.version if known else 0))
         for begin in range(0, max(1, len(puts)), _AT_ONCE):
             batch = puts[begin : begin + _AT_ONCE]
@@ -275,7 +302,18 @@ def _listed(run: MigrationRun) -> Listed:
 
 
 def _body(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {"body": json.dumps(value, default=_text)}
+    return {"body": json.dumps(_without_new_defaults(value), default=_text)}
+
+
+def _without_new_defaults(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out new fields that say nothing: the version before refuses fields it does not know."""
+    if (request := value.get("request")) and request.get("quiet_hours", 0) is None:
+        kept = {name: fact for name, fact in request.items() if name != "quiet_hours"}
+        return {**value, "request": kept}
+    if (survey := value.get("survey")) and survey.get("locked") == ():
+        kept = {name: fact for name, fact in survey.items() if name != "locked"}
+        return {**value, "survey": kept}
+    return value
 
 
 def _text(value: Any) -> str:
@@ -343,6 +381,7 @@ def _tally(item: Mapping[str, Any]) -> Tally:
                     **survey,
                     "overriding": tuple(survey["overriding"]),
                     "unlinked": tuple(survey["unlinked"]),
+                    "locked": tuple(survey.get("locked", ())),
                     "digests": tuple(survey["digests"]),
                     "products": {
                         name: ProductCount(**count) for name, count in survey["products"].items()

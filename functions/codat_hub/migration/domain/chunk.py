@@ -60,6 +60,11 @@ class Tally:
     reasons: tuple[str, ...] = ()
     survey: Survey | None = None
 
+    @property
+    def seen(self) -> int:
+        """How many companies were counted, in a phase that counts each once."""
+        return self.done + self.skipped + self.failed + self.open
+
     def did(self, reason: str | None = None) -> Tally:
         """Count one as done."""
         reasons = self.reasons if reason is None else self._first(reason)

@@ -29,8 +29,11 @@ class LedgerEntry:
         return self.intended is not None and self.undone is None
 
     def intend(self, epoch: int) -> LedgerEntry:
-        """Return the entry with the intent to change, under this epoch."""
-        return replace(self, intended=epoch)
+        """Return the entry with the intent to change, under this epoch.
+
+        An intent after an undo begins anew: the last truth wins.
+        """
+        return replace(self, intended=epoch, outcome=None, undone=None)
 
     def came_to(self, outcome: str, detail: Any = None) -> LedgerEntry:
         """Return the entry with an outcome; `detail` None keeps the detail."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,6 @@ from codat_hub.migration.domain.run import Activity, FirstLink, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import timedelta
 
     from codat_hub.migration.domain.consumers import Consumer, Wanted
     from codat_hub.migration.domain.run import MigrationRequest
@@ -47,7 +47,8 @@ class Survey:
     """Facts about some companies, as Codat and the hub have them before the run.
 
     overriding: the first few companies with settings of their own that are on
-    reading: companies with a schedule that is on, their own or the client's
+    reading: companies that switching off changes, at their own level or the client's
+    locked: the first few companies with own schedules that stay on, and these data types
     shortest_hours: the shortest interval of the companies' own schedules that are on
     digests: one for each company, for the hash of the plan
     """
@@ -61,6 +62,7 @@ class Survey:
     shortest_hours: int | None = None
     digests: tuple[str, ...] = ()
     reading: int = 0
+    locked: tuple[str, ...] = ()
 
     def plus(self, other: Survey) -> Survey:
         """Return the survey of the companies of both."""
@@ -80,6 +82,7 @@ class Survey:
             min(intervals, default=None),
             (*self.digests, *other.digests),
             self.reading + other.reading,
+            (*self.locked, *other.locked)[:SHOWN],
         )
 
 
@@ -138,30 +141,50 @@ class Plan:
 
 
 def digest_of(company_id: str, settings: Settings, had: Iterable[str]) -> str:
-    """Return a digest of a company's own settings and of the products of the run that it has."""
+    """Return the id and a digest of a company's own settings and its products of the run."""
     facts = [company_id, dict(settings) if sync_settings.overrides(settings) else None, sorted(had)]
-    return hashlib.sha256(_canonical(facts)).hexdigest()[:16]
+    return f"{company_id} {hashlib.sha256(_canonical(facts)).hexdigest()[:16]}"
+
+
+def by_company(digests: Iterable[str]) -> dict[str, str]:
+    """Return the digests by company id; the version before kept them without the id."""
+    parts = (digest.rpartition(" ") for digest in digests)
+    return {company_id: digest for company_id, _, digest in parts}
+
+
+def ceiling(companies: int) -> int:
+    """Return how many companies the approval of this many covers: 5 % more, ten at least."""
+    return companies + max(10, math.ceil(companies / 20))
 
 
 def plan_hash(request: MigrationRequest, client: Client, survey: Survey) -> str:
     """Return a hash of the request and all facts, which an approval is bound to."""
     facts = [
-        asdict(request),
+        _as_approved(request),
         dict(client.settings),
         [asdict(consumer) for consumer in sorted(client.present, key=attrgetter("consumer_id"))],
         [asdict(consumer) for consumer in client.wanted],
         client.everyone,
-        sorted(survey.digests),
+        sorted(digest.rpartition(" ")[2] for digest in survey.digests),
         survey.companies,
     ]
     return hashlib.sha256(_canonical(facts)).hexdigest()[:32]
+
+
+def _as_approved(request: MigrationRequest) -> dict[str, Any]:
+    """Return the request for the hash. A choice left out keeps the hash of earlier versions."""
+    facts = asdict(request)
+    if request.quiet_hours is None:
+        del facts["quiet_hours"]
+    return facts
 
 
 def make_plan(
     request: MigrationRequest, client: Client, survey: Survey, calls_a_second: float
 ) -> Plan:
     """Return the plan of a migration: activities 1 to 5 in their order."""
-    wait = _first_wait(client, survey)
+    least = _first_wait(client, survey)
+    wait = timedelta(hours=request.quiet_hours) if request.quiet_hours else least
     steps = (
         _client_sync(request, client, survey),
         _quiet(survey, wait),
@@ -180,7 +203,7 @@ def make_plan(
         calls=calls,
         calls_seconds=math.ceil(calls / calls_a_second),
         wait_seconds=int(wait.total_seconds()),
-        warnings=tuple(_warnings(request, client, survey)),
+        warnings=(*_wait_warnings(wait, least), *_warnings(request, client, survey)),
         refusals=(*client.refusals, *_no_room(request, client)),
         off_value=client.off,
         hash=plan_hash(request, client, survey),
@@ -201,16 +224,16 @@ def _client_sync(request: MigrationRequest, client: Client, survey: Survey) -> S
         rows += [
             f"client: {setting['dataType']} every {setting['syncSchedule']} h -> off ({client.off})"
             for setting in client.settings["settings"]
-            if setting["syncSchedule"] > 0
+            if setting["syncSchedule"] > 0 and not setting.get("isLocked")
         ]
     rows += [f"company {company}: its own settings -> off" for company in survey.overriding]
     kept = "kept" if request.fetch_on_first_link is FirstLink.KEEP else "switched off too"
     if client.everyone:
         changes = 1 + survey.overriding_count
-        schedules = f"the client's and {survey.overriding_count} companies' own"
+        schedules = f"the client's and the own ones of {_companies(survey.overriding_count)}"
     else:
         changes = survey.reading
-        schedules = f"{changes} companies' by settings of their own, not the client's"
+        schedules = f"those of {_companies(changes)} by settings of their own, not the client's"
     return StepPlan(
         Activity.DISABLE_CLIENT_SYNC.value,
         f"switch off schedules: {schedules}; fetchOnFirstLink is {kept}",
@@ -222,10 +245,9 @@ def _client_sync(request: MigrationRequest, client: Client, survey: Survey) -> S
 
 
 def _quiet(survey: Survey, wait: timedelta) -> StepPlan:
-    hours = wait.total_seconds() / 3600
     return StepPlan(
         Activity.WAIT_FOR_QUIET.value,
-        f"wait {hours:g} h, then until no old read is running (14 h at most)",
+        f"wait {_hours(wait)} h, then until no old read is running (14 h at most)",
         "nothing to undo",
         0,
         survey.linked,
@@ -251,7 +273,9 @@ def _old_webhooks(request: MigrationRequest, client: Client) -> StepPlan:
 
 def _new_webhooks(client: Client) -> StepPlan:
     rows = [
-        f"{shown(consumer.url)}: {', '.join(consumer.event_types)}" for consumer in client.wanted
+        f"{shown(consumer.url)}: "
+        + ("its other events" if consumer.is_successor else ", ".join(consumer.event_types))
+        for consumer in client.wanted
     ]
     return StepPlan(
         Activity.CONFIGURE_NEW_WEBHOOKS.value,
@@ -281,6 +305,7 @@ def _products(survey: Survey) -> StepPlan:
 
 
 def _warnings(request: MigrationRequest, client: Client, survey: Survey) -> Iterable[str]:
+    yield from _locked_warnings(client, survey)
     yield from _company_warnings(survey)
     for product, count in survey.products.items():
         yield from _product_warnings(product, count)
@@ -305,20 +330,43 @@ def _warnings(request: MigrationRequest, client: Client, survey: Survey) -> Iter
         )
 
 
+def _wait_warnings(wait: timedelta, least: timedelta) -> Iterable[str]:
+    if wait < least:
+        yield (
+            f"the run looks for quiet after {_hours(wait)} h already, not after the shortest "
+            f"schedule of {_hours(least)} h: a read of an old schedule may still begin after that"
+        )
+
+
+def _hours(wait: timedelta) -> str:
+    return f"{wait.total_seconds() / 3600:g}"
+
+
+def _locked_warnings(client: Client, survey: Survey) -> Iterable[str]:
+    levels = list(survey.locked)
+    if client.everyone and (types := sync_settings.locked(client.settings)):
+        levels.insert(0, f"the client: {', '.join(types)}")
+    if levels:
+        yield (
+            "Codat marks settings as locked; the run leaves them, and they go on reading: "
+            f"{'; '.join(levels)}"
+        )
+
+
 def _company_warnings(survey: Survey) -> Iterable[str]:
     if survey.overriding_count:
         yield (
-            f"{survey.overriding_count} companies have sync settings of their own: the run "
+            f"{_companies(survey.overriding_count)} with sync settings of their own: the run "
             "switches them off too"
         )
     if unlinked := survey.companies - survey.linked:
-        yield f"{unlinked} companies have no linked connection: no read follows until they link"
+        yield f"{_companies(unlinked)} without a linked connection: no read follows until they link"
 
 
 def _product_warnings(product: str, count: ProductCount) -> Iterable[str]:
     if count.without_consent:
         yield (
-            f"{product}: {count.without_consent} companies are skipped, because no recorded "
+            f"{product}: the run skips {_companies(count.without_consent)}, because no recorded "
             "consent covers it: after the migration nothing reads them any more"
         )
     if count.adds and not count.had:  # no call lists products (docs/codat.md, C53)
@@ -331,8 +379,8 @@ def _product_warnings(product: str, count: ProductCount) -> Iterable[str]:
 def _consumer_warnings(request: MigrationRequest, consumer: Consumer) -> Iterable[str]:
     if others := carried(consumer):
         yield (
-            f"consumer {consumer.consumer_id} also gets {', '.join(others)}: a successor at the "
-            "same URL takes them over, with a signing secret of its own"
+            f"consumer {consumer.consumer_id} also gets {_many(len(others), 'other event type')}: "
+            "a successor at the same URL takes over, with a signing secret of its own"
         )
     if request.mode is Mode.API:
         yield (
@@ -349,6 +397,14 @@ def _no_room(request: MigrationRequest, client: Client) -> Iterable[str]:
             f"Codat allows {MOST_CONSUMERS} webhook consumers; there would be {after}. Delete "
             f"{after - MOST_CONSUMERS} in the Portal, then run tools/hub migrations plan again."
         )
+
+
+def _companies(count: int) -> str:
+    return "1 company" if count == 1 else f"{count} companies"
+
+
+def _many(count: int, what: str) -> str:
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
 
 
 def _canonical(value: Any) -> bytes:

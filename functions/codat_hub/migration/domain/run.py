@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+LEAST_KEPT: Final = 5  # companies that may keep a product in a rollback without a question
 CONTRACT: Final = 1  # version of the state machine's inputs; code accepts the one before too
 ACCEPTED_CONTRACTS: Final = (CONTRACT,)
 LATE: Final = "late-"  # listings of companies that appeared during the run: late-1, late-2, …
@@ -41,14 +42,18 @@ class MigrationStatus(StrEnum):
         }
 
     @property
-    def given_up(self) -> bool:
-        """Whether the migration can go no step forward any more."""
-        back = {
+    def undoing(self) -> bool:
+        """Whether a rollback goes on, has ended or has stopped."""
+        return self in {
             MigrationStatus.ROLLING_BACK,
             MigrationStatus.ROLLED_BACK,
             MigrationStatus.ROLLBACK_INCOMPLETE,
         }
-        return self in {*back, MigrationStatus.FAILED}
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the migration can go no step forward any more."""
+        return self.undoing or self is MigrationStatus.FAILED
 
 
 class WaitingFor(StrEnum):
@@ -58,6 +63,7 @@ class WaitingFor(StrEnum):
     WEBHOOKS_DISABLED = "webhooks_disabled"
     SIGNING_SECRET = "signing_secret"  # noqa: S105  # a name
     WEBHOOKS_RESTORED = "webhooks_restored"
+    PRODUCTS_KEPT = "products_kept"
 
 
 class Mode(StrEnum):
@@ -124,6 +130,7 @@ class MigrationRequest:
     company_ids: only these companies; tags: only companies with all of these; neither: all
     off_value: the `syncSchedule` that means off, if the client's settings do not show it
     tolerated_failures: how many companies may fail in one step without a rollback
+    quiet_hours: how long activity 2 waits before its first look, None for the shortest schedule
     """
 
     products: tuple[str, ...]
@@ -135,6 +142,12 @@ class MigrationRequest:
     off_value: int | None = None
     stragglers: Stragglers = Stragglers.GO_ON
     tolerated_failures: int = 0
+    quiet_hours: int | None = None
+
+    @property
+    def tolerated_kept(self) -> int:
+        """How many companies may keep a product in a rollback without a question."""
+        return max(LEAST_KEPT, self.tolerated_failures)
 
     def covers(self, company_id: str, tags: Mapping[str, str]) -> bool:
         """Tell whether the migration includes a company with these tags."""

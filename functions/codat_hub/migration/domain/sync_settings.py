@@ -18,6 +18,7 @@ type Settings = Mapping[str, Any]
 
 LEAST_WAIT: Final = timedelta(hours=1)
 _OVERRIDES: Final = "overridesDefaults"
+_LOCKED: Final = "isLocked"
 
 
 class OffUnknown(Exception):
@@ -49,15 +50,30 @@ def overrides(settings: Settings) -> bool:
 
 
 def is_off(settings: Settings) -> bool:
-    """Tell whether every schedule is off."""
-    return all(setting["syncSchedule"] <= 0 for setting in settings["settings"])
+    """Tell whether every schedule is off, except locked ones."""
+    return not needs_change(settings, FirstLink.KEEP)
+
+
+def needs_change(settings: Settings, first_link: FirstLink) -> bool:
+    """Tell whether switching these settings off changes one of them."""
+    return any(_off(setting, 0, first_link) != setting for setting in settings["settings"])
+
+
+def locked(settings: Settings) -> list[str]:
+    """Return the data types whose schedule stays on, because Codat marks them as locked."""
+    return [
+        setting["dataType"]
+        for setting in settings["settings"]
+        if setting["syncSchedule"] > 0 and setting.get(_LOCKED)
+    ]
 
 
 def switched_off(settings: Settings, off: int, first_link: FirstLink) -> dict[str, Any]:
     """Return the complete list to post: each `syncSchedule` that is on becomes `off`.
 
     `overridesDefaults` becomes true, because settings that do not count switch nothing off.
-    `fetchOnFirstLink` becomes false if `first_link` is OFF. No other field changes.
+    `fetchOnFirstLink` becomes false if `first_link` is OFF. No other field changes, and no setting
+    with `isLocked`: no document says what a lock does.
     """
     return {
         **settings,
@@ -68,9 +84,11 @@ def switched_off(settings: Settings, off: int, first_link: FirstLink) -> dict[st
 
 def _off(setting: Mapping[str, Any], off: int, first_link: FirstLink) -> dict[str, Any]:
     changed = dict(setting)
+    if changed.get(_LOCKED):
+        return changed
     if changed["syncSchedule"] > 0:
         changed["syncSchedule"] = off
-    if first_link is FirstLink.OFF:
+    if first_link is FirstLink.OFF and changed.get("fetchOnFirstLink"):
         changed["fetchOnFirstLink"] = False
     return changed
 
@@ -99,7 +117,7 @@ def wait_for(all_settings: Iterable[Settings]) -> timedelta:
         for settings in all_settings
         if overrides(settings)
         for setting in settings["settings"]
-        if setting["syncSchedule"] > 0
+        if setting["syncSchedule"] > 0 and not setting.get(_LOCKED)
     ]
     return max(LEAST_WAIT, timedelta(hours=min(hours, default=0)))
 

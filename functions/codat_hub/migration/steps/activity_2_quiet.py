@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codat_hub.errors import StepFailed
-from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import Activity, Stragglers
-from codat_hub.migration.usecases.context import StepResult, finish_chunk, judge_phase
+from codat_hub.migration.steps.left_over import PASSING, REFUSED
+from codat_hub.migration.usecases.context import StepResult, finish_chunk, judge_phase, resuming
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from codat_hub.migration.domain.chunk import Tally
     from codat_hub.migration.usecases.context import Command, StepContext
 
 PHASE = "wait_for_quiet"
@@ -34,24 +37,38 @@ def apply_chunk(context: StepContext, command: Command) -> StepResult:
     run = context.run(command)
     if run.disabled_at is None:
         raise StepFailed("the ledger does not say when the schedules were switched off")
-    tally = Tally(command.epoch)
-    for member in command.required_chunk.members:
-        if not member.linked:
-            tally = tally.skip()
-        elif running := context.codat.running_reads(member.company_id, run.disabled_at):
-            tally = tally.leave_open(f"{member.company_id}: {running} reads are still running")
-        else:
-            tally = tally.did()
-    return finish_chunk(context, command, PHASE, tally)
+    with resuming(context, command, PHASE) as progress:
+        for member in progress.left:
+            if not command.more_time():
+                return StepResult("again")
+            if member.linked:
+                progress.tally = _look(context, member.company_id, run.disabled_at, progress.tally)
+            else:
+                progress.tally = progress.tally.skip()
+    return finish_chunk(context, command, PHASE, progress.tally)
+
+
+def _look(context: StepContext, company_id: str, before: datetime, tally: Tally) -> Tally:
+    try:
+        running = context.codat.running_reads(company_id, before)
+    except REFUSED as refusal:
+        return tally.fail(f"{company_id}: nobody knows whether it is quiet: {refusal}")
+    except PASSING as fault:
+        return tally.leave_open(f"{company_id}: {fault}")
+    if running:
+        return tally.leave_open(f"{company_id}: {running} reads are still running")
+    return tally.did()
 
 
 def judge(context: StepContext, command: Command) -> StepResult:
     """Answer `again` until all is quiet. At the limit answer `done` with a note, or `ask`."""
     run = context.run(command)
     verdict = judge_phase(context, command, PHASE, run.listing)
-    if verdict.missing:
+    if verdict.bad(run.request.tolerated_failures):
         raise StepFailed(f"looking for quiet: {verdict}")
     if not verdict.open:
+        if verdict.failed:
+            context.change_run(command, lambda run: run.noting(f"looking for quiet: {verdict}"))
         return StepResult()
     limits = context.limits
     if run.disabled_at and not limits.over(run.disabled_at, limits.quiet_for, context.now()):

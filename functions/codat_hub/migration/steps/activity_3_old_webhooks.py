@@ -15,7 +15,8 @@ from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import Consumer, hub_consumer_of, shown
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, Mode
-from codat_hub.migration.usecases.context import CLIENT, StepResult, call_key
+from codat_hub.migration.steps.posting import post
+from codat_hub.migration.usecases.context import CLIENT, StepResult
 from codat_hub.migration.usecases.planning import old_consumers
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def apply(context: StepContext, command: Command) -> StepResult:
     present = _present(context)
     on = [consumer for consumer in old if _is_on(present.get(consumer.consumer_id))]
     if run.request.mode is Mode.API:
-        for consumer in on:
-            _delete(context, command, consumer, present[consumer.consumer_id])
-        on = []
+        on = _delete_all(context, command, on, present)
     for consumer in old:
         outcome = None if consumer in on else "off"
         change = partial(_with_outcome, outcome=outcome)
@@ -63,13 +62,37 @@ def _intend(context: StepContext, command: Command, old: list[Consumer]) -> None
         context.ledger.intend(command.migration_id, command.epoch, fresh)
 
 
-def _delete(context: StepContext, command: Command, consumer: Consumer, current: Consumer) -> None:
+def _delete_all(
+    context: StepContext, command: Command, on: list[Consumer], present: Mapping[str, Consumer]
+) -> list[Consumer]:
+    """Delete the consumers. Returns those that are still enabled: a person has to disable them."""
+    doubtful = [
+        consumer
+        for consumer in on
+        if not _delete(context, command, consumer, present[consumer.consumer_id])
+    ]
+    if not doubtful:
+        return []
+    # A 404 may come from something between the hub and Codat: only the list is proof.
+    present = _present(context)
+    still = [consumer for consumer in doubtful if _is_on(present.get(consumer.consumer_id))]
+    notes = [
+        f"old consumer {consumer.consumer_id} ({shown(consumer.url)}) was still on after Codat "
+        "answered 404 to its deletion: a person was asked to disable it"
+        for consumer in still
+    ]
+    context.change_run(command, lambda run: run.noting(*notes))
+    return still
+
+
+def _delete(context: StepContext, command: Command, consumer: Consumer, current: Consumer) -> bool:
+    """Delete a consumer. Tells whether Codat did it."""
     if not current.same_as(consumer):
         raise StepFailed(f"consumer {consumer.consumer_id} was changed since the snapshot")
     # The intent is written already. Writing it again fails if a rollback has begun.
     entry = {_entry_name(consumer): LedgerEntry(asdict(consumer))}
     context.ledger.intend(command.migration_id, command.epoch, entry)
-    context.codat.delete_consumer(consumer.consumer_id)
+    return context.codat.delete_consumer(consumer.consumer_id)
 
 
 def still_on(ledger: Ledger, migration_id: str) -> list[Consumer]:
@@ -121,9 +144,8 @@ def _make_again(
     if made is None:
         # Refused if another rollback has begun: that one would create it a second time.
         context.ledger.intend(command.migration_id, command.epoch, {})
-        made = context.codat.create_consumer(
-            before.url, before.event_types, before.tags, call_key(command, f"undo {name}")
-        )
+        create = partial(context.codat.create_consumer, before.url, before.event_types, before.tags)
+        made = post(context, command, f"undo {name}", create)
     new_id = made.consumer_id
     context.note(command, name, lambda entry: entry.undo(_MADE_AGAIN, new_id))
     note = _lost(context, before, new_id)

@@ -12,15 +12,19 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_hub.migration.domain.consumers import migration_in
+from codat_hub.errors import StepFailed
+from codat_hub.migration.domain.consumers import migration_in, shown
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
-from codat_hub.migration.usecases.context import StepResult, call_key
-from codat_hub.migration.usecases.planning import wanted_of
+from codat_hub.migration.steps.posting import post
+from codat_hub.migration.usecases.context import StepResult
+from codat_hub.migration.usecases.planning import lost_since_snapshot, wanted_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Mapping
 
+    from codat_hub.migration.domain.consumers import Consumer
+    from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.ports import Ledger
     from codat_hub.migration.usecases.context import Command, StepContext
 
@@ -35,22 +39,90 @@ def apply(context: StepContext, command: Command) -> StepResult:
     """Create the new consumers. Answers `ask` until the hub has the secret of each of its own."""
     context.check_client()
     run = context.change_run(command, lambda run: run.began(Activity.CONFIGURE_NEW_WEBHOOKS))
-    wanted = wanted_of(run)
-    present = {consumer.url: consumer for consumer in context.codat.consumers()} if wanted else {}
-    for facts in wanted:
-        name = f"{PREFIX}{facts['name']}"
-        context.ledger.intend(run.migration_id, command.epoch, {name: LedgerEntry(dict(facts))})
-        made = present.get(facts["url"]) or context.codat.create_consumer(
-            facts["url"], facts["event_types"], facts["tags"], call_key(command, name)
-        )
-        created = {**facts, "consumer_id": made.consumer_id}
-        change = partial(LedgerEntry.came_to, outcome="created", detail=created)
-        context.note(command, name, change)
+    make_missing(context, command, run)
     if without_secret(context.ledger, run.migration_id):
         return StepResult("ask")
     if run.gap_from:
         context.change_run(command, lambda run: replace(run, gap_to=run.gap_to or context.now()))
     return StepResult()
+
+
+def make_missing(context: StepContext, command: Command, run: MigrationRun) -> None:
+    """Create each consumer that the run relies on and that Codat does not have enabled.
+
+    A consumer that others deleted or disabled is made again, and the run notes it. One successor
+    is made for each old consumer, also where two old ones have the same URL.
+    """
+    planned = wanted_of(run)
+    present = context.codat.consumers()
+    lost_kept = lost_since_snapshot(context, run, present)
+    needed = [*planned, *lost_kept]
+    entries = context.ledger.under(run.migration_id, PREFIX)
+    taken = {str(_id_of(entry)) for entry in entries.values()}
+    enabled = {consumer.consumer_id: consumer for consumer in present if not consumer.disabled}
+    for facts in needed:
+        name = f"{PREFIX}{facts['name']}"
+        lost = _id_of(entries.get(name))
+        if lost in enabled:
+            continue
+        context.ledger.intend(run.migration_id, command.epoch, {name: LedgerEntry(dict(facts))})
+        create = partial(
+            context.codat.create_consumer, facts["url"], facts["event_types"], facts["tags"]
+        )
+        # Codat answers a used key with the consumer that is lost (docs/codat.md, C16).
+        what = f"{name} instead of {lost}" if lost else name
+        made = _made_before(facts, enabled.values(), taken) or post(context, command, what, create)
+        taken.add(made.consumer_id)
+        change = partial(_created, facts=facts, consumer_id=made.consumer_id)
+        context.note(command, name, change)
+        if lost or facts in lost_kept:
+            _note_lost(context, command, facts, lost, made.consumer_id)
+
+
+def _made_before(
+    facts: Mapping[str, Any], present: Iterable[Consumer], taken: Collection[str]
+) -> Consumer | None:
+    """Return the consumer that an earlier try created without an answer, None if there is none."""
+    shape = facts["url"], set(facts["event_types"]), set(facts["tags"])
+    same = (
+        consumer
+        for consumer in present
+        if (consumer.url, set(consumer.event_types), set(consumer.tags)) == shape
+    )
+    return next((consumer for consumer in same if consumer.consumer_id not in taken), None)
+
+
+def _created(entry: LedgerEntry, facts: Mapping[str, Any], consumer_id: str) -> LedgerEntry:
+    """Return the entry with its consumer. `lost`: ids of those that it replaces."""
+    detail = {**facts, "consumer_id": consumer_id}
+    if lost := _ids_of(entry):
+        detail["lost"] = [number for number in lost if number != consumer_id]
+    return entry.came_to("created", detail)
+
+
+def _note_lost(
+    context: StepContext,
+    command: Command,
+    facts: Mapping[str, Any],
+    lost: str | None,
+    consumer_id: str,
+) -> None:
+    what = f"consumer {lost}" if lost else f"the consumer of {', '.join(facts['event_types'])}"
+    note = (
+        f"{what} was deleted or disabled by others: {consumer_id} ({shown(facts['url'])}) takes "
+        "its place, with another signing secret"
+    )
+    context.change_run(command, lambda run: run.noting(note))
+
+
+def _id_of(entry: LedgerEntry | None) -> str | None:
+    return (entry.detail or {}).get("consumer_id") if entry else None
+
+
+def _ids_of(entry: LedgerEntry) -> list[str]:
+    """Return the ids of an entry's consumer and of the lost ones that it replaces."""
+    facts = entry.detail or {}
+    return [*facts.get("lost", ()), *([facts["consumer_id"]] if "consumer_id" in facts else ())]
 
 
 def created_at_hub(ledger: Ledger, migration_id: str) -> dict[str, dict[str, Any]]:
@@ -78,16 +150,27 @@ def compensate(context: StepContext, command: Command) -> StepResult:
     entries = context.ledger.under(command.migration_id, PREFIX)
     left = set()
     if any(entry.ours for entry in entries.values()):
-        for consumer in context.codat.consumers():
-            if migration_in(consumer.url) == command.migration_id:
-                context.codat.delete_consumer(consumer.consumer_id)
-            else:
-                left.add(consumer.consumer_id)
+        ours, others = _by_owner(context, command)
+        left = {consumer.consumer_id for consumer in others}
+        gone = [context.codat.delete_consumer(consumer.consumer_id) for consumer in ours]
+        # A 404 may come from something between the hub and Codat: only the list is proof.
+        if not all(gone) and (still := _by_owner(context, command)[0]):
+            names = ", ".join(
+                f"{consumer.consumer_id} ({shown(consumer.url)})" for consumer in still
+            )
+            raise StepFailed(f"not deleted, though Codat answered 404: consumer {names}")
     for name, entry in entries.items():
         if entry.ours:
             change = partial(_undone, left=left, now=context.now())
             context.note(command, name, change)
     return StepResult()
+
+
+def _by_owner(context: StepContext, command: Command) -> tuple[list[Consumer], list[Consumer]]:
+    """Return the consumers that this run created, and all others."""
+    present = context.codat.consumers()
+    ours = [consumer for consumer in present if migration_in(consumer.url) == command.migration_id]
+    return ours, [consumer for consumer in present if consumer not in ours]
 
 
 def _undone(entry: LedgerEntry, left: Collection[str], now: datetime) -> LedgerEntry:
@@ -105,16 +188,21 @@ def withdraw_secrets(context: StepContext, command: Command) -> StepResult:
     stored = context.ledger.under(command.migration_id, SECRET_PREFIX)
     for entry in context.ledger.under(command.migration_id, PREFIX).values():
         facts = entry.detail or {}
-        name = secret_entry(str(facts.get("consumer_id")))
-        secrets = stored.get(name)
-        if "deleted_at" not in facts or secrets is None or not secrets.detail or secrets.undone:
+        names = [name for name in map(secret_entry, _ids_of(entry)) if _is_ours(stored.get(name))]
+        if "deleted_at" not in facts or not names:
             continue
         deleted_at = datetime.fromisoformat(facts["deleted_at"])
         if not context.limits.over(deleted_at, _ON_ITS_WAY, context.now()):
             return StepResult("again", wait_seconds=context.limits.seconds(_ON_ITS_WAY))
-        context.signing_secrets.withdraw(facts["hub_consumer"], secrets.detail)
-        context.note(command, name, partial(LedgerEntry.undo, how="withdrawn"))
+        for name in names:
+            context.signing_secrets.withdraw(facts["hub_consumer"], stored[name].detail)
+            context.note(command, name, partial(LedgerEntry.undo, how="withdrawn"))
     return StepResult()
+
+
+def _is_ours(secrets: LedgerEntry | None) -> bool:
+    """Tell whether the run brought secrets that it did not withdraw yet."""
+    return secrets is not None and bool(secrets.detail) and not secrets.undone
 
 
 def secret_entry(consumer_id: str) -> str:

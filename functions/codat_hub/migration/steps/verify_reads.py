@@ -10,9 +10,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from codat_hub.codat.domain.data_types import is_unsuccessful
+from codat_hub.codat.errors import Forbidden, Permanent
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus
-from codat_hub.migration.steps import activity_5_products
+from codat_hub.migration.steps import (
+    activity_1_client_sync,
+    activity_4_new_webhooks,
+    activity_5_products,
+)
 from codat_hub.migration.usecases.context import (
     StepResult,
     company_entry,
@@ -24,6 +29,7 @@ from codat_hub.migration.usecases.listing import all_chunks
 from codat_hub.products.domain.product import ProductKind
 
 if TYPE_CHECKING:
+    from codat_hub.migration.domain.chunk import PhaseVerdict
     from codat_hub.migration.domain.entry import LedgerEntry
     from codat_hub.migration.usecases.context import Command, StepContext
     from codat_hub.product_events.domain.read_state import ReadState
@@ -38,7 +44,11 @@ def begin(context: StepContext, command: Command) -> StepResult:
         judge_phase(context, command, activity_5_products.PHASE, listing)
         for listing in run.late_listings
     ]
-    notes = [f"companies that came late: {verdict}" for verdict in verdicts if verdict.bad(0)]
+    notes = [
+        f"companies that came late: {verdict}"
+        for verdict in verdicts
+        if verdict.bad(0) or verdict.reasons
+    ]
     # The time counts from here: adding products to many companies may take longer than a read.
     context.change_run(
         command,
@@ -98,20 +108,55 @@ def judge_reads(context: StepContext, command: Command) -> StepResult:
     waiting = verdict.open or verdict.missing
     if waiting and not limits.over(run.reads_from or now, limits.reads_for, now):
         return StepResult("again", wait_seconds=limits.seconds(limits.reads_poll))
-    if verdict.open or verdict.reasons:
-        reasons = "; ".join(verdict.reasons)
-        note = f"first reads: {verdict.done} came, {verdict.open} did not; {reasons}"
-        context.change_run(command, lambda run: run.noting(note))
+    notes = _missing(verdict)
+    context.change_run(command, lambda run: run.noting(*notes))
     return StepResult()
+
+
+def missing_reads(context: StepContext, command: Command) -> list[str]:
+    """Return the note on the first reads that have not come or failed, as the last look found."""
+    return _missing(judge_phase(context, command, PHASE, "undo"))
+
+
+def _missing(verdict: PhaseVerdict) -> list[str]:
+    if not (verdict.open or verdict.reasons):
+        return []
+    reasons = "; ".join(verdict.reasons)
+    return [f"first reads: {verdict.done} came, {verdict.open} did not; {reasons}"]
 
 
 def complete(context: StepContext, command: Command) -> StepResult:
-    """End the run, unless it rolls back meanwhile."""
+    """End the run, unless it rolls back meanwhile. Consumers are looked at once more before."""
 
     def completed(run: MigrationRun) -> MigrationRun:
-        if run.status.given_up or run.status is MigrationStatus.COMPLETE:
+        if _is_over(run):
             return run
         return run.ended(MigrationStatus.COMPLETE, context.now())
 
+    run = context.run(command)
+    if not _is_over(run):
+        _look_at_client(context, command, run)
     context.change_run(command, completed)
     return StepResult()
+
+
+def _look_at_client(context: StepContext, command: Command, run: MigrationRun) -> None:
+    """Make lost consumers again, and note what others changed and what the hub still needs."""
+    changes: list[str] = []
+    try:
+        activity_4_new_webhooks.make_missing(context, command, run)
+        changes = activity_1_client_sync.client_changes(context, run)
+    except (Permanent, Forbidden) as refusal:
+        note = f"settings and consumers could not be looked at before the end: {refusal}"
+        context.change_run(command, lambda run: run.noting(note))
+    notes = [f"changed by others during the run, and left: {change}" for change in changes]
+    notes += [
+        f"the hub refuses deliveries of consumer {facts['consumer_id']} until it has its signing "
+        f"secret: reveal it in the Portal, then run tools/hub secrets add {facts['hub_consumer']}"
+        for facts in activity_4_new_webhooks.without_secret(context.ledger, run.migration_id)
+    ]
+    context.change_run(command, lambda run: run.noting(*notes))
+
+
+def _is_over(run: MigrationRun) -> bool:
+    return run.status.given_up or run.status is MigrationStatus.COMPLETE

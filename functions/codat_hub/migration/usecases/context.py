@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+import time
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.codat.errors import TryLater
 from codat_hub.errors import StepFailed
-from codat_hub.migration.domain.chunk import judge
+from codat_hub.migration.domain.chunk import Tally, judge
+from codat_hub.migration.usecases import stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from codat_hub.companies.ports import Assignments, Consents
-    from codat_hub.migration.domain.chunk import Chunk, Member, PhaseVerdict, Tally
+    from codat_hub.migration.domain.chunk import Chunk, Member, PhaseVerdict
     from codat_hub.migration.domain.entry import LedgerEntry
     from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.ports import AcceptedSecrets, Ledger, Manifests, MigrationCodat
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from codat_hub.products.ports import Products
 
 CLIENT: Final = "CLIENT"  # the ledger entry of the client's settings and consumers
+_READ_BACK: Final = timedelta(minutes=1)
+_LOOK_AFTER: Final = timedelta(seconds=5)
 _NAMESPACE: Final = uuid.UUID("6d5b1d2e-5a0c-4f3e-9a57-1c2d3e4f5a6b")
 
 
@@ -74,6 +80,7 @@ class StepContext:
     check_client: Callable[[], None]
     limits: Limits
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
 
     def run(self, command: Command) -> MigrationRun:
         """Return the run of a command. Raises StepFailed if there is none."""
@@ -125,6 +132,8 @@ class Command:
 class StepResult:
     """The result of a step, as the state machine's Choice states read it.
 
+    listed: `nothing` if the listing has no company, so that no Map reads it
+
     Keep it small: it is execution state.
     """
 
@@ -134,10 +143,11 @@ class StepResult:
     listing: str = ""
     epoch: int = 0
     cause: str = ""
+    listed: str = "companies"
 
 
 def call_key(command: Command, change: str) -> str:
-    """Return the idempotency key of a POST: the same for a retry, another for a later rollback."""
+    """Return the first idempotency key of a POST: another one for a later rollback."""
     return str(uuid.uuid5(_NAMESPACE, f"{command.migration_id} {command.epoch} {change}"))
 
 
@@ -149,10 +159,58 @@ def companies_of(context: StepContext, command: Command) -> list[tuple[Member, L
     return [(member, entries[name]) for member, name in zip(members, names, strict=True)]
 
 
+@dataclass
+class Progress:
+    """How far a chunk is: the tally so far, of its first companies."""
+
+    tally: Tally
+    members: tuple[Member, ...]
+
+    @property
+    def left(self) -> tuple[Member, ...]:
+        """The companies that were not counted yet."""
+        return self.members[self.tally.seen :]
+
+
+def look_again[T](
+    context: StepContext, command: Command, look: Callable[[], T], good: Callable[[T], bool]
+) -> T:
+    """Return the first good answer to a read of what was just written, else the last of a minute.
+
+    An answer may be one behind the write. Raises TryLater if the invocation has no more time.
+    """
+    looked_for = timedelta(0)
+    while not good(found := look()) and looked_for < _READ_BACK:
+        if not command.more_time():
+            raise TryLater("what was written is not to be seen yet")
+        context.sleep(_LOOK_AFTER.total_seconds())
+        looked_for += _LOOK_AFTER
+    return found
+
+
+@contextmanager
+def resuming(context: StepContext, command: Command, phase: str) -> Iterator[Progress]:
+    """Yield the progress of a chunk that is looked at only, and save it unless it is finished.
+
+    So a retry goes on at the company whose call failed: the ledger has nothing else about the rest.
+    """
+    chunk = command.required_chunk
+    known = context.ledger.tally(command.migration_id, phase, chunk.name)
+    goes_on = known and not known.finished and known.epoch == command.epoch
+    progress = Progress(known if known and goes_on else Tally(command.epoch), chunk.members)
+    try:
+        yield progress
+    finally:
+        if progress.left:
+            context.ledger.put_tally(command.migration_id, phase, chunk.name, progress.tally)
+
+
 def finish_chunk(context: StepContext, command: Command, phase: str, tally: Tally) -> StepResult:
     """Save the tally of a chunk that is finished."""
     chunk = command.required_chunk.name
-    context.ledger.put_tally(command.migration_id, phase, chunk, replace(tally, finished=True))
+    finished = replace(tally, finished=True)
+    context.ledger.put_tally(command.migration_id, phase, chunk, finished)
+    stopping.count(context, command, phase, finished)
     return StepResult()
 
 

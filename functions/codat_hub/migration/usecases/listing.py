@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from codat_hub.migration.usecases.context import Command, StepContext
 
 PAGES_AT_ONCE: Final = 50  # in one part of the listing: 5,000 companies, half a megabyte
+_NAMED: Final = 20  # late companies in a note
 LATE_ROUNDS: Final = 5  # of looking for late companies
 
 
@@ -37,8 +38,12 @@ def list_companies(context: StepContext, command: Command, listing: str) -> Step
         if more:
             return StepResult("again")
         _write_manifest(context, command, listing, facts)
+    chunks = context.run(command).chunks.get(listing, 0)
     return StepResult(
-        manifest=manifest_key(command.migration_id, listing), listing=listing, epoch=command.epoch
+        manifest=manifest_key(command.migration_id, listing),
+        listing=listing,
+        epoch=command.epoch,
+        listed=listed(chunks),
     )
 
 
@@ -51,9 +56,10 @@ def _list_part(
     for _ in range(PAGES_AT_ONCE):
         page, more = context.codat.companies_page(facts["page"])
         facts["page"] += 1
-        covered = [company for company in page if _covers(run, company)]
         if listing.startswith(LATE):
-            covered = _unknown(context, command, covered)
+            covered = _late(context, command, run, page)
+        else:
+            covered = [company for company in page if _covers(run, company)]
         members += [
             asdict(Member(company.company_id, company.linked, company.products))
             for company in covered
@@ -70,13 +76,20 @@ def _covers(run: MigrationRun, company: ListedCompany) -> bool:
     return run.request.covers(company.company_id, company.tags)
 
 
-def _unknown(
-    context: StepContext, command: Command, companies: list[ListedCompany]
+def _late(
+    context: StepContext, command: Command, run: MigrationRun, companies: list[ListedCompany]
 ) -> list[ListedCompany]:
-    """Return the companies that have no snapshot."""
+    """Return the companies that have no snapshot.
+
+    The last of several subset runs takes in every company that no earlier run migrated: with the
+    client's level off, nothing else reads it.
+    """
     names = {company_entry(company.company_id): company for company in companies}
     entries = context.ledger.entries(command.migration_id, names)
-    return [company for name, company in names.items() if entries[name].before is None]
+    unknown = [company for name, company in names.items() if entries[name].before is None]
+    others = [company.company_id for company in unknown if not _covers(run, company)]
+    migrated = context.ledger.migrated(others) if others else set()
+    return [company for company in unknown if company.company_id not in migrated]
 
 
 def _left_behind(context: StepContext, run: MigrationRun, page: list[ListedCompany]) -> int:
@@ -112,20 +125,29 @@ def facts_of(context: StepContext, migration_id: str, listing: str) -> dict[str,
 def find_late(context: StepContext, command: Command) -> StepResult:
     """List the companies that appeared during the run: `late` if there are some, else `done`."""
     run = context.run(command)
-    # The client's level still reads the companies that a subset finds late: the next run has them.
-    if run.request.company_ids is not None or not run.everyone:
+    # The client's level still reads late companies until the run that leaves no company behind.
+    if not run.everyone:
         return StepResult()
     rounds = sum(listing.startswith(LATE) for listing in run.chunks)
     if rounds >= LATE_ROUNDS:
-        note = f"companies keep appearing: after {rounds} rounds the rest is left to reconcile"
+        note = (
+            f"companies keep appearing: after {rounds} rounds a company that came still later gets "
+            "no product and no schedule: run tools/hub migrations start again"
+        )
         context.change_run(command, lambda run: run.noting(note))
         return StepResult()
     listing = f"{LATE}{rounds + 1}"
     result = list_companies(context, command, listing)
     if result.next == "again":
         return result
-    companies = facts_of(context, command.migration_id, listing)["companies"]
-    return replace(result, next="late") if companies else StepResult()
+    chunks = context.manifests.get(result.manifest) or []
+    late = [member["company_id"] for chunk in chunks for member in chunk["members"]]
+    if not late:
+        return StepResult()
+    more = f" and {len(late) - _NAMED} more" if len(late) > _NAMED else ""
+    note = f"appeared during the run and taken in: {', '.join(late[:_NAMED])}{more}"
+    context.change_run(command, lambda run: run.noting(note))
+    return replace(result, next="late")
 
 
 def all_chunks(context: StepContext, command: Command) -> StepResult:
@@ -137,14 +159,43 @@ def all_chunks(context: StepContext, command: Command) -> StepResult:
         for listing in listings
         for chunk in context.manifests.get(manifest_key(run.migration_id, listing)) or []
     ]
+    chunks += _only_in_ledger(context, command, chunks)
     key = manifest_key(run.migration_id, "undo")
     context.manifests.put(key, chunks)
     _count_chunks(context, command, "undo", len(chunks))
-    return StepResult(manifest=key, listing="undo")
+    return StepResult(manifest=key, listing="undo", listed=listed(len(chunks)))
+
+
+def _only_in_ledger(
+    context: StepContext, command: Command, chunks: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the chunks of companies that the ledger knows and no manifest has.
+
+    A manifest may be lost; what the run changed stands in the ledger.
+    """
+    listed = {member["company_id"] for chunk in chunks for member in chunk["members"]}
+    prefix = company_entry("")
+    names = context.ledger.names_under(command.migration_id, prefix)
+    missing = [name for name in names if name.removeprefix(prefix) not in listed]
+    entries = context.ledger.entries(command.migration_id, missing)
+    members = [
+        Member(
+            name.removeprefix(prefix),
+            entries[name].before["linked"],
+            tuple(entries[name].before["products"]),
+        )
+        for name in missing
+    ]
+    return [asdict(chunk) for chunk in chunks_of("undo-ledger", members)]
 
 
 def _count_chunks(context: StepContext, command: Command, listing: str, count: int) -> None:
     context.change_run(command, lambda run: replace(run, chunks={**run.chunks, listing: count}))
+
+
+def listed(chunks: int) -> str:
+    """Return the word for the state machine, which enters no Map over an empty list."""
+    return "companies" if chunks else "nothing"
 
 
 def manifest_key(migration_id: str, listing: str) -> str:

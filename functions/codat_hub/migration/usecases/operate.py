@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from codat_hub.errors import Absent, Conflict, Invalid, Problem
+from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, WaitingFor
-from codat_hub.migration.steps import activity_4_new_webhooks
+from codat_hub.migration.steps import activity_3_old_webhooks, activity_4_new_webhooks
 from codat_hub.migration.steps.activity_4_new_webhooks import secret_entry
-from codat_hub.migration.usecases import reports
+from codat_hub.migration.steps.settling import Settle
+from codat_hub.migration.usecases import outages, reports
 from codat_hub.migration.usecases.lock import MigrationLock
+from codat_hub.migration.usecases.reports import RunStanding
 from codat_hub.migration.usecases.starting import StartMigration
 from codat_hub.migration.usecases.starting_rollback import StartRollback
 from codat_hub.webhooks.fingerprint import fingerprint
 from codat_hub.webhooks.signing_secret import signing_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from codat_hub.companies.ports import Assignments
+    from codat_hub.migration.domain.consumers import Consumer
     from codat_hub.migration.domain.run import MigrationRequest
     from codat_hub.migration.ports import AcceptedSecrets, Executions, Ledger
     from codat_hub.products.ports import Products
@@ -29,13 +35,16 @@ if TYPE_CHECKING:
 class OperateMigrations:
     """The commands of people. Each raises Absent for an unknown migration, and Unavailable.
 
-    needs_another: whether the plan must be approved by another person than the starter
+    consumers: lists the webhook consumers at Codat; raises a subclass of CallFailed
+    needs_another: whether the plan must be approved by another identity than the starter's
     """
 
     ledger: Ledger
     executions: Executions
     signing_secrets: AcceptedSecrets
     registry: Products
+    assignments: Assignments
+    consumers: Callable[[], Sequence[Consumer]] = field(kw_only=True)
     needs_another: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -66,19 +75,30 @@ class OperateMigrations:
     def counts(self, run: MigrationRun) -> dict[str, dict[str, int]]:
         return reports.counts(self.ledger, run)
 
+    def standing(self, run: MigrationRun) -> RunStanding:
+        return RunStanding.of(self.ledger, run)
+
+    def waits_for(self, run: MigrationRun) -> str | None:
+        return outages.waits_for(self.ledger, run)
+
     def report(self, migration_id: str) -> dict[str, Any]:
         return reports.report(self.ledger, self.get(migration_id))
 
     def approve(self, migration_id: str, by: str, seen: str | None = None) -> MigrationRun:
-        """Approve the newest plan, so that the run goes on.
+        """Approve the newest plan, so that the run goes on; or a rollback's going on.
 
         seen: hash of the plan that the person read; None approves whichever is the newest
 
         Raises Conflict if the run does not wait for approval, if there is a newer plan than
         `seen`, or if another person has to approve.
         """
+        run = self.get(migration_id)
+        if run.pause and run.pause.waiting_for is WaitingFor.PRODUCTS_KEPT:
+            note = f"{by} let the rollback go on while companies keep products"
+            self.ledger.change(migration_id, lambda current: current.noting(note))
+            return self._go_on(run)
         run = self._waiting(migration_id, WaitingFor.APPROVAL)
-        if self.needs_another and by == run.started_by:
+        if self.needs_another and _identity(by) == _identity(run.started_by):
             raise Conflict("the plan must be approved by someone else than its starter")
         if seen is not None and seen != run.plan_hash:
             raise Conflict(
@@ -91,13 +111,34 @@ class OperateMigrations:
         )
         return self._go_on(run)
 
+    def settle(
+        self, migration_id: str, by: str, company_id: str, product: str | None, reason: str
+    ) -> MigrationRun:
+        """Leave one item of an incomplete rollback as it is; see Settle."""
+        settle = Settle(self.ledger, self.assignments, self.registry, self.now)
+        return settle(self.get(migration_id), by, company_id, product, reason)
+
     def confirm_webhooks_disabled(self, migration_id: str) -> MigrationRun:
-        """End the wait of activity 3. The run checks that the old consumers are disabled."""
-        return self._go_on(self._waiting(migration_id, WaitingFor.WEBHOOKS_DISABLED))
+        """End the wait of activity 3. Raises Conflict if an old consumer is still enabled."""
+        run = self._waiting(migration_id, WaitingFor.WEBHOOKS_DISABLED)
+        enabled = {found.consumer_id for found in self.consumers() if not found.disabled}
+        old = activity_3_old_webhooks.still_on(self.ledger, migration_id)
+        wrong = [consumer for consumer in old if consumer.consumer_id in enabled]
+        _require_none(
+            wrong, "still enabled", "disable", f"confirm-webhooks-disabled {migration_id}"
+        )
+        return self._go_on(run)
 
     def confirm_webhooks_restored(self, migration_id: str) -> MigrationRun:
-        """End the wait of the undo of activity 3. The run checks that they are enabled."""
-        return self._go_on(self._waiting(migration_id, WaitingFor.WEBHOOKS_RESTORED))
+        """End the wait of the undo of activity 3. Raises Conflict if one is still disabled."""
+        run = self._waiting(migration_id, WaitingFor.WEBHOOKS_RESTORED)
+        disabled = {found.consumer_id for found in self.consumers() if found.disabled}
+        old = activity_3_old_webhooks.to_restore(self.ledger, migration_id)
+        wrong = [consumer for consumer in old if consumer.consumer_id in disabled]
+        _require_none(
+            wrong, "still disabled", "enable", f"confirm-webhooks-restored {migration_id}"
+        )
+        return self._go_on(run)
 
     def confirm_secret(self, migration_id: str, consumer_id: str, secret: str) -> MigrationRun:
         """Accept the signing secret of a new consumer from now on.
@@ -152,3 +193,17 @@ class OperateMigrations:
             return replace(current, pause=None, status=status)
 
         return self.ledger.change(run.migration_id, without_pause)
+
+
+def _require_none(wrong: Sequence[Consumer], how: str, action: str, command: str) -> None:
+    if wrong:
+        names = ", ".join(f"{consumer.consumer_id} ({shown(consumer.url)})" for consumer in wrong)
+        raise Conflict(
+            f"{how} at Codat: {names}. In the Codat Portal, Developers > Webhooks, {action} them, "
+            f"then run tools/hub migrations {command} again"
+        )
+
+
+def _identity(arn: str) -> str:
+    """Return the identity behind a session: a role's session name is chosen by its user."""
+    return re.sub(r":assumed-role/(.+)/[^/]+$", r":assumed-role/\1", arn)

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, replace
-from functools import reduce
-from typing import TYPE_CHECKING, Any
+from functools import partial, reduce
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.companies.domain.consent import covers
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain import sync_settings
 from codat_hub.migration.domain.chunk import Tally
-from codat_hub.migration.domain.consumers import Consumer, Wanted, is_old, wanted
+from codat_hub.migration.domain.consumers import Consumer, Wanted, is_old, migration_in, wanted
 from codat_hub.migration.domain.entry import LedgerEntry
-from codat_hub.migration.domain.plan import Client, ProductCount, Survey, digest_of, make_plan
+from codat_hub.migration.domain.plan import (
+    SHOWN,
+    Client,
+    ProductCount,
+    Survey,
+    by_company,
+    ceiling,
+    digest_of,
+    make_plan,
+)
 from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.steps.left_over import Attempts, settings_of, still_on
 from codat_hub.migration.usecases import listing as listings
 from codat_hub.migration.usecases.context import (
     CLIENT,
     StepResult,
     companies_of,
     company_entry,
-    finish_chunk,
     judge_phase,
 )
 from codat_hub.products.domain.product import ProductKind
@@ -31,10 +42,13 @@ if TYPE_CHECKING:
     from codat_hub.companies.domain.assignment import Assignment
     from codat_hub.migration.domain.chunk import Member
     from codat_hub.migration.domain.plan import Plan
-    from codat_hub.migration.domain.run import MigrationRun
+    from codat_hub.migration.domain.run import MigrationRequest, MigrationRun
     from codat_hub.migration.domain.sync_settings import Settings
     from codat_hub.migration.usecases.context import Command, StepContext
     from codat_hub.products.domain.product import Product
+
+
+DIFFERS: Final = "the snapshot differs from the approved plan"  # begins a note
 
 
 def plan(context: StepContext, command: Command) -> StepResult:
@@ -45,17 +59,27 @@ def plan(context: StepContext, command: Command) -> StepResult:
 
 def survey(context: StepContext, command: Command) -> StepResult:
     """Survey the companies of a chunk. It changes nothing."""
-    products = context.run(command).request.products
-    tally, total = Tally(command.epoch), Survey()
-    for member in command.required_chunk.members:
-        settings = context.codat.company_settings(member.company_id)
+    run = context.run(command)
+    tally = Tally(command.epoch, survey=Survey())
+    attempts = Attempts.forward(context, command, run, "survey")
+
+    def look(member: Member, tally: Tally) -> Tally:
+        settings = settings_of(context, member.company_id)
         if settings is None:
-            tally = tally.skip(f"{member.company_id} was deleted meanwhile")
-            continue
+            return tally.skip(f"{member.company_id} was deleted meanwhile")
         had = set(member.products)
-        total = total.plus(_survey_of(context, products, member, settings, had))
-        tally = tally.did()
-    return finish_chunk(context, command, "survey", replace(tally, survey=total))
+        return _with(tally, _survey_of(context, run.request, member, settings, had))
+
+    for member in command.required_chunk.members:
+        if not command.more_time():
+            return StepResult("again")
+        tally = attempts.attempt(tally, still_on(member.company_id), partial(look, member))
+    return attempts.end(tally)
+
+
+def _with(tally: Tally, survey: Survey) -> Tally:
+    """Count a company as done, with its survey."""
+    return replace(tally.did(), survey=(tally.survey or Survey()).plus(survey))
 
 
 def finish_plan(context: StepContext, command: Command) -> StepResult:
@@ -100,30 +124,33 @@ def snapshot(context: StepContext, command: Command) -> StepResult:
 
 def snapshot_companies(context: StepContext, command: Command) -> StepResult:
     """Save the settings and products of each company of a chunk, once."""
-    products = context.run(command).request.products
-    tally, total = Tally(command.epoch), Survey()
+    run = context.run(command)
+    tally = Tally(command.epoch, survey=Survey())
+    attempts = Attempts.forward(context, command, run, "snapshot")
+
+    def save(member: Member, known: LedgerEntry, tally: Tally) -> Tally:
+        entry = known if known.before is not None else _saved(context, command, member)
+        if entry is None:
+            return tally.skip(f"{member.company_id} was deleted meanwhile")
+        settings, had = entry.before["settings"], set(entry.before["products"])
+        return _with(tally, _survey_of(context, run.request, member, settings, had))
+
     for member, known in companies_of(context, command):
         if not command.more_time():
             return StepResult("again")
-        entry = known
-        if entry.before is None:
-            settings = context.codat.company_settings(member.company_id)
-            if settings is None:
-                tally = tally.skip(f"{member.company_id} was deleted meanwhile")
-                continue
-            facts = {
-                "settings": settings,
-                "products": list(member.products),
-                "linked": member.linked,
-            }
-            entry = context.ledger.first(
-                command.migration_id, company_entry(member.company_id), LedgerEntry(facts)
-            )
-        before = entry.before
-        had = set(before["products"])
-        total = total.plus(_survey_of(context, products, member, before["settings"], had))
-        tally = tally.did()
-    return finish_chunk(context, command, "snapshot", replace(tally, survey=total))
+        item = still_on(member.company_id)
+        tally = attempts.attempt(tally, item, partial(save, member, known))
+    return attempts.end(tally)
+
+
+def _saved(context: StepContext, command: Command, member: Member) -> LedgerEntry | None:
+    """Save the settings and products of a company; None if Codat does not have it any more."""
+    settings = settings_of(context, member.company_id)
+    if settings is None:
+        return None
+    facts = {"settings": settings, "products": list(member.products), "linked": member.linked}
+    name = company_entry(member.company_id)
+    return context.ledger.first(command.migration_id, name, LedgerEntry(facts))
 
 
 def compare_snapshot(context: StepContext, command: Command) -> StepResult:
@@ -140,9 +167,88 @@ def compare_snapshot(context: StepContext, command: Command) -> StepResult:
         raise StepFailed(f"refused: {' '.join(made.refusals)}")
     if made.hash == run.approved_hash:
         return StepResult()
-    note = "the snapshot differs from the approved plan: the run asks again for approval"
+    differs, late = _compared(context, run, client, total)
+    if differs:
+        note = f"{DIFFERS}: {'; '.join(differs)}: the run asks again for approval"
+    else:
+        note = f"came since the approval, which covers them: {', '.join(late) or 'none'}"
     context.change_run(command, lambda run: run.noting(note))
-    return StepResult("differs")
+    return StepResult("differs") if differs else StepResult()
+
+
+def _compared(
+    context: StepContext, run: MigrationRun, client: Client, now: Survey
+) -> tuple[list[str], list[str]]:
+    """Return how the snapshot differs from the approved plan, and the companies that came late.
+
+    Late companies within the approval's ceiling are no difference, nor are deleted ones.
+    """
+    approved = context.manifests.get(f"{run.migration_id}/plans/{run.approved_hash}.json") or {}
+    if "facts" not in approved:
+        return ["it was approved under another version of the hub"], []
+    phase = "survey" if approved["listing"] == "plan" else "snapshot"
+    then = by_company(_survey_total_of(context, run, phase, approved["listing"]).digests)
+    companies = by_company(now.digests)
+    late = sorted(companies.keys() - then.keys())
+    changed = sorted(
+        number for number in companies.keys() & then if companies[number] != then[number]
+    )
+    differs = _client_differences(approved["facts"], _facts(client))
+    if changed:
+        differs.append(f"own settings or products of {_named(changed)}")
+    if len(companies) > (most := ceiling(len(then))):
+        differs.append(
+            f"{len(companies)} companies, and the approval covers {most}: {_named(late)}"
+        )
+    return differs, _described(context, run, late)
+
+
+def _client_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    texts = [
+        f"the client's settings, {text}"
+        for text in sync_settings.differences(then["settings"], now["settings"])
+    ]
+    names = {
+        "consumers": "the consumers at Codat",
+        "wanted": "the consumers to create",
+        "everyone": "whether companies are left behind",
+    }
+    return texts + [text for name, text in names.items() if then[name] != now[name]]
+
+
+def _facts(client: Client) -> dict[str, Any]:
+    """Return the facts about the client that an approval is bound to, as JSON keeps them."""
+    facts = {
+        "settings": dict(client.settings),
+        "consumers": sorted(map(asdict, client.present), key=itemgetter("consumer_id")),
+        "wanted": [asdict(facts) for facts in client.wanted],
+        "everyone": client.everyone,
+    }
+    return json.loads(json.dumps(facts))  # type: ignore[no-any-return]
+
+
+def _described(context: StepContext, run: MigrationRun, late: list[str]) -> list[str]:
+    """Return the first late companies, each with its consents and its settings before the run."""
+    texts = []
+    for company_id in late[:SHOWN]:
+        settings = context.ledger.entry(run.migration_id, company_entry(company_id)).before
+        own = settings and sync_settings.overrides(settings["settings"])
+        pairs = ((company_id, product) for product in run.request.products)
+        assigned = context.assignments.get_many(pairs)
+        registered = context.registry.products()
+        agreed = [
+            product
+            for (_, product), assignment in assigned.items()
+            if product in registered and covers(assignment.consent, registered[product])
+        ]
+        whose = "its own settings" if own else "the client's settings"
+        texts.append(f"{company_id} ({whose}, consent to {', '.join(agreed) or 'nothing'})")
+    return texts + ([f"{len(late) - SHOWN} more"] if len(late) > SHOWN else [])
+
+
+def _named(company_ids: list[str]) -> str:
+    more = f" and {len(company_ids) - SHOWN} more" if len(company_ids) > SHOWN else ""
+    return f"{', '.join(company_ids[:SHOWN])}{more}"
 
 
 def old_consumers(context: StepContext, migration_id: str) -> list[Consumer]:
@@ -157,35 +263,58 @@ def wanted_of(run: MigrationRun) -> list[Mapping[str, Any]]:
     return list((run.plan or {}).get("wanted", []))
 
 
+def lost_since_snapshot(
+    context: StepContext, run: MigrationRun, present: list[Consumer]
+) -> list[Mapping[str, Any]]:
+    """Return the consumers to create in place of kept ones that were lost since the snapshot."""
+    before = context.ledger.entry(run.migration_id, CLIENT).before or {"consumers": []}
+    kept = [Consumer.from_ledger(saved) for saved in before["consumers"]]
+    old = old_consumers(context, run.migration_id) if run.everyone else []
+    registered = context.registry.products()
+    others = [consumer for consumer in present if migration_in(consumer.url) != run.migration_id]
+    needed_then = {facts.name for facts in _wanted(context, run, registered, old, kept)}
+    needed_now = _wanted(context, run, registered, old, others)
+    return [asdict(facts) for facts in needed_now if facts.name not in needed_then]
+
+
+# Long because it fills every field of the survey.
 def _survey_of(
     context: StepContext,
-    products: tuple[str, ...],
+    request: MigrationRequest,
     member: Member,
     settings: Settings,
     had: set[str],
 ) -> Survey:
     """Return the survey of one company."""
     own = sync_settings.overrides(settings)
-    overriding = own and not sync_settings.is_off(settings)
-    schedules = (setting["syncSchedule"] for setting in settings["settings"])
+    changes = sync_settings.needs_change(settings, request.fetch_on_first_link)
+    overriding = own and changes
+    locked = sync_settings.locked(settings) if own else []
+    schedules = (
+        setting["syncSchedule"]
+        for setting in settings["settings"]
+        if setting["dataType"] not in locked
+    )
     hours = [schedule for schedule in schedules if schedule > 0]
-    assigned = context.assignments.get_many((member.company_id, product) for product in products)
+    pairs = ((member.company_id, product) for product in request.products)
+    assigned = context.assignments.get_many(pairs)
     registered = context.registry.products()
     return Survey(
         companies=1,
         linked=int(member.linked),
         overriding=(member.company_id,) if overriding else (),
         overriding_count=int(overriding),
-        reading=int(not sync_settings.is_off(settings)),
+        reading=int(changes),
+        locked=(f"{member.company_id}: {', '.join(locked)}",) if locked else (),
         unlinked=() if member.linked else (member.company_id,),
         products={
             product: _count(
                 product in had, registered.get(product), assigned.get((member.company_id, product))
             )
-            for product in products
+            for product in request.products
         },
         shortest_hours=min(hours, default=None) if own else None,
-        digests=(digest_of(member.company_id, settings, had & set(products)),),
+        digests=(digest_of(member.company_id, settings, had & set(request.products)),),
     )
 
 
@@ -288,19 +417,30 @@ def _save_plan(context: StepContext, run: MigrationRun, made: Plan, client: Clie
             run, plan=saved, plan_hash=made.hash, off_value=client.off, everyone=client.everyone
         ),
     )
-    context.manifests.put(f"{run.migration_id}/plans/{made.hash}.json", saved)
+    compared = {"listing": "plan" if run.approved_hash is None else run.listing}
+    context.manifests.put(
+        f"{run.migration_id}/plans/{made.hash}.json",
+        {**saved, **compared, "facts": _facts(client)},
+    )
 
 
 def _require_all(context: StepContext, command: Command, phase: str, listing: str) -> None:
-    """Raise StepFailed unless every company of the listing was surveyed."""
+    """Raise StepFailed if more companies than tolerated could not be surveyed; note the others."""
     verdict = judge_phase(context, command, phase, listing)
-    if verdict.bad(0):
+    if verdict.bad(context.run(command).request.tolerated_failures):
         raise StepFailed(f"{phase}: {verdict}")
+    if verdict.reasons:
+        context.change_run(command, lambda run: run.noting(f"{phase}: {verdict}"))
 
 
 def _survey_total(context: StepContext, command: Command, phase: str, listing: str) -> Survey:
-    """Add up the surveys of all chunks. Their digests are joined once: they may be 100,000."""
-    tallies = context.ledger.tallies(command.migration_id, phase, f"{listing}-")
+    """Add up the surveys of all chunks."""
+    return _survey_total_of(context, context.run(command), phase, listing)
+
+
+def _survey_total_of(context: StepContext, run: MigrationRun, phase: str, listing: str) -> Survey:
+    """Add up the surveys of a listing. Digests are joined once: they may be 100,000."""
+    tallies = context.ledger.tallies(run.migration_id, phase, f"{listing}-")
     surveys = [tally.survey for tally in tallies if tally.survey]
     total = reduce(Survey.plus, (replace(part, digests=()) for part in surveys), Survey())
     return replace(total, digests=tuple(digest for part in surveys for digest in part.digests))

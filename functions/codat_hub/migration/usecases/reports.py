@@ -1,18 +1,20 @@
-"""Report from the ledger how far a migration is, and what it changed and took back."""
+"""Report from the ledger how far a migration is, what it changed, and what a person has to do."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.entry import LedgerEntry
-from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.domain.run import MigrationStatus, WaitingFor
 from codat_hub.migration.steps import (
     activity_1_client_sync,
     activity_2_quiet,
     activity_3_old_webhooks,
     activity_4_new_webhooks,
     activity_5_products,
+    left_over,
     verify_reads,
 )
 from codat_hub.migration.usecases.context import CLIENT, counts_key
@@ -33,6 +35,83 @@ _PHASES = (
     verify_reads.PHASE,
 )
 _UNDO_PHASES = (activity_5_products.UNDO_PHASE, activity_1_client_sync.UNDO_PHASE)
+ROUNDS: Final = 2  # rollbacks that must have failed before an item may be settled
+_MOST: Final = 10  # needs for single items
+_ANSWERS: Final[Mapping[WaitingFor, str]] = {
+    WaitingFor.APPROVAL: "approve {id}",
+    WaitingFor.WEBHOOKS_DISABLED: "confirm-webhooks-disabled {id}",
+    WaitingFor.SIGNING_SECRET: "confirm-secret {id} CONSUMER",
+    WaitingFor.WEBHOOKS_RESTORED: "confirm-webhooks-restored {id}",
+    WaitingFor.PRODUCTS_KEPT: "approve {id}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunStanding:
+    """How a run stands beside its head.
+
+    counts: by phase; left, settled: items with `company_id`, `what` and, for one product, `product`
+    needs: what a person has to do, with its command
+    """
+
+    counts: dict[str, dict[str, int]]
+    left: list[dict[str, Any]]
+    settled: list[dict[str, Any]]
+    needs: list[dict[str, str]]
+
+    @classmethod
+    def of(cls, ledger: Ledger, run: MigrationRun) -> Self:
+        left = left_over.left(ledger, run)
+        return cls(
+            counts=counts(ledger, run),
+            left=[left_over.shown(entry) for entry in left.values()],
+            settled=settled(ledger, run),
+            needs=needs(run, left),
+        )
+
+
+def needs(run: MigrationRun, left: Mapping[str, LedgerEntry]) -> list[dict[str, str]]:
+    """Return what a person has to do now or still, the most urgent first."""
+    found = []
+    if run.pause:
+        what = " ".join(run.pause.instructions) or f"Answer: {run.pause.waiting_for.value}."
+        found.append(_need(what, _ANSWERS[run.pause.waiting_for], run))
+    if run.status is MigrationStatus.ROLLBACK_INCOMPLETE:
+        what = f"Correct the cause; then try again what is left ({len(left)} items)."
+        found.append(_need(what, "rollback {id}", run))
+        found += [_settling(run, entry) for entry in left.values() if may_settle(entry)][:_MOST]
+    if run.status is MigrationStatus.COMPLETE:
+        missing = [entry for entry in left.values() if entry.before["product"]]
+        found += [_adding(entry) for entry in missing[:_MOST]]
+        if len(left) > len(missing[:_MOST]):
+            what = "Some companies were left out: read which, then migrate these companies."
+            found.append(_need(what, "report {id}", run))
+    return found
+
+
+def may_settle(entry: LedgerEntry) -> bool:
+    """Tell whether a person may settle an item: a company's, which a rerun failed on too."""
+    return entry.before["company_id"] is not None and entry.detail["rounds"] >= ROUNDS
+
+
+def _settling(run: MigrationRun, entry: LedgerEntry) -> dict[str, str]:
+    company_id, product = entry.before["company_id"], entry.before["product"]
+    more = f" --product {product}" if product else ""
+    command = f"settle {{id}} {company_id}{more} --reason REASON"
+    return _need(f"Or leave {product or 'the settings'} of {company_id} as it is.", command, run)
+
+
+def _adding(entry: LedgerEntry) -> dict[str, str]:
+    company_id, product = entry.before["company_id"], entry.before["product"]
+    return {
+        "what": f"{company_id} has no {product}: correct the cause, then add it.",
+        "command": f"tools/hub companies add-product {company_id} {product}",
+    }
+
+
+def _need(what: str, command: str, run: MigrationRun) -> dict[str, str]:
+    command = command.format(id=run.migration_id)
+    return {"what": what, "command": f"tools/hub migrations {command}"}
 
 
 def counts(ledger: Ledger, run: MigrationRun) -> dict[str, dict[str, int]]:
@@ -41,15 +120,10 @@ def counts(ledger: Ledger, run: MigrationRun) -> dict[str, dict[str, int]]:
     Each has `done`, `skipped`, `failed` and `open` (companies, or products on companies), and
     `chunks` of `of_chunks`.
     """
-    going_back = run.status in {
-        MigrationStatus.ROLLING_BACK,
-        MigrationStatus.ROLLED_BACK,
-        MigrationStatus.ROLLBACK_INCOMPLETE,
-    }
     totals = {}
-    for phase in (*_PHASES, *(_UNDO_PHASES if going_back else ())):
+    for phase in (*_PHASES, *(_UNDO_PHASES if run.status.undoing else ())):
         parts = [_counts(ledger, run, phase, listing) for listing in _listings(run, phase)]
-        if any(part["chunks"] for part in parts):
+        if any(part["chunks"] or part["failed"] for part in parts):
             totals[phase] = {name: sum(part[name] for part in parts) for name in parts[0]}
     return totals
 
@@ -65,6 +139,7 @@ def report(ledger: Ledger, run: MigrationRun) -> dict[str, Any]:
     return {
         "migration_id": run.migration_id,
         "status": run.status.value,
+        "webhooks": run.request.mode.value,
         "started_by": run.started_by,
         "approved_by": run.approved_by,
         "started_at": run.started_at,
@@ -76,7 +151,14 @@ def report(ledger: Ledger, run: MigrationRun) -> dict[str, Any]:
         "replay_missed": {"from": run.gap_from, "to": _gap_to(run)} if run.gap_from else None,
         "counts": counts(ledger, run),
         "notes": list(run.notes),
+        "left": [left_over.shown(entry) for entry in left_over.left(ledger, run).values()],
+        "settled": settled(ledger, run),
     }
+
+
+def settled(ledger: Ledger, run: MigrationRun) -> list[dict[str, Any]]:
+    """Return what a person settled, each with the reason."""
+    return [left_over.shown_settled(entry) for entry in left_over.settled(ledger, run).values()]
 
 
 def _counts(ledger: Ledger, run: MigrationRun, phase: str, listing: str) -> Mapping[str, int]:
@@ -115,7 +197,13 @@ def _listings(run: MigrationRun, phase: str) -> list[str]:
 
 
 def _consumer(entry: LedgerEntry) -> dict[str, Any]:
-    return {"url": shown(entry.before["url"]), **_outcome(entry)}
+    facts = {**entry.before, **(entry.detail if isinstance(entry.detail, dict) else {})}
+    return {
+        "consumer_id": facts.get("consumer_id"),
+        "url": shown(entry.before["url"]),
+        "hub_consumer": facts.get("hub_consumer"),
+        **_outcome(entry),
+    }
 
 
 def _outcome(entry: LedgerEntry) -> dict[str, Any]:

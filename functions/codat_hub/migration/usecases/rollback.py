@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_hub.migration.domain import sync_settings
+from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, Undo, undo_of
-from codat_hub.migration.steps import activity_4_new_webhooks
+from codat_hub.migration.steps import activity_1_client_sync, activity_4_new_webhooks, verify_reads
+from codat_hub.migration.steps.activity_1_client_sync import client_changes
+from codat_hub.migration.steps.left_over import name_all, require_nothing
 from codat_hub.migration.usecases.context import CLIENT, StepResult
 from codat_hub.migration.usecases.listing import all_chunks
 from codat_hub.telemetry import logger
@@ -34,9 +36,14 @@ def begin(context: StepContext, command: Command) -> StepResult:
     state = command.state or {}
     run = context.run(command)
     if state.get("entry") == "rollback" and run.migrated and not state.get("forced"):
-        differences = changed_since(context, run)
+        try:
+            differences = changed_since(context, run)
+        except StepFailed as failure:  # Codat is away for too long; nothing has begun yet
+            why = f"the rollback has not begun, because Codat could not be compared: {failure}"
+            return _leave_as_it_is(context, command, run, why)
         if differences:
-            return _leave_as_it_is(context, run, differences)
+            why = f"changed at Codat since the migration: {'; '.join(differences)}"
+            return _leave_as_it_is(context, command, run, why)
     cause = caught(state) or run.error or "asked for"
     # The epoch comes first: from here on, no step forward can change anything.
     epoch = context.ledger.raise_epoch(run.migration_id)
@@ -51,11 +58,16 @@ def begin(context: StepContext, command: Command) -> StepResult:
     return replace(result, manifest=chunks.manifest, listing=chunks.listing, wait_seconds=wait)
 
 
-def _leave_as_it_is(context: StepContext, run: MigrationRun, differences: list[str]) -> StepResult:
-    report = f"changed at Codat since the migration: {'; '.join(differences)}"
+def _leave_as_it_is(
+    context: StepContext, command: Command, run: MigrationRun, report: str
+) -> StepResult:
+    """End the run as complete. The rollback may have ended its wait for first reads."""
+    notes = [] if run.ended_at else verify_reads.missing_reads(context, command)
     context.ledger.change(
         run.migration_id,
-        lambda run: run.ended(MigrationStatus.COMPLETE, run.ended_at or context.now(), report),
+        lambda run: run.noting(*notes).ended(
+            MigrationStatus.COMPLETE, run.ended_at or context.now(), report
+        ),
     )
     return StepResult("differs", cause=report)
 
@@ -78,23 +90,31 @@ def changed_since(context: StepContext, run: MigrationRun) -> list[str]:
     They are changes of the client's settings, even if only some companies were migrated, and of
     the new consumers. A company's own settings are not compared.
     """
-    client = context.ledger.entry(run.migration_id, CLIENT)
-    left = client.before["settings"]
-    if client.ours and run.off_value is not None:
-        left = sync_settings.switched_off(left, run.off_value, run.request.fetch_on_first_link)
-    changes = [
-        f"the client's settings, {difference}"
-        for difference in sync_settings.differences(left, context.codat.client_settings())
-    ]
+    changes = client_changes(context, run)
     created = context.ledger.under(run.migration_id, activity_4_new_webhooks.PREFIX)
     if created:
-        urls = {consumer.url for consumer in context.codat.consumers()}
+        present = context.codat.consumers()
+        known = {name for each in present for name in (each.consumer_id, each.url)}
         changes += [
             f"consumer {shown(entry.before['url'])} is gone"
             for entry in created.values()
-            if entry.ours and entry.before["url"] not in urls
+            # Two consumers may have one URL; without an outcome the URL is all there is.
+            if entry.ours
+            and (entry.detail or {}).get("consumer_id", entry.before["url"]) not in known
         ]
     return changes
+
+
+def restore_client(context: StepContext, command: Command) -> StepResult:
+    """Undo of activity 1 for the client. Notes the changes of others that it overwrites."""
+    run = context.run(command)
+    if context.ledger.entry(run.migration_id, CLIENT).ours:
+        notes = [
+            f"a change made since is overwritten: {difference}"
+            for difference in client_changes(context, run, unless_restored=True)
+        ]
+        context.change_run(command, lambda run: run.noting(*notes))
+    return activity_1_client_sync.compensate(context, command)
 
 
 def noting(undo: Undo, act: Step) -> Step:
@@ -119,10 +139,14 @@ def note_step(undo: Undo) -> Step:
 
 
 def finish(context: StepContext, command: Command) -> StepResult:
-    """End the rollback. Answers `failed` after a failure, `done` if a person asked for it."""
+    """End the rollback. Answers `failed` after a failure, `done` if a person asked for it.
+
+    Raises StepFailed while anything of the run is left that no person settled.
+    """
     withdrawn = activity_4_new_webhooks.withdraw_secrets(context, command)
     if withdrawn.next != "done":
         return withdrawn
+    require_nothing(context, command)
 
     def rolled_back(run: MigrationRun) -> MigrationRun:
         if run.status is MigrationStatus.ROLLED_BACK:
@@ -142,7 +166,10 @@ def nothing_to_undo(context: StepContext, command: Command) -> StepResult:
 
 
 def incomplete(context: StepContext, command: Command) -> StepResult:
-    """Record that an undo failed. A person is called and can run the rollback again."""
+    """Record that an undo failed, and name what is left.
+
+    A person is called and can run the rollback again.
+    """
     why = caught(command.state or {}, "undo_error") or "an undo failed"
 
     def stuck(run: MigrationRun) -> MigrationRun:
@@ -155,7 +182,10 @@ def incomplete(context: StepContext, command: Command) -> StepResult:
             error=f"{first_cause}{_THEN}{why}",
         )
 
-    context.change_run(command, stuck)
+    try:
+        name_all(context, command, why)
+    finally:
+        context.change_run(command, stuck)
     logger.error("migration rollback incomplete", migration_id=command.migration_id, cause=why)
     return StepResult()
 

@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from codat_hub.errors import Conflict
-from codat_hub.migration.domain.run import CONTRACT, MigrationRun, MigrationStatus, execution_name
+from codat_hub.migration.domain.run import (
+    CONTRACT,
+    MigrationRun,
+    MigrationStatus,
+    WaitingFor,
+    execution_name,
+)
 from codat_hub.migration.usecases.starting import TOO_LATE
 from codat_hub.telemetry import logger
 
@@ -35,10 +41,11 @@ class StartRollback:
     def on_demand(self, run: MigrationRun, by: str, *, forced: bool) -> MigrationRun:
         """Start the rollback that a person asks for, from wherever the run is.
 
-        forced: also if a later run builds on this one, or Codat was changed since
+        forced: also if Codat was changed since
         """
         _refuse_ended(run)
-        if run.status is MigrationStatus.ROLLING_BACK and self.lock.lives(run):
+        asks = run.pause is not None and run.pause.waiting_for is WaitingFor.PRODUCTS_KEPT
+        if run.status is MigrationStatus.ROLLING_BACK and not asks and self.lock.lives(run):
             raise _already(run)
         latest, version = self.ledger.latest()
         if latest != run.migration_id and (other := self.lock.still_active(latest)):
@@ -46,7 +53,7 @@ class StartRollback:
                 f"migration {other.migration_id} is {other.status.value}: "
                 f"run tools/hub migrations watch {other.migration_id} until it ends"
             )
-        if run.status is MigrationStatus.COMPLETE and not forced:
+        if not run.request.dry_run:
             self._refuse_if_built_on(run)
         decided = self._decide(run, f"asked for by {by}", on_demand=True)
         # Record the rollback first, then claim "latest": a concurrent start either sees it or
@@ -62,12 +69,12 @@ class StartRollback:
 
     def _refuse_if_built_on(self, run: MigrationRun) -> None:
         """Refuse if a later run may use this run's consumers or its client-level settings."""
-        for later in self.ledger.newest():
+        for later in self.ledger.newest(10_000):  # there may be many dry runs
             done = later.status is MigrationStatus.COMPLETE and not later.request.dry_run
             if done and later.started_at > run.started_at:
                 raise Conflict(
                     f"migration {later.migration_id} came later and builds on it: first run "
-                    f"tools/hub migrations rollback {later.migration_id}, or give --forced"
+                    f"tools/hub migrations rollback {later.migration_id}"
                 )
 
     def _decide(self, run: MigrationRun, why: str, *, on_demand: bool) -> MigrationRun:

@@ -5,10 +5,8 @@ The names of steps are wire format.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from codat_hub.codat.errors import RateLimited
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import Undo
@@ -20,7 +18,7 @@ from codat_hub.migration.steps import (
     activity_5_products,
     verify_reads,
 )
-from codat_hub.migration.usecases import listing, planning, rollback, waiting
+from codat_hub.migration.usecases import listing, outages, planning, rollback, stopping, waiting
 from codat_hub.migration.usecases.context import StepResult
 
 if TYPE_CHECKING:
@@ -32,15 +30,17 @@ if TYPE_CHECKING:
 
 APPLY: Final = "apply"
 COMPENSATE: Final = "compensate"
-_LONGEST_PAUSE: Final = timedelta(hours=25)  # past the next reset of the daily quota
 
 
 def note_chunk_failure(context: StepContext, command: Command) -> StepResult:
-    """Save why a chunk was not finished, for the verdict on its phase."""
+    """Save why a chunk was not finished, for the verdict on its phase and for the screen."""
     state = command.state or {}
-    chunk = command.required_chunk.name
-    tally = Tally(command.epoch, reasons=(f"{chunk}: {rollback.caught(state)}",))
-    context.ledger.put_tally(command.migration_id, state["phase"], chunk, tally)
+    chunk, phase = command.required_chunk, state["phase"]
+    reason = f"{chunk.name}: {rollback.caught(state)}"
+    tally = Tally(command.epoch, failed=len(chunk.members), reasons=(reason,))
+    context.ledger.put_tally(command.migration_id, phase, chunk.name, tally)
+    stopping.count(context, command, phase, tally)
+    context.change_run(command, lambda run: run.noting(f"{phase} failed for {reason}"))
     return StepResult()
 
 
@@ -80,7 +80,7 @@ STEPS: Final[Mapping[tuple[str, str], Step]] = {
         Undo.RESUBSCRIBE_OLD_WEBHOOKS, activity_3_old_webhooks.compensate
     ),
     (COMPENSATE, "disable_client_sync"): rollback.noting(
-        Undo.REENABLE_CLIENT_SYNC, activity_1_client_sync.compensate
+        Undo.REENABLE_CLIENT_SYNC, rollback.restore_client
     ),
     (COMPENSATE, "disable_company_sync"): activity_1_client_sync.compensate_chunk,
     (COMPENSATE, "judge_company_sync"): activity_1_client_sync.judge_undo,
@@ -91,16 +91,26 @@ STEPS: Final[Mapping[tuple[str, str], Step]] = {
 }
 
 
-def run_step(context: StepContext, step: str, direction: str, command: Command) -> StepResult:
-    """Run one step. If the quota is used up, answer `again` and how long to wait.
+# Phases that are not named as their steps.
+_PHASES: Final[Mapping[tuple[str, str], str]] = {
+    (APPLY, "snapshot_companies"): "snapshot",
+    (COMPENSATE, "add_products"): activity_5_products.UNDO_PHASE,
+    (COMPENSATE, "disable_company_sync"): activity_1_client_sync.UNDO_PHASE,
+}
 
-    Raises StepFailed for an unknown step, and whatever the step raises.
+
+def run_step(context: StepContext, step: str, direction: str, command: Command) -> StepResult:
+    """Run one step. While a fault may pass, answer `again` and how long to wait.
+
+    A chunk of a phase that has failed already is left as it is. Raises StepFailed for an unknown
+    step or a fault that lasts, and whatever the step raises.
     """
     act = STEPS.get((direction, step))
     if act is None:
         raise StepFailed(f"there is no step {step!r} to {direction}")
-    try:
-        return act(context, command)
-    except RateLimited as limited:
-        wait = min(limited.retry_after or _LONGEST_PAUSE, _LONGEST_PAUSE)
-        return StepResult("again", wait_seconds=max(1, int(wait.total_seconds()) + 1))
+    if command.chunk is None or act is note_chunk_failure:
+        return outages.bear(context, command, f"{step} to {direction}", act)
+    phase = _PHASES.get((direction, step), step)
+    if stopping.is_stopped(context, command, phase):
+        return StepResult()
+    return outages.bear(context, stopping.stoppable(context, command, phase), phase, act)

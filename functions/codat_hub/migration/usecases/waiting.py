@@ -13,6 +13,8 @@ from codat_hub.migration.steps import (
     activity_3_old_webhooks,
     activity_4_new_webhooks,
 )
+from codat_hub.migration.steps.left_over import companies_that_keep
+from codat_hub.migration.usecases import planning
 from codat_hub.migration.usecases.context import StepResult
 from codat_hub.telemetry import logger
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.usecases.context import Command, StepContext
 
+_NAMED = 10  # companies in one line
 _WEBHOOKS = "In the Codat Portal, Developers > Webhooks,"
 
 
@@ -35,7 +38,7 @@ def wait_for_person(context: StepContext, command: Command) -> StepResult:
     pause = Pause(reason, context.now(), command.token, instructions)
 
     def begin(run: MigrationRun) -> MigrationRun:
-        if reason is WaitingFor.WEBHOOKS_RESTORED:
+        if reason in {WaitingFor.WEBHOOKS_RESTORED, WaitingFor.PRODUCTS_KEPT}:
             return replace(run, pause=pause)
         return replace(run.forward(run.step), pause=pause, status=MigrationStatus.WAITING)
 
@@ -67,6 +70,8 @@ def _instructions(context: StepContext, command: Command, reason: WaitingFor) ->
                 _line, activity_3_old_webhooks.to_restore(context.ledger, command.migration_id)
             )
             yield "Then confirm it with tools/hub migrations confirm-webhooks-restored."
+        case WaitingFor.PRODUCTS_KEPT:
+            yield from _to_go_on_back(context, command)
 
 
 def _to_approve(run: MigrationRun) -> Iterable[str]:
@@ -74,8 +79,19 @@ def _to_approve(run: MigrationRun) -> Iterable[str]:
         yield from (note for note in run.notes if note.startswith(activity_2_quiet.NOT_QUIET))
         yield "To go on without waiting for these reads, run tools/hub migrations approve."
     else:
+        # After the first approval, a person reads only what differs.
+        yield from [note for note in run.notes if note.startswith(planning.DIFFERS)][-1:]
         yield "Read the plan, then run tools/hub migrations approve."
     yield "To stop instead, run tools/hub migrations rollback."
+
+
+def _to_go_on_back(context: StepContext, command: Command) -> Iterable[str]:
+    keep = sorted(companies_that_keep(context.ledger, context.run(command)))
+    named = ", ".join(keep[:_NAMED]) + (" and others" if len(keep) > _NAMED else "")
+    yield f"{len(keep)} companies keep a product: {named}."
+    yield "Their product reads still reach the hub; after this step they do not."
+    yield "To remove the products first, correct the cause and run tools/hub migrations rollback."
+    yield "To go on without them, run tools/hub migrations approve."
 
 
 def _line(consumer: Consumer) -> str:

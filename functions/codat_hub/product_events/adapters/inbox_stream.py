@@ -15,9 +15,20 @@ def stored_webhook(image: Mapping[str, Any]) -> StoredWebhook:
     """Return the webhook of a deserialised inbox item; InboxTable lists the attributes."""
     body = str(image.get("body", "")).encode(errors="surrogatepass")
     received = image.get("received_at")
+    received_at = _time(received)
     return StoredWebhook(
         webhook_id=str(image["webhook_id"]),
         body=body,
         quarantine=image.get("quarantine"),
-        received_at=None if received is None else datetime.fromisoformat(received),
+        received_at=received_at,
+        unreadable="received_at" if received is not None and received_at is None else None,
     )
+
+
+def _time(text: object) -> datetime | None:
+    """Return an aware time, None if there is none."""
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return None if time.tzinfo is None else time

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.product_events.domain.read_event import ReadId, ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, KnownRead, ReadState
@@ -25,13 +26,19 @@ if TYPE_CHECKING:
     from codat_hub.storage.state_table import StateTable
 
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
 class ReadStateStore:
     """Stores one item per company and product.
 
     Attributes: `company_id`, `product`, `last_read_at`, and the fields of ReadState:
     `reads`: a list of `[time, fingerprint, {suffix: Codat event id}]`
-    `keys`: connection id -> data type -> `[status, latest, watermark, covered]`, where `latest` and
-    `watermark` are positions in `reads`; `watermark` and `covered` may be null
+    `generated`: position in `reads` -> generatedDate, of reads that Codat dated ahead
+    `keys`: connection id -> data type -> `[status, latest, watermark, full_load_at]`; `latest` and
+    `watermark` are positions in `reads`; `watermark` may be null, and a `full_load_at` that is null
+    is the item's own `full_load_at`, that of most keys. The first version of the hub stored there
+    the newest reset that a full load answered.
     `named`: standard product -> time
     """
 
@@ -79,13 +86,22 @@ def _key(company_id: str, product: str | None) -> ItemKey:
 def _item(state: ReadState) -> dict[str, Any]:
     places = {read.read_id: place for place, read in enumerate(state.reads)}
     keys: dict[str, dict[str, Any]] = {}
+    usual = _usual(known.full_load_at for known in state.keys.values())
     for key, known in state.keys.items():
         watermark = None if known.watermark is None else places[known.watermark]
-        row = [known.status, places[known.latest], watermark, spell_or_none(known.covered)]
+        full_load = None if known.full_load_at == usual else spell(known.full_load_at or _NEVER)
+        row = [known.status, places[known.latest], watermark, full_load]
         keys.setdefault(key.connection_id, {})[key.data_type] = row
     return {
         "last_read_at": spell_or_none(state.last_read_at),
+        "full_load_at": spell_or_none(usual),
         "reads": [[spell(read.at), read.fingerprint, dict(read.seen)] for read in state.reads],
+        "generated": {
+            str(place): spell(read.generated)
+            for place, read in enumerate(state.reads)
+            if read.generated != read.at
+        }
+        or None,
         "keys": keys,
         "named": {product: spell(at) for product, at in state.named.items()} or None,
     }
@@ -93,12 +109,19 @@ def _item(state: ReadState) -> dict[str, Any]:
 
 def _state(_name: object, stored: Stored) -> ReadState:
     item: Mapping[str, Any] = stored.attributes
+    generated = item.get("generated", {})
     reads = tuple(
-        KnownRead(datetime.fromisoformat(at), fingerprint, seen)
-        for at, fingerprint, seen in item.get("reads", ())
+        KnownRead(
+            datetime.fromisoformat(at),
+            fingerprint,
+            seen,
+            datetime.fromisoformat(generated.get(str(place), at)),
+        )
+        for place, (at, fingerprint, seen) in enumerate(item.get("reads", ()))
     )
+    usual = moment_or_none(item.get("full_load_at"))
     keys = {
-        ReadKey(data_type, connection_id): _key_state(row, reads)
+        ReadKey(data_type, connection_id): _key_state(row, reads, usual)
         for connection_id, rows in item.get("keys", {}).items()
         for data_type, row in rows.items()
     }
@@ -107,14 +130,25 @@ def _state(_name: object, stored: Stored) -> ReadState:
     return ReadState(keys, reads, moment_or_none(item.get("last_read_at")), named)
 
 
-def _key_state(row: list[Any], reads: tuple[KnownRead, ...]) -> KeyState:
+def _usual(times: Iterable[datetime | None]) -> datetime | None:
+    """Return the most frequent time, None if no two keys have the same."""
+    counts = Counter(time for time in times if time is not None)
+    shared = [time for time, number in counts.items() if number > 1]
+    return max(shared, key=lambda time: (counts[time], time), default=None)
+
+
+def _key_state(row: list[Any], reads: tuple[KnownRead, ...], usual: datetime | None) -> KeyState:
     def at(place: Any) -> ReadId:
         return reads[int(place)].read_id
 
-    status, latest, watermark, covered = row
+    status, latest, watermark, full_load_at = row
     return KeyState(
         status=status,
         latest=at(latest),
         watermark=None if watermark is None else at(watermark),
-        covered=moment_or_none(covered),
+        full_load_at=_own(moment_or_none(full_load_at), usual),
     )
+
+
+def _own(time: datetime | None, usual: datetime | None) -> datetime | None:
+    return usual if time is None else None if time == _NEVER else time

@@ -21,6 +21,8 @@ SOURCE: Final = "codat-hub"
 DETAIL_TYPE: Final = "ProductReadCompleted"
 # EventBridge takes 256 KB per entry, source and detail-type included; the rest is a reserve.
 MAX_DETAIL: Final = 240 * 1024  # bytes
+_OF_A_PART: Final = 16  # bytes more: a longer outcome, part numbers of several digits
+type Outcome = Literal["successful", "unsuccessful"]
 _KEYS: Final = uuid.UUID("5f0c9e5e-6a0b-4f0e-9a53-0f5f3f0e7c11")
 
 
@@ -44,7 +46,9 @@ class Detail(TypedDict):
     company_id: str
     product: str
     standard_products: list[str]
-    outcome: Literal["successful", "unsuccessful"]
+    outcome: Outcome
+    part: int
+    parts: int
     occurred_at: str
     data_types: list[DataTypeDetail]
 
@@ -74,20 +78,29 @@ NOTHING_TO_READ: Final = Window(full_load=False, modified_from=None)
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a read: its number, from 1, of how many, and the outcome of the whole read."""
+
+    number: int
+    of: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class ProductEvent:
     """A read as it is published.
 
     windows: the entries that are not superseded, each with its window
-    resets: the times of the removals and new products for which this event has a full load
+    resets: the times of the removals and additions for which this event has a full load
     standard_products: for a plain read, the standard products it is published for
-    part: the event holds only some windows of a read that is too large for one event
+    part: set if the event holds only some windows of a read that is too large for one event
     """
 
     read: ReadEvent
     windows: tuple[tuple[ReadEntry, Window], ...]
     resets: frozenset[datetime] = frozenset()
     standard_products: tuple[str, ...] = ()
-    part: bool = False
+    part: Part | None = None
 
     @property
     def event_key(self) -> str:
@@ -97,11 +110,19 @@ class ProductEvent:
         key than the smaller event before it, and each part of a large event has its own.
         """
         read = self.read
-        facts = [read.company_id, read.product or "", *map(str, read.read_id)]
+        facts = [read.company_id, read.product or ""]
+        facts += [str(read.generated), read.read_id.fingerprint]
         facts += sorted(map(str, self.resets))
-        if self.part:
+        if self.part is not None:
             facts += ["part", *(entry.key.text for entry, _ in self.windows)]
         return str(uuid.uuid5(_KEYS, "\n".join(facts)))
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the outcome of the read, which is the same in each of its parts."""
+        if self.part is not None:
+            return self.part.outcome
+        return "unsuccessful" if self.unsuccessful else "successful"
 
     @property
     def unsuccessful(self) -> tuple[ReadEntry, ...]:
@@ -123,16 +144,18 @@ class ProductEvent:
             )
         )
 
-    def parts(self, limit: int = MAX_DETAIL) -> Iterator[ProductEvent]:
-        """Yield the event itself, or parts of it that are each below the limit, in bytes."""
-        if len(self.windows) < 2 or len(json.dumps(self.detail())) <= limit:
-            yield self
-            return
-        half = len(self.windows) // 2
-        for windows in (self.windows[:half], self.windows[half:]):
-            yield from replace(self, windows=windows, part=True).parts(limit)
+    def parts(self, limit: int = MAX_DETAIL) -> list[ProductEvent]:
+        """Return the event itself, or parts of it that are each below the limit, in bytes."""
+        pieces = list(_pieces(self, limit - _OF_A_PART))
+        if len(pieces) == 1:
+            return [self]
+        return [
+            replace(piece, part=Part(number, len(pieces), self.outcome))
+            for number, piece in enumerate(pieces, 1)
+        ]
 
     def detail(self) -> Detail:
+        part = self.part or Part(1, 1, self.outcome)
         return Detail(
             version=VERSION,
             event_key=self.event_key,
@@ -140,10 +163,22 @@ class ProductEvent:
             company_id=self.read.company_id,
             product=self.read.published_as,
             standard_products=list(self.standard_products),
-            outcome="unsuccessful" if self.unsuccessful else "successful",
-            occurred_at=as_text(self.read.at),
+            outcome=part.outcome,
+            part=part.number,
+            parts=part.of,
+            occurred_at=as_text(self.read.generated),
             data_types=list(_details(self.windows)),
         )
+
+
+def _pieces(event: ProductEvent, limit: int) -> Iterator[ProductEvent]:
+    windows = event.windows
+    if len(windows) < 2 or len(json.dumps(event.detail())) <= limit:
+        yield event
+        return
+    half = len(windows) // 2
+    for some in (windows[:half], windows[half:]):
+        yield from _pieces(replace(event, windows=some), limit)
 
 
 def _details(windows: Iterable[tuple[ReadEntry, Window]]) -> Iterator[DataTypeDetail]:

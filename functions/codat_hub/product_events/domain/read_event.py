@@ -51,7 +51,8 @@ class ReadEvent:
 
     product: None for a plain `read.completed`
     subs: the sub-events, any of initial, successful and unsuccessful
-    at: Codat's generatedDate, aware, in UTC
+    at: when the read ended: Codat's generatedDate, or when the hub received the event if earlier
+    generated: Codat's generatedDate as it is, which may be ahead; times are aware, in UTC
     modified_from: Codat's modifiedFromDate, aware, in UTC; None if there is none
     """
 
@@ -61,6 +62,7 @@ class ReadEvent:
     product: str | None
     subs: frozenset[str]
     at: datetime
+    generated: datetime
     modified_from: datetime | None
     entries: tuple[ReadEntry, ...]
 

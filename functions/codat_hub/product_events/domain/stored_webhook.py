@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,70 +17,119 @@ from codat_hub.rate_limiting.domain import rate_limit_notice
 from codat_hub.webhooks.webhook_event import WebhookFacts, parse_read_completed, recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from datetime import datetime
 
     from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 
 # Codat's longest data type has 27 characters, a connection id 36, a status 17.
 _MAX_NAME: Final = 64
-# More than any time zone explains. An event of the future would supersede all events until then.
-_AHEAD: Final = timedelta(days=1)
+_POSITION: Final = re.compile(r"\d{1,6}", re.ASCII)
+# More than two clocks usually differ by.
+_AHEAD: Final = timedelta(minutes=5)
 _REMOVES: Final = frozenset({"connection.disconnected", "connection.deleted"})
 
 
 @dataclass(frozen=True, slots=True)
 class StoredWebhook:
-    """An item of the inbox; `quarantine` is why its body was not recognised, None if it was."""
+    """An item of the inbox.
+
+    quarantine: why its body was not recognised, None if it was
+    entry: project only this entry of the read, by its position in dataTypes; None: all entries
+    unreadable: the attribute of the item that cannot be read, if any
+    """
 
     webhook_id: str
     body: bytes
     quarantine: str | None = None
     received_at: datetime | None = None
+    entry: int | None = None
+    unreadable: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the key under which the webhook, or its single entry, is parked and replayed."""
+        return self.webhook_id if self.entry is None else self.entry_key(self.entry)
+
+    def entry_key(self, position: int) -> str:
+        return f"{self.webhook_id}#{position}"
+
+
+def split_entry_key(key: str) -> tuple[str, int] | None:
+    """Return the webhook-id and the position in the key of an entry; None for any other key."""
+    webhook_id, _, position = key.rpartition("#")
+    return (webhook_id, int(position)) if webhook_id and _POSITION.fullmatch(position) else None
 
 
 type Fact = ReadEvent | CompanyChange | RateLimitNotice
 
 
-def interpret(webhook: StoredWebhook) -> Fact | None:
-    """Return what a webhook changes; None: nothing, such as a write or another solution's event.
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """The content of a webhook.
 
-    Raises NeverProjected when the webhook is not recognised, does not have the shape that Codat
-    documents, or has a date too far ahead.
+    fact: what it changes; None: nothing, such as a write or another solution's event
+    dated_ahead: Codat's date is over five minutes after the hub received it
+    unusable: position -> reason, of the entries that the read is without
     """
+
+    fact: Fact | None
+    dated_ahead: bool = False
+    unusable: Mapping[int, str] = field(default_factory=dict)
+
+
+# Long because it fills every field of a read.
+def interpret(webhook: StoredWebhook) -> Interpretation:
+    """Return the content of a webhook.
+
+    Its time is the earlier of Codat's date and its reception, so that a date ahead hides nothing
+    that comes after it.
+
+    Raises NeverProjected when the webhook is not recognised, or does not have the shape that Codat
+    documents.
+    """
+    if webhook.unreadable is not None:
+        raise NeverProjected(f"{webhook.unreadable} of the inbox item cannot be read")
     facts = recognise(webhook.body)
     if not isinstance(facts, WebhookFacts):
         raise NeverProjected(facts.quarantine)
     payload: dict[str, Any] = json.loads(webhook.body)["payload"]
-    stamp = Stamp(_generated_at(facts, webhook.received_at), facts.event_id)
+    generated = CodatTime(facts.generated_date).moment
+    if generated is None:
+        raise NeverProjected("generatedDate is not a date")
+    received = webhook.received_at or generated
+    ahead = generated - received > _AHEAD
+    stamp = Stamp(min(generated, received), facts.event_id)
+    parsed = parse_read_completed(facts.event_type)
+    if parsed is None or facts.company_id is None:
+        return Interpretation(_change(facts, stamp, payload), ahead)
+    entries, unusable = _entries(payload["dataTypes"], webhook.entry)
+    read = ReadEvent(
+        # An entry that comes after the others of its event is no repeat of them.
+        event_id=facts.event_id if webhook.entry is None else f"{facts.event_id}#{webhook.entry}",
+        webhook_id=webhook.webhook_id,
+        company_id=facts.company_id,
+        product=parsed.product,
+        subs=parsed.subs,
+        at=stamp.at,
+        generated=generated,
+        modified_from=_date(payload.get("modifiedFromDate")),
+        entries=entries,
+    )
+    return Interpretation(read, ahead, unusable)
+
+
+def _change(
+    facts: WebhookFacts, stamp: Stamp, payload: dict[str, Any]
+) -> CompanyChange | RateLimitNotice | None:
     if facts.company_id is None:
         return _notice(facts.event_type, stamp, payload)
-    if read := parse_read_completed(facts.event_type):
-        return ReadEvent(
-            event_id=facts.event_id,
-            webhook_id=webhook.webhook_id,
-            company_id=facts.company_id,
-            product=read.product,
-            subs=read.subs,
-            at=stamp.at,
-            modified_from=_date(payload.get("modifiedFromDate")),
-            entries=_entries(payload["dataTypes"]),
-        )
     match facts.event_type.partition(".")[0]:
         case "company":
             return _company_change(facts, facts.company_id, stamp, payload)
         case "connection":
             return _connection_change(facts, facts.company_id, stamp, payload)
     return None
-
-
-def _generated_at(facts: WebhookFacts, received_at: datetime | None) -> datetime:
-    generated = CodatTime(facts.generated_date).moment
-    if generated is None:
-        raise NeverProjected("generatedDate is not a date")
-    if received_at is not None and generated - received_at > _AHEAD:
-        raise NeverProjected("generatedDate is over a day after the webhook was received")
-    return generated
 
 
 def _notice(event_type: str, stamp: Stamp, payload: dict[str, Any]) -> RateLimitNotice | None:
@@ -90,32 +140,51 @@ def _notice(event_type: str, stamp: Stamp, payload: dict[str, Any]) -> RateLimit
     return None
 
 
-def _entries(raw: Iterable[Any]) -> tuple[ReadEntry, ...]:
-    """Return the entries of a read; of two with the same key, the Complete one counts."""
+def _entries(
+    raw: list[Any], position: int | None
+) -> tuple[tuple[ReadEntry, ...], Mapping[int, str]]:
+    """Return the usable entries of a read, and position -> reason of all others.
+
+    Of two entries with the same key, the Complete one counts.
+
+    position: only the entry there; None: all entries
+    """
+    if position is not None and position >= len(raw):
+        raise NeverProjected(f"payload.dataTypes has no entry {position}")
     entries: dict[ReadKey, ReadEntry] = {}
-    for raw_entry in raw:
-        if not isinstance(raw_entry, dict):
-            raise NeverProjected("an entry of payload.dataTypes is not an object")
-        key = ReadKey(_name(raw_entry, "dataType"), _name(raw_entry, "connectionId"))
-        modified = raw_entry.get("recordsModified") is True
-        entry = ReadEntry(key, _name(raw_entry, "status"), modified)
-        if key not in entries or entry.complete:
-            entries[key] = entry
-    return tuple(entries.values())
+    unusable: dict[int, str] = {}
+    for place, raw_entry in enumerate(raw):
+        if position not in {None, place}:
+            continue
+        try:
+            entry = _entry(raw_entry)
+        except NeverProjected as reason:
+            unusable[place] = f"entry {place} of payload.dataTypes: {reason}"
+            continue
+        if entry.key not in entries or entry.complete:
+            entries[entry.key] = entry
+    return tuple(entries.values()), unusable
+
+
+def _entry(raw: object) -> ReadEntry:
+    if not isinstance(raw, dict):
+        raise NeverProjected("it is not an object")
+    key = ReadKey(_name(raw, "dataType"), _name(raw, "connectionId"))
+    return ReadEntry(key, _name(raw, "status"), raw.get("recordsModified") is True)
 
 
 def _company_change(
     facts: WebhookFacts, company_id: str, stamp: Stamp, payload: dict[str, Any]
 ) -> CompanyChange:
     products = payload.get("products")
-    removed = facts.event_type == "company.product.removed"
     return CompanyChange(
         company_id=company_id,
         stamp=stamp,
         name=_optional(payload, "name"),
         products=_names(products) if isinstance(products, list) else None,
         deleted=facts.event_type == "company.deleted",
-        removed_product=facts.product if removed else None,
+        removed_product=facts.product if facts.event_type == "company.product.removed" else None,
+        added_product=facts.product if facts.event_type == "company.product.added" else None,
     )
 
 

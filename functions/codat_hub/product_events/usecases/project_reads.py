@@ -8,13 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.companies.domain import company as directory
-from codat_hub.companies.domain.assignment import AssignmentStatus
+from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, CompanyChange
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
 from codat_hub.product_events.domain.read_event import ReadEvent
+from codat_hub.product_events.domain.read_products import ReadProducts
 from codat_hub.product_events.domain.read_state import project
 from codat_hub.product_events.domain.stored_webhook import interpret
 from codat_hub.product_events.domain.woken import Woken
+from codat_hub.products.domain.product import ProductKind
 from codat_hub.rate_limiting.domain import rate_limit_notice
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.storage.update import update
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
     from codat_hub.product_events.domain.read_state import Projection, ReadState
     from codat_hub.product_events.domain.stored_webhook import StoredWebhook
     from codat_hub.product_events.ports import Parking, ProductBus, ReadStates
+    from codat_hub.products.domain.product import Product
     from codat_hub.products.ports import Products
     from codat_hub.rate_limiting.ports import RateLimitNotices
 
-_CUSTOM: Final = "custom"
+MAX_UNUSABLE: Final = 100  # entries of one read; of more, the whole webhook is parked
 _ADDED: Final = frozenset({AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED})
 
 
@@ -49,17 +52,21 @@ class FailedType:
 class Report:
     """The result of projecting one webhook, for the metrics.
 
-    outcome: published, superseded, repeated, folded, applied, unchanged, ignored, quarantined or
-    parked
+    outcome: published, superseded, repeated, folded, off, applied, unchanged, ignored, quarantined
+    or parked
     failed: the entries that were published as errors
     unregistered: the published product, if it is not registered
     woken: the effect on the company's refreshes
+    dated_ahead: Codat's date is over five minutes after the hub received the webhook
+    parked_entries: how many entries of the read were parked by themselves
     """
 
     outcome: str
     failed: tuple[FailedType, ...] = ()
     unregistered: str | None = None
     woken: Woken = field(default_factory=Woken)
+    dated_ahead: bool = False
+    parked_entries: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,33 +92,51 @@ class ProjectReads:
 
         Raises Unavailable: the same webhook must be projected again then.
         """
+        report = self._or_parked(webhook, partial(self._project, webhook))
+        logger.info("webhook projected", webhook_id=webhook.key, outcome=report.outcome)
+        return report
+
+    def _or_parked(self, webhook: StoredWebhook, project: Callable[[], Report]) -> Report:
         try:
-            report = self._project(webhook)
+            return project()
         except Unavailable:
             raise
         except NeverProjected as reason:
-            report = self._park(webhook, str(reason))
+            return self._park(webhook.key, str(reason))
         except Exception as fault:  # noqa: BLE001  # a fault of the hub must not block the stream
-            logger.exception("webhook could not be projected", webhook_id=webhook.webhook_id)
-            report = self._park(webhook, f"fault: {type(fault).__name__}")
-        logger.info("webhook projected", webhook_id=webhook.webhook_id, outcome=report.outcome)
-        return report
+            logger.exception("webhook could not be projected", webhook_id=webhook.key)
+            return self._park(webhook.key, f"fault: {type(fault).__name__}")
 
     def _project(self, webhook: StoredWebhook) -> Report:
         # A newer version of the hub may recognise an old webhook that is replayed.
         if webhook.quarantine is not None and isinstance(recognise(webhook.body), Unrecognised):
             return Report("quarantined")
-        match interpret(webhook):
+        content = interpret(webhook)
+        match content.fact:
             case ReadEvent() as read:
-                report = self._project_read(read)
-                # Wake after a repeat too: a crash may have come before the first wake-up.
-                return replace(report, woken=self._woken(read))
+                project = partial(self._project_entries, webhook, read, content.unusable)
+                report = self._or_parked(webhook, project)
+                # Wake after a repeat too: a crash may have come before the first wake-up. Wake
+                # after a parked read too: it has ended all the same.
+                report = replace(report, woken=self._woken(read))
             case CompanyChange() as change:
-                return self._change_company(change)
+                report = self._change_company(change)
             case RateLimitNotice() as notice:
-                return self._note_rate_limit(notice)
+                report = self._note_rate_limit(notice)
             case None:
-                return Report("ignored")
+                report = Report("ignored")
+        return replace(report, dated_ahead=content.dated_ahead)
+
+    def _project_entries(
+        self, webhook: StoredWebhook, read: ReadEvent, unusable: Mapping[int, str]
+    ) -> Report:
+        """Project the usable entries and park each of the others under a key of its own."""
+        if unusable and (not read.entries or len(unusable) > MAX_UNUSABLE):
+            raise NeverProjected(next(iter(unusable.values())))
+        report = self._project_read(read)
+        for position, reason in unusable.items():
+            self._park(webhook.entry_key(position), reason)
+        return replace(report, parked_entries=len(unusable))
 
     def _woken(self, read: ReadEvent) -> Woken:
         try:
@@ -125,7 +150,7 @@ class ProjectReads:
         `publish` therefore runs before each try to write. After a lost race it publishes only if
         the new event says more.
         """
-        kinds = self.registry.kinds()
+        products = self.registry.products()
         published: ProductEvent | None = None
         result: Projection
 
@@ -137,8 +162,9 @@ class ProjectReads:
         def publish(known: tuple[Company, ReadState]) -> ReadState | None:
             nonlocal published, result
             company, state = known
-            removed_at = partial(company.removed_at, event.product)
-            result = project(state, event, removed_at, self._standard(event, company, kinds))
+            found = self._products_of(event, company, products)
+            resets, standard = partial(found.resets, event), found.standard(event)
+            result = project(state, event, resets, standard, off=found.off(event))
             if result.published and not (published and published.covers(result.published)):
                 published = result.published
                 self.bus.publish(published)
@@ -147,20 +173,30 @@ class ProjectReads:
         write = partial(self.read_states.put, event.company_id, event.product)
         updated = update(read, publish, write, f"the read state of {event.company_id}")
         company, _ = updated.before
-        return _report(result, company, kinds, published)
+        return _report(result, company, products, published)
 
-    def _standard(
-        self, event: ReadEvent, company: Company, kinds: Mapping[str, str]
-    ) -> tuple[str, ...]:
-        """Return the standard products that a plain read is published for."""
+    def _products_of(
+        self, event: ReadEvent, company: Company, products: Mapping[str, Product]
+    ) -> ReadProducts:
+        """Return the product that was read, or the company's standard products."""
         if event.product is not None:
-            return ()
+            try:
+                ours, _ = self.assignments.get(event.company_id, event.product)
+            except Unreadable:  # it costs itself, not the event
+                ours = Assignment(event.company_id, event.product)
+            changes = {event.product: company.changes(event.product).and_also(ours.changes)}
+            return ReadProducts(changes, {}, company.removed_connections)
+        standard = {name for name, known in products.items() if known.kind != ProductKind.CUSTOM}
         # An unregistered product may be standard: an extra event does less harm than a lost event.
-        listed = {product for product in company.products if kinds.get(product) != _CUSTOM}
-        # The hub knows what it has added before Codat's event arrives (docs/codat.md, C29).
-        others = [name for name, kind in kinds.items() if kind != _CUSTOM and name not in listed]
-        statuses = {name: self.assignments.get(event.company_id, name)[0].status for name in others}
-        return tuple(sorted(listed | {name for name in others if statuses[name] in _ADDED}))
+        listed = set(company.products) - (products.keys() - standard)
+        changes = {}
+        for name in standard | listed:
+            ours, _ = self.assignments.get(event.company_id, name)
+            # The hub knows what it has added before Codat's event arrives (docs/codat.md, C29).
+            if name in listed or ours.status in _ADDED:
+                changes[name] = company.changes(name).and_also(ours.changes)
+        data_types = {name: products[name].data_types for name in standard}
+        return ReadProducts(changes, data_types, company.removed_connections)
 
     def _known_company(self, company_id: str) -> Company:
         """Return the directory's entry, which is created if the company is new."""
@@ -192,14 +228,17 @@ class ProjectReads:
         updated = update(self.rate_limits.get, newer, self.rate_limits.put, what)
         return Report("unchanged" if updated.after is None else "applied")
 
-    def _park(self, webhook: StoredWebhook, reason: str) -> Report:
-        logger.error("webhook parked", webhook_id=webhook.webhook_id, reason=reason)
-        self.parking.park(webhook.webhook_id, reason, self.now())
+    def _park(self, key: str, reason: str) -> Report:
+        logger.error("webhook parked", webhook_id=key, reason=reason)
+        self.parking.park(key, reason, self.now())
         return Report("parked")
 
 
 def _report(
-    result: Projection, company: Company, kinds: Mapping[str, str], event: ProductEvent | None
+    result: Projection,
+    company: Company,
+    products: Mapping[str, Product],
+    event: ProductEvent | None,
 ) -> Report:
     if event is None:
         return Report(result.outcome)
@@ -208,5 +247,5 @@ def _report(
         for entry in event.unsuccessful
     )
     product = event.read.product
-    unknown = product is not None and product not in kinds
+    unknown = product is not None and product not in products
     return Report("published", failed, product if unknown else None)

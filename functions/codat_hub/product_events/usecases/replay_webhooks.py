@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +15,7 @@ from codat_hub.product_events.domain.replay import (
     WebhookIds,
     parse_selection,
 )
+from codat_hub.product_events.domain.stored_webhook import split_entry_key
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -126,11 +127,21 @@ class ReplayWebhooks:
                 return [self._replay(webhook) for webhook in webhooks], cursor
 
     def _replay_all(self, webhook_ids: Iterable[str]) -> list[str]:
-        webhooks = (self.archive.get(webhook_id) for webhook_id in webhook_ids)
+        webhooks = map(self._find, webhook_ids)
         return ["missing" if webhook is None else self._replay(webhook) for webhook in webhooks]
+
+    def _find(self, key: str) -> StoredWebhook | None:
+        """Return a webhook, or a parked entry of a webhook as one that has no other."""
+        webhook = self.archive.get(key)
+        parts = split_entry_key(key)
+        if webhook is not None or parts is None:
+            return webhook
+        webhook_id, position = parts
+        whole = self.archive.get(webhook_id)
+        return None if whole is None else replace(whole, entry=position)
 
     def _replay(self, webhook: StoredWebhook) -> str:
         outcome = str(self.project(webhook).outcome)
         if outcome != "parked":
-            self.parking.unpark(webhook.webhook_id)
+            self.parking.unpark(webhook.key)
         return outcome

@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from codat_hub.products.ports import Matched
 from codat_hub.storage.aws import unavailable
 
 if TYPE_CHECKING:
@@ -30,6 +35,9 @@ _COMPARED: Final = (
 )
 
 
+_REFUSALS: Final = {"ValidationException", "ServiceQuotaExceededException"}
+
+
 @dataclass(frozen=True, slots=True)
 class Planner:
     """The function that a schedule starts, its role, and the queue of failed starts."""
@@ -47,23 +55,36 @@ class RefreshSchedules:
         self._group = group
         self._planner = planner
 
-    def match(self, wanted: Mapping[str, Schedule]) -> list[str]:
-        """Make these the schedules; return the products whose schedule changed by that.
+    def match(self, wanted: Mapping[str, Schedule]) -> Matched:
+        """Make these the schedules. One that EventBridge Scheduler refuses stays as it was.
 
         A schedule that is not enabled is kept, disabled. Times are exact, without a flexible
-        window. Raises Unavailable.
+        window. Raises Unavailable, once every schedule had its turn; a repeat finishes the work.
         """
         names = {schedule_name(product): product for product in wanted}
-        changed = []
         with unavailable("the schedules do not match the registry yet"):
             present = self._names()
-            for name, product in names.items():
-                if self._put(name, self._request(product, wanted[product]), name in present):
+        work = {name: partial(self._delete, name) for name in sorted(present - set(names))}
+        work |= {
+            name: partial(self._put, name, self._request(product, wanted[product]), name in present)
+            for name, product in names.items()
+        }
+        changed, refused, failures = [], {}, []
+        for name, do in work.items():
+            product = names.get(name, name.removeprefix(_PREFIX))
+            try:
+                if do():
                     changed.append(product)
-            for name in sorted(present - set(names)):
-                self._delete(name)
-                changed.append(name.removeprefix(_PREFIX))
-        return changed
+            except (ClientError, BotoCoreError) as error:
+                words = _refusal(error)
+                if words is None:
+                    failures.append(error)
+                else:
+                    refused[product] = words
+        for failure in failures:
+            with unavailable("the schedules do not match the registry yet"):
+                raise failure
+        return Matched(tuple(sorted(changed)), refused)
 
     def _names(self) -> set[str]:
         pages = self._client.get_paginator("list_schedules").paginate(
@@ -86,11 +107,10 @@ class RefreshSchedules:
             self._client.update_schedule(**named)
         return True
 
-    def _delete(self, name: str) -> None:
-        try:
+    def _delete(self, name: str) -> bool:
+        with suppress(self._client.exceptions.ResourceNotFoundException):
             self._client.delete_schedule(Name=name, GroupName=self._group)
-        except self._client.exceptions.ResourceNotFoundException:
-            return
+        return True
 
     def _request(self, product: str, schedule: Schedule) -> dict[str, Any]:
         planner_input = {"product": product, "scheduled_time": "<aws.scheduler.scheduled-time>"}
@@ -107,6 +127,14 @@ class RefreshSchedules:
                 "DeadLetterConfig": {"Arn": self._planner.failures_arn},
             },
         }
+
+
+def _refusal(error: ClientError | BotoCoreError) -> str | None:
+    """Return AWS's words for a schedule that it will not take; None for a failure that may pass."""
+    if not isinstance(error, ClientError):
+        return None
+    said = error.response.get("Error", {})
+    return (said.get("Message") or said["Code"]) if said.get("Code") in _REFUSALS else None
 
 
 def schedule_name(product: str) -> str:

@@ -30,16 +30,21 @@ _LONGEST_VALUE: Final = 100
 
 def registry_problems(products: Sequence[Product]) -> list[Problem]:
     """Return every problem with a whole registry, by fields such as `products[2].kind`."""
-    found = []
-    if len(products) > MOST_PRODUCTS:
-        allowed = f"at most {MOST_PRODUCTS}"
-        found.append(Problem("products", "too many products", str(len(products)), allowed))
+    if found := too_many(len(products)):
+        return found
     for name, times in Counter(product.identifier for product in products).items():
         if times > 1:
             found.append(Problem("products", f"named {times} times", name, "each product once"))
     for number, product in enumerate(products):
         found += product_problems(product, f"products[{number}].")
     return found
+
+
+def too_many(count: int) -> list[Problem]:
+    """Return the problem with a registry of this many products, or nothing."""
+    if count <= MOST_PRODUCTS:
+        return []
+    return [Problem("products", "too many products", str(count), f"at most {MOST_PRODUCTS}")]
 
 
 def product_problems(product: Product, where: str = "") -> list[Problem]:

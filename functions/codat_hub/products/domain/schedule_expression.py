@@ -5,6 +5,10 @@ every problem. So the hub parses expressions itself, by AWS's guide "Schedule ty
 Scheduler". No cron library fits. In this dialect Sunday is day 1, exactly one field is `?`, and a
 change of clocks has its own rules: a time that the clock skips in spring does not run, and a time
 that it shows twice in autumn runs once (here: the first time).
+
+What the guide does not show to be taken is refused. It separates the fields by white space, and
+shows spaces only; it writes names in capitals only; it gives each field's range and no increment
+beyond it; it says nothing of an expression that has only past years.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -25,9 +29,11 @@ if TYPE_CHECKING:
     from codat_hub.products.domain.product import Schedule
 
 NEVER: Final = timedelta(days=36500)  # the time to a slot that never comes
+# A refresh is dispatched within a minute or two, and a shorter cadence leaves it no time.
+SHORTEST_CADENCE: Final = timedelta(minutes=5)
 LONGEST_RATE: Final = timedelta(days=366)
 LONGEST_TEXT: Final = 256  # the limit of EventBridge Scheduler
-_RATE: Final = re.compile(r"rate\(([0-9]{1,9}) (minute|hour|day)(s?)\)", re.ASCII)
+_RATE: Final = re.compile(r"rate\((0|[1-9][0-9]{0,8}) (minute|hour|day)(s?)\)", re.ASCII)
 _CRON: Final = re.compile(r"cron\((.*)\)", re.ASCII)
 _NOT_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
 _MONTHS: Final = tuple("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split())  # noqa: SIM905
@@ -83,8 +89,8 @@ class _Cron:
                         yield candidate
 
 
-def problems(schedule: Schedule) -> list[str]:
-    """Return every problem with a schedule, a sentence each."""
+def problems(schedule: Schedule, now: datetime | None = None) -> list[str]:
+    """Return every problem with a schedule, a sentence each. `now`: aware; None: the present."""
     found = _zone_problems(schedule.timezone)
     expression = schedule.expression
     if len(expression) > LONGEST_TEXT:
@@ -95,7 +101,21 @@ def problems(schedule: Schedule) -> list[str]:
         return [*found, *error.args]
     if isinstance(parsed, _Cron) and next(parsed.after(datetime(1970, 1, 1)), None) is None:  # noqa: DTZ001
         found.append(f"{expression!r} names a date that no year has")
+    elif not found and next_after(schedule, now or datetime.now(UTC)) is None:
+        found.append(f"{expression!r} names only times in the past")
+    if _cadence(parsed) < SHORTEST_CADENCE:
+        shortest = SHORTEST_CADENCE // timedelta(minutes=1)
+        found.append(f"{expression!r} runs again within less than {shortest} minutes")
     return found
+
+
+def _cadence(parsed: timedelta | _Cron) -> timedelta:
+    """Return the shortest time between two slots, as if a cron ran on two days in a row."""
+    if isinstance(parsed, timedelta):
+        return parsed
+    minutes = [60 * hour + minute for hour, minute in product(parsed.hours, parsed.minutes)]
+    next_day = minutes[0] + 24 * 60
+    return timedelta(minutes=min(b - a for a, b in pairwise([*minutes, next_day])))
 
 
 def next_after(schedule: Schedule, moment: datetime) -> datetime | None:
@@ -168,11 +188,11 @@ def _parse_rate(expression: str) -> timedelta:
 
 
 def _parse_cron(text: str) -> _Cron:
-    fields = text.split()
-    if len(fields) != 6:
+    fields = text.split(" ")
+    if len(fields) != 6 or not text.isprintable():
         raise ValueError(
-            f"cron({text}) has {len(fields)} fields where there must be 6: "
-            "minutes hours day-of-month month day-of-week year"
+            f"{f'cron({text})'!a} has {len(fields)} fields where there must be 6, each after one "
+            "space: minutes hours day-of-month month day-of-week year"
         )
     minute, hour, day, month, weekday, year = fields
     found: list[str] = []
@@ -223,7 +243,7 @@ def _values(field: _Field, text: str) -> tuple[int, ...]:
 
 def _part(field: _Field, part: str) -> range:
     span, slash, step = part.partition("/")
-    if slash and (not field.steps or not _is_number(step) or int(step) == 0):
+    if slash and not (field.steps and _is_number(step) and 0 < int(step) <= field.high - field.low):
         raise _refused(field, part)
     first, dash, last = span.partition("-")
     if span == "*":
@@ -239,8 +259,8 @@ def _part(field: _Field, part: str) -> range:
 
 
 def _value(field: _Field, text: str, part: str) -> int:
-    if text.upper() in field.names:
-        return field.low + field.names.index(text.upper())
+    if text in field.names:
+        return field.low + field.names.index(text)
     if not _is_number(text) or not field.low <= int(text) <= field.high:
         raise _refused(field, part)
     return int(text)

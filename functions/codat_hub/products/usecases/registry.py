@@ -6,12 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from codat_hub.errors import Absent, Conflict, Invalid, Problem
-from codat_hub.products.domain.product_rules import product_problems, registry_problems
+from codat_hub.products.domain.product_rules import (
+    MOST_PRODUCTS,
+    product_problems,
+    registry_problems,
+    too_many,
+)
+from codat_hub.products.ports import Matched
 from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from codat_hub.products.domain.product import Product
     from codat_hub.products.ports import Products, Schedules
@@ -76,13 +82,20 @@ class Registry:
         if problems := registry_problems(products):
             raise Invalid(*problems)
         wanted = {product.identifier: product for product in products}
-        return self._change(lambda _known: wanted, by, dry_run)
+        return self._change(lambda _known: wanted, by, wanted, dry_run=dry_run)
 
     def put(self, product: Product, by: str) -> Applied:
         """Register or change one product; the others stay as they are."""
         if problems := product_problems(product):
             raise Invalid(*problems)
-        return self._change(lambda known: {**known, product.identifier: product}, by)
+
+        def with_it(known: Mapping[str, Product]) -> dict[str, Product]:
+            wanted = {**known, product.identifier: product}
+            if len(wanted) > max(MOST_PRODUCTS, len(known)):
+                raise Invalid(*too_many(len(wanted)))
+            return wanted
+
+        return self._change(with_it, by, {product.identifier})
 
     def remove(self, identifier: str, by: str) -> Applied:
         """Unregister a product that no company has."""
@@ -91,15 +104,21 @@ class Registry:
             _named(known, identifier)
             return {name: product for name, product in known.items() if name != identifier}
 
-        return self._change(without, by)
+        return self._change(without, by, {identifier})
 
     def _change(
         self,
         change: Callable[[Mapping[str, Product]], Mapping[str, Product]],
         by: str,
+        subjects: Collection[str],
+        *,
         dry_run: bool = False,
     ) -> Applied:
-        """Change the registry, then match the schedules to it, which a repeat does again."""
+        """Change the registry, then match the schedules to it, which a repeat does again.
+
+        subjects: the products that the request is about. Raises Conflict if AWS refuses the
+            schedule of one of them; another product's refusal is a warning.
+        """
 
         def plan() -> tuple[_Plan, int]:
             known, version = self._store.read()
@@ -120,7 +139,19 @@ class Registry:
             return applied
         for done in applied.altered:
             logger.info("product registered", product=done.product, change=done.change, by=by)
-        return replace(applied, scheduled=self._match_schedules())
+        return self._scheduled(applied, subjects)
+
+    def _scheduled(self, applied: Applied, subjects: Collection[str]) -> Applied:
+        matched = self._match_schedules()
+        _refuse_unscheduled(
+            {name: matched.refused[name] for name in matched.refused if name in subjects}
+        )
+        warnings = (
+            f"{name}: EventBridge Scheduler refuses its schedule, so its schedule is as it was"
+            f" before. AWS said: {words}"
+            for name, words in matched.refused.items()
+        )
+        return replace(applied, scheduled=matched.changed, warnings=(*applied.warnings, *warnings))
 
     def _refuse_removing_what_companies_have(self, applied: Applied) -> None:
         removed = [done.product for done in applied.changes if done.change == "removed"]
@@ -136,20 +167,32 @@ class Registry:
                 *problems,
             )
 
-    def _match_schedules(self) -> tuple[str, ...]:
+    def _match_schedules(self) -> Matched:
         """Match the schedules to the registry, again if it changed meanwhile."""
         changed: dict[str, None] = {}  # in order, each product once
 
-        def match(known: Mapping[str, Product]) -> Mapping[str, None]:
+        def match(known: Mapping[str, Product]) -> Matched:
             wanted = {name: product.schedule for name, product in known.items() if product.schedule}
-            changed.update(dict.fromkeys(self._schedules.match(wanted)))
-            return changed
+            matched = self._schedules.match(wanted)
+            changed.update(dict.fromkeys(matched.changed))
+            return matched
 
-        def still_the_same(_changed: Mapping[str, None], version: int) -> bool:
+        def still_the_same(_matched: Matched, version: int) -> bool:
             return self._store.read()[1] == version
 
-        update(self._store.read, match, still_the_same, "the registry")
-        return tuple(changed)
+        matched = update(self._store.read, match, still_the_same, "the registry").after
+        return Matched(tuple(changed), matched.refused if matched else {})
+
+
+def _refuse_unscheduled(refused: Mapping[str, str]) -> None:
+    """Raise Conflict if AWS refuses schedules of the products that a request is about."""
+    if refused:
+        raise Conflict(
+            "EventBridge Scheduler refuses these schedules, so they are as they were before. "
+            "Everything else is applied. Correct them, then apply them again: "
+            "`tools/hub products apply`.",
+            *(Problem(f"{name}.schedule", words) for name, words in sorted(refused.items())),
+        )
 
 
 def _refuse_losing(known: Found[str, Product], wanted: Mapping[str, Product]) -> None:

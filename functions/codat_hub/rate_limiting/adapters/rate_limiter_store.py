@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from codat_hub.storage.state_table import StateTable
 
 _KEY: Final = ItemKey(CODAT, "GATE")
+_LEFT_OUT_WHILE_EMPTY: Final = frozenset({"edges", "pauses", "disproved_at"})
 
 
 class RateLimiterStore:
     """The limiter's item has four attributes.
 
-    breaker: `{cause, opened_at, probe_at, refused}`
+    breaker: `{cause, opened_at, probe_at, refused, edges, pauses, disproved_at}`
     calls: `[[second, count]]`
     quota: `{limit, remaining, resets_at, noted_at}`
-    reservations: `{holder: [calls, until]}`
+    reservations: `{holder: [calls, until, counts from]}`
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -48,11 +49,15 @@ class RateLimiterStore:
 def _item(limiter: RateLimiter) -> dict[str, Any]:
     item = attributes(limiter)
     return {
-        "breaker": item["breaker"],
+        "breaker": {
+            name: value
+            for name, value in item["breaker"].items()
+            if value or name not in _LEFT_OUT_WHILE_EMPTY
+        },
         "calls": item["pace"]["calls"],
         "quota": item["quota"],
         "reservations": {
-            holder: [reservation["calls"], reservation["until"]]
+            holder: [value for value in reservation.values() if value is not None]
             for holder, reservation in item["reservations"].items()
         },
     }
@@ -76,6 +81,9 @@ def _breaker(item: Mapping[str, Any] | None) -> Breaker:
         opened_at=moment_or_none(item["opened_at"]),
         probe_at=moment_or_none(item["probe_at"]),
         refused=tuple(item["refused"]),
+        edges=int(item.get("edges", 0)),
+        pauses=int(item.get("pauses", 0)),
+        disproved_at=moment_or_none(item.get("disproved_at")),
     )
 
 
@@ -91,4 +99,5 @@ def _quota(item: Mapping[str, Any] | None) -> KnownQuota | None:
 
 
 def _reservation(row: list[Any]) -> Reservation:
-    return Reservation(int(row[0]), datetime.fromisoformat(row[1]))
+    calls, until, counts_from = (*row, None)[:3]
+    return Reservation(int(calls), datetime.fromisoformat(until), moment_or_none(counts_from))

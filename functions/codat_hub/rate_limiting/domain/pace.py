@@ -1,8 +1,8 @@
 """How fast the hub calls Codat, which allows one address 1000 requests a minute.
 
 Refreshes, reconcile and migration make at most 870 calls in any 60 seconds, and 30 are left for
-people's commands: 900 in all (docs/codat.md, C11). Beside a migration at over 12 calls a second the
-three reach up to 960, because at least 60 refreshes and a slow reconcile always go on.
+people's commands: 900 in all (docs/codat.md, C11). At least 60 refreshes and a slow reconcile go on
+beside a migration, so it makes 12 calls a second at most.
 
 `Pace` counts the calls of refreshes only. Reservations (rate_limiter.py) lower their limit.
 """
@@ -16,9 +16,10 @@ from typing import Final
 LIMIT: Final = 900  # in any 60 seconds
 REFRESH_LIMIT: Final = 870  # leaves 30 for people's commands
 PER_SECOND: Final = 14  # refreshes that the dispatcher sends
+MIGRATION_PER_SECOND: Final = 12
 RECONCILE_PER_SECOND: Final = 5
 RECONCILE_LEAST: Final = 1  # a second, beside a migration that leaves no more
-_WINDOW: Final = 61  # any 60 seconds touch at most 61 seconds of the clock
+WINDOW_SECONDS: Final = 61  # any 60 seconds touch at most 61 seconds of the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Pace:
         for second, count in window:
             leaving += count
             if leaving >= over:
-                return datetime.fromtimestamp(second + _WINDOW, UTC)
-        return now + timedelta(seconds=_WINDOW)
+                return datetime.fromtimestamp(second + WINDOW_SECONDS, UTC)
+        return now + timedelta(seconds=WINDOW_SECONDS)
 
     def taken(self, now: datetime) -> Pace:
         """Return the pace with one more call, which leaves at `now`."""
@@ -48,7 +49,7 @@ class Pace:
         return Pace(tuple(sorted(window.items())))
 
     def _window(self, now: datetime) -> tuple[tuple[int, int], ...]:
-        first = int(now.timestamp()) - _WINDOW + 1
+        first = int(now.timestamp()) - WINDOW_SECONDS + 1
         return tuple((second, count) for second, count in self.calls if second >= first)
 
 

@@ -13,6 +13,7 @@ from codat_hub.rate_limiting.domain.pace import (
     RECONCILE_LEAST,
     RECONCILE_PER_SECOND,
     REFRESH_LIMIT,
+    WINDOW_SECONDS,
     Pace,
 )
 from codat_hub.rate_limiting.domain.waits import Waits
@@ -32,10 +33,14 @@ _NOTED_PART: Final = 0.01  # of the daily quota: a change worth a write within t
 
 
 class Wait(NamedTuple):
-    """A refresh may not call now: what it waits for, and until when."""
+    """A refresh may not call now: what it waits for, and until when.
+
+    lease_returned: it held its company's lease for a moment
+    """
 
     waits_for: Waits
     until: datetime
+    lease_returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,14 @@ class KnownQuota:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Until `until`, `calls` in any 60 seconds belong to the holder and not to the refreshes."""
+    """Until `until`, `calls` in any 60 seconds belong to the holder and not to the refreshes.
+
+    counts_from: before it, the calls that others made earlier leave no room; None: there is room
+    """
 
     calls: int
     until: datetime
+    counts_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ class RateLimiter:
     def blocked_by(self, now: datetime, notice: RateLimitNotice | None) -> Waits | None:
         """Return what keeps the refreshes of all companies back now, if anything does."""
         blocked = self.breaker.blocked_until(now, notice) is not None
-        return self.breaker.waits_for() if blocked or self.breaker.probing(notice) else None
+        return self.breaker.waits_for() if blocked or self.breaker.probing(now, notice) else None
 
     def ceiling(self, now: datetime) -> int:
         """Return how many calls refreshes may make in any 60 seconds."""
@@ -99,6 +108,25 @@ class RateLimiter:
         """Return the limiter that keeps `calls` in any 60 seconds from the refreshes until then."""
         reservation = Reservation(calls, until)
         return replace(self, reservations={**self.reservations, holder: reservation})
+
+    def migrating(self, calls: int, until: datetime, now: datetime) -> RateLimiter:
+        """Return the limiter that reserves `calls` in any 60 seconds for a migration.
+
+        The reservation counts a minute later if the refreshes or a reconcile of the last minute
+        leave too little room.
+        """
+        known = self.reservations.get(MIGRATION)
+        after = self.reserving(MIGRATION, calls, until)
+        if known is not None and now < known.until and calls <= known.calls:
+            counts_from = known.counts_from
+        else:
+            reconcile = after.reservations.get(RECONCILE)
+            fast = 60 * after.reconcile_per_second(now)
+            slow_enough = reconcile is None or now >= reconcile.until or reconcile.calls <= fast
+            room = slow_enough and after.pace.full_until(now, after.ceiling(now) + 1) is None
+            counts_from = None if room else now + timedelta(seconds=WINDOW_SECONDS)
+        reservation = Reservation(calls, until, counts_from)
+        return replace(self, reservations={**self.reservations, MIGRATION: reservation})
 
     def reconcile_per_second(self, now: datetime) -> int:
         """Return how many calls a second a reconcile may make beside a running migration."""
@@ -130,10 +158,10 @@ class RateLimiter:
         if quota is None or quota.limit is None or quota.remaining is None:
             return self
         reported = quota.resets_at
-        # An absurd date would keep the reserve, so that no call would learn of another date.
-        resets_at = (
-            reported if reported is not None and reported <= now + LONGEST else next_reset(now)
-        )
+        # A date that is over would end the reserve. An absurd one would keep it, so that no call
+        # would learn of another date.
+        believable = reported is not None and now < reported <= now + LONGEST
+        resets_at = reported if reported is not None and believable else next_reset(now)
         answered = KnownQuota(quota.limit, quota.remaining, resets_at, now)
         if self.quota is not None and _near(self.quota, answered):
             return self

@@ -33,20 +33,31 @@ class ReserveCalls:
     """Reserve calls for a migration."""
 
     limiters: ports.RateLimiters
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __call__(self, calls: int, until: datetime) -> None:
-        """Take `calls` in any 60 seconds off the refreshes' limit. Raises Unavailable.
+        """Take `calls` in any 60 seconds off the refreshes' limit.
 
         Repeat it before `until` to keep them. A reservation that is not repeated ends by itself.
+        Raises RateLimited while the calls of the last minute leave no room, Unavailable.
         """
+        now = self.now()
 
         def reserved(limiter: RateLimiter) -> RateLimiter | None:
-            after = limiter.reserving(MIGRATION, calls, until)
+            after = limiter.migrating(calls, until, now)
             return None if after == limiter else after
 
         # With an unreadable limiter no refresh calls: the dispatcher replaces it within a minute.
         with suppress(Unreadable):
-            update(self.limiters.get, reserved, self.limiters.put, "the rate limiter")
+            written = update(self.limiters.get, reserved, self.limiters.put, "the rate limiter")
+            reservation = (written.after or written.before).reservations[MIGRATION]
+            counts_from = reservation.counts_from
+            if counts_from is not None and now < counts_from:
+                raise RateLimited(
+                    "calls of the last minute leave no room",
+                    retry_after=counts_from - now,
+                    retry_at=counts_from,
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from codat_hub.codat.adapters.elements import Unread, readable, unreadable
 from codat_hub.codat.errors import NotFound, NotUnderstood, Unauthorized
 from codat_hub.rate_limiting.domain.pace import RECONCILE_PER_SECOND
 from codat_hub.reconcile.domain.observed import (
     ObservedCompany,
     ObservedConnection,
     ObservedConsumer,
+    ObservedConsumers,
     ObservedPage,
     ObservedSettings,
     ObservedStatus,
+    UnreadCompany,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from codat_hub.codat.adapters import models
     from codat_hub.codat.adapters.answers import Answer
     from codat_hub.codat.adapters.client import CodatClient
     from codat_hub.codat.domain.quota import Quota
+
+
+_LONGEST_NAME: Final = 2000  # characters; a longer name could fill an item of DynamoDB
 
 
 class Observer:
@@ -57,39 +63,51 @@ class Observer:
         """Return a page of 100 companies, the oldest first, so that new companies shift nothing."""
         asked_at = self._now()
         found = self._call(lambda: self._codat.companies_page(page, order_by="created"))
-        if found.page_number not in {None, page} or (found.has_next and not found.results):
+        if found.page_number not in {None, page} or (found.has_next and not found.entries):
             raise NotUnderstood(f"Codat did not answer with page {page} of the companies")
         companies = tuple(_company(company) for company in found.results)
-        return ObservedPage(asked_at, companies, found.has_next, found.total_results)
+        unread = tuple(UnreadCompany(part.fault, part.id, part.name) for part in found.unreadable)
+        return ObservedPage(asked_at, companies, found.has_next, found.total_results, unread)
 
     def exists(self, company_id: str) -> bool:
-        """Tell whether Codat has the company: whether it answers other than with 404."""
+        """Tell whether Codat has the company: no after a 404, yes also if the answer is odd."""
         try:
             self._call(lambda: self._codat.company(company_id))
         except NotFound:
             return False
+        except NotUnderstood as answer:
+            if answer.status is None or not 200 <= answer.status < 300:
+                raise
         return True
 
     def settings(self) -> ObservedSettings:
         """Return the client-level schedules."""
-        return _settings(self._call(self._codat.client_sync_settings))
+        return _settings(self._call(self._codat.client_schedules))
 
     def override(self, company_id: str) -> ObservedSettings:
         """Return the company's own schedules; none if the client-level settings apply to it."""
-        return _settings(self._call(lambda: self._codat.company_sync_settings(company_id)))
+        return _settings(self._call(lambda: self._codat.company_schedules(company_id)))
 
-    def consumers(self) -> tuple[ObservedConsumer, ...]:
+    def consumers(self) -> ObservedConsumers:
         """Return every webhook consumer of the Codat client."""
-        found = self._call(self._codat.webhook_consumers).results
-        return tuple(
-            ObservedConsumer(consumer.id, consumer.url, consumer.disabled, consumer.event_types)
-            for consumer in found
+        found = self._call(self._codat.webhook_consumers)
+        unread = [*_faults(found.unreadable)]
+        unread += [f"{known.id}: eventTypes" for known in found.results if not known.complete]
+        consumers = (
+            ObservedConsumer(known.id, known.url, known.disabled, known.event_types)
+            for known in found.results
         )
+        return ObservedConsumers(tuple(consumers), tuple(unread))
 
     def statuses(self, company_id: str) -> Mapping[str, ObservedStatus]:
-        """Return the status of each of the company's data types, by name."""
+        """Return the status of each of the company's data types, by name, if it can be read."""
         found = self._call(lambda: self._codat.data_status(company_id)).root
-        return {name: _status(status) for name, status in found.items() if status is not None}
+        known = {name: status for name, status in found.items() if status is not None}
+        return {
+            name: _status(status)
+            for name, status in known.items()
+            if not isinstance(status, Unread)
+        }
 
     def _call[T](self, ask: Callable[[], Answer[T]]) -> T:
         """Wait for the pace, count the call and keep the quota; forget the API key after a 401."""
@@ -115,21 +133,35 @@ def _status(status: models.DataStatus) -> ObservedStatus:
 def _company(company: models.WireCompany) -> ObservedCompany:
     connections = {
         connection.id: ObservedConnection(
-            connection.status or "Unknown",
+            connection.status,
             connection.integration_key,
             connection.source_type,
             connection.platform_name,
         )
-        for connection in company.data_connections
+        for connection in company.connections
     }
-    in_answer = "data_connections" in company.model_fields_set
+    name, unread = company.name, company.unread
+    if name is not None and len(name) > _LONGEST_NAME:
+        name, unread = None, (*unread, f"name: over {_LONGEST_NAME} characters")
+    told = company.data_connections is not None
     return ObservedCompany(
-        company.id, company.name, company.products, connections if in_answer else None
+        company.id, name, company.products, connections if told else None, unread
     )
 
 
-def _settings(settings: models.SyncSettings) -> ObservedSettings:
-    if not settings.overrides_defaults:
+def _settings(settings: models.WireSchedules) -> ObservedSettings:
+    if settings.overrides_defaults is False:  # true by default (docs/codat.md, C64)
         return ObservedSettings()
-    schedules = {setting.data_type: setting.sync_schedule for setting in settings.settings}
-    return ObservedSettings({name: hours for name, hours in schedules.items() if hours > 0})
+    if settings.settings is None:
+        return ObservedSettings(unread=("settings: null",))
+    schedules = {
+        setting.data_type: setting.sync_schedule for setting in readable(settings.settings)
+    }
+    return ObservedSettings(
+        {name: hours for name, hours in schedules.items() if hours > 0},
+        _faults(unreadable(settings.settings)),
+    )
+
+
+def _faults(parts: Iterable[Unread]) -> tuple[str, ...]:
+    return tuple(f"{part.id}: {part.fault}" if part.id else part.fault for part in parts)

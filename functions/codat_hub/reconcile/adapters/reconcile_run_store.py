@@ -2,8 +2,9 @@
 
 The run: `requested_by`, `requested_at`, `status`, `phase`, `cursor`, `step`, `counts`, `drift`,
 `mended`, `unsafe`, `listed`, `integrations`, `unregistered`, `facts`, `started_at`, `finished_at`,
-`lease_until`, `waiting_until`, `resumed`, `troubles`, `error`.
+`lease_until`, `waiting_until`, `resumed`, `troubles`, `error`, `confirms`.
 A note `DRIFT#{step}`: `rows`, each `{kind, detail, company_id?, product?, subject?, mended}`.
+`GONE#{step}`: `companies`: company id -> the time just before Codat answered 404 for it.
 `SEEN#{step}`: `ids`, 8 bytes of the SHA-256 of each company id that Codat listed.
 """
 
@@ -20,13 +21,7 @@ from codat_hub.reconcile.domain.reconcile_run import (
     ReconcileRun,
     ReconcileStatus,
 )
-from codat_hub.storage.items import (
-    CODAT,
-    ItemKey,
-    Listed,
-    attributes,
-    moment_or_none,
-)
+from codat_hub.storage.items import CODAT, ItemKey, Listed, attributes, moment_or_none, spell
 from codat_hub.storage.reading import key_text, read, read_each
 from codat_hub.storage.update import update
 
@@ -112,6 +107,20 @@ class ReconcileRunStore:
         found = self._table.under(_key(reconcile_id, "SEEN#"))
         return Seen(bytes(stored.attributes["ids"]) for _, stored in found)
 
+    def keep_gone(self, run: ReconcileRun, gone: Mapping[str, datetime]) -> None:
+        """Remember the companies that Codat answered 404 for in the run's present step."""
+        key = _key(run.reconcile_id, f"GONE#{run.step:06}")
+        companies = {company_id: spell(asked_at) for company_id, asked_at in gone.items()}
+        self._replace(key, {"companies": companies, "expires_at": _expiry(run)})
+
+    def gone(self, reconcile_id: str) -> dict[str, datetime]:
+        """Return every company that Codat answered 404 for in the run, with the time of asking."""
+        return {
+            company_id: datetime.fromisoformat(asked_at)
+            for _, stored in self._table.under(_key(reconcile_id, "GONE#"))
+            for company_id, asked_at in stored.attributes["companies"].items()
+        }
+
     def _replace(self, key: ItemKey, item: dict[str, Any]) -> None:
         """Write an item whatever it was: every process at the same step writes the same."""
         update(
@@ -163,7 +172,8 @@ def _row(drift: Drift) -> dict[str, Any]:
 
 
 def _drift(stored: Stored) -> tuple[Drift, ...]:
-    rows = stored.attributes.get("rows", ())
+    """Return the rows of a note; a kind that only a later version of the hub knows is left out."""
+    rows = [row for row in stored.attributes.get("rows", ()) if row["kind"] in DriftKind]
     return tuple(Drift(**(row | {"kind": DriftKind(row["kind"])})) for row in rows)
 
 
@@ -202,6 +212,7 @@ def _run(reconcile_id: str, stored: Stored) -> ReconcileRun:
         resumed=int(item["resumed"]),
         failures=int(item["troubles"]),
         error=item.get("error"),
+        confirms=item.get("confirms"),
     )
 
 

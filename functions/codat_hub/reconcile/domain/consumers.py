@@ -30,6 +30,11 @@ NEEDED: Final = (
     "connection.disconnected",
     "connection.reconnected",
 )
+_MISSING: Final = {
+    DriftKind.CONSUMER_MISSING,
+    DriftKind.EVENT_UNSUBSCRIBED,
+    DriftKind.SECRET_UNUSED,
+}
 _HUB_PATH: Final = re.compile(r"/webhooks/codat/(?P<name>[^/]+)/?$")
 
 
@@ -73,10 +78,13 @@ def check(
     hub: HubAddress,
     products: Iterable[Product],
     secrets: Collection[str],
+    *,
+    complete: bool = True,
 ) -> list[Drift]:
     """Return the drift of the Codat client's consumers.
 
     secrets: names of the consumers whose signing secret is stored
+    complete: false if the list has consumers that cannot be read; then nothing counts as missing
     """
     ours: dict[str, list[ObservedConsumer]] = {}
     found: list[Drift] = []
@@ -92,7 +100,7 @@ def check(
     found += _doubled(every)
     found += _unsubscribed(every, products)
     found += _secrets(ours, secrets)
-    return found
+    return [drift for drift in found if complete or drift.kind not in _MISSING]
 
 
 def _disabled(ours: Iterable[ObservedConsumer]) -> Iterator[Drift]:

@@ -24,6 +24,7 @@ class DriftKind(StrEnum):
     COMPANY_UNKNOWN = "company_unknown"
     COMPANY_OUTDATED = "company_outdated"
     COMPANY_GONE = "company_gone"
+    COMPANY_VANISHED = "company_vanished"
     COMPANY_NOT_DELETED = "company_not_deleted"
     CONNECTION_STATUS = "connection_status"
     PRODUCT_UNASSIGNED = "product_unassigned"
@@ -44,6 +45,8 @@ class DriftKind(StrEnum):
     OVERRIDE_ACTIVE = "override_active"
     WRONG_CLIENT = "wrong_client"
     QUOTA_LOW = "quota_low"
+    ANSWER_UNREADABLE = "answer_unreadable"
+    NOT_CHECKED = "not_checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ RECOUNTED_AFTER_A_KILL: Final = frozenset(
         DriftKind.COMPANY_UNKNOWN,
         DriftKind.COMPANY_OUTDATED,
         DriftKind.COMPANY_GONE,
+        DriftKind.COMPANY_NOT_DELETED,
         DriftKind.CONNECTION_STATUS,
         DriftKind.PRODUCT_UNASSIGNED,
         DriftKind.ASSIGNMENT_STALE,
@@ -112,11 +116,19 @@ EXPLAINED: Final = {
         "The directory has a company that Codat no longer has: Codat answered 404 for it.",
         "Nothing: the hub has marked it as deleted and its products as absent.",
     ),
+    DriftKind.COMPANY_VANISHED: Explanation(
+        Severity.UNSAFE,
+        "Many companies are missing at Codat at once, which is more often a fault than a wish. The"
+        " hub has marked nothing.",
+        "Look at the companies in the Codat Portal. If they are deleted, confirm it: tools/hub"
+        " reconcile start --confirm-gone RECONCILE. A reconcile that finds the same at least 12"
+        " hours later believes it too, unless Codat's list is empty.",
+    ),
     DriftKind.COMPANY_NOT_DELETED: Explanation(
         Severity.WARNING,
-        "The directory says that a company was deleted, but Codat lists it.",
-        "Look at the company in the Codat Portal. If it is in use, ask Codat's support: a deletion"
-        " at Codat is final, so this should not happen.",
+        "The directory said that a company was deleted, but Codat lists it.",
+        "Nothing if it is repaired: the company is live again. A deletion at Codat is final, so if"
+        " there are many such companies, ask Codat's support.",
     ),
     DriftKind.CONNECTION_STATUS: Explanation(
         Severity.INFO, "The directory had another status for a connection.", _NOTHING
@@ -233,5 +245,18 @@ EXPLAINED: Final = {
         "Less than a fifth of Codat's daily quota is left.",
         "Wait for the reset at 00:00 UTC, or find out which other system calls with this client's"
         " keys.",
+    ),
+    DriftKind.ANSWER_UNREADABLE: Explanation(
+        Severity.WARNING,
+        "Codat's list has something that the hub cannot read. The hub changed nothing by it, and"
+        " compared everything else.",
+        "Look at the company, consumer or setting in the Codat Portal. If it is in order there,"
+        " send the given place to Codat's support.",
+    ),
+    DriftKind.NOT_CHECKED: Explanation(
+        Severity.WARNING,
+        "Codat gave no usable answer about a company, so the hub could not check this part of it.",
+        "Nothing if it passes by the next night. If not, follow Codat's words, or send its support"
+        " the correlation id.",
     ),
 }

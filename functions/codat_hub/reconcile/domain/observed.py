@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ObservedConnection:
-    """A connection of a company. `integration`: its key, such as `gbol`; `platform`: its name."""
+    """A connection of a company. `integration`: its key, such as `gbol`; `platform`: its name.
 
-    status: str
+    A field is None if the answer does not tell it.
+    """
+
+    status: str | None
     integration: str | None = None
     source_type: str | None = None
     platform: str | None = None
@@ -22,12 +25,28 @@ class ObservedConnection:
 
 @dataclass(frozen=True, slots=True)
 class ObservedCompany:
-    """A company in Codat's list. `products`, `connections`: None if the answer left them out."""
+    """A company in Codat's list. `products`, `connections`: None if the answer does not tell them.
+
+    unread: the places in it that cannot be read; then a connection may be missing here
+    """
 
     company_id: str
     name: str | None = None
     products: tuple[str, ...] | None = None
     connections: Mapping[str, ObservedConnection] | None = None
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadCompany:
+    """A company in Codat's list that cannot be read; `fault` says where.
+
+    company_id, name: None if they cannot be read either
+    """
+
+    fault: str
+    company_id: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +60,7 @@ class ObservedPage:
     companies: tuple[ObservedCompany, ...]
     has_next: bool
     total: int | None = None
+    unreadable: tuple[UnreadCompany, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +74,14 @@ class ObservedConsumer:
 
 
 @dataclass(frozen=True, slots=True)
+class ObservedConsumers:
+    """The webhook consumers. `unread`: what cannot be read; then the list is not complete."""
+
+    consumers: tuple[ObservedConsumer, ...]
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedStatus:
     """The status of a company's data type, for all products together (docs/codat.md, C51)."""
 
@@ -63,6 +91,7 @@ class ObservedStatus:
 
 @dataclass(frozen=True, slots=True)
 class ObservedSettings:
-    """Hours between fetches for each data type whose schedule is on."""
+    """Hours between fetches for each data type whose schedule is on; `unread` as in consumers."""
 
     schedules: Mapping[str, int] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()

@@ -82,6 +82,7 @@ class ReconcileRun:
     waiting_until: Codat's rate limit is reached; no calls before
     resumed: how often the run went on after its process was killed
     failures: failed tries of the present step, in a row; stored as `troubles`
+    confirms: the run that found companies gone in numbers, which the requester confirms
     """
 
     reconcile_id: str
@@ -106,6 +107,7 @@ class ReconcileRun:
     resumed: int = 0
     failures: int = 0
     error: str | None = None
+    confirms: str | None = None
 
     @property
     def over(self) -> bool:

@@ -9,7 +9,7 @@ processes never work on one run.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.codat.errors import (
@@ -26,13 +26,13 @@ from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import timedelta
 
     from codat_hub.reconcile.domain.drift import Drift
     from codat_hub.reconcile.domain.reconcile_run import Phase, ReconcileRun
     from codat_hub.reconcile.ports import ReconcileRuns
     from codat_hub.reconcile.usecases.reconcile_step import Finding, StepFindings
 
+_PAUSE: Final = timedelta(minutes=1)  # after a 429 that does not say how long it lasts
 _LASTING: Final = (WrongClient, Permanent, Forbidden, NotFound)  # no repetition will help
 
 
@@ -120,7 +120,7 @@ class _Work:
             raise
         except RateLimited as limit:
             logger.warning("reconcile waits", reconcile_id=run.reconcile_id, cause=str(limit))
-            return run.waiting(limit.retry_at or now())
+            return run.waiting(limit.retry_at or now() + _PAUSE)
         except _LASTING as refusal:
             logger.error("reconcile failed", reconcile_id=run.reconcile_id, cause=str(refusal))
             return run.failed(str(refusal), now())
@@ -138,6 +138,8 @@ class _Work:
         drift = self._repaired(found.findings)
         if found.seen:
             self._reconcile.runs.see(self.run, found.seen)
+        if found.gone:
+            self._reconcile.runs.keep_gone(self.run, found.gone)
         after = self.run.after(found.outcome, drift, self._reconcile.now())
         return after.failed(found.error, self._reconcile.now()) if found.error else after
 

@@ -45,13 +45,16 @@ class CheckAccount:
         check = self.confirm()
         if not check.right:
             return _wrong_client(check)
-        schedules = self.codat.settings().schedules
-        listed, secrets = self.codat.consumers(), self.stored_secrets()
-        products = self.registry.products().values()
-        found = consumers.check(listed, self.hub, products, secrets)
+        settings = self.codat.settings()
+        observed, secrets = self.codat.consumers(), self.stored_secrets()
+        listed, products = observed.consumers, self.registry.products().values()
+        complete = not observed.unread
+        found = consumers.check(listed, self.hub, products, secrets, complete=complete)
+        found += _unread("webhook consumers", observed.unread)
+        found += _unread("client-level sync settings", settings.unread)
         facts: dict[str, Any] = {
             "client_id": check.reported,
-            "schedules": dict(schedules),
+            "schedules": dict(settings.schedules),
             "consumers": consumers.summary(listed, self.hub, secrets),
             "buckets": self._buckets(run),
         }
@@ -80,6 +83,10 @@ def _wrong_client(check: ClientCheck) -> StepFindings:
     drift = Drift(DriftKind.WRONG_CLIENT, text, subject=check.reported)
     outcome = StepOutcome(Phase.ACCOUNT, counts={"codat_calls": 1})
     return StepFindings(outcome, (Finding((drift,)),), error=text)
+
+
+def _unread(subject: str, places: tuple[str, ...]) -> list[Drift]:
+    return [Drift(DriftKind.ANSWER_UNREADABLE, place, subject=subject) for place in places]
 
 
 def _low(quota: Quota) -> list[Drift]:

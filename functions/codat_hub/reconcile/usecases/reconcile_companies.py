@@ -15,10 +15,10 @@ from codat_hub.companies.domain.company import LINKED, Company
 from codat_hub.errors import Conflict
 from codat_hub.products.domain.product import ProductKind
 from codat_hub.reconcile.domain.assignment_comparison import Repair, judge
-from codat_hub.reconcile.domain.company_comparison import BY, compare
+from codat_hub.reconcile.domain.company_comparison import BY, CompanyComparison, compare, seen_at
 from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, StepOutcome
-from codat_hub.reconcile.usecases.reconcile_step import Finding, StepFindings, patiently
+from codat_hub.reconcile.usecases.reconcile_step import Finding, Questions, StepFindings
 from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
@@ -61,13 +61,15 @@ class CheckCompanies:
         ids = tuple(company.company_id for company in page.companies)
         known = self.companies.get_many(ids)
         findings = [*self._directory(page, known), *self._assignments(page, known, products)]
+        findings += _unreadable(number, page)
         with_custom = [company for company in page.companies if _has_custom(company, products)]
         overrides, read = self._overrides(run, with_custom)
         outcome = StepOutcome(
             Phase.COMPANIES if page.has_next else Phase.DIRECTORY,
             str(number + 1) if page.has_next else None,
             {
-                "companies": len(page.companies),
+                "companies": len(page.companies) + len(page.unreadable),
+                "not_told": sum(map(_hides_something, page.companies)),
                 "with_custom": len(with_custom),
                 "overrides_read": read,
                 "codat_calls": self.codat.calls - before,
@@ -77,16 +79,28 @@ class CheckCompanies:
             {} if page.total is None else {"companies_at_codat": page.total},
         )
         findings += [*overrides, *([] if page.has_next else _at_the_end(run, outcome))]
-        return StepFindings(outcome, tuple(findings), ids)
+        unread = (company.company_id for company in page.unreadable)
+        return StepFindings(outcome, tuple(findings), (*ids, *filter(None, unread)))
 
     def _directory(self, page: ObservedPage, known: Found[str, Company]) -> Iterator[Finding]:
         for theirs in page.companies:
             if theirs.company_id in known.unreadable:
                 continue
-            comparison = compare(known.get(theirs.company_id), theirs, page.asked_at)
+            ours = known.get(theirs.company_id)
+            # Only a difference costs the read of the company's assignments.
+            if not compare(ours, theirs, page.asked_at).drift:
+                continue
+            comparison = self._compare(ours, theirs, page.asked_at)
             if comparison.drift:
                 repair = partial(self._repair_entry, theirs, page.asked_at)
                 yield Finding(comparison.drift, repair)
+
+    def _compare(
+        self, ours: Company | None, theirs: ObservedCompany, asked_at: datetime
+    ) -> CompanyComparison:
+        products = {*(theirs.products or ()), *(ours.products if ours else ())}
+        pairs = [(theirs.company_id, product) for product in sorted(products)]
+        return compare(ours, theirs, asked_at, self.assignments.get_many(pairs).values())
 
     def _repair_entry(self, theirs: ObservedCompany, asked_at: datetime) -> bool:
         """Take Codat's word over into the directory; a deleted entry stays deleted."""
@@ -96,7 +110,7 @@ class CheckCompanies:
             return (ours if version else None), version
 
         def as_codat_has_it(ours: Company | None) -> Company | None:
-            entry = compare(ours, theirs, asked_at).entry
+            entry = self._compare(ours, theirs, asked_at).entry
             return None if entry == (ours or Company(theirs.company_id)) else entry
 
         what = f"company {theirs.company_id}"
@@ -165,6 +179,9 @@ class CheckCompanies:
             changed_by=BY,
             unsettled_until=None,
         )
+        if ours.status is AssignmentStatus.ABSENT and assigned:
+            # The hub did not know of the addition, so the product's team is owed a full load.
+            settled = replace(settled, added_at=seen_at(asked_at).at)
         return self.assignments.put(settled, version)
 
     def _finish_removal(self, company_id: str, product: str) -> bool:
@@ -191,13 +208,17 @@ class CheckCompanies:
             if (crc32(company.company_id.encode()) + tonight) % turns == 0
         ]
         chosen = due[: max(left, 0)]
-        found = []
+        questions, found = Questions(run), []
         for company_id in chosen:
-            settings = patiently(run, partial(self.codat.override, company_id))
-            if settings is not None and settings.schedules:
+            question = partial(self.codat.override, company_id)
+            settings = questions.ask(company_id, "sync settings", question)
+            if settings is None:
+                continue
+            if settings.schedules:
                 drift = Drift(DriftKind.OVERRIDE_ACTIVE, _hours(settings.schedules), company_id)
                 found.append(Finding((drift,)))
-        return found, len(chosen)
+            found += [_unread_part(company_id, "sync settings", part) for part in settings.unread]
+        return [*found, *questions.missed], len(chosen)
 
 
 def buckets(with_custom: int) -> int:
@@ -206,6 +227,26 @@ def buckets(with_custom: int) -> int:
     with_custom: the number of companies with a custom product
     """
     return max(1, -(-with_custom // OVERRIDES_A_RUN))
+
+
+def _unreadable(number: int, page: ObservedPage) -> Iterator[Finding]:
+    """Report what cannot be read in a page, by company, or by name or page where there is no id."""
+    for company in page.unreadable:
+        subject = company.name or f"page {number} of the companies"
+        drift = Drift(DriftKind.ANSWER_UNREADABLE, company.fault, company.company_id, None, subject)
+        yield Finding((drift,))
+    for observed in page.companies:
+        for part in observed.unread:
+            yield _unread_part(observed.company_id, observed.name or "company", part)
+
+
+def _unread_part(company_id: str, subject: str, place: str) -> Finding:
+    return Finding((Drift(DriftKind.ANSWER_UNREADABLE, place, company_id, subject=subject),))
+
+
+def _hides_something(company: ObservedCompany) -> bool:
+    """Tell whether Codat's list does not tell the company's products or connections."""
+    return company.products is None or company.connections is None
 
 
 def _possible_products(

@@ -13,11 +13,12 @@ from codat_hub.errors import Unreadable
 from codat_hub.product_events.domain.freshness import freshness
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import ProductKind
+from codat_hub.reconcile.domain import vanished
 from codat_hub.reconcile.domain.company_comparison import BY, seen_at
 from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import Phase, StepOutcome
 from codat_hub.reconcile.domain.unreported import unreported
-from codat_hub.reconcile.usecases.reconcile_step import Finding, StepFindings, patiently
+from codat_hub.reconcile.usecases.reconcile_step import Finding, Questions, StepFindings
 from codat_hub.storage.update import update
 
 if TYPE_CHECKING:
@@ -33,11 +34,16 @@ if TYPE_CHECKING:
     from codat_hub.reconcile.ports import ObservedCodat, ReconcileRuns
 
 PAGE: Final = 100
+_GONE: Final = "gone"  # the cursor of the last steps, in place of a shard
+_EARLIER: Final = 50  # runs; one a night, and some that people ask for
 
 
 @dataclass
 class CheckDirectory:
     """A step for each page of the directory. The cursor is `{shard}:{last company id}`.
+
+    Then a step for each page of the companies that are gone, as only the whole number shows
+    whether to believe it.
 
     Codat's pages shift when companies are deleted meanwhile, and new companies come. So a company
     that was not in Codat's list counts as gone only if Codat answers 404 for it.
@@ -56,13 +62,49 @@ class CheckDirectory:
     def __call__(self, run: ReconcileRun) -> StepFindings:
         before = self.codat.calls
         shard, _, after = (run.cursor or "0:").partition(":")
+        if shard == _GONE:
+            return self._decide(run, after)
         ids = self.companies.ids(int(shard), after or None, PAGE)
         entries = self.companies.get_many(ids)
-        gone, present = self._parted(run, entries)
-        findings = [*gone, *self._overdue(run, present)]
+        questions = Questions(run)
+        gone, present = self._parted(questions, entries)
+        findings = [*self._overdue(questions, present), *questions.missed]
         outcome = self._next(int(shard), ids)
-        counts = {"directory": len(ids), "codat_calls": self.codat.calls - before}
-        return StepFindings(replace(outcome, counts=counts), tuple(findings))
+        if outcome.phase is None and (gone or run.counts.get("gone")):
+            outcome = StepOutcome(Phase.DIRECTORY, f"{_GONE}:")
+        counts = {
+            "directory": len(ids),
+            "live": sum(entry.deleted_at is None for entry in entries.values()),
+            "gone": len(gone),
+            "codat_calls": self.codat.calls - before,
+        }
+        return StepFindings(replace(outcome, counts=counts), tuple(findings), gone=gone)
+
+    def _decide(self, run: ReconcileRun, after: str) -> StepFindings:
+        """Mark a page of the companies that are gone, or report them if they are too many."""
+        gone = self.runs.gone(run.reconcile_id)
+        page = sorted(company_id for company_id in gone if company_id > after)[:PAGE]
+        earlier = self.runs.latest(before=run.reconcile_id, limit=_EARLIER)
+        believed = vanished.believed(run, gone.keys(), earlier, self.runs.gone)
+        entries = self.companies.get_many(page)
+        findings = [
+            self._gone(run, entry, gone[company_id], believed=company_id in believed)
+            for company_id, entry in entries.items()
+            if entry.deleted_at is None
+        ]
+        more = len(page) == PAGE
+        outcome = StepOutcome(Phase.DIRECTORY, f"{_GONE}:{page[-1]}") if more else StepOutcome(None)
+        return StepFindings(outcome, tuple(findings))
+
+    def _gone(
+        self, run: ReconcileRun, entry: Company, asked_at: datetime, *, believed: bool
+    ) -> Finding:
+        text = f"{entry.name or 'unnamed'}: not in Codat's list, and Codat answers 404"
+        if believed:
+            drift = Drift(DriftKind.COMPANY_GONE, text, entry.company_id)
+            return Finding((drift,), partial(self._mark_deleted, entry.company_id, asked_at))
+        text += f"; so are {run.counts['gone']} of {run.counts['live']} companies"
+        return Finding((Drift(DriftKind.COMPANY_VANISHED, text, entry.company_id),))
 
     def _next(self, shard: int, ids: Sequence[str]) -> StepOutcome:
         if len(ids) == PAGE:
@@ -72,12 +114,14 @@ class CheckDirectory:
         return StepOutcome(None)
 
     def _parted(
-        self, run: ReconcileRun, entries: Mapping[str, Company]
-    ) -> tuple[list[Finding], list[Company]]:
-        """Return findings for the companies that are gone at Codat, and the companies there."""
+        self, questions: Questions, entries: Mapping[str, Company]
+    ) -> tuple[dict[str, datetime], list[Company]]:
+        """Return the companies that are gone at Codat, with the time of asking, and the others."""
+        run = questions.run
         if self._seen[0] != run.reconcile_id:
             self._seen = (run.reconcile_id, self.runs.seen(run.reconcile_id))
-        gone, present = [], []
+        gone: dict[str, datetime] = {}
+        present = []
         for company_id, entry in entries.items():
             if entry.deleted_at is not None:
                 continue
@@ -85,13 +129,12 @@ class CheckDirectory:
             if company_id in self._seen[1]:
                 present.append(entry)
                 continue
-            exists = patiently(run, partial(self.codat.exists, company_id))
+            question = partial(self.codat.exists, company_id)
+            exists = questions.ask(company_id, "whether it exists", question)
             if exists:
                 present.append(entry)
             elif exists is False:
-                text = f"{entry.name or 'unnamed'}: not in Codat's list, and Codat answers 404"
-                drift = Drift(DriftKind.COMPANY_GONE, text, company_id)
-                gone.append(Finding((drift,), partial(self._mark_deleted, company_id, asked_at)))
+                gone[company_id] = asked_at
         return gone, present
 
     def _mark_deleted(self, company_id: str, asked_at: datetime) -> bool:
@@ -114,7 +157,7 @@ class CheckDirectory:
             )
             self.assignments.put(absent, version)
 
-    def _overdue(self, run: ReconcileRun, companies: Iterable[Company]) -> Iterator[Finding]:
+    def _overdue(self, questions: Questions, companies: Iterable[Company]) -> Iterator[Finding]:
         """Ask Codat only about companies with a product that is late by its own cadence."""
         late: dict[str, list[Freshness]] = {}
         for measured in self._measured(companies):
@@ -125,7 +168,8 @@ class CheckDirectory:
                 states = self.read_states.of_company(company_id)
             except Unreadable:
                 continue  # which webhooks came is unknown
-            statuses = patiently(run, partial(self.codat.statuses, company_id))
+            question = partial(self.codat.statuses, company_id)
+            statuses = questions.ask(company_id, "data status", question)
             if statuses is None:
                 continue
             missing = unreported(statuses, states, self.now())

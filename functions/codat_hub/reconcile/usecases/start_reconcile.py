@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from codat_hub.errors import Absent, Conflict
 from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
 from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
@@ -31,10 +32,13 @@ class BeginReconcile:
     runs: ReconcileRuns
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def __call__(self, requested_by: str, reconcile_id: str | None = None) -> ReconcileRun:
+    def __call__(
+        self, requested_by: str, reconcile_id: str | None = None, *, confirms: str | None = None
+    ) -> ReconcileRun:
         """Return the run. `reconcile_id`: from `a_new_id`, for a request that may come twice."""
         now = self.now()
-        run = ReconcileRun(reconcile_id or a_new_id(now), requested_by, now)
+        own_id = reconcile_id or a_new_id(now)
+        run = ReconcileRun(own_id, requested_by, now, confirms=confirms)
         known, _ = update(
             lambda: self._known(run.reconcile_id),
             lambda known: run if known is None else None,
@@ -60,13 +64,22 @@ class BeginReconcile:
 class StartReconcile:
     """Begin a run, or find the run under way, and queue it for the function that works on it.
 
-    A run that was left behind goes on after this. Raises Unavailable, Unreadable.
+    A run that was left behind goes on after this. Raises Unavailable, Unreadable; Absent and
+    Conflict for a confirmation of a run that is unknown, or while another run is under way.
     """
 
     begin: BeginReconcile
     queue: IdSender
 
-    def __call__(self, requested_by: str) -> ReconcileRun:
-        run = self.begin(requested_by)
+    def __call__(self, requested_by: str, confirms: str | None = None) -> ReconcileRun:
+        """Return the run. `confirms`: the run that found companies gone, which are so indeed."""
+        if confirms is not None and self.begin.runs.get(confirms)[0] is None:
+            raise Absent(f"No reconcile {confirms!r} is known: `tools/hub reconcile list`.")
+        run = self.begin(requested_by, confirms=confirms)
         self.queue.send(run.reconcile_id)
+        if run.confirms != confirms and confirms is not None:
+            raise Conflict(
+                f"Reconcile {run.reconcile_id} is under way and was started without this "
+                "confirmation. Confirm again when it is over."
+            )
         return run

@@ -36,8 +36,13 @@ class DispatchStore:
 
     def put(self, memory: DispatchMemory, version: int) -> bool:
         """Write over the version that was read, and tell whether it was still that one."""
-        return self._table.put(_KEY, attributes(memory), version)
+        item = {**attributes(memory), "probes": memory.probes or None}
+        return self._table.put(_KEY, item, version)
 
 
 def _memory(item: Mapping[str, Any]) -> DispatchMemory:
-    return DispatchMemory(moment_or_none(item.get("busy_until")), tuple(item.get("products", ())))
+    return DispatchMemory(
+        moment_or_none(item.get("busy_until")),
+        tuple(item.get("products", ())),
+        int(item.get("probes", 0)),
+    )

@@ -17,10 +17,12 @@ class DispatchMemory:
     """The messages sent so far are spread until `busy_until`.
 
     products: the products that may have open tickets, registered or not
+    probes: how many times a probe was sent, so that the products take turns
     """
 
     busy_until: datetime | None = None
     products: tuple[str, ...] = ()
+    probes: int = 0
 
     def starts_at(self, now: datetime) -> datetime:
         """Return when the next message may be worked on."""

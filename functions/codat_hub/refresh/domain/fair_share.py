@@ -18,3 +18,9 @@ def in_turn[T](queues: Iterable[Sequence[T]], capacity: int) -> list[T]:
     """
     rounds = chain.from_iterable(zip_longest(*queues, fillvalue=_NONE))
     return [entry for entry in rounds if entry is not _NONE][: max(capacity, 0)]
+
+
+def rotated[T](queues: Sequence[T], turn: int) -> list[T]:
+    """Return the queues in their order, beginning with another one each turn."""
+    first = turn % len(queues) if queues else 0
+    return [*queues[first:], *queues[:first]]

@@ -178,6 +178,14 @@ def _was_busy(ticket: Ticket) -> bool:
     return ticket.failure is not None and ticket.failure.kind == "busy"
 
 
+def lost_its_turn(ticket: Ticket, generation: int) -> bool:
+    """Tell whether a message finds its ticket closed or replaced before it could be called."""
+    if ticket.generation != generation or ticket.open:
+        replaced = ticket.status is TicketStatus.QUEUED and not ticket.attempts
+        return ticket.generation == generation and replaced
+    return ticket.status not in {TicketStatus.ACCEPTED, TicketStatus.COMPLETED}
+
+
 def completed(ticket: Ticket, product: str | None, at: datetime) -> Ticket:
     """Return the ticket after a read of `product` ended at `at`: completed if it was its read."""
     called_at = ticket.called_at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ from codat_hub.rate_limiting.domain.rate_limiter import probing_limiter
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.domain.dispatch import HORIZON, DispatchMemory
-from codat_hub.refresh.domain.fair_share import in_turn
+from codat_hub.refresh.domain.fair_share import in_turn, rotated
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
 from codat_hub.telemetry import logger
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from codat_hub.products.domain.product import Product
     from codat_hub.products.ports import Products
+    from codat_hub.rate_limiting.domain.breaker import Cause
     from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
     from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter
     from codat_hub.rate_limiting.ports import RateLimiters, RateLimitNotices
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # Tickets of each product that are read even if nothing may be sent: some may be past deadline.
 _LOOKED_AT: Final = 200
 _CHUNK: Final = 10
+_PROBES: Final = 10  # messages of which the first that may call is the probe
 # The tickets behind an unreadable ticket are not held up, and its alarm stays on.
 _UNREADABLE_AGAIN: Final = timedelta(minutes=30)
 
@@ -46,11 +48,13 @@ class DispatchReport:
 
     closed: how tickets ended at their deadline; status -> how many
     blocked: nothing may be sent now
+    stopped: why only probes leave now
     """
 
     sent: int = 0
     closed: Counter[str] = field(default_factory=Counter)
     blocked: bool = False
+    stopped: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class DispatchRefreshes:
     queue: ports.RefreshSender
     now: Callable[[], datetime]
 
+    # Long because the order of its reads and its one write has to be seen at once.
     def __call__(self) -> DispatchReport:
         now = self.now()
         before, version = self.memories.get()
@@ -83,17 +88,23 @@ class DispatchRefreshes:
             else self._due(product, now, max(capacity, _LOOKED_AT))
             for product in products
         ]
-        report = DispatchReport(blocked=capacity == 0)
-        if limiter.breaker.probing(notice):
-            # A probe is due. One ticket of each product is sent, because a worker may cancel some
-            # of them; the limiter lets one of the others call.
-            capacity = min(capacity, sum(map(bool, queues)))
-        pairs = in_turn(queues, sum(map(len, queues)))
+        stopped = limiter.breaker.open_for(now, notice)
+        report = DispatchReport(blocked=capacity == 0, stopped=stopped and stopped.cause)
+        probes = before.probes
+        order = queues
+        if capacity and limiter.breaker.probing(now, notice):
+            # A probe is due. One ticket of each of some products is sent, a second after the other,
+            # because a worker may cancel some of them; the limiter lets the first of the rest call.
+            order = rotated([queue for queue in queues if queue], probes)
+            capacity, per_second, probes = min(len(order), _PROBES), 1, probes + 1
+        pairs = in_turn(order, sum(map(len, queues)))
         blocked_by = limiter.blocked_by(now, notice)
         chosen = self._chosen(pairs, capacity, limiter, report, now=now, blocked_by=blocked_by)
-        after = DispatchMemory(before.busy_until, self._still_known(registered, products, queues))
+        after = replace(
+            before, products=self._still_known(registered, products, queues), probes=probes
+        )
         if chosen:
-            after = DispatchMemory(before.busy_after(now, len(chosen), per_second), after.products)
+            after = replace(after, busy_until=before.busy_after(now, len(chosen), per_second))
         if after != before and not self.memories.put(after, version):
             logger.info("another dispatcher was faster")
             return report
@@ -188,7 +199,7 @@ class DispatchRefreshes:
             # A message that SQS rejects is due again after LOST_AFTER (10 min), like a lost one.
             self.queue.send(messages)
             count += len(messages)
-        return DispatchReport(count, report.closed, report.blocked)
+        return replace(report, sent=count)
 
 
 def _products(registered: Found[str, Product], before: DispatchMemory) -> list[str | None]:

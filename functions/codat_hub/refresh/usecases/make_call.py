@@ -98,7 +98,8 @@ class MakeCall:
         except (Unauthorized, RateLimited, Forbidden):
             raise
         except CallFailed as failure:
-            raise TryLater(f"the client could not be checked: {failure}") from failure
+            why = f"the client could not be checked: {failure}"
+            raise TryLater(why, edge=failure.edge) from failure
 
     def _call(self, ticket: Ticket, key: str) -> Answered:
         company_id = ticket.company_id

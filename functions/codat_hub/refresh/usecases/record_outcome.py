@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from codat_hub.codat.domain.idempotency import HeldKey
     from codat_hub.companies.domain.assignment import Assignment
     from codat_hub.companies.ports import Assignments
     from codat_hub.rate_limiting.domain.breaker import Cause
@@ -96,6 +97,8 @@ class RecordOutcome:
                 current, failure, key, now, self.chance(), announced=self.announced
             ),
         )
+        if after is None:
+            self._forget_spent_key(call, key)
         woken = self._end_turn(call, turn, row, after)
         return RefreshReport(row.kind, after, called=True, opened=opened, woken=woken)
 
@@ -108,7 +111,8 @@ class RecordOutcome:
             uncalled, lambda ticket: ticket_rules.kept_back(ticket, Waits.BREAKER, now)
         )
         self.take_turn.give_back(uncalled, turn.lease)
-        return RefreshReport("wrong_client", after, opened=opened)
+        woken = self.wake.wake_next(uncalled.company_id) is not None
+        return RefreshReport("wrong_client", after, opened=opened, woken=woken)
 
     def _learned(self, call: RefreshCall, limiter: RateLimiter) -> RateLimiter | None:
         """Return the limiter with what other calls learn from this one; None: nothing."""
@@ -161,6 +165,25 @@ class RecordOutcome:
         what = f"the refresh of company {called.company_id}"
         return update(read, changed, self.tickets.put, what).after
 
+    def _forget_spent_key(self, call: RefreshCall, key: HeldKey | None) -> None:
+        """Take the call's key off a ticket that was sent again meanwhile: it replays this answer.
+
+        After a success it stays, because then the replayed answer is the right one.
+        """
+        if call.failure is None or (key is not None and key.value is not None):
+            return
+
+        def without_key(current: Ticket | None) -> Ticket | None:
+            held = current.key if current is not None and current.open else None
+            if current is None or held is None or held.value != call.plan.value:
+                return None
+            return replace(current, key=key)
+
+        company_id, product = call.ticket.company_id, call.ticket.product
+        read = partial(self.tickets.get, company_id, product)
+        what = f"the refresh of company {company_id}"
+        update(read, without_key, self.tickets.put, what)
+
     def _end_turn(
         self, call: RefreshCall, turn: Turn, row: call_outcome.Row, after: Ticket | None
     ) -> bool:
@@ -172,11 +195,10 @@ class RecordOutcome:
                 return self.wake(company_id, product, self.now()).woken
             return False
         untouched = self.take_turn.give_back(call.ticket, turn.lease)
-        if after is None:
-            return False
-        if not untouched:  # a read ended while Codat was called
-            return after.status is TicketStatus.BUSY and self.wake.wake(company_id, product)
-        return not after.open and self.wake.wake_next(company_id) is not None
+        if after is not None and after.status is TicketStatus.BUSY:
+            # Untouched, the read that Codat names is still running, and its event wakes the next.
+            return not untouched and self.wake.wake(company_id, product)
+        return self.wake.wake_next(company_id) is not None
 
     def _read_before_answer(self, call: RefreshCall) -> bool:
         """Tell whether an earlier call with this key began a read that has ended already."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.companies.domain.assignment import AssignmentStatus
+from codat_hub.errors import Unavailable
 from codat_hub.products.domain.product import ProductKind
 from codat_hub.rate_limiting.domain.rate_limiter import Wait
 from codat_hub.rate_limiting.domain.waits import Waits
@@ -28,6 +29,7 @@ from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from codat_hub.refresh.usecases.make_call import MakeCall, NotCalled
 from codat_hub.refresh.usecases.record_outcome import RecordOutcome, RefreshReport
 from codat_hub.storage.found import named
+from codat_hub.storage.update import TRIES
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -59,14 +61,31 @@ class RefreshProduct:
     now: Callable[[], datetime]
 
     def __call__(self, message: RefreshMessage) -> RefreshReport:
-        """Work on a message, and return what became of it."""
-        ticket, version = self.tickets.get(message.company_id, message.product)
-        if ticket is None or not ticket.is_current(message.generation):
-            return RefreshReport(STALE)
+        """Work on a message, and return what became of it.
+
+        A lost race is decided anew: the ticket may have changed and yet be of this message. If it
+        was called meanwhile, the message came twice at once.
+        """
+        attempts = None
+        for _ in range(TRIES):  # not `update`: the decision makes a call
+            ticket, version = self.tickets.get(message.company_id, message.product)
+            if ticket is None or not ticket.is_current(message.generation):
+                lost = ticket is not None and ticket_rules.lost_its_turn(ticket, message.generation)
+                return self._pass_on(RefreshReport(STALE), ticket if lost else None)
+            if attempts not in {None, ticket.attempts}:
+                return RefreshReport(STALE)
+            attempts = ticket.attempts
+            report = self._work(ticket, version)
+            if report.outcome != STALE:
+                return report
+        raise Unavailable("others keep changing the refresh at the same time")
+
+    def _work(self, ticket: Ticket, version: int) -> RefreshReport:
+        """Work on a ticket; `stale`: another process changed it, and nothing was called."""
         now = self.now()
         if now >= ticket.deadline:
             expired = ticket_rules.expired(ticket, now)
-            return self._written(expired.status.value, expired, version)
+            return self._pass_on(self._written(expired.status.value, expired, version), ticket)
         if (reason := self._not_allowed(ticket)) is not None:
             return self._cancel(ticket, version, reason)
         turn = self.take_turn(ticket)
@@ -100,7 +119,17 @@ class RefreshProduct:
         )
         failure = Failure("cancelled", reason)
         cancelled = ticket_rules.closed(ticket, TicketStatus.CANCELLED, failure, self.now())
-        return self._written("cancelled", cancelled, version)
+        return self._pass_on(self._written("cancelled", cancelled, version), ticket)
+
+    def _pass_on(self, report: RefreshReport, ticket: Ticket | None) -> RefreshReport:
+        """Wake the company's next ticket, if this one had the turn and makes no call.
+
+        While another refresh holds the lease, its end wakes the next one.
+        """
+        if ticket is None or not self.take_turn.lease_is_free(ticket):
+            return report
+        woken = self.wake.wake_next(ticket.company_id) is not None
+        return replace(report, woken=woken)
 
     def _keep_back(self, ticket: Ticket, version: int, wait: Wait) -> RefreshReport:
         # The dispatcher sends nothing while the breaker is open, and everything once it closes,
@@ -112,7 +141,8 @@ class RefreshProduct:
         if wait.waits_for is Waits.LEASE and self.take_turn.lease_is_free(ticket):
             # The lease ended before the ticket was written, so no read event will wake it.
             return replace(report, woken=self.wake.wake(ticket.company_id, ticket.product))
-        return report
+        # Others may have met the lease that this refresh held for a moment.
+        return self._pass_on(report, ticket) if wait.lease_returned else report
 
     def _call(self, ticket: Ticket, version: int, turn: Turn) -> RefreshReport:
         call = self.make_call(ticket, version)
@@ -123,8 +153,9 @@ class RefreshProduct:
             done = call_outcome.after_call(ticket, None, None, self.now(), 0)
             if not done.open:
                 done = replace(done, status=TicketStatus.COMPLETED)
+            report = self._written("already_read", done, version)
             self.take_turn.give_back(ticket, turn.lease)
-            return self._written("already_read", done, version)
+            return self._pass_on(report, ticket)
         return self.record_outcome(call, turn)
 
     def _written(self, outcome: str, ticket: Ticket, version: int) -> RefreshReport:

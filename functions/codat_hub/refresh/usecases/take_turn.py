@@ -62,7 +62,7 @@ class TakeTurn:
         passed = self._pass_limiter(ticket)
         if isinstance(passed, Wait):
             self.give_back(ticket, lease, called=False)
-            return passed
+            return passed._replace(lease_returned=True)
         return Turn(lease, passed)
 
     def lease_is_free(self, ticket: Ticket) -> bool:

@@ -143,6 +143,45 @@ def test_the_gateways_403_names_the_identity_and_the_policy_to_ask_for(calling):
 
 
 @pytest.mark.parametrize(
+    "message",
+    [
+        "The security token included in the request is expired",
+        "The security token included in the request is invalid.",
+        "Signature expired: 20261122T120000Z is now earlier than 20261122T121000Z",
+    ],
+)
+def test_an_expired_token_asks_to_sign_in_and_not_for_a_policy(calling, message):
+    api, _, _ = calling(httpx.Response(403, json={"message": message}))
+    with pytest.raises(Refused) as raised:
+        api.get("status")
+    assert "aws sso login" in raised.value.hint
+
+
+@pytest.mark.parametrize("listed", [None, "a", {"a": 1}, [1], [None]])
+def test_a_list_of_another_shape_is_a_message_with_the_next_step(calling, listed):
+    api, _, _ = calling(httpx.Response(200, json={"companies": listed, "next_cursor": None}))
+    with pytest.raises(Unanswered, match="companies") as raised:
+        list(api.pages("companies", "companies"))
+    assert "version" in raised.value.hint
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '"text"', "7"])
+def test_an_answer_that_is_no_object_is_a_message(calling, content):
+    api, _, _ = calling(httpx.Response(200, text=content))
+    with pytest.raises(Unanswered, match="no JSON object"):
+        api.get("status")
+
+
+def test_a_field_that_an_older_stack_does_not_answer_is_named_at_any_depth(calling):
+    api, _, _ = calling(httpx.Response(200, json={"reconcile": {"status": "complete"}}))
+    answer = api.get("status")
+    assert answer == {"reconcile": {"status": "complete"}}
+    with pytest.raises(Unanswered, match="'unsafe'") as raised:
+        answer["reconcile"]["unsafe"]
+    assert "version" in raised.value.hint
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         httpx.Response(200, text="<html>"),

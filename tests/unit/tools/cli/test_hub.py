@@ -13,7 +13,7 @@ from tests.support.control_api import refused
 from tools.cli import environments
 from tools.cli.__main__ import app
 from tools.cli.environments import Environment, Name
-from tools.samconfig import ROOT
+from tools.samconfig import ROOT, deployment
 
 COMMANDS = typer.main.get_command(app).commands
 EVERY = [
@@ -90,7 +90,9 @@ def test_a_failed_call_to_aws_is_one_sentence(monkeypatch):
     monkeypatch.setattr(environments, "_session", lambda _name: Expired())
     answer = CliRunner().invoke(app, ["status", "--env", "dev"])
     assert answer.exit_code == 1
-    assert "Cannot read stack codat-hub-dev in eu-west-2: Unable to locate" in answer.stderr
+    dev = deployment("dev")
+    reason = f"Cannot read stack {dev.stack_name} in {dev.region}: Unable to locate"
+    assert reason in answer.stderr
     assert "Traceback" not in answer.output
 
 

@@ -122,3 +122,8 @@ def test_a_wait_for_a_person_comes_before_any_figure():
         status="waiting", waiting_for="signing_secret", waiting_since="2026-11-22T10:00:00Z"
     )
     assert line.startswith("waiting, add products: waits for signing secret since 2026-11-22 ")
+
+
+def test_a_wait_for_codat_says_why():
+    why = "Codat, since 22 November 10:15 UTC: HTTP 503"
+    assert Watch().line(waits_for=why) == f"running, add products: waits for {why}"

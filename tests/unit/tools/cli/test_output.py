@@ -3,11 +3,14 @@
 import io
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
 from tools.cli.failures import FieldError, Refused
 from tools.cli.terminal.output import Column, Output, plain, show_failure
+from tools.samconfig import ROOT
 
 COLUMNS = [
     Column("company", lambda row: row["id"], whole=True),
@@ -201,3 +204,21 @@ def test_a_refusal_names_fields_values_what_is_allowed_and_what_next(capsys):
 def test_hundreds_of_problems_are_counted_not_all_shown(capsys):
     show_failure(Refused(400, "Many.", tuple(FieldError(f"f{n}", "bad") for n in range(70))))
     assert capsys.readouterr().err.splitlines()[-1].strip() == "and 20 more"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_name_that_standard_output_cannot_encode_is_escaped(as_json):
+    environment = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": "functions:."}
+    program = (
+        "from tools.cli.terminal.output import Output, show_what_can_be_encoded\n"
+        "show_what_can_be_encoded()\n"
+        f"Output(as_json={as_json}).result({{'name': 'Bäckerei 面'}}, 'Bäckerei 面')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    text = done.stdout.decode("ascii")
+    if as_json:
+        assert json.loads(text) == {"name": "Bäckerei 面"}
+    else:
+        assert text == "B\\xe4ckerei \\u9762\n"

@@ -56,6 +56,12 @@ def test_a_run_that_has_not_compared_everything_does_not_say_that_all_agree(hub,
     assert "agree" in hub("reconcile", "show").stderr
 
 
+def test_a_person_confirms_the_companies_that_a_reconcile_found_gone(hub, api):
+    answer = hub("reconcile", "start", "--confirm-gone", "run-7")
+    assert answer.exit_code == 0, answer.output
+    assert api.confirmed == "run-7"
+
+
 def test_when_nothing_differs_it_says_so(hub, api):
     answer = hub("reconcile", "start")
     assert "Codat and local agree." in answer.stderr
@@ -240,6 +246,24 @@ def test_status_shows_client_integrations_consumers_and_what_needs_a_person(hub,
                  "missing", "7 differences, 0 repaired, 2 for a person"):  # fmt: skip
         assert text in shown
     assert json.loads(hub("status", "--json").stdout) == api.status
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        ("unauthorized", "tools/hub secrets set-api-key --env local"),
+        ("forbidden", "ask Codat about the plan"),
+        ("rate_limited", "Codat allows no more calls now (429)"),
+        ("edge", "a proxy or a firewall"),
+    ],
+)
+def test_status_says_why_since_when_and_until_when_calls_stop(hub, api, cause, text):
+    api.status = a_status(calls_stopped={"cause": cause, "since": NOW, "next_probe_at": NOW})
+    shown = " ".join(hub("status").stdout.split())
+    assert "stopped since" in shown
+    assert "next try" in shown
+    assert text in shown
+    assert "not used up" not in shown
 
 
 def test_a_key_of_another_client_cannot_be_overlooked(hub, api):

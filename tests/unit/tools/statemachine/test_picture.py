@@ -32,7 +32,7 @@ def test_every_activity_shows_which_undo_a_failure_enters():
     assert found == {"A1": "U1", "A2": "U1", "A3": "U3", "A4": "U4", "A5": "U5"}
 
 
-def test_the_five_stops_for_a_person_stand_out():
+def test_the_six_stops_for_a_person_stand_out():
     (people,) = re.findall(r"class (\S+) person", picture())
     assert people.split(",") == [row.state for row in ROWS if isinstance(row, Person)]
-    assert len(people.split(",")) == 5
+    assert len(people.split(",")) == 6

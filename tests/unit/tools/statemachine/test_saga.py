@@ -50,7 +50,7 @@ def test_the_undos_run_from_the_last_activity_to_the_first():
     assert list(dict.fromkeys(numbers)) == [5, 4, 3, 1]
 
 
-def test_a_run_stops_for_a_person_at_five_places():
+def test_a_run_stops_for_a_person_at_six_places():
     stops = {name for name, state in STATES.items() if "waitForTaskToken" in str(state)}
     assert stops == {row.state for _, row in headed(saga.THERE) if isinstance(row, Person)}
-    assert len(stops) == 5
+    assert len(stops) == 6

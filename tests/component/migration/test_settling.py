@@ -1,0 +1,52 @@
+"""A person settles what a rollback left over: over HTTP against the sandbox."""
+
+import pytest
+
+from codat_hub.errors import Absent, Conflict
+from tests.support.migration.left_over import (
+    PRODUCT,
+    REASON,
+    left,
+    lift,
+    refuse,
+    roll_back,
+    settle,
+    standing,
+)
+
+
+def test_settled_after_a_rerun_the_run_ends_and_the_next_one_starts(world, keeps):
+    with pytest.raises(Conflict, match="repeated rollback"):
+        settle(world, keeps, PRODUCT)
+    assert roll_back(world).status == "rollback_incomplete"
+    assert any("settle" in need["command"] for need in standing(world).needs)
+    settle(world, keeps, PRODUCT)
+    assert world.run.status == "rolled_back"
+    assert standing(world).left == []
+    assert {item["reason"] for item in standing(world).settled} == {REASON}
+    assert world.lock.active() is None
+    lift(world)
+    assert world.migrate().status == "complete"
+
+
+def test_a_product_without_consent_and_what_is_not_left_are_not_settled(world, keeps):
+    assert roll_back(world).status == "rollback_incomplete"
+    with pytest.raises(Absent):
+        settle(world, "another")
+    with pytest.raises(Conflict, match="settle the products"):
+        settle(world, keeps)
+    world.consent(keeps, PRODUCT, revoked=True)
+    with pytest.raises(Conflict, match="without a consent"):
+        settle(world, keeps, PRODUCT)
+    assert world.run.status == "rollback_incomplete"
+
+
+def test_settings_that_are_not_restored_can_be_settled(world):
+    overriding = next(one.id for one in world.state.companies.values() if one.override)
+    world.migrate()
+    refuse(world, overriding, "/syncSettings", "POST")
+    for _ in range(2):
+        assert roll_back(world).status == "rollback_incomplete"
+    assert left(world) == {(overriding, None)}
+    settle(world, overriding)
+    assert world.run.status == "rolled_back"

@@ -1,0 +1,143 @@
+from datetime import timedelta
+
+import pytest
+
+from codat_hub.codat.errors import OutcomeUnknown, TryLater, Unauthorized
+from codat_hub.errors import StepFailed
+from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.usecases.context import StepResult
+from codat_hub.migration.usecases.outages import BAD_KEY, OUTAGE, bear, waits_for
+from tests.support.migration.step_world import HOUR
+
+MINUTE = timedelta(minutes=1)
+
+
+class Step:
+    """A step that calls Codat for each company; `failing`: the failures, by company."""
+
+    def __init__(self, world, *companies):
+        self.world, self.command = world, world.command(*companies)
+        self.failing, self.refused = {}, []
+
+    def __call__(self, context, command):
+        for company in self.failing or {"client": None}:
+            try:
+                context.codat.company(company)
+            except StepFailed as refusal:
+                if command.chunk is None:
+                    raise
+                self.refused.append(str(refusal))
+        return StepResult()
+
+    def fails(self, failure, call="GET /x", company="client"):
+        failure.call = call
+        self.failing[company] = failure
+        self.world.codat.company = self._company
+
+    def _company(self, company):
+        if self.failing.get(company):
+            raise self.failing[company]
+
+    def run(self):
+        return bear(self.world.context, self.command, "step", self)
+
+    def run_until(self, limit):
+        """Repeat the step as the state machine does, until it ends or for `limit`."""
+        end = self.world.now + limit
+        while self.world.now < end:
+            result = self.run()
+            if result.next != "again":
+                return result
+            self.world.now += timedelta(seconds=result.wait_seconds)
+        return None
+
+
+@pytest.fixture
+def step(world):
+    return Step(world)
+
+
+@pytest.mark.parametrize("call", ["GET /x", None])  # None: the API key could not be read
+@pytest.mark.parametrize("failure", [TryLater("503"), OutcomeUnknown("cut")])
+def test_an_outage_is_borne_for_more_than_an_hour_and_then_fails_the_step(
+    world, step, failure, call
+):
+    step.fails(failure, call)
+    begin = world.now
+    with pytest.raises(StepFailed, match="given up"):
+        step.run_until(24 * HOUR)
+    assert OUTAGE <= world.now - begin < OUTAGE + 6 * MINUTE
+
+
+def test_a_step_that_failed_is_borne_anew(world, step):
+    step.fails(TryLater("503"))
+    with pytest.raises(StepFailed):
+        step.run_until(24 * HOUR)
+    assert step.run_until(HOUR) is None
+
+
+def test_a_refused_key_is_waited_for_20_hours(world, step):
+    step.fails(Unauthorized("401"))
+    begin = world.now
+    with pytest.raises(StepFailed):
+        step.run_until(48 * HOUR)
+    assert world.now - begin >= BAD_KEY
+
+
+def test_the_time_begins_anew_with_each_call_that_fails(world, step):
+    for number in range(5):
+        step.fails(TryLater("503"), call=f"GET /{number}")
+        assert step.run_until(HOUR) is None
+
+
+def test_the_pauses_grow_to_five_minutes(step):
+    step.fails(TryLater("503"))
+    pauses = [step.run().wait_seconds for _ in range(10)]
+    assert pauses == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+def test_one_company_is_given_up_within_the_tolerance_and_the_others_go_on(world):
+    world.change(request=world.run.request.__class__(("lending",), tolerated_failures=1))
+    step = Step(world, "a", "b")
+    step.fails(TryLater("500"), call="POST /a", company="a")
+    assert step.run_until(24 * HOUR).next == "done"
+    assert step.refused == ["given up: POST /a | 500"]
+
+
+def test_a_chunk_fails_beyond_the_tolerance(world):
+    step = Step(world, "a", "b")
+    step.fails(TryLater("500"), call="POST /a", company="a")
+    with pytest.raises(StepFailed):
+        step.run_until(24 * HOUR)
+
+
+def test_in_an_undo_five_companies_are_given_up_at_least(world):
+    world.change(status=MigrationStatus.ROLLING_BACK)
+    step = Step(world, *"abcdef")
+    for company in "abcde":
+        step.fails(TryLater("500"), call=f"POST /{company}", company=company)
+    assert step.run_until(24 * HOUR).next == "done"
+    assert len(set(step.refused)) == 5
+
+
+class TestWhatTheRunWaitsFor:
+    def test_is_said_until_the_step_goes_on(self, world, step):
+        step.fails(TryLater("The API is down", status=503))
+        step.run()
+        assert waits_for(world.ledger, world.run) == (
+            "Codat, since 22 November 10:15 UTC: GET /x | HTTP 503 | The API is down"
+        )
+        step.failing.clear()
+        step.run()
+        assert waits_for(world.ledger, world.run) is None
+
+    def test_names_the_command_for_a_refused_key(self, world, step):
+        step.fails(Unauthorized("401"))
+        step.run()
+        assert "tools/hub secrets set-api-key" in waits_for(world.ledger, world.run)
+
+    def test_is_nothing_once_the_run_has_ended(self, world, step):
+        step.fails(TryLater("503"))
+        step.run()
+        world.change(status=MigrationStatus.FAILED)
+        assert waits_for(world.ledger, world.run) is None

@@ -1,0 +1,151 @@
+"""`python -m tools.deploy ENV`: deploy a build; a first deployment that fails can be repeated.
+
+The tables get their deletion protection in a second step, once the stack exists: CloudFormation
+could not delete them when it rolls a failed creation back.
+"""
+
+from tools.starting import INTERRUPTED, importing
+
+with importing():
+    import os
+    import subprocess
+    import sys
+    from collections.abc import Callable
+    from dataclasses import dataclass
+    from typing import Any, Final
+
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from tools.samconfig import ROOT, Deployment, deployment
+
+ENVIRONMENTS: Final = ("dev", "test", "staging", "prod")
+_ROLE: Final = "ApiGatewayAccountRole"
+_PROTECTION: Final = "DeletionProtection"
+_HALF_CREATED: Final = ("CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
+
+type Sam = Callable[..., None]
+
+
+class DeployError(Exception):
+    """The deployment cannot go on; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that CloudFormation knows, with the parameters of its last deployment."""
+
+    status: str
+    parameters: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Deploy one environment. `sam(words, confirm)` runs `sam deploy`; it raises DeployError."""
+
+    deployed: Deployment
+    cloudformation: Any
+    apigateway: Any
+    sam: Sam
+    say: Callable[[str], None] = print
+
+    def __call__(self) -> None:
+        """Deploy once, and a second time after the first deployment. Raises DeployError."""
+        stack = self._usable(self._stack())
+        wanted = self.deployed.overrides.get(_PROTECTION, "true")
+        role = self._account_role(stack)
+        if stack is not None:
+            self._sam(role, wanted)
+            return
+        self._sam(role, "false")
+        created = self._usable(self._stack())
+        if created is not None and wanted == "true":  # None: the person refused the change set
+            self.say("The first deployment succeeded. Next: protect the tables against deletion.")
+            self._sam(role, "true", confirm=False)
+
+    def _sam(self, role: str, protection: str, *, confirm: bool = True) -> None:
+        words = self.deployed.override_words(**{_ROLE: role, _PROTECTION: protection})
+        self.sam(words, confirm=confirm)
+
+    def _stack(self) -> Stack | None:
+        try:
+            (found,) = self.cloudformation.describe_stacks(StackName=self.deployed.stack_name)[
+                "Stacks"
+            ]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"].get("Message", ""):
+                return None
+            raise
+        parameters = {
+            parameter["ParameterKey"]: parameter.get("ParameterValue", "")
+            for parameter in found.get("Parameters", [])
+        }
+        return Stack(found["StackStatus"], parameters)
+
+    def _usable(self, stack: Stack | None) -> Stack | None:
+        """Return the stack that an update can start from; None: it has to be created."""
+        if stack is None or stack.status in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE"):
+            return None
+        name = self.deployed.stack_name
+        if stack.status in _HALF_CREATED:
+            raise DeployError(
+                f"Stack {name} is in {stack.status}: some of its resources are left."
+                " Next: docs/deploy.md, A stack that is half created."
+            )
+        if stack.status != "ROLLBACK_COMPLETE":
+            return stack
+        self.say(f"The first deployment of {name} failed and was rolled back. It starts again.")
+        self.cloudformation.delete_stack(StackName=name)
+        self.cloudformation.get_waiter("stack_delete_complete").wait(StackName=name)
+        return None
+
+    def _account_role(self, stack: Stack | None) -> str:
+        """Return whether this stack creates the role with which API Gateway writes access logs.
+
+        AWS has one such role for each account and region. A stack that created it keeps it.
+        """
+        said = self.deployed.overrides.get(_ROLE)
+        if said == "create" or (stack and stack.parameters.get(_ROLE) == "create"):
+            return "create"
+        if self.apigateway.get_account().get("cloudwatchRoleArn"):
+            return "existing"
+        if said == "existing":
+            raise DeployError(
+                "API Gateway has no role for access logs in this account and region."
+                f" Next: remove {_ROLE}=existing from samconfig.toml; this stack then creates it."
+            )
+        return "create"
+
+
+def _run_sam(environment: str) -> Sam:
+    def sam(words: list[str], *, confirm: bool) -> None:
+        command = ["sam", "deploy", "--config-env", environment, "--parameter-overrides", *words]
+        command += [] if confirm else ["--no-confirm-changeset"]
+        done = subprocess.run(command, cwd=ROOT, check=False)
+        if done.returncode:
+            raise DeployError(f"sam deploy ended with exit code {done.returncode}.")
+
+    return sam
+
+
+def main() -> None:
+    environment = sys.argv[1] if len(sys.argv) == 2 else ""
+    if environment not in ENVIRONMENTS:
+        raise SystemExit(f"usage: python -m tools.deploy {{{'|'.join(ENVIRONMENTS)}}}")
+    deployed = deployment(environment)
+    try:
+        session = boto3.Session(profile_name=os.environ.get("AWS_PROFILE"))
+        Deploy(
+            deployed,
+            session.client("cloudformation", region_name=deployed.region),
+            session.client("apigateway", region_name=deployed.region),
+            _run_sam(environment),
+        )()
+    except (DeployError, ClientError, BotoCoreError) as error:
+        raise SystemExit(f"Not deployed: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+if __name__ == "__main__":
+    main()
