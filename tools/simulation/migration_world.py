@@ -39,6 +39,7 @@ from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox
 from tools.sandbox.settings.sync_settings import client_view, company_view, effective
 from tools.simulation.fakes import FakeStateTable
+from tools.simulation.silence import silence
 from tools.simulation.state_machine import Aborted, Execution, Failed
 
 ENVIRONMENT = {
@@ -56,7 +57,8 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
 }
-with mock.patch.dict(os.environ, ENVIRONMENT):  # the handler reads its settings at its import
+# the handler reads its settings at its import, and botocore logs where it found credentials
+with silence(), mock.patch.dict(os.environ, ENVIRONMENT):
     from codat_hub.handlers import run_migration_step
 
 DEFINITION = json.loads((ROOT / "statemachines" / "migration.asl.json").read_text())
