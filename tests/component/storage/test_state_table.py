@@ -320,8 +320,10 @@ class TestWhatCannotBeRead:
     def test_a_ticket_is_listed_for_later_and_otherwise_left_as_it_is(self, tickets, dynamodb):
         self.spoil(dynamodb, {"status": {"S": "paused"}})
         tickets.postpone("c1", "a", at(3))
-        assert tickets.due("a", at(2), 10) == ["c2"]
-        assert tickets.due("a", at(3), 10) == ["c2", "c1"]
+        assert [due.company_id for due in tickets.due("a", at(2), 10)] == ["c2"]
+        first, second = tickets.due("a", at(3), 10)
+        assert (first.company_id, second.company_id) == ("c2", "c1")
+        assert tickets.due("a", at(3), 10, after=first.place) == [second]
         self.spoil(dynamodb, {"status": {"S": "queued"}})
         assert tickets.get("c1", "a") == (Ticket("c1", "a", at(0), self.DUE, at(9)), 2)
 
