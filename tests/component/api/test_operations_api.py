@@ -15,6 +15,8 @@ from codat_hub.companies.adapters.company_store import CompanyStore
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.product_events.usecases.list_overdue import ListOverdue
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
@@ -144,6 +146,10 @@ class TestFreshness:
             assert AssignmentStore(table).put(held, 0)
         absent = Assignment("c01", "lending", AssignmentStatus.ABSENT, LONG_AGO)
         assert AssignmentStore(table).put(absent, 0)
+        held = AssignmentStore(table).get_many((name, "invoice-finance") for name in ids)
+        products = {"invoice-finance": PRODUCTS[0]}
+        directory = CompanyStore(table).get_many(ids)
+        ListOverdue(ReadStateStore(table))(held.values(), directory, products)  # as at a slot
         return ids
 
     @pytest.mark.parametrize("limit", ["1", "7", "200"])
@@ -152,6 +158,13 @@ class TestFreshness:
         query = {"limit": limit} | ({"product": product} if product else {})
         found, _ = pages(call, "/freshness", "freshness", **query)
         assert sorted(row["company_id"] for row in found) == companies
+
+    def test_a_cursor_of_the_other_list_is_refused(self, call, companies):
+        for wanted, other in (({}, {"overdue": "true"}), ({"overdue": "true"}, {})):
+            _, page = call("GET", "/freshness", query=wanted | {"limit": "1"})
+            query = other | {"cursor": page["next_cursor"]}
+            status, body = call("GET", "/freshness", query=query)
+            assert (status, body["errors"][0]["field"]) == (400, "cursor")
 
     def test_only_a_readable_product_is_overdue(self, call, companies):
         found, _ = pages(call, "/freshness", "freshness", overdue="true", limit="5")

@@ -66,6 +66,12 @@ class AssignmentStore:
             for key, stored in found
         ]
 
+    def readable_of(self, company_id: str) -> list[Assignment]:
+        """Return the company's readable assignments, absent ones too, by product."""
+        found = dict(self._table.under(company_key(company_id, "PRODUCT#")))
+        keys = {key: (company_id, _product(key)) for key in found}
+        return list(read_each(keys, found, _assignment).values())
+
     def companies_with(
         self, product: str, shard: int, after: str | None = None, limit: int = 100
     ) -> Sequence[str]:
