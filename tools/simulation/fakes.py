@@ -127,11 +127,20 @@ class FakeConsentLedger:
         entries = self.kept.get((company_id, product))
         return entries[-1] if entries else None
 
-    def entries(self, company_id: str) -> list[ConsentEntry]:
-        mine = [
-            entries for (company, _), entries in sorted(self.kept.items()) if company == company_id
-        ]
-        return [entry for entries in mine for entry in entries]
+    def newest_of_each(self, company_id: str) -> list[ConsentEntry]:
+        return [kept[-1] for (name, _), kept in sorted(self.kept.items()) if name == company_id]
+
+    def entries(
+        self, company_id: str, after: tuple[str, int] | None = None, limit: int = 1000
+    ) -> list[ConsentEntry]:
+        mine = [kept for (name, _), kept in sorted(self.kept.items()) if name == company_id]
+        entries = [entry for kept in mine for entry in kept]
+        behind = (
+            [entry for entry in entries if (entry.consent.product, entry.number) > after]
+            if after
+            else entries
+        )
+        return behind[:limit]
 
     def append(self, company_id: str, entry: ConsentEntry) -> bool:
         entries = self.kept.setdefault((company_id, entry.consent.product), [])

@@ -82,9 +82,14 @@ class AssignmentStore:
         keys = self._table.listed(f"PRODUCT#{product}#{shard}", after=after, limit=limit)
         return [rank for rank, _ in keys]
 
-    def count(self, product: str) -> int:
-        """Return how many companies have the product; the index lags a little."""
-        return sum(self._table.count(f"PRODUCT#{product}#{shard}") for shard in range(SHARDS))
+    def count(self, product: str, most: int) -> int:
+        """Return how many companies have the product, counted up to `most`; the index lags."""
+        found = 0
+        for shard in range(SHARDS):
+            found += len(self.companies_with(product, shard, limit=most - found))
+            if found >= most:
+                break
+        return found
 
 
 def assignment_key(company_id: str, product: str) -> ItemKey:

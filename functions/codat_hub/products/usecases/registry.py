@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from codat_hub.products.ports import Products, Schedules
     from codat_hub.storage.found import Found
 
+_MOST_COUNTED: Final = 100  # companies with a product that is to be removed
 _FIELDS: Final = ("kind", "name", "data_types", "schedule", "team", "consent_text_version")
 
 
@@ -62,9 +63,12 @@ class Registry:
     """The registry and its changes. Raises Invalid, Absent, Conflict, Unavailable."""
 
     def __init__(
-        self, store: Products, schedules: Schedules, companies_with: Callable[[str], int]
+        self, store: Products, schedules: Schedules, companies_with: Callable[[str, int], int]
     ) -> None:
-        """Take the registry, its schedules, and how many companies have a product or soon will."""
+        """Take the registry, its schedules, and a count of companies that have a product.
+
+        companies_with: counts those that soon will have it too, up to a number
+        """
         self._store = store
         self._schedules = schedules
         self._companies_with = companies_with
@@ -156,9 +160,9 @@ class Registry:
     def _refuse_removing_what_companies_have(self, applied: Applied) -> None:
         removed = [done.product for done in applied.changes if done.change == "removed"]
         problems = [
-            Problem(product, f"{count} companies have this product", allowed="remove it from them")
+            Problem(product, f"{_counted(count)} have this product", allowed="remove it from them")
             for product in removed
-            if (count := self._companies_with(product))
+            if (count := self._companies_with(product, _MOST_COUNTED))
         ]
         if problems:
             raise Conflict(
@@ -182,6 +186,11 @@ class Registry:
 
         matched = update(self._store.read, match, still_the_same, "the registry").after
         return Matched(tuple(changed), matched.refused if matched else {})
+
+
+def _counted(companies: int) -> str:
+    more = " or more" if companies == _MOST_COUNTED else ""
+    return f"{companies}{more} companies"
 
 
 def _refuse_unscheduled(refused: Mapping[str, str]) -> None:
