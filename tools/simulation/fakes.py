@@ -120,27 +120,34 @@ class FakeStateTable:
 
 
 class FakeConsentLedger:
+    """The consents in memory; it counts requests, and entries that were found, as `reads`."""
+
     def __init__(self):
         self.kept: dict[tuple[str, str], list[ConsentEntry]] = {}
+        self.reads = self.writes = self.listed_entries = 0
 
     def newest(self, company_id: str, product: str) -> ConsentEntry | None:
+        self.reads += 1
         entries = self.kept.get((company_id, product))
         return entries[-1] if entries else None
 
     def newest_of_each(self, company_id: str) -> list[ConsentEntry]:
-        return [kept[-1] for (name, _), kept in sorted(self.kept.items()) if name == company_id]
+        mine = [kept for (name, _), kept in sorted(self.kept.items()) if name == company_id]
+        self.reads += 1 + len(mine)
+        return [kept[-1] for kept in mine]
 
     def entries(
         self, company_id: str, after: tuple[str, int] | None = None, limit: int = 1000
     ) -> list[ConsentEntry]:
         mine = [kept for (name, _), kept in sorted(self.kept.items()) if name == company_id]
         entries = [entry for kept in mine for entry in kept]
-        behind = (
-            [entry for entry in entries if (entry.consent.product, entry.number) > after]
-            if after
-            else entries
-        )
-        return behind[:limit]
+        found = [
+            entry
+            for entry in entries
+            if after is None or (entry.consent.product, entry.number) > after
+        ][:limit]
+        self.reads += 1 + len(found)
+        return found
 
     def append(self, company_id: str, entry: ConsentEntry) -> bool:
         entries = self.kept.setdefault((company_id, entry.consent.product), [])

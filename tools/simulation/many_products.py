@@ -1,10 +1,16 @@
 """A hub with hundreds of products on thousands of companies, written straight to a fake table."""
 
 from bisect import insort
+from dataclasses import replace
 from datetime import timedelta
 
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.product_events.domain.read_state import ReadState
+from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness, OverdueCursor
+from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.domain.ticket import Ticket
+from codat_hub.storage.items import SHARDS, Listed, company_key
 from tools.simulation.refresh_world import START, World, a_product
 
 HOUR = timedelta(hours=1)
@@ -56,20 +62,64 @@ def add_tickets(world, product, companies, **changes):
         insort(world.table.index[place.group], (place.rank, at))
 
 
-class Cost:
-    """What a piece of work read and wrote, and the seconds of processor time that it took."""
+def overdue_products(products, companies, *, late=True):
+    """Return a world where each product of each company is overdue, or was just read.
 
-    def __init__(self, table):
-        self._table = table
+    The items of all pairs are the same; a reader takes company and product from their keys.
+    """
+    names, world = product_names(products), a_world(*product_names(products))
+    world.assign("c", names[0])
+    assignment = world.assignments.get("c", names[0])[0]
+    company = world.table.items[company_key("c", "DIRECTORY")]
+    for name in names:
+        world.assignments.put(replace(assignment, company_id="d", product=name), 0)
+        state = ReadState(last_read_at=START - 90 * HOUR, overdue_from=START - 67 * HOUR)
+        if not late:
+            state = ReadState(last_read_at=START, overdue_from=START + 35 * HOUR)
+        ReadStateStore(world.table).put("d", name, state, 0)
+        read = world.table.items[company_key("d", f"READS#{name}")]
+        held = world.table.items[company_key("d", f"PRODUCT#{name}")]
+        for company_id in company_names(companies):
+            world.table.items[company_key(company_id, f"PRODUCT#{name}")] = held
+            key = company_key(company_id, f"READS#{name}")
+            place = Listed(read[2].group, read[2].rank.replace("#d", f"#{company_id}"))
+            world.table.items[key] = (*read[:2], place)
+            insort(world.table.index[place.group], (place.rank, key))
+    for company_id in company_names(companies):
+        world.table.items[company_key(company_id, "DIRECTORY")] = company
+    return world
+
+
+class Cost:
+    """What a piece of work read and wrote: requests, index entries and items.
+
+    sources: tables, and ledgers that count `reads`
+    """
+
+    def __init__(self, *sources):
+        self._sources = sources
 
     def __enter__(self):
         self._before = self._counts()
         return self
 
     def __exit__(self, *_):
-        self.reads, self.writes = (
-            now - then for now, then in zip(self._counts(), self._before, strict=True)
-        )
+        counts = zip(self._counts(), self._before, strict=True)
+        self.reads, self.writes = (now - then for now, then in counts)
 
     def _counts(self):
-        return self._table.reads + self._table.listed_entries, self._table.writes
+        reads = sum(source.reads + source.listed_entries for source in self._sources)
+        return reads, sum(source.writes for source in self._sources)
+
+
+def first_overdue_page(world):
+    """Return a request for the first page of what is overdue; it returns what it found."""
+    measure = MeasureFreshness(
+        world.companies,
+        world.assignments,
+        ReadStateStore(world.table),
+        ProductStore(world.table),
+        SHARDS,
+        world.now,
+    )
+    return lambda: f"{len(measure.overdue(None, OverdueCursor(), 200).rows)} rows"
