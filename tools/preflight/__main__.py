@@ -25,6 +25,7 @@ AWS: Final[dict[str, Callable[[Target], list[Check]]]] = {
     "API Gateway's logging role": account_checks.access_log_role,
     "Lambda concurrency": account_checks.lambda_concurrency,
     "quotas": account_checks.room,
+    "stack name": stack_checks.stack_name,
     "stack": stack_checks.state,
     "names": stack_checks.names,
     "references": stack_checks.references,

@@ -11,6 +11,9 @@ from tools.preflight.check import Check, code_of, failed, is_denied, passed, unk
 from tools.preflight.target import Target
 from tools.template import RESOURCES
 
+LONGEST_REGION: Final = "ap-southeast-1"
+_LONGEST_BUCKET: Final = 63  # its name holds the stack's, the account's and the region's
+_STACK: Final = re.compile(r"[a-z][a-z0-9-]*")
 _HALF_CREATED: Final = ("CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
 _BUSY: Final = "_IN_PROGRESS"
 _ABSENT: Final = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|^404$")
@@ -57,6 +60,23 @@ _NAMED: Final = {
         "aws logs delete-log-group --log-group-name {name}",
     ),
 }
+
+
+def longest_stack_name(region: str) -> int:
+    """Return how long a stack's name may be, because the bucket's name holds it."""
+    return _LONGEST_BUCKET - len(f"-migrations-123456789012-{region}")
+
+
+def stack_name(target: Target) -> list[Check]:
+    """Tell whether every name that begins with the stack's is allowed."""
+    name, longest = "stack name", longest_stack_name(target.region)
+    if len(target.name) > longest or not _STACK.fullmatch(target.name):
+        then = (
+            f"Set stack_name in samconfig.toml, [{target.environment}.deploy.parameters]:"
+            f" {longest} characters at most, of a-z, 0-9 and -."
+        )
+        return [failed(name, f"{target.name} makes names that AWS refuses", then)]
+    return [passed(name, f"{len(target.name)} of {longest} characters")]
 
 
 def state(target: Target) -> list[Check]:

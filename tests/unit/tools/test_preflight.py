@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.aws_commands import commands_of
 from tools.preflight import __main__ as command
-from tools.preflight import account_checks
+from tools.preflight import account_checks, stack_checks
 from tools.preflight.check import State, failed, passed, unknown
 from tools.preflight.target import Target
 from tools.samconfig import Deployment
@@ -79,6 +79,17 @@ def test_prod_needs_a_topic_and_a_client():
     given = {"AlarmTopicArn": "arn:aws:sns:eu-west-2:1:alarms", "CodatClientId": CLIENT}
     check = only(account_checks.parameter_values(target(environment="prod", **given)))
     assert check.state is State.PASSED
+
+
+@pytest.mark.parametrize("name", ["codat-hub-of-the-whole-bank-staging", "CodatHub", "codat_hub"])
+def test_a_stack_name_that_makes_forbidden_names_is_named(name):
+    session = boto3.Session()
+    seen = Target("dev", Deployment("eu-west-2", name, {}), session)
+    check = only(stack_checks.stack_name(seen))
+    assert (check.state, "[dev.deploy.parameters]" in check.next) == (State.FAILED, True)
+    longest = "h" * int(check.next.rpartition(": ")[2].split()[0])
+    seen = Target("dev", Deployment("eu-west-2", longest, {}), session)
+    assert only(stack_checks.stack_name(seen)).state is State.PASSED
 
 
 def test_a_region_without_a_service_is_named():
