@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.transforming import transformed, transformed_of
+from tools.checks.transforming import transformed, transformed_of
 from tools.template import FUNCTIONS, RESOURCES, ROOT, TEMPLATE
 
 PUBLIC = ("ReceiveWebhookFunction", "ControlApiFunction")

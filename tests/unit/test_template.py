@@ -7,7 +7,7 @@ import re
 import pytest
 
 from codat_hub.refresh.domain.ticket import LOST_AFTER
-from tests.support.transforming import transformed
+from tools.checks.transforming import transformed
 from tools.samconfig import ROOT, deployment
 from tools.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
 

@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
-from tests.support.resolving import PSEUDO, Resolved
+from tools.checks.resolving import PSEUDO, Resolved
 
 KEY = "arn:aws:kms:eu-west-2:123456789012:key/0d1e2f3a-0000-4000-8000-000000000000"
 STACK = Resolved("codat-hub-staging", Environment="staging", KmsKeyArn=KEY)

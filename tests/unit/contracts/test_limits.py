@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.support.resolving import REGION, Resolved
+from tools.checks.resolving import REGION, Resolved
 from tools.preflight.stack_checks import LONGEST_REGION, longest_stack_name
 from tools.samconfig import ROOT, deployment
 from tools.template import TEMPLATE

@@ -6,7 +6,7 @@ Ids that AWS invents have their longest documented length, so that lengths are u
 import re
 from functools import cached_property
 
-from tests.support.transforming import transformed_of
+from tools.checks.transforming import transformed_of
 from tools.template import TEMPLATE
 
 ACCOUNT, REGION = "123456789012", "eu-west-2"
