@@ -142,7 +142,7 @@ class FakeControlApi:
 
     def show_company(self, company_id, **_):
         company = self.companies.get(company_id)
-        return company or absent(f"The directory has no company {company_id}.")
+        return company or absent(f"The hub knows no company {company_id}.")
 
     def create_company(self, body, **_):
         company_id = str(uuid.UUID(int=len(self.companies) + 1, version=4))

@@ -163,7 +163,7 @@ class TestFreshness:
         assert row["last_read_at"] is None
         assert row["consent"] is True
 
-    def test_a_company_is_shown_with_all_its_products_and_an_unknown_one_with_none(
+    def test_a_company_is_shown_with_all_its_products(
         self,
         call,
         companies,
@@ -176,8 +176,17 @@ class TestFreshness:
             200,
             {"freshness": [], "next_cursor": None},
         )
-        assert call("GET", "/freshness", query={"company": "unknown"})[1]["freshness"] == []
         assert call("GET", "/freshness", query={"product": "unknown"})[1]["freshness"] == []
+
+    def test_every_request_for_an_unknown_company_gets_the_same_answer(self, call, companies):
+        answers = [
+            call("GET", "/companies/unknown"),
+            call("GET", "/freshness", query={"company": "unknown"}),
+            call("POST", "/companies/unknown/products/invoice-finance/refresh"),
+            call("POST", "/companies/unknown/refresh"),
+        ]
+        assert {status for status, _ in answers} == {404}
+        assert len({body["detail"] for _, body in answers}) == 1
 
 
 class TestStatus:
