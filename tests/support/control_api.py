@@ -247,6 +247,10 @@ class FakeControlApi:
         return run | self.page("items", drift, query)
 
     def list_freshness(self, query, **_):
+        company_id = query.get("company")
+        known = {None, *self.companies, *(row["company_id"] for row in self.freshness)}
+        if company_id not in known:
+            return absent(f"The hub knows no company {company_id}.")
         names = {"product": "product", "company": "company_id"}
         found = [
             row for row in self.freshness

@@ -3,22 +3,17 @@
 import ast
 import re
 
-from codat_hub.codat.errors import CallFailed
 from codat_hub.product_events.domain.read_state import ProjectionOutcome
 from codat_hub.rate_limiting.domain.breaker import Cause
 from codat_hub.rate_limiting.domain.waits import Waits
-from codat_hub.refresh.domain import call_outcome
 from codat_hub.refresh.domain.ticket import OPEN, TicketStatus
 from codat_hub.webhooks.receive_webhook import DeliveryOutcome
+from tests.support.refresh_worker import kinds
 from tools.samconfig import ROOT
 from tools.template import resources
 
 # The first argument of a call of these is the name of a metric.
 COUNTING = {"count", "count_by", "metrics.add_metric", "single_metric"}
-
-
-def failures(kind=CallFailed):
-    return {kind, *(found for child in kind.__subclasses__() for found in failures(child))}
 
 
 # The beginning of the names that the code puts together -> every end.
@@ -29,7 +24,7 @@ ENDINGS = {
         *("applied", "unchanged", "ignored", "quarantined", "parked"),
     },
     "refresh_": {
-        *(call_outcome.row(failure()).kind for failure in failures()),
+        *kinds(),
         *("accepted", "wrong_client", "stale", "already_read"),
         *(set(TicketStatus) - OPEN),
         *Waits,
