@@ -9,6 +9,7 @@ from codat_hub.rate_limiting.domain.breaker import Cause
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain.ticket import TicketStatus
 from tests.support.refresh_worker import kinds
+from tools.cli.__main__ import app
 from tools.cli.commands import migrations
 from tools.samconfig import ROOT
 from tools.template import TEMPLATE
@@ -45,6 +46,34 @@ def test_the_control_api_explains_every_status_of_a_problem():
     }
     rows = table("control-api.md", "Problems", "Status")
     assert sorted(status for row in rows for status in row[0].split(", ")) == sorted(answered)
+
+
+def test_the_control_api_lists_every_route():
+    listed, methods = set(), []
+    for cell, *_ in table("control-api.md", "Routes", "Route"):
+        for method, path in re.findall(r"`([A-Z]+)(?: (/[^`]+))?`", cell):
+            methods.append(method)
+            if path:
+                listed |= {(method, re.sub(r"{.+?}", "{}", path)) for method in methods}
+                methods = []
+    routes = {
+        (method.upper(), re.sub(r"{.+?}", "{}", path))
+        for path, operations in openapi()["paths"].items()
+        for method in operations
+        if not path.startswith("/migrations/{migration_id}/")  # "the actions on one"
+    }
+    assert listed == routes
+
+
+def test_the_operators_page_lists_every_command():
+    listed = {}
+    for cell, *_ in table("operate/README.md", "Commands", "Command"):
+        group, *commands = re.findall(r"[a-z-]+", cell.partition("` and others")[0])
+        listed[group] = set(commands)
+    groups = typer.main.get_command(app).commands
+    assert listed["migrations"] < set(groups["migrations"].commands)
+    listed["migrations"] = set(groups["migrations"].commands)
+    assert listed == {name: set(getattr(group, "commands", ())) for name, group in groups.items()}
 
 
 def test_refreshes_explain_every_status_and_every_wait_of_a_ticket():
