@@ -12,6 +12,8 @@ from tests.support.refresh_worker import kinds
 from tools.cli.__main__ import app
 from tools.cli.commands import migrations
 from tools.samconfig import ROOT
+from tools.statemachine import saga
+from tools.statemachine.rows import Person
 from tools.template import TEMPLATE
 
 # Options that many commands share; docs/operate/README.md explains them.
@@ -98,6 +100,15 @@ def test_migrate_explains_every_option_of_a_start():
     options = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
     text = (ROOT / "docs/operate/migrate.md").read_text()
     assert {option for option in options - SHARED if option not in text} == set()
+
+
+def test_migrate_names_every_stop_for_a_person_and_how_long_it_lasts():
+    rows = table("operate/migrate.md", "Six stops for a person", "It waits for")
+    lasting = [re.match(r"(\d+) (h|days)", row[-1]).groups() for row in rows]
+    hours = [int(number) * (24 if unit == "days" else 1) for number, unit in lasting]
+    assert len(hours) == 6
+    stops = [row.hours for row in saga.THERE if isinstance(row, Person)]
+    assert sorted(hours) == sorted(stops)
 
 
 def test_deploy_names_the_default_of_a_parameter():
