@@ -198,7 +198,7 @@ def compensate(context: StepContext, command: Command) -> StepResult:
 
     attempts = Attempts.back(context, command, context.run(command), CLIENT)
     attempts.attempt(Tally(command.epoch), client_not_restored(), restore)
-    return attempts.again() if attempts.pending else StepResult()
+    return attempts.again_or_done()
 
 
 def compensate_chunk(context: StepContext, command: Command) -> StepResult:

@@ -16,9 +16,9 @@ from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import migration_in, shown
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
+from codat_hub.migration.steps.findings import lost_since_snapshot, wanted_of
 from codat_hub.migration.steps.posting import post
 from codat_hub.migration.usecases.context import StepResult
-from codat_hub.migration.usecases.planning import lost_since_snapshot, wanted_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

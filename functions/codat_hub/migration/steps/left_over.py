@@ -21,12 +21,14 @@ from codat_hub.codat.errors import (
 )
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.entry import LedgerEntry
+from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.usecases import outages
 from codat_hub.migration.usecases.context import CLIENT, StepResult, finish_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from codat_hub.migration.domain.chunk import Tally
+    from codat_hub.migration.domain.chunk import ListedCompany, Tally
     from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.ports import Ledger
     from codat_hub.migration.usecases.context import Command, StepContext
@@ -35,6 +37,7 @@ LEFT: Final = "left"
 SETTLED: Final = "settled"
 _SHOWN: Final = 5  # items in one error
 MOST_NAMED: Final = 1000  # items that a stopped rollback names
+_LOOKED_AT: Final = 5000  # entries of the ledger in one answer, whatever the size of the run
 REFUSED: Final = (Permanent, Forbidden, NotFound, NotUnderstood, StepFailed)
 PASSING: Final = (TryLater, OutcomeUnknown, Busy)
 _PATIENCE: Final = timedelta(hours=1)
@@ -105,6 +108,7 @@ class Attempts:
     prefix: str
     known: dict[str, LedgerEntry] = field(default_factory=dict)
     pending_since: datetime | None = None
+    pending_error: str = ""
 
     @classmethod
     def forward(cls, context: StepContext, command: Command, run: MigrationRun, phase: str) -> Self:
@@ -155,21 +159,24 @@ class Attempts:
         if self._entry(item).before is not None and self._entry(item).outcome != "done":
             self._put(item, replace(self._entry(item), outcome="done"))
 
-    @property
-    def pending(self) -> bool:
-        """Whether a failure may pass, so that the step has to be repeated."""
-        return self.pending_since is not None
-
     def end(self, tally: Tally) -> StepResult:
         """End the step on the chunk, or answer `again` while a failure may pass."""
-        if self.pending:
-            return self.again()
-        return finish_chunk(self.context, self.command, self.phase, tally)
+        result = self.again_or_done()
+        if result.next == "done":
+            return finish_chunk(self.context, self.command, self.phase, tally)
+        return result
 
-    def again(self) -> StepResult:
-        """Return the answer of a step that tries again later: soon, then less and less often."""
-        now = self.context.now()
-        pause = min(max(now - (self.pending_since or now), _FIRST_PAUSE), _LONGEST_PAUSE)
+    def again_or_done(self) -> StepResult:
+        """Answer `again` while a failure may pass: soon, then less and less often."""
+        chunk = f"#{self.command.chunk.name}" if self.command.chunk else ""
+        wait = f"{self.phase}{chunk}"
+        if self.pending_since is None:
+            outages.say(self.context, self.command, wait, None)
+            return StepResult()
+        text = outages.codat_away(self.pending_since, self.pending_error)
+        outages.say(self.context, self.command, wait, text)
+        lasts = self.context.now() - self.pending_since
+        pause = min(max(lasts, _FIRST_PAUSE), _LONGEST_PAUSE)
         return StepResult("again", wait_seconds=self.context.limits.seconds(pause))
 
     def _failed(self, tally: Tally, item: Item, fault: Exception) -> Tally:
@@ -177,6 +184,7 @@ class Attempts:
         if isinstance(fault, PASSING) and not limits.over(self._since(item), _PATIENCE, now):
             self._note(item, str(fault), None)
             self.pending_since = min(self._since(item), self.pending_since or now)
+            self.pending_error = str(fault)
             return tally
         return tally.fail(self.leave(item, str(fault)))
 
@@ -236,8 +244,23 @@ def name_back(item: Item) -> str:
 
 
 def left(ledger: Ledger, run: MigrationRun) -> dict[str, LedgerEntry]:
-    """Return what is left over in the direction in which the run is, by name."""
-    return _of_outcome(ledger, run, LEFT)
+    """Return what is left over in the direction in which the run is, by name.
+
+    A rollback whose executions died names nothing itself: what it did not undo is read from the
+    ledger, from its first entries.
+    """
+    found = _of_outcome(ledger, run, LEFT)
+    if run.status is not MigrationStatus.ROLLBACK_INCOMPLETE:
+        return found
+    unnamed = {
+        name_back(item): LedgerEntry(
+            before={"company_id": item.company_id, "product": item.product},
+            outcome=LEFT,
+            detail={"what": item.what, "error": run.error or "", "rounds": 1},
+        )
+        for item in _items(ledger.ours(run.migration_id, MOST_NAMED, _LOOKED_AT))
+    }
+    return {**unnamed, **found}
 
 
 def settled(ledger: Ledger, run: MigrationRun) -> dict[str, LedgerEntry]:
@@ -319,13 +342,19 @@ def settings_of(context: StepContext, company_id: str) -> Mapping[str, Any] | No
     """Return a company's settings, None if the company is gone. One 404 alone proves nothing."""
     settings = context.codat.company_settings(company_id)
     if settings is None and context.codat.company(company_id) is not None:
-        raise StepFailed("Codat answers 404 for its settings, though it lists the company")
+        raise TryLater("Codat answers 404 for its settings, though it lists the company")
     return settings
+
+
+def company_of(context: StepContext, company_id: str) -> ListedCompany | None:
+    """Return a company, None if it is gone. One 404 alone proves nothing."""
+    company = context.codat.company(company_id)
+    if company is None and context.codat.company_settings(company_id) is not None:
+        raise TryLater("Codat answers 404 for the company, though it has settings")
+    return company
 
 
 def products_of(context: StepContext, company_id: str) -> Collection[str] | None:
     """Return a company's products, None if the company is gone. One 404 alone proves nothing."""
-    company = context.codat.company(company_id)
-    if company is None and context.codat.company_settings(company_id) is not None:
-        raise StepFailed("Codat answers 404 for the company, though it has settings")
+    company = company_of(context, company_id)
     return company.products if company else None

@@ -16,7 +16,7 @@ from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus
 from codat_hub.migration.steps import left_over
 from codat_hub.migration.usecases.context import company_entry, product_entry
-from codat_hub.migration.usecases.reports import may_settle
+from codat_hub.migration.usecases.needs import may_settle
 from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 

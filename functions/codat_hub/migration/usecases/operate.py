@@ -76,7 +76,7 @@ class OperateMigrations:
         return reports.counts(self.ledger, run)
 
     def standing(self, run: MigrationRun) -> RunStanding:
-        return RunStanding.of(self.ledger, run)
+        return RunStanding.of(self.ledger, run, self.now())
 
     def waits_for(self, run: MigrationRun) -> str | None:
         return outages.waits_for(self.ledger, run)
