@@ -269,24 +269,39 @@ def rollback(
 @app.command()
 def settle(
     migration: MigrationArgument,
-    company: Annotated[str, typer.Argument(metavar="COMPANY", help="The company's id.")],
     env: EnvOption,
     reason: Annotated[str, typer.Option(help="Why it stays as it is; reports show it.")],
+    company: Annotated[
+        str | None, typer.Argument(metavar="COMPANY", help="The company's id.")
+    ] = None,
     product: Annotated[
         str | None,
         typer.Option(metavar="PRODUCT", help="The product that stays; else the settings."),
     ] = None,
+    consumer: Annotated[
+        str | None,
+        typer.Option(metavar="CONSUMER", help="A webhook consumer, as `report` names it."),
+    ] = None,
+    client_settings: Annotated[
+        bool, typer.Option("--client-settings", help="The client's sync settings.")
+    ] = False,
     as_json: JsonOption = False,
     yes: YesOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Leave as it is what a repeated rollback could not undo for one company."""
+    """Leave one item as it is that a repeated rollback could not undo."""
     output = Output(as_json=as_json)
-    what = f"{product} of {company}" if product else f"the settings of {company}"
+    if sum((company is not None, consumer is not None, client_settings)) != 1:
+        raise Misused("Give one of COMPANY, --consumer and --client-settings.")
+    if consumer or client_settings:
+        what = f"consumer {consumer}" if consumer else "the client's sync settings"
+        body: Json = {"consumer": consumer} if consumer else {"client_settings": True}
+    else:
+        what = f"{product} of {company}" if product else f"the settings of {company}"
+        body = {"company_id": company, "product": product}
     Confirmation(env, yes=yes, yes_prod=yes_prod).ask(f"Leave {what} as it is, for good?")
-    body = {"company_id": company, "product": product, "reason": reason}
     with control_api(env) as api:
-        found = api.post(f"migrations/{segment(migration)}/settle", body)
+        found = api.post(f"migrations/{segment(migration)}/settle", body | {"reason": reason})
     output.result(found, f"Settled. Migration {migration} is {words(found['status'])}.")
     _show_left(output, found, env)
 

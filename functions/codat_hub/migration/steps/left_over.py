@@ -20,6 +20,7 @@ from codat_hub.codat.errors import (
     TryLater,
 )
 from codat_hub.errors import StepFailed
+from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.usecases import outages
@@ -28,7 +29,7 @@ from codat_hub.migration.usecases.context import CLIENT, StepResult, finish_chun
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from codat_hub.migration.domain.chunk import ListedCompany, Tally
+    from codat_hub.migration.domain.chunk import ListedCompany
     from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.ports import Ledger
     from codat_hub.migration.usecases.context import Command, StepContext
@@ -49,19 +50,21 @@ _BACK: Final = "LEFT#compensate#"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that a run may leave over: a product or the settings of a company.
+    """One thing that a run may leave over: a company's product or settings, or the client's.
 
-    company_id: None for what belongs to the client; then `what` tells items apart
+    company_id: None for what belongs to the client
     what: the sentence for people, without the cause
+    consumer: of the client's webhook consumers, the id of an old one or the name of a new one
     """
 
     company_id: str | None
     what: str
     product: str | None = None
+    consumer: str | None = None
 
     @property
     def name(self) -> str:
-        """The name within the ledger, the same whatever the sentence says."""
+        """The name within the ledger, by which one item is told from all others."""
         if self.company_id is None:
             return f"client#{self.what}"
         kind = "settings" if self.product is None else f"product#{self.product}"
@@ -86,6 +89,17 @@ def kept(company_id: str, product: str) -> Item:
 def not_restored(company_id: str) -> Item:
     """Return the item of a company whose settings could not be restored."""
     return Item(company_id, "its settings are not restored, so its scheduled reads do not come")
+
+
+def not_deleted(name: str) -> Item:
+    """Return the item of a new consumer, by its name in the plan."""
+    return Item(None, f"the new webhook consumer {name} is not deleted", consumer=name)
+
+
+def not_back(consumer_id: str) -> Item:
+    """Return the item of an old consumer that could not be made again."""
+    what = f"the old webhook consumer {consumer_id} is not back, so it gets no event"
+    return Item(None, what, consumer=consumer_id)
 
 
 def client_not_restored() -> Item:
@@ -139,6 +153,15 @@ class Attempts:
             return self._failed(tally, item, fault)
         self.over(item)
         return tally
+
+    def try_client(self, item: Item, act: Callable[[], None]) -> None:
+        """Act for one item of the client. A failure is noted, not raised."""
+
+        def counted(tally: Tally) -> Tally:
+            act()
+            return tally
+
+        self.attempt(Tally(self.command.epoch), item, counted)
 
     def leaves(self, item: Item) -> bool:
         """Tell whether the item is left over, in whichever phase, and not settled."""
@@ -215,8 +238,7 @@ class Attempts:
             "round": self.run.attempts,
             "rounds": _rounds(self._entry(item), self.run.attempts),
         }
-        before = {"company_id": item.company_id, "product": item.product}
-        self._put(item, LedgerEntry(before=before, outcome=outcome, detail=detail))
+        self._put(item, LedgerEntry(before=_whose(item), outcome=outcome, detail=detail))
 
     def _put(self, item: Item, entry: LedgerEntry) -> None:
         name = self._name(item)
@@ -225,10 +247,18 @@ class Attempts:
         )
 
     def _entry(self, item: Item) -> LedgerEntry:
-        return self.known.get(self._name(item), LedgerEntry())
+        name = self._name(item)
+        if name not in self.known:
+            self.known[name] = self.context.ledger.entry(self.run.migration_id, name)
+        return self.known[name]
 
     def _name(self, item: Item) -> str:
         return f"{self.prefix}{item.name}"
+
+
+def _whose(item: Item) -> dict[str, Any]:
+    facts = {"company_id": item.company_id, "product": item.product}
+    return {**facts, "consumer": item.consumer} if item.consumer else facts
 
 
 def _rounds(entry: LedgerEntry, this: int) -> int:
@@ -254,7 +284,7 @@ def left(ledger: Ledger, run: MigrationRun) -> dict[str, LedgerEntry]:
         return found
     unnamed = {
         name_back(item): LedgerEntry(
-            before={"company_id": item.company_id, "product": item.product},
+            before=_whose(item),
             outcome=LEFT,
             detail={"what": item.what, "error": run.error or "", "rounds": 1},
         )
@@ -314,14 +344,11 @@ def _items(names: Iterable[str]) -> Iterable[Item]:
                 company_id, _, product = rest.partition("#")
                 yield kept(company_id, product)
             case "NEW_CONSUMER":
-                yield Item(None, f"the new webhook consumer {rest} is not deleted")
+                yield not_deleted(rest)
             case _ if name == CLIENT:
                 yield client_not_restored()
             case _:
-                consumer = rest or name
-                yield Item(
-                    None, f"the old webhook consumer {consumer} is not back, so it gets no event"
-                )
+                yield not_back(rest or name)
 
 
 def require_nothing(context: StepContext, command: Command) -> None:

@@ -44,8 +44,8 @@ def needs(
 
 
 def may_settle(entry: LedgerEntry) -> bool:
-    """Tell whether a person may settle an item: a company's, which a rerun failed on too."""
-    return entry.before["company_id"] is not None and entry.detail["rounds"] >= ROUNDS
+    """Tell whether a person may settle an item: a rerun failed on it too."""
+    return int(entry.detail["rounds"]) >= ROUNDS
 
 
 def gap_to(run: MigrationRun) -> datetime | None:
@@ -84,9 +84,15 @@ def _of_what_is_left(run: MigrationRun, left: Mapping[str, LedgerEntry]) -> Iter
 
 def _settling(run: MigrationRun, entry: LedgerEntry) -> Need:
     company_id, product = entry.before["company_id"], entry.before["product"]
-    more = f" --product {product}" if product else ""
-    command = f"settle {{id}} {company_id}{more} --reason REASON"
-    return _need(f"Or leave {product or 'the settings'} of {company_id} as it is.", command, run)
+    consumer = entry.before.get("consumer")
+    if company_id:
+        item, which = f"{product or 'the settings'} of {company_id}", f"{company_id}"
+        which += f" --product {product}" if product else ""
+    elif consumer:
+        item, which = f"consumer {consumer}", f"--consumer {consumer}"
+    else:
+        item, which = "the client's settings", "--client-settings"
+    return _need(f"Or leave {item} as it is.", f"settle {{id}} {which} --reason REASON", run)
 
 
 def _adding(entry: LedgerEntry) -> Need:
