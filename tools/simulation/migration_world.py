@@ -429,14 +429,20 @@ class MigrationWorld:
         self.migrations.rollback(self.migration_id, OPERATOR, forced=forced)
         return self._go()
 
+    def resume(self, name, state, definition, begin_at):
+        """Go on with an execution in the middle, under the definition that it was started with."""
+        self.executions.status[name] = "RUNNING"
+        self._execute(name, state, definition, begin_at)
+        return self._go()
+
     def _go(self):
         while self.executions.queue:
             self._execute(*self.executions.queue.pop(0))
         return self.run
 
-    def _execute(self, name, state):
+    def _execute(self, name, state, definition=DEFINITION, begin_at=None):
         execution = Execution(
-            DEFINITION,
+            definition,
             invoke=self._invoke,
             read=self._read,
             wait=self.pass_time,
@@ -445,7 +451,7 @@ class MigrationWorld:
             stopped=lambda: not self.executions.runs(name),
         )
         try:
-            execution.run(state)
+            execution.run(state, begin_at)
             end = "SUCCEEDED"
         except Failed as failure:
             end = f"FAILED {failure.error}"

@@ -6,6 +6,7 @@ from codat_hub.codat.errors import Forbidden, OutcomeUnknown, Permanent, TryLate
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.run import Activity, MigrationStatus
 from codat_hub.migration.steps import activity_1_client_sync as activity_1
+from codat_hub.migration.steps.left_over import PATIENCE
 from codat_hub.migration.usecases import rollback
 from codat_hub.migration.usecases.context import CLIENT, company_entry
 from codat_hub.migration.usecases.outages import waits_for
@@ -254,9 +255,9 @@ class TestCompanies:
 
         world.codat.set_company_settings = refuse
         assert switch_off(world, *ids).next == "again"
-        world.now = NOW + HOUR - timedelta(seconds=1)
+        world.now = NOW + PATIENCE - timedelta(seconds=1)
         assert switch_off(world, *ids).next == "again"
-        world.now = NOW + HOUR
+        world.now = NOW + PATIENCE
         assert switch_off(world, *ids).next == "done"
         tally = world.tally(activity_1.PHASE)
         assert (tally.done, tally.failed) == (1, 1)
@@ -276,7 +277,7 @@ class TestCompanies:
         switch_off(world, company)
         del world.codat.levels[company]
         assert restore(world, company).next == "again"
-        world.now += HOUR
+        world.now += PATIENCE
         restore(world, company)
         assert world.entry(company_entry(company)).ours
         assert world.tally(activity_1.UNDO_PHASE, "undo").failed == 1

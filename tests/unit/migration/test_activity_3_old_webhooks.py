@@ -7,7 +7,7 @@ from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.consumers import Consumer
 from codat_hub.migration.domain.run import Activity, MigrationStatus, Mode
 from codat_hub.migration.steps import activity_3_old_webhooks as activity_3
-from codat_hub.migration.steps.left_over import left
+from codat_hub.migration.steps.left_over import PATIENCE, left
 from tests.support.migration.step_world import HOUR, HUB_URL, NOW, StepWorld
 
 OLD = Consumer("1", "https://old.example/1", ("read.completed", "company.created"))
@@ -203,7 +203,7 @@ class TestApi:
         apply(api)
         api.codat.failing["create_consumer"] = TryLater("down", status=503)
         assert undo(api) == "again"
-        api.now += HOUR
+        api.now += PATIENCE
         assert undo(api) == "done"
         assert left_of(api) == ["1", "2"]
 

@@ -23,7 +23,7 @@ from tools.drills.migration.rows import (
 from tools.sandbox.requests.errors import CodatError
 from tools.sandbox.requests.faults import Fault, Reset
 
-_OUTAGE: Final = timedelta(minutes=50)
+_OUTAGE: Final = timedelta(hours=1)
 # A fault for ever ends for a run that still waits by then, so that it can go on.
 OUTLASTED: Final = timedelta(hours=30)
 _NO_ROOM: Final = timedelta(minutes=2)

@@ -21,7 +21,7 @@ class Rule(StrEnum):
     """A row breaks none of these."""
 
     ENDS = "the run ends"
-    BORNE = "a fault of less than an hour (a key: 20 h) undoes nothing"
+    BORNE = "a fault of an hour (a key: 20 h) undoes nothing"
     TOLERATED = "one refused company does not undo the run within the tolerance"
     TOLD = "what is missing at `complete` is told"
     NAMED = "what an incomplete rollback leaves is named"

@@ -41,7 +41,7 @@ MOST_NAMED: Final = 1000  # items that a stopped rollback names
 _LOOKED_AT: Final = 5000  # entries of the ledger in one answer, whatever the size of the run
 REFUSED: Final = (Permanent, Forbidden, NotFound, NotUnderstood, StepFailed)
 PASSING: Final = (TryLater, OutcomeUnknown, Busy)
-_PATIENCE: Final = timedelta(hours=1)
+PATIENCE: Final = timedelta(minutes=65)  # more than the hour, as an outage may begin in a call
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=5)
 _FORWARD: Final = "LEFT#apply#"
@@ -204,7 +204,7 @@ class Attempts:
 
     def _failed(self, tally: Tally, item: Item, fault: Exception) -> Tally:
         limits, now = self.context.limits, self.context.now()
-        if isinstance(fault, PASSING) and not limits.over(self._since(item), _PATIENCE, now):
+        if isinstance(fault, PASSING) and not limits.over(self._since(item), PATIENCE, now):
             self._note(item, str(fault), None)
             self.pending_since = min(self._since(item), self.pending_since or now)
             self.pending_error = str(fault)
