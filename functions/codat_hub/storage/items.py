@@ -37,6 +37,7 @@ The index `gsi1` lists items by group (`gsi1pk`) and by a rank that is unique in
     MIGRATIONS                 by start              migrations
     RECONCILES                 by id                 reconcile runs
 """
+    PARKED                     by expiry and key     parked webhooks
 
 from __future__ import annotations
 

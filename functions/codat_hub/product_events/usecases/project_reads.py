@@ -102,10 +102,10 @@ class ProjectReads:
         except Unavailable:
             raise
         except NeverProjected as reason:
-            return self._park(webhook.key, str(reason))
+            return self._park(webhook, webhook.key, str(reason))
         except Exception as fault:  # noqa: BLE001  # a fault of the hub must not block the stream
             logger.exception("webhook could not be projected", webhook_id=webhook.key)
-            return self._park(webhook.key, f"fault: {type(fault).__name__}")
+            return self._park(webhook, webhook.key, f"fault: {type(fault).__name__}")
 
     def _project(self, webhook: StoredWebhook) -> Report:
         # A newer version of the hub may recognise an old webhook that is replayed.
@@ -135,7 +135,7 @@ class ProjectReads:
             raise NeverProjected(next(iter(unusable.values())))
         report = self._project_read(read)
         for position, reason in unusable.items():
-            self._park(webhook.entry_key(position), reason)
+            self._park(webhook, webhook.entry_key(position), reason)
         return replace(report, parked_entries=len(unusable))
 
     def _woken(self, read: ReadEvent) -> Woken:
@@ -228,9 +228,10 @@ class ProjectReads:
         updated = update(self.rate_limits.get, newer, self.rate_limits.put, what)
         return Report("unchanged" if updated.after is None else "applied")
 
-    def _park(self, key: str, reason: str) -> Report:
+    def _park(self, webhook: StoredWebhook, key: str, reason: str) -> Report:
+        """Park a webhook, or an entry of it, for as long as the inbox keeps the webhook."""
         logger.error("webhook parked", webhook_id=key, reason=reason)
-        self.parking.park(key, reason, self.now())
+        self.parking.park(key, reason, self.now(), webhook.expires_at)
         return Report("parked")
 
 
