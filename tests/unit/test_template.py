@@ -20,6 +20,10 @@ OWN_SCHEDULES = (
     "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:"
     "schedule/${RefreshSchedules}/*"
 )
+EVENTS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:"
+RULES = f"{EVENTS}rule/${{ProductBus}}/*"
+ARCHIVE = f"{EVENTS}archive/${{AWS::StackName}}-products"
+RESENDS = f"{EVENTS}replay/${{AWS::StackName}}-products-*"
 # The permissions of each function once more, because a new permission is a decision.
 PERMISSIONS = {
     "ReceiveWebhookFunction": {
@@ -115,6 +119,13 @@ PERMISSIONS = {
         ("sqs:SendMessage", "ReplayQueue"),
         ("lambda:InvokeFunction", "PlanRefreshesFunction"),
         ("sqs:SendMessage", "RefreshQueue"),
+        ("events:DescribeRule", RULES),
+        ("events:StartReplay", "ProductBus"),
+        ("events:StartReplay", ARCHIVE),
+        ("events:StartReplay", RESENDS),
+        ("events:DescribeReplay", RESENDS),
+        ("events:CancelReplay", RESENDS),
+        ("events:DescribeArchive", ARCHIVE),
     },
     "RunMigrationStepFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),

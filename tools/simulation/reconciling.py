@@ -17,6 +17,7 @@ from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent, ConsentEntry
 from codat_hub.companies.usecases.assignment_context import AssignmentContext
 from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
@@ -148,6 +149,7 @@ class Hub:
         self.companies, self.assignments = CompanyStore(self.table), AssignmentStore(self.table)
         self.registry, self.runs = ProductStore(self.table), ReconcileRunStore(self.table)
         self.read_states = ReadStateStore(self.table)
+        self.parking = ParkingStore(self.table)
         self.secrets = Secrets()
         self.slept = []
         self.observer = Observer(codat.client, now=self.clock, sleep=self.slept.append)
@@ -178,6 +180,8 @@ class Hub:
                 self.secrets.names,
                 self.runs,
                 HubAddress(f"https://{API}.example/webhooks/codat", API),
+                self.parking.expiring,
+                now=self.clock,
             ),
             Phase.COMPANIES: CheckCompanies(
                 self.observer,

@@ -21,11 +21,13 @@ from codat_hub.api.routes import (
     companies,
     consents,
     freshness,
+    full_loads,
     migrations,
     products,
     reconciles,
     refreshes,
     replays,
+    resends,
     status,
 )
 
@@ -45,8 +47,10 @@ RESOURCES: Final = (
     freshness.routes,
     reconciles.routes,
     replays.routes,
+    resends.routes,
     status.routes,
     refreshes.routes,
+    full_loads.routes,
 )
 _SIGNATURE: Final = "sigv4"
 _DESCRIPTION: Final = (

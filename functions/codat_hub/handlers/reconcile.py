@@ -26,6 +26,7 @@ from codat_hub.errors import Unavailable
 from codat_hub.migration.adapters.executions import MigrationExecutions
 from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.usecases.lock import MigrationLock
+from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
@@ -118,6 +119,7 @@ reconcile = Reconcile(
             ConsumerNames(_secrets, settings.signing_secrets_arn).names,
             _runs,
             HubAddress(settings.webhooks_url, settings.webhooks_api_id),
+            ParkingStore(_table).expiring,
         ),
         Phase.COMPANIES: CheckCompanies(
             _codat, _companies, _assignments, _consents, _registry, RemoveProduct(_context)

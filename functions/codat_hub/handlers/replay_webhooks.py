@@ -11,6 +11,7 @@ from botocore.config import Config
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.company_store import CompanyStore
 from codat_hub.errors import Unavailable
+from codat_hub.product_events.adapters.full_load_store import FullLoadStore
 from codat_hub.product_events.adapters.inbox_archive import InboxArchive
 from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.product_bus import EventBridgeBus
@@ -46,6 +47,7 @@ replay = ReplayWebhooks(
         registry=ProductStore(_table),
         bus=EventBridgeBus(boto3.client("events", config=_AWS), settings.product_bus),
         parking=_parking,
+        full_loads=FullLoadStore(_table),
     ),
 )
 

@@ -31,7 +31,7 @@ _LEGACY_READS: Final = frozenset(
         "SyncFailed",
     }
 )
-_SUCCESSOR: Final = "successor-"
+SUCCESSOR: Final = "successor-"  # begins the name of a consumer that takes over; its id follows
 _MARK: Final = re.compile(r"[?&]migration=(m-[0-9a-z-]+)(?:&|$)")
 
 
@@ -74,7 +74,7 @@ class Wanted:
     @property
     def is_successor(self) -> bool:
         """Whether it takes over the other events of an old consumer."""
-        return self.name.startswith(_SUCCESSOR)
+        return self.name.startswith(SUCCESSOR)
 
 
 def is_read_type(event_type: str) -> bool:
@@ -149,7 +149,7 @@ def _for_products(
 def _successor(migration_id: str, consumer: Consumer, hub: HubAddress) -> Wanted:
     """Return the consumer that takes over the other event types of an old one."""
     return Wanted(
-        f"{_SUCCESSOR}{consumer.consumer_id}",
+        f"{SUCCESSOR}{consumer.consumer_id}",
         _marked(consumer.url, migration_id),
         carried(consumer),
         consumer.tags,
