@@ -48,6 +48,7 @@ class FakeControlApi:
     freshness: list = field(default_factory=list)
     replays: dict = field(default_factory=dict)
     resends: dict = field(default_factory=dict)
+    tailed: list = field(default_factory=list)  # pages of events; None: the tail is over
     tickets: dict = field(default_factory=dict)
     steps: list = field(default_factory=list)
     status: dict = field(default_factory=lambda: a_status())  # noqa: PLW0108  # it is defined below
@@ -299,6 +300,21 @@ class FakeControlApi:
         resend = self.resends[resend_id]
         return resend if resend["status"] == "complete" else resend | {"status": "cancelled"}
 
+    def open_tail(self, **_):
+        return {"tail_id": "1764504000-0a1b2c3d", "open_until": NOW, "events": []}
+
+    def take_tailed_events(self, tail_id, **_):
+        """Return the next of `tailed`; then a person presses Ctrl-C."""
+        if not self.tailed:
+            raise KeyboardInterrupt
+        events = self.tailed.pop(0)
+        if events is None:
+            return absent(f"There is no tail {tail_id!r}, or its hour is over.")
+        return {"tail_id": tail_id, "open_until": NOW, "events": events}
+
+    def close_tail(self, tail_id, **_):
+        return {"tail_id": tail_id}
+
     def owe_full_load(self, company_id, product, **_):
         return {"company_id": company_id, "product": product, "owed_at": NOW}
 
@@ -353,6 +369,9 @@ class FakeControlApi:
         ("POST", "/resends", start_resend),
         ("GET", "/resends/{resend_id}", show_resend),
         ("DELETE", "/resends/{resend_id}", cancel_resend),
+        ("POST", "/tails", open_tail),
+        ("POST", "/tails/{tail_id}/events", take_tailed_events),
+        ("DELETE", "/tails/{tail_id}", close_tail),
         ("POST", "/companies/{company_id}/products/{product}/full-load", owe_full_load),
         ("POST", "/products/{product}/full-load", owe_full_loads),
         ("GET", "/status", show_status),

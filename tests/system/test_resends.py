@@ -1,4 +1,4 @@
-"""A team whose rule was disabled for a day has its events again, and no other team gets any."""
+"""A team whose rule was disabled for a day has its events again; full loads; tails."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -160,3 +160,23 @@ def test_a_full_load_that_is_asked_for_is_the_next_read(hub, projection, operato
     assert operator.call("POST", path)[0] == 200
     assert read()
     assert not read()
+
+
+def test_the_bus_is_followed_by_a_rule_and_a_queue_that_go_again(
+    hub, projection, company, operator
+):
+    status, tail = operator.call("POST", "/tails", {"product": PRODUCT})
+    assert status == 200, tail
+    webhook_id = projection.send(a_read(1), company)
+
+    def came():
+        status, body = operator.call("POST", f"/tails/{tail['tail_id']}/events")
+        assert status == 200, body
+        return [e for e in body["events"] if e["detail"]["webhook_id"] == webhook_id]
+
+    (event,) = eventually(came)
+    assert event["detail"]["company_id"] == company
+    assert operator.call("DELETE", f"/tails/{tail['tail_id']}")[0] == 200
+    assert operator.call("POST", f"/tails/{tail['tail_id']}/events")[0] == 404
+    rules = hub.client("events").list_rules(EventBusName=hub.described["event_bus"])["Rules"]
+    assert not [rule for rule in rules if "-tail-" in rule["Name"]]

@@ -24,6 +24,8 @@ EVENTS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:"
 RULES = f"{EVENTS}rule/${{ProductBus}}/*"
 ARCHIVE = f"{EVENTS}archive/${{AWS::StackName}}-products"
 RESENDS = f"{EVENTS}replay/${{AWS::StackName}}-products-*"
+TAIL_RULES = f"{EVENTS}rule/${{ProductBus}}/${{ProductBus}}-tail-*"
+TAIL_QUEUES = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${ProductBus}-tail-*"
 # The permissions of each function once more, because a new permission is a decision.
 PERMISSIONS = {
     "ReceiveWebhookFunction": {
@@ -78,6 +80,10 @@ PERMISSIONS = {
         ("dynamodb:Query", "StateTable"),
         ("dynamodb:DeleteItem", "StateTable"),
         ("events:PutEvents", "ProductBus"),
+        ("events:DeleteRule", TAIL_RULES),
+        ("events:RemoveTargets", TAIL_RULES),
+        ("sqs:DeleteQueue", TAIL_QUEUES),
+        ("sqs:GetQueueUrl", TAIL_QUEUES),
     },
     "ReconcileFunction": {
         ("sqs:ReceiveMessage", "ReconcileQueue"),
@@ -126,6 +132,15 @@ PERMISSIONS = {
         ("events:DescribeReplay", RESENDS),
         ("events:CancelReplay", RESENDS),
         ("events:DescribeArchive", ARCHIVE),
+        ("events:DeleteRule", TAIL_RULES),
+        ("events:PutRule", TAIL_RULES),
+        ("events:PutTargets", TAIL_RULES),
+        ("events:RemoveTargets", TAIL_RULES),
+        ("sqs:CreateQueue", TAIL_QUEUES),
+        ("sqs:DeleteMessage", TAIL_QUEUES),
+        ("sqs:DeleteQueue", TAIL_QUEUES),
+        ("sqs:GetQueueUrl", TAIL_QUEUES),
+        ("sqs:ReceiveMessage", TAIL_QUEUES),
     },
     "RunMigrationStepFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),

@@ -29,6 +29,7 @@ from codat_hub.api.routes import (
     replays,
     resends,
     status,
+    tails,
 )
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ RESOURCES: Final = (
     status.routes,
     refreshes.routes,
     full_loads.routes,
+    tails.routes,
 )
 _SIGNATURE: Final = "sigv4"
 _DESCRIPTION: Final = (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from codat_hub.product_events.usecases.owe_full_load import OweFullLoad
     from codat_hub.product_events.usecases.replay_webhooks import StartReplay
     from codat_hub.product_events.usecases.resend_events import ResendEvents
+    from codat_hub.product_events.usecases.tail_events import TailEvents
     from codat_hub.products.usecases.registry import Registry
     from codat_hub.reconcile.usecases.show_reconciles import ShowReconciles
     from codat_hub.reconcile.usecases.start_reconcile import StartReconcile
@@ -42,5 +43,6 @@ class Hub:
     replays: Replays
     resends: ResendEvents
     owe_full_load: OweFullLoad
+    tails: TailEvents
     status: ShowStatus
     refresh_now: RefreshNow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,6 +63,14 @@ class FullLoads(Protocol):
     def owed(self) -> Mapping[str, datetime]: ...
     def get(self) -> tuple[Mapping[str, datetime], int]: ...
     def put(self, owed: Mapping[str, datetime], version: int) -> bool: ...
+
+
+class Tails(Protocol):
+    """Temporary rules and queues. `receive` returns None if there is no such tail any more."""
+
+    def open(self, tail_id: str, product: str | None) -> None: ...
+    def receive(self, tail_id: str) -> Sequence[dict[str, Any]] | None: ...
+    def close(self, tail_id: str) -> None: ...
 
 
 class EventArchives(Protocol):

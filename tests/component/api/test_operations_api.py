@@ -376,3 +376,46 @@ class TestFullLoads:
         assert call("POST", f"/companies/none/products/{assigned}/full-load")[0] == 404
         other = PRODUCTS[1].identifier
         assert call("POST", f"/companies/c/products/{other}/full-load")[0] == 409
+
+
+class TestTails:
+    ENTRY = {"EventBusName": "products", "Source": "codat-hub"}  # noqa: RUF012
+
+    def put(self, *products):
+        events = boto3.client("events", region_name=REGION)
+        detail_type = "ProductReadCompleted"
+        events.put_events(
+            Entries=[
+                self.ENTRY | {"DetailType": detail_type, "Detail": json.dumps({"product": name})}
+                for name in products
+            ]
+        )
+
+    def products(self, call, tail):
+        status, body = call("POST", f"/tails/{tail['tail_id']}/events")
+        assert status == 200, body
+        return sorted(event["detail"]["product"] for event in body["events"])
+
+    def test_events_of_one_product_are_followed_and_each_is_taken_once(self, call, table):
+        status, tail = call("POST", "/tails", {"product": "lending"})
+        assert status == 200
+        assert queued("replays") == [f"tail#{tail['tail_id']}"]
+        self.put("lending", "other", "lending")
+        assert self.products(call, tail) == ["lending", "lending"]
+        assert self.products(call, tail) == []
+
+    def test_without_a_product_all_are_followed(self, call, table):
+        _, tail = call("POST", "/tails")
+        self.put("lending", "other")
+        assert self.products(call, tail) == ["lending", "other"]
+
+    def test_nothing_is_left_of_a_closed_tail_and_closing_it_again_does_no_harm(self, call, table):
+        _, tail = call("POST", "/tails")
+        for _ in range(2):
+            status, body = call("DELETE", f"/tails/{tail['tail_id']}")
+            assert (status, body) == (200, {"tail_id": tail["tail_id"]})
+        assert call("POST", f"/tails/{tail['tail_id']}/events")[0] == 404
+        events = boto3.client("events", region_name=REGION)
+        assert events.list_rules(EventBusName="products", NamePrefix="products-tail")["Rules"] == []
+        sqs = boto3.client("sqs", region_name=REGION)
+        assert "QueueUrls" not in sqs.list_queues(QueueNamePrefix="products-tail")

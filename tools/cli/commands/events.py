@@ -1,12 +1,15 @@
-"""`hub events`: give a team its product events, or all its data, again."""
+"""`hub events`: give a team its product events, or all its data, again; follow the bus."""
 
+import sys
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 import typer
 
 from tools.cli.api import ControlApi, segment
 from tools.cli.environments import Name, control_api
-from tools.cli.failures import Failure, Misused
+from tools.cli.failures import Failure, Misused, Refused
+from tools.cli.terminal import watching
 from tools.cli.terminal.confirmation import Confirmation
 from tools.cli.terminal.moments import readable, time_given
 from tools.cli.terminal.options import (
@@ -17,19 +20,22 @@ from tools.cli.terminal.options import (
     YesOption,
     YesProdOption,
 )
-from tools.cli.terminal.output import Output
+from tools.cli.terminal.output import Column, Output
 from tools.cli.terminal.watching import watch
 
 type Json = dict[str, Any]
 
 app = typer.Typer(
-    help="Give a team its product events, or all its data, again.", no_args_is_help=True
+    help="Give a team its product events, or all its data, again; follow the bus.",
+    no_args_is_help=True,
 )
 
 ResendArgument = Annotated[
     str, typer.Argument(metavar="RESEND", help="The id, as `events resend` printed it.")
 ]
 _OVER: Final = frozenset({"complete", "cancelled", "failed"})
+_PAUSE: Final = 1.0  # seconds
+_GONE: Final = 404
 
 
 @app.command()
@@ -143,6 +149,59 @@ def full_load(
     output.result(owed, f"A full load of {product} is owed for {whose}: {when}.")
     if not refresh:
         output.note("To ask Codat to read now, add: --refresh")
+
+
+@app.command()
+def tail(
+    env: EnvOption,
+    product: Annotated[str | None, typer.Option(help="Only events of this product.")] = None,
+    as_json: JsonOption = False,
+    yes_prod: YesProdOption = False,
+) -> None:
+    """Show product events as they come, until Ctrl-C or for an hour. It takes them from no team."""
+    output = Output(as_json=as_json)
+    Confirmation(env, yes_prod=yes_prod).ask_in_prod("Add a rule and a queue for an hour at most?")
+    with control_api(env) as api:
+        opened = api.post("tails", {"product": product} if product else None)
+        output.note(f"Waiting for events until {readable(opened['open_until'])}. Ctrl-C ends it.")
+        try:
+            output.table(_events(api, opened["tail_id"]), _COLUMNS, "No event came.")
+        except KeyboardInterrupt:
+            output.note("Stopped.")
+        finally:
+            api.delete(f"tails/{segment(opened['tail_id'])}")
+
+
+def _events(api: ControlApi, tail_id: str) -> Iterator[list[Json]]:
+    """Yield the events as they come, until Ctrl-C or the end of the tail."""
+    while True:
+        try:
+            events = api.post(f"tails/{segment(tail_id)}/events")["events"]
+            yield [event["detail"] for event in events]
+            sys.stdout.flush()
+            if not events:
+                watching.pause(_PAUSE)
+        except KeyboardInterrupt:
+            return  # so that a JSON array is closed
+        except Refused as refusal:
+            if refusal.status != _GONE:
+                raise
+            return
+
+
+def _windows(detail: Json) -> str:
+    entries = [entry for entry in detail["data_types"] if entry["status"] == "Complete"]
+    full = sum(entry["full_load"] for entry in entries)
+    return f"{len(entries)} of {len(detail['data_types'])} complete, {full} full"
+
+
+_COLUMNS: Final = [
+    Column("occurred", lambda detail: detail["occurred_at"][:19], whole=True),
+    Column("product", lambda detail: detail["product"], whole=True),
+    Column("company", lambda detail: detail["company_id"], whole=True),
+    Column("outcome", lambda detail: detail["outcome"], whole=True),
+    Column("data types", _windows),
+]
 
 
 def _again(resend_id: str, env: Name) -> str:

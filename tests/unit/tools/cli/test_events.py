@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 
 RESEND = ("events", "resend", "--rule", "lending", "--from", "2026-11-22T10:00+00:00")
@@ -93,3 +94,44 @@ class TestFullLoad:
     def test_it_needs_exactly_one_selection(self, hub, api, selection):
         answer = hub("events", "full-load", "--product", "a", *selection)
         assert (answer.exit_code, api.calls) == (2, [])
+
+
+def an_event(number):
+    entry = {"data_type": "invoices", "connection_id": "a", "status": "Complete",
+             "records_modified": True, "full_load": True, "modified_from": None}  # fmt: skip
+    detail = {"event_key": f"k{number}", "company_id": f"c{number}", "product": "a",
+              "outcome": "successful", "occurred_at": "2026-11-22T10:00:00.000000Z",
+              "data_types": [entry, entry | {"status": "FetchError"}]}  # fmt: skip
+    return {"source": "codat-hub", "detail": detail}
+
+
+class TestTail:
+    CLOSED = "/tails/1764504000-0a1b2c3d"
+
+    def test_events_are_shown_as_they_come_until_ctrl_c_which_ends_the_tail(self, hub, api):
+        api.tailed = [[an_event(1)], [], [an_event(2), an_event(3)]]
+        answer = hub("events", "tail", "--product", "a")
+        assert answer.exit_code == 0, answer.output
+        lines = answer.stdout.splitlines()
+        assert [line.split()[2] for line in lines[1:]] == ["c1", "c2", "c3"]
+        assert lines[1].endswith("1 of 2 complete, 1 full")
+        assert api.sent("POST")[0] == ("/tails", {"product": "a"})
+        assert api.sent("DELETE") == [(self.CLOSED, None)]
+
+    def test_after_ctrl_c_the_json_is_whole(self, hub, api):
+        api.tailed = [[an_event(1)], [an_event(2)]]
+        answer = hub("events", "tail", "--json")
+        assert [detail["event_key"] for detail in json.loads(answer.stdout)] == ["k1", "k2"]
+
+    def test_it_ends_after_its_hour(self, hub, api):
+        api.tailed = [[], None]
+        answer = hub("events", "tail")
+        assert (answer.exit_code, "No event came." in answer.stderr) == (0, True)
+        assert api.sent("DELETE") == [(self.CLOSED, None)]
+
+    def test_a_failure_of_the_api_ends_the_tail_too(self, hub, api):
+        api.tailed = [[an_event(1)]]
+        denied = httpx.Response(403, json={"message": "no"})
+        api.before = lambda _, path: denied if path.endswith("/events") else None
+        assert hub("events", "tail").exit_code == 1
+        assert api.sent("DELETE") == [(self.CLOSED, None)]
