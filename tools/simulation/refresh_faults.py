@@ -245,7 +245,7 @@ def _judged(world, expected, odd, met, spoiled):
 
 # how soon a waiting refresh is called
 
-_READ = 4 * MINUTE
+_READ = timedelta(minutes=4, seconds=31)  # between two runs of the dispatcher
 
 
 def wake_ups(seed=1):
