@@ -1,0 +1,51 @@
+"""The modules that decide something, and the tests that mirror each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tools.samconfig import ROOT
+
+CODE: Final = ROOT / "functions" / "codat_hub"
+_TESTS: Final = ROOT / "tests"
+_DECIDING: Final = (
+    "migration/**/*.py",
+    "rate_limiting/domain/breaker.py",
+    "refresh/domain/ticket.py",
+    "refresh/usecases/refresh_product.py",
+    "refresh/usecases/take_turn.py",
+    "refresh/usecases/make_call.py",
+    "refresh/usecases/record_outcome.py",
+    "refresh/usecases/dispatch_refreshes.py",
+    "companies/usecases/consents.py",
+    "reconcile/usecases/reconcile_directory.py",
+    "storage/state_table.py",
+)
+_NOTHING_TO_DECIDE: Final = {"__init__", "ports"}
+
+
+def files_of(names: Sequence[str]) -> list[Path]:
+    """Return the named modules, or all that decide. Raises SystemExit for an unknown name."""
+    if not names:
+        found = [path for pattern in _DECIDING for path in sorted(CODE.glob(pattern))]
+        return [path for path in found if path.stem not in _NOTHING_TO_DECIDE]
+    return [path for name in names for path in _named(name)]
+
+
+def _named(name: str) -> list[Path]:
+    words = Path(name.removesuffix(".py")).parts
+    found = [
+        path for path in CODE.rglob("*.py") if path.with_suffix("").parts[-len(words) :] == words
+    ]
+    if not found:
+        raise SystemExit(f"No module of {CODE.relative_to(ROOT)} is named {name}.")
+    return sorted(found)
+
+
+def tests_of(file: Path) -> list[Path]:
+    """Return test files, those named after the module first."""
+    feature = file.relative_to(CODE).parts[0]
+    unit, component = (_TESTS / level / feature for level in ("unit", "component"))
+    named = [folder / f"test_{file.stem}.py" for folder in (unit, component)]
+    rest = [path for path in sorted(unit.glob("test_*.py")) if path not in named]
+    return [path for path in named if path.exists()] + rest
