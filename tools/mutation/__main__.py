@@ -1,6 +1,6 @@
 """`python -m tools.mutation`: small changes of the code that no test of the module notices.
 
-Only mirrored tests run: those named after the module, then the other unit tests of its feature.
+Only the tests that mirror a module run: those of its name.
 Changes that no user could see stand in invisible.toml with a reason, and are counted apart.
 Exit code 1 if a module's tests notice less than 90 % of the others.
 """

@@ -1,6 +1,6 @@
 """The modules that decide something, and the tests that mirror each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +9,10 @@ from tools.samconfig import ROOT
 CODE: Final = ROOT / "functions" / "codat_hub"
 _TESTS: Final = ROOT / "tests"
 _DECIDING: Final = (
-    "migration/**/*.py",
+    "migration/domain/*.py",
+    "migration/steps/*.py",
+    "migration/usecases/*.py",
+    "migration/adapters/ledger.py",
     "rate_limiting/domain/breaker.py",
     "refresh/domain/ticket.py",
     "refresh/usecases/refresh_product.py",
@@ -21,14 +24,17 @@ _DECIDING: Final = (
     "reconcile/usecases/reconcile_directory.py",
     "storage/state_table.py",
 )
-_NOTHING_TO_DECIDE: Final = {"__init__", "ports"}
+# Further unit tests of a module, which have a name of their own.
+_ALSO: Final[Mapping[str, tuple[str, ...]]] = {
+    "consents": ("consent_holds",),
+}
 
 
 def files_of(names: Sequence[str]) -> list[Path]:
     """Return the named modules, or all that decide. Raises SystemExit for an unknown name."""
     if not names:
         found = [path for pattern in _DECIDING for path in sorted(CODE.glob(pattern))]
-        return [path for path in found if path.stem not in _NOTHING_TO_DECIDE]
+        return [path for path in found if path.stem != "__init__"]
     return [path for name in names for path in _named(name)]
 
 
@@ -43,9 +49,10 @@ def _named(name: str) -> list[Path]:
 
 
 def tests_of(file: Path) -> list[Path]:
-    """Return test files, those named after the module first."""
+    """Return the test files of the module's name: unit tests, or component tests if none are."""
     feature = file.relative_to(CODE).parts[0]
-    unit, component = (_TESTS / level / feature for level in ("unit", "component"))
-    named = [folder / f"test_{file.stem}.py" for folder in (unit, component)]
-    rest = [path for path in sorted(unit.glob("test_*.py")) if path not in named]
-    return [path for path in named if path.exists()] + rest
+    folders = [_TESTS / level / feature for level in ("unit", "component")]
+    found = [folder / f"test_{file.stem}.py" for folder in folders]
+    also = _ALSO.get(file.stem, ())
+    mirror = next(([path] for path in found if path.exists()), [])
+    return mirror + [folders[0] / f"test_{name}.py" for name in also]

@@ -52,7 +52,6 @@ class Trials:
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
-        self._seconds: dict[Path, float] = {}  # that unchanged code takes, by folder or file
         sys.dont_write_bytecode = False
         sys.pycache_prefix = str(_CACHE)
         for package in _PACKAGES:
@@ -72,20 +71,14 @@ class Trials:
                 yield Verdict(mutant, noticed=process.exitcode != _PASSED)
 
     def _unchanged(self, tests: Sequence[Path]) -> float:
-        """Return how long the tests take without any change: a folder is asked once."""
-        groups = {path: [path] for path in tests if "component" in path.parts}
-        groups |= {path.parent: [] for path in tests if path not in groups}
-        for path in tests:
-            groups.get(path.parent, []).append(path)
-        for group, files in groups.items():
-            if group not in self._seconds:
-                began = time.monotonic()
-                process = _started(None, files)
-                process.join()
-                if process.exitcode != _PASSED:
-                    raise NotGreen(f"Tests fail without any change: {group.relative_to(ROOT)}")
-                self._seconds[group] = time.monotonic() - began
-        return sum(self._seconds[group] for group in groups)
+        """Return how many seconds the tests take without any change."""
+        began = time.monotonic()
+        process = _started(None, tests)
+        process.join()
+        if process.exitcode != _PASSED:
+            names = " ".join(str(test.relative_to(ROOT)) for test in tests)
+            raise NotGreen(f"Tests fail without any change: pytest {names}")
+        return time.monotonic() - began
 
 
 def _started(mutant: Mutant | None, tests: Sequence[Path]) -> ForkProcess:
@@ -119,11 +112,7 @@ def _run(mutant: Mutant | None, tests: Sequence[Path]) -> None:
     arguments = ["-x", "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT)]
     code = 1
     with contextlib.suppress(BaseException):
-        # The mirror alone notices most, and is collected in a fraction of the time.
-        for part in (tests[:1], tests[1:]):
-            code = int(pytest.main([*arguments, *map(str, part)])) if part else _PASSED
-            if code != _PASSED:
-                break
+        code = int(pytest.main([*arguments, *map(str, tests)]))
     os._exit(code)
 
 
