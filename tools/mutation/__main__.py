@@ -25,7 +25,7 @@ _LEAST: Final = 0.9
 
 def main() -> None:
     given = _arguments().parse_args()
-    console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=True, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=True, highlight=False, markup=False)
     reasons = Reasons.read()
     console.print(f"seed {given.seed}")
     table = Table("module", "mutants", "drawn", "noticed", "not visible", "survivors", "share")

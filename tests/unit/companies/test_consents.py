@@ -113,6 +113,32 @@ def test_revoking_again_changes_nothing(office):
     assert len(office.consents.history(COMPANY)) == 2
 
 
+def test_the_same_consent_given_again_after_a_revocation_counts(office):
+    office.grant()
+    office.revoke()
+    assert office.grant().consent.active
+    assert [entry.number for entry in office.consents.history(COMPANY)] == [1, 2, 3]
+    assert office.ledger.newest(COMPANY, "product-a").consent.active
+    assert office.add().status is AssignmentStatus.ASSIGNED
+
+
+@pytest.mark.parametrize(
+    "other", [Grant("A. Cook", "1", WIDE.data_types), Grant("J. Baker", "2", WIDE.data_types)]
+)
+def test_a_consent_of_another_person_or_to_another_text_is_another(office, other):
+    office.grant()
+    office.grant(other)
+    assert len(office.consents.history(COMPANY)) == 2
+
+
+def test_a_first_consent_does_not_replace_a_revoked_one(office):
+    office.grant()
+    office.revoke()
+    again = office.consents.grant(COMPANY, "product-a", WIDE, BY, first_only=True)
+    assert not again.consent.active
+    assert len(office.consents.history(COMPANY)) == 2
+
+
 @pytest.mark.parametrize("fault", ["codat", "client"])
 def test_a_revocation_counts_at_once_although_codat_does_not_answer(office, fault):
     office.grant()

@@ -165,6 +165,9 @@ class TestNameAll:
         attempt(back(world), Permanent("refused"))
         attempt(back(world), Permanent("refused"), not_restored("b"))
         assert left_over.companies_that_keep(world.ledger, world.run) == {"a"}
+        world.change(attempts=1)
+        attempt(back(world))
+        assert left_over.companies_that_keep(world.ledger, world.run) == set()
 
 
 class TestRequireNothing:
@@ -208,6 +211,20 @@ class TestGone:
 
     def test_a_company_that_is_there_has_something(self, world, look):
         assert look(world.context, "a") is not None
+
+
+def test_a_settled_item_shows_who_decided_and_why(world):
+    attempt(back(world), Permanent("refused"))
+    world.change(status=MigrationStatus.ROLLING_BACK)
+    decision = {"reason": "closed", "by": "pat", "at": "2026-11-22"}
+    name = left_over.name_back(kept("a", PRODUCT))
+    # the word is in the ledger of runs that exist
+    world.ledger.note(ID, name, lambda entry: entry.came_to("settled", entry.detail | decision))
+    (entry,) = left_over.settled(world.ledger, world.run).values()
+    shown = left_over.shown_settled(entry)
+    assert shown.items() >= decision.items()
+    assert (shown["company_id"], shown["error"]) == ("a", "refused")
+    assert left(world) == []
 
 
 def test_names_tell_items_apart():

@@ -80,7 +80,9 @@ def test_settings_alone_need_no_consent(world):
     leave(world, not_restored("a"))
     world.consent("a", revoked=True)
     assert settle(world).status is MigrationStatus.ROLLED_BACK
-    assert world.assignments.get("a", PRODUCT)[0].status is AssignmentStatus.ABSENT
+    assignments = world.assignments.of_company("a")
+    assert {assignment.product for assignment in assignments} == {PRODUCT, OTHER}
+    assert {assignment.status for assignment in assignments} == {AssignmentStatus.ABSENT}
 
 
 @pytest.mark.parametrize("case", ["revoked", "unregistered"])
