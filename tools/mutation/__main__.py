@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,29 +19,71 @@ from rich.table import Table
 from tools.mutation.invisible import Reasons
 from tools.mutation.modules import CODE, files_of, tests_of
 from tools.mutation.mutant import Mutant, drawn
-from tools.mutation.trials import NotGreen, Trials, Verdict
+from tools.mutation.trials import NotGreen, Trials
 
 _LEAST: Final = 0.9
 
 
+@dataclass
+class Score:
+    """What became of a module's mutants."""
+
+    module: str
+    all: int
+    noticed: int = 0
+    unseen: int = 0
+    survivors: int = 0
+
+    @property
+    def share(self) -> float:
+        """Noticed among those that a user could see."""
+        judged = self.noticed + self.survivors
+        return self.noticed / judged if judged else 1.0
+
+    def row(self) -> Sequence[str]:
+        """Return the module's row of the table."""
+        drawn = self.noticed + self.unseen + self.survivors
+        counts = (self.all, drawn, self.noticed, self.unseen, self.survivors)
+        return (self.module, *map(str, counts), f"{self.share:.0%}")
+
+
 def main() -> None:
     given = _arguments().parse_args()
-    console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=True, highlight=False, markup=False)
-    reasons = Reasons.read()
+    width = None if sys.stdout.isatty() else 160
+    console = Console(width=width, soft_wrap=True, highlight=False, markup=False)
     console.print(f"seed {given.seed}")
+    trials, reasons = Trials(given.jobs), Reasons.read()
     table = Table("module", "mutants", "drawn", "noticed", "not visible", "survivors", "share")
-    files, trials = files_of(given.module), Trials(given.jobs)
-    poor = 0
-    for file in files:
+    scores = []
+    for file in files_of(given.module):
         try:
-            found = list(trials(drawn(file, given.sample, given.seed), tests_of(file)))
+            score = _scored(console, trials, file, drawn(file, given.sample, given.seed), reasons)
         except NotGreen as problem:
             sys.exit(str(problem))
-        poor += _row(console, table, file, found, reasons)
+        table.add_row(*score.row())
+        console.print(f"{score.module}: {score.share:.0%} noticed")
+        scores.append(score)
     console.print(table)
-    for reason in reasons.unused if given.sample is None else ():
-        console.print(f"matches nothing: {reason}")
-    sys.exit(1 if poor else 0)
+    if given.sample is None and not given.module:
+        for reason in reasons.unused:
+            console.print(f"matches nothing: {reason}")
+    sys.exit(1 if any(score.share < _LEAST for score in scores) else 0)
+
+
+def _scored(
+    console: Console, trials: Trials, file: Path, mutants: Sequence[Mutant], reasons: Reasons
+) -> Score:
+    """Try the mutants that a user could see, and show each that no test notices."""
+    seen = [mutant for mutant in mutants if not reasons.of(mutant)]
+    name = str(file.relative_to(CODE).with_suffix(""))
+    score = Score(name, mutants[0].of if mutants else 0, unseen=len(mutants) - len(seen))
+    for verdict in trials(seen, tests_of(file)):
+        if verdict.noticed:
+            score.noticed += 1
+        else:
+            score.survivors += 1
+            console.print(_shown(verdict.mutant))
+    return score
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -54,26 +97,7 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _row(
-    console: Console, table: Table, file: Path, found: Sequence[Verdict], reasons: Reasons
-) -> bool:
-    survivors = [one.mutant for one in found if not one.noticed]
-    unseen = [mutant for mutant in survivors if reasons.of(mutant)]
-    visible = [mutant for mutant in survivors if mutant not in unseen]
-    for mutant in visible:
-        console.print(_line(mutant))
-    noticed = len(found) - len(survivors)
-    judged = noticed + len(visible)
-    share = noticed / judged if judged else 1.0
-    name = str(file.relative_to(CODE).with_suffix(""))
-    total = found[0].mutant.of if found else 0
-    counts = (total, len(found), noticed, len(unseen), len(visible))
-    table.add_row(name, *map(str, counts), f"{share:.0%}")
-    console.print(f"{name}: {noticed} of {judged} noticed")
-    return share < _LEAST
-
-
-def _line(mutant: Mutant) -> str:
+def _shown(mutant: Mutant) -> str:
     return f"{mutant.file}:{mutant.line}\n  - {mutant.before}\n  + {mutant.after}"
 
 

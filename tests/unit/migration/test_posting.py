@@ -28,6 +28,10 @@ def sent(world, failure=None, minutes=1):
     return keys[0]
 
 
+def test_what_codat_answered_is_returned(world):
+    assert post(world.context, world.command(), CHANGE, lambda _key: "made") == "made"
+
+
 def test_the_first_key_is_that_of_the_version_before(world):
     assert sent(world) == call_key(world.command(), CHANGE)
 
