@@ -63,6 +63,10 @@ bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
 drill-migration: $(INSTALLED) ## fail every call of a migration, there and back (ROWS=1000 SEED=1)
 	@python -m tools.drills.migration --rows $(or $(ROWS),1000) --seed $(or $(SEED),1)
 
+.PHONY: mutation
+mutation: $(INSTALLED) ## list small changes of the code that no test notices (MODULE=NAME SAMPLE=40 SEED=1)
+	@python -m tools.mutation $(addprefix --module ,$(MODULE)) --sample $(or $(SAMPLE),40) --seed $(or $(SEED),1)
+
 .PHONY: measure
 measure: $(INSTALLED) ## show figures of the code and their limits; AGAINST=DIR compares with another checkout
 	@python -m tools.measure $(if $(AGAINST),--against $(AGAINST))
@@ -115,3 +119,5 @@ lock: $(INSTALLED) ## pin the packages that pyproject.toml asks for
 		tools/faults/requirements.in -o tools/faults/requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
 		tools/checks/requirements.in -o tools/checks/requirements.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
+		tools/mutation/requirements.in -o tools/mutation/requirements.txt
