@@ -1,4 +1,4 @@
-"""`python -m tools.deploy ENV`: deploy a build; a first deployment that fails can be repeated.
+"""`python -m tools.deploy ENV [--yes|--show]`: deploy a build, also after a failed first time.
 
 The tables get their deletion protection in a second step, once the stack exists: CloudFormation
 could not delete them when it rolls a failed creation back. A stack of staging and prod then gets
@@ -8,10 +8,10 @@ termination protection and a stack policy.
 from tools.starting import INTERRUPTED, importing
 
 with importing():
+    import argparse
     import json
     import os
     import subprocess
-    import sys
     from collections.abc import Callable
     from dataclasses import dataclass
     from typing import Any, Final
@@ -63,12 +63,17 @@ class Stack:
 
 @dataclass(frozen=True)
 class Deploy:
-    """Deploy one environment. `sam(words, confirm)` runs `sam deploy`; it raises DeployError."""
+    """Deploy one environment.
+
+    sam: `sam(words, confirm)` runs `sam deploy`; it raises DeployError
+    show: only show the change set, and change nothing
+    """
 
     deployed: Deployment
     cloudformation: Any
     apigateway: Any
     sam: Sam
+    show: bool = False
     say: Callable[[str], None] = print
 
     def __call__(self) -> None:
@@ -76,6 +81,9 @@ class Deploy:
         stack = self._usable(self._stack())
         wanted = self.deployed.overrides.get(_PROTECTION, "true")
         role = self._account_role(stack)
+        if self.show:
+            self._sam(role, wanted if stack else "false")
+            return
         if stack is not None:
             self._sam(role, wanted)
             self._guard()
@@ -155,10 +163,11 @@ class Deploy:
         return "create"
 
 
-def _run_sam(environment: str) -> Sam:
+def _run_sam(environment: str, *, ask: bool, show: bool) -> Sam:
     def sam(words: list[str], *, confirm: bool) -> None:
         command = ["sam", "deploy", "--config-env", environment, "--parameter-overrides", *words]
-        command += [] if confirm else ["--no-confirm-changeset"]
+        command += [] if confirm and ask else ["--no-confirm-changeset"]
+        command += ["--no-execute-changeset"] if show else []
         done = subprocess.run(command, cwd=ROOT, check=False)
         if done.returncode:
             raise DeployError(f"sam deploy ended with exit code {done.returncode}.")
@@ -167,17 +176,21 @@ def _run_sam(environment: str) -> Sam:
 
 
 def main() -> None:
-    environment = sys.argv[1] if len(sys.argv) == 2 else ""
-    if environment not in ENVIRONMENTS:
-        raise SystemExit(f"usage: python -m tools.deploy {{{'|'.join(ENVIRONMENTS)}}}")
-    deployed = deployment(environment)
+    parser = argparse.ArgumentParser("python -m tools.deploy")
+    parser.add_argument("environment", choices=ENVIRONMENTS)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--yes", action="store_true", help="deploy without a question")
+    how.add_argument("--show", action="store_true", help="only show the change set")
+    given = parser.parse_args()
+    deployed = deployment(given.environment)
     try:
         session = boto3.Session(profile_name=os.environ.get("AWS_PROFILE"))
         Deploy(
             deployed,
             session.client("cloudformation", region_name=deployed.region),
             session.client("apigateway", region_name=deployed.region),
-            _run_sam(environment),
+            _run_sam(given.environment, ask=not given.yes, show=given.show),
+            show=given.show,
         )()
     except (DeployError, ClientError, BotoCoreError) as error:
         raise SystemExit(f"Not deployed: {error}") from None

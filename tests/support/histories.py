@@ -90,6 +90,13 @@ class HubCall:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """A person asks for a full load, `hours` after the start."""
+
+    hours: float
+
+
+@dataclass(frozen=True)
 class Look:
     """A reconcile, `hours` after the start, that finds the company with or without the product."""
 
@@ -119,6 +126,9 @@ class Ledger:
                 continue
             if isinstance(event, HubCall):
                 self.assignment = event.after(self.assignment)
+                continue
+            if isinstance(event, Wish):
+                self.assignment = replace(self.assignment, full_load_owed_at=at(event.hours))
                 continue
             if isinstance(event, Look):
                 self.company = event.after(self.company, self.assignment)
@@ -261,7 +271,9 @@ def histories(draw, most=7, ahead=False, removals=False):
 
 @st.composite
 def lives(draw, most=8):
-    """Reads in order, some dated ahead, and removals and additions in between, reported three ways.
+    """Reads in order, some dated ahead, and removals, additions and wishes for full loads between.
+
+    A removal or an addition is reported in three ways.
 
     Codat's own event, the hub's call and a later reconcile may report a change, at least one of
     them, and a nightly reconcile follows if Codat's event does not come. A read may still end after
@@ -284,6 +296,8 @@ def lives(draw, most=8):
                     history.append(change(moment + 0.01))
                 if "reconcile" in told:
                     history.append(Look(moment + 0.05, there=on))
+        if draw(st.integers(0, 4)) == 0:
+            history.append(Wish(hour - 0.2))
         keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, unique=True))
         entries = (ReadEntry(key, draw(st.sampled_from(STATUSES)), True) for key in keys)
         ahead = draw(st.sampled_from([0, 0, 30 / 3600, 5.5, 24]))

@@ -311,6 +311,44 @@ class TestReplays:
         }
 
 
+class TestTheBus:
+    @pytest.fixture(params=["TeamsPutRules", "TeamsManageRules"])
+    def policy(self, request):
+        return RESOURCES[request.param]
+
+    def test_other_accounts_put_rules_for_product_events_only(self):
+        statement = RESOURCES["TeamsPutRules"]["Properties"]["Statement"]
+        assert statement["Action"] == "events:PutRule"
+        assert statement["Condition"]["StringEquals"] == {
+            "events:source": "codat-hub",
+            "events:detail-type": "ProductReadCompleted",
+        }
+        own = {"events:creatorAccount": "${aws:PrincipalAccount}"}
+        assert statement["Condition"]["StringEqualsIfExists"] == own
+
+    def test_they_change_their_own_rules_only_and_publish_nothing(self):
+        statement = RESOURCES["TeamsManageRules"]["Properties"]["Statement"]
+        own = {"StringEquals": {"events:creatorAccount": "${aws:PrincipalAccount}"}}
+        assert statement["Condition"] == own
+        assert not {"events:PutEvents", "events:PutRule"} & set(statement["Action"])
+
+    def test_only_the_named_accounts_and_only_on_this_bus(self, policy):
+        statement = policy["Properties"]["Statement"]
+        assert statement["Principal"] == {"AWS": {"Fn::Split": [",", {"Ref": "TeamAccounts"}]}}
+        assert statement["Resource"] == {"Fn::Sub": RULES}
+        assert policy["Properties"]["EventBusName"] == {"Ref": "ProductBus"}
+        assert policy["Condition"] == "HasTeamAccounts"
+
+    def test_the_archive_keeps_events_no_longer_than_the_inbox_keeps_webhooks(self):
+        days, inbox = (
+            TEMPLATE["Parameters"][name] for name in ("EventArchiveDays", "InboxRetentionDays")
+        )
+        assert days["MaxValue"] <= inbox["MinValue"]
+        assert RESOURCES["ProductEventArchive"]["Properties"]["RetentionDays"] == {
+            "Ref": "EventArchiveDays"
+        }
+
+
 class TestReconcile:
     def test_a_runs_message_stays_until_it_is_over_and_outlives_the_function(self):
         queue = RESOURCES["ReconcileQueue"]["Properties"]

@@ -5,20 +5,25 @@ Ids that AWS invents have their longest documented length, so that lengths are u
 
 import re
 from functools import cached_property
+from typing import Any, Final
 
 from tools.checks.transforming import transformed_of
 from tools.template import TEMPLATE
 
-ACCOUNT, REGION = "123456789012", "eu-west-2"
-PSEUDO = {
+ACCOUNT: Final = "123456789012"
+REGION: Final = "eu-west-2"
+
+type Json = dict[str, Any]
+
+PSEUDO: Final = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Region": REGION,
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
 }
-NOTHING = object()
+NOTHING: Final = object()
 # type: (property with the name, if it may have one; the ARN after the service, or after all colons)
-ARNS = {
+ARNS: Final = {
     "AWS::DynamoDB::Table": ("TableName", "dynamodb:{at}:table/{name}"),
     "AWS::SQS::Queue": ("QueueName", "sqs:{at}:{name}"),
     "AWS::SecretsManager::Secret": ("Name", "secretsmanager:{at}:secret:{name}-AbCdEf"),
@@ -32,7 +37,7 @@ ARNS = {
     "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", f"iam::{ACCOUNT}:policy/{{name}}"),
     "AWS::Logs::LogGroup": ("LogGroupName", "logs:{at}:log-group:{name}:*"),
 }
-REF_IS_THE_ARN = {
+REF_IS_THE_ARN: Final = {
     "AWS::SecretsManager::Secret",
     "AWS::StepFunctions::StateMachine",
     "AWS::Lambda::LayerVersion",
@@ -43,7 +48,7 @@ REF_IS_THE_ARN = {
 class Resolved:
     """The transformed template of one stack, with every value as AWS gets it."""
 
-    def __init__(self, stack_name, **parameters):
+    def __init__(self, stack_name: str, **parameters: str) -> None:
         self.stack_name = stack_name
         self.parameters = {
             name: str(parameter.get("Default", ""))
@@ -52,7 +57,7 @@ class Resolved:
         self._resources = transformed_of(TEMPLATE, **parameters)
 
     @cached_property
-    def resources(self):
+    def resources(self) -> Json:
         """Return the resources that this stack has, resolved."""
         return {
             name: {"Type": body["Type"], "Properties": self.value(body.get("Properties", {}))}
@@ -60,17 +65,18 @@ class Resolved:
             if "Condition" not in body or self.condition(body["Condition"])
         }
 
-    def of(self, kind):
+    def of(self, kind: str) -> Json:
+        """Return the resources of one type, their properties by logical id."""
         return {
             name: body["Properties"]
             for name, body in self.resources.items()
             if body["Type"] == kind
         }
 
-    def condition(self, name):
-        return self.value(TEMPLATE["Conditions"][name])
+    def condition(self, name: str) -> bool:
+        return bool(self.value(TEMPLATE["Conditions"][name]))
 
-    def value(self, value):  # noqa: PLR0911  # one line for each function of CloudFormation
+    def value(self, value: Any) -> Any:  # noqa: PLR0911  # one line for each function of CloudFormation
         match value:
             case {"Ref": name}:
                 return self.ref(name)
@@ -97,19 +103,19 @@ class Resolved:
                 return [each for each in map(self.value, value) if each is not NOTHING]
         return value
 
-    def substituted(self, text):
+    def substituted(self, text: Any) -> str:
         text, given = (text, {}) if isinstance(text, str) else text
 
-        def one(found):
+        def replaced(found: re.Match[str]) -> str:
             name = found[1]
             if name in given:
                 return str(self.value(given[name]))
             owner, dot, attribute = name.partition(".")
             return str(self.attribute(owner, attribute) if dot else self.ref(name))
 
-        return re.sub(r"\$\{([\w:.]+)\}", one, text)
+        return re.sub(r"\$\{([\w:.]+)\}", replaced, text)
 
-    def ref(self, name):  # noqa: PLR0911
+    def ref(self, name: str) -> Any:  # noqa: PLR0911
         if name == "AWS::StackName":
             return self.stack_name
         if name == "AWS::NoValue":
@@ -127,28 +133,28 @@ class Resolved:
             return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self.name(name)}"
         return self.name(name)
 
-    def _function_of(self, alias):
-        return self._resources[alias]["Properties"]["FunctionName"]["Ref"]
+    def _function_of(self, alias: str) -> str:
+        return str(self._resources[alias]["Properties"]["FunctionName"]["Ref"])
 
-    def attribute(self, name, attribute):
+    def attribute(self, name: str, attribute: str) -> str:
         if attribute == "StreamArn":
             return f"{self.arn(name)}/stream/2026-01-01T00:00:00.000"
         if attribute in {"Arn", "Id"}:
             return self.arn(name)
         return self.name(name)  # QueueName, Name
 
-    def arn(self, name):
+    def arn(self, name: str) -> str:
         kind = self._resources[name]["Type"]
         if kind not in ARNS:
             return f"arn:aws:other:::{self.name(name)}"
         return "arn:aws:" + ARNS[kind][1].format(at=f"{REGION}:{ACCOUNT}", name=self.name(name))
 
-    def name(self, name):
+    def name(self, name: str) -> str:
         """Return the physical name: the template's, or the longest that CloudFormation makes."""
         body = self._resources[name]
         attribute = ARNS.get(body["Type"], ("Name",))[0]
         named = body.get("Properties", {}).get(attribute)
         if named is not None:
-            return self.value(named)
+            return str(self.value(named))
         longest = 64 - len("-0123456789AB")
         return f"{self.stack_name}-{name}"[:longest] + "-0123456789AB"

@@ -18,11 +18,11 @@ class HubAddress:
     """Where Codat reaches the webhooks API.
 
     url: at the hub's own domain if it has one, without the consumer's name at the end
-    api_id: the API's id, which is in the address that API Gateway gives
+    api_id: the API's id, which is in the address that API Gateway gives; empty if it is not known
     """
 
     url: str
-    api_id: str
+    api_id: str = ""
 
     def of(self, consumer: str) -> str:
         """Return the URL of a consumer."""
@@ -40,4 +40,7 @@ class HubAddress:
 
     def _is_at_api(self, parts: SplitResult) -> bool:
         # AWS puts the API's id into the host name, the emulator into the path
-        return self.api_id in {*(parts.hostname or "").split("."), *parts.path.split("/")}
+        return self.api_id != "" and self.api_id in {
+            *(parts.hostname or "").split("."),
+            *parts.path.split("/"),
+        }

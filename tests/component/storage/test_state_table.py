@@ -118,15 +118,29 @@ def test_parking_notes_a_webhook_once(table):
     ids=["throttled", "denied", "no answer"],
 )
 def test_any_refusal_of_dynamodb_is_unavailable(table, dynamodb, monkeypatch, fault):
-    def fail(**_request):
+    def fail(*_request):
         raise fault
 
-    monkeypatch.setattr(dynamodb, "put_item", fail)
-    monkeypatch.setattr(dynamodb, "get_item", fail)
-    with pytest.raises(Unavailable):
-        table.put(ItemKey("a", "b"), {}, 0)
-    with pytest.raises(Unavailable):
-        table.get(ItemKey("a", "b"))
+    monkeypatch.setattr(dynamodb, "_make_api_call", fail)
+    key = ItemKey("a", "b")
+    reads = (
+        lambda: table.get(key),
+        lambda: table.get_many([key]),
+        lambda: table.under(key),
+        lambda: table.page(key, 10),
+        lambda: table.listed("group"),
+        lambda: table.latest("group"),
+        lambda: table.count("group"),
+    )
+    writes = (
+        lambda: table.put(key, {}, 0),
+        lambda: table.put_while(key, 1, [(key, {}, 0)]),
+        lambda: table.delete(key),
+    )
+    for calls, text in ((reads, "was not read"), (writes, "was not written")):
+        for call in calls:
+            with pytest.raises(Unavailable, match=f"the state {text}"):
+                call()
 
 
 KEYS = st.builds(ItemKey, st.sampled_from(["a", "b"]), st.sampled_from(["x#1", "x#2", "y"]))

@@ -17,7 +17,7 @@ SERVICES = (
     *("scheduler", "secretsmanager", "sqs", "stepfunctions"),
 )
 SOURCES = sorted((ROOT / "functions").rglob("*.py"))
-FIELD = re.compile(r"[A-Z][A-Za-z]+")
+FIELD = re.compile(r"[A-Z][A-Za-z]*[a-z][A-Za-z]*")
 # Of botocore itself: errors, and the types of DynamoDB's attribute values.
 OF_BOTOCORE = {"Error", "Code", "Message", "ResponseMetadata", "HTTPStatusCode"}
 OF_BOTOCORE |= {"S", "N", "B", "M", "L", "BOOL", "NULL", "SS", "NS"}

@@ -1,6 +1,7 @@
 """A call leaves once for each key, and a lost answer never becomes a second read."""
 
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
@@ -29,6 +30,22 @@ def test_the_key_is_on_the_ticket_before_the_call_leaves(world, make_call):
     assert seen == [call.ticket]
     assert call.ticket.key.value == world.codat.keys[0]
     assert (call.ticket.called_at, call.ticket.attempts) == (START, 1)
+
+
+@pytest.mark.parametrize(
+    ("product", "data_types", "asked"),
+    [
+        ("a", ("bills",), mock.call.refresh_product("c1", "a", ("bills",), idempotency_key="id")),
+        (None, ("bills", "x"), mock.call.refresh_data_type("c1", "bills", idempotency_key="id")),
+        (None, None, mock.call.refresh_all("c1", idempotency_key="id")),
+    ],
+)
+def test_what_is_asked_of_codat(world, make_call, product, data_types, asked):
+    world.opened("c1", product, data_types=data_types)
+    codat = mock.Mock()
+    call = replace(make_call, codat=codat, new_id=lambda: "id")
+    call(*world.tickets.get("c1", product))
+    assert codat.mock_calls == [asked]
 
 
 def test_a_ticket_that_another_process_changed_is_not_called(world, make_call):

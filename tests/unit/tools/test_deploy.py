@@ -77,10 +77,10 @@ class Sam:
         self.cloudformation.parameters = overrides
 
 
-def deploy(cloudformation, *ends, role="arn:role", **overrides):
+def deploy(cloudformation, *ends, role="arn:role", show=False, **overrides):
     sam = Sam(cloudformation, *ends)
     deployed = Deployment("eu-west-2", "hub", {"Environment": "dev"} | overrides)
-    act = Deploy(deployed, cloudformation, ApiGateway(role), sam, say=lambda _text: None)
+    act = Deploy(deployed, cloudformation, ApiGateway(role), sam, show, say=lambda _text: None)
     return act, sam
 
 
@@ -147,6 +147,15 @@ def test_the_stack_policy_names_everything_that_holds_data():
     kept = {name for name, body in RESOURCES.items() if body.get("DeletionPolicy") == KEPT}
     named = {resource.removeprefix("LogicalResourceId/") for resource in denied["Resource"]}
     assert named == kept - {"ControlApiLogs"}  # logs are no data of the hub
+
+
+@pytest.mark.parametrize(("status", "protection"), [(None, "false"), ("CREATE_COMPLETE", "true")])
+def test_a_look_at_the_change_set_changes_nothing(status, protection):
+    cloudformation = CloudFormation(status)
+    act, sam = deploy(cloudformation, show=True, Environment="prod")
+    act()
+    assert protections(sam) == [protection]
+    assert cloudformation.policy is None
 
 
 def test_a_refused_change_set_guards_nothing():

@@ -39,6 +39,11 @@ def test_without_a_domain_another_hub_at_the_same_host_is_another_hub(own):
     assert hub.consumer_of(f"{DOMAIN}/lending") is None
 
 
+def test_without_its_id_an_address_is_known_by_its_host():
+    assert HubAddress(RAW).consumer_of(f"{RAW}/lending") == "lending"
+    assert HubAddress(RAW).consumer_of(f"{DOMAIN}/lending") is None
+
+
 def test_a_consumers_url_is_one_that_the_hub_knows():
     hub = HubAddress(DOMAIN, "abc123")
     assert hub.of("lending") == f"{DOMAIN}/lending"

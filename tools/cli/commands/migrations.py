@@ -408,9 +408,14 @@ def _follow(
 def _show_undo(output: Output, api: ControlApi, migration: str) -> None:
     """Print what a rollback will undo, in its order."""
     report = api.get(f"migrations/{segment(migration)}/report")
-    added = report["counts"].get("add_products", {}).get("done", 0)
     output.note(f"Migration {migration} is {words(report['status'])}. A rollback will:")
-    rows = [f"remove the products that it added (products on {added} companies)"] if added else []
+    if report["status"] == "rollback_incomplete":
+        for item in report["left"]:
+            output.note(f"  - try again what is left: {_item(item)}")
+        return
+    rows = []
+    if report["counts"].get("add_products", {}).get("done"):
+        rows.append("remove the products that it added")
     rows += [f"delete the new consumer {new['url']}" for new in _not_undone(report, "new")]
     rows += [f"bring back the old consumer {old['url']}" for old in _not_undone(report, "old")]
     client = report["client_settings"]

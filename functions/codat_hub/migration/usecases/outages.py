@@ -208,6 +208,11 @@ def _name(failure: CallFailed) -> str:
     return failure.call or "the API key"  # without a key there is no call
 
 
+def end_waits(context: StepContext, command: Command) -> None:
+    """End every wait: a chunk that was stopped ends none of its own."""
+    context.note(command, WAITS, lambda entry: replace(entry, detail=None))
+
+
 def _outage(entry: LedgerEntry) -> Outage:
     if entry.detail is None:
         return Outage()
