@@ -83,11 +83,11 @@ class Bench:
         self.result.expect("dry run: nothing changed", not differing, differing[:5])
         migration = self.operator.start(PRODUCTS, self.mode)
         done = self._see("there", migration)
-        self._check_calls(done["plan"]["calls"])
         self.result.notes += done["notes"]
         self.result.expect("complete", done["status"] == "complete", done["error"])
         if done["status"] != "complete":
             return
+        self._check_calls(done["plan"]["calls"])
         self._check_target(before, migration)
         self._check_gap(migration, before)
         self._check_reads(before, events)

@@ -218,8 +218,15 @@ class MigrationWorld:
         self.http = httpx.Client(transport=self.wire, trust_env=False)
         self.secrets = Secrets(options.api_key)
         self.key = SecretKey(self.secrets, "arn:key", now=self.now)
-        transport = Transport(self.http, self.key, base_url="http://localhost", now=self.now)
-        self.client = CodatClient(transport)
+        self.client = CodatClient(
+            Transport(
+                self.http,
+                self.key,
+                base_url="http://localhost",
+                now=self.now,
+                admit=lambda: self.pass_time(_TICK),
+            )
+        )
         self.table = Table()
         self.ledger, self.assignments = MigrationLedger(self.table), AssignmentStore(self.table)
         self.manifests, self.executions = Manifests(), Executions()
@@ -264,7 +271,7 @@ class MigrationWorld:
             get=lambda company_id, product: (ReadState(last_read_at=self.now()), 1)
         )
         return StepContext(
-            codat=MigrationCalls(self.client, lambda: self.pass_time(_TICK)),
+            codat=MigrationCalls(self.client),
             ledger=self.ledger,
             manifests=self.manifests,
             assignments=self.assignments,
@@ -480,7 +487,7 @@ class MigrationWorld:
             aws_request_id="r",
         )
         self.in_function = True
-        ours = {"step_context": self.context, "reserve": _nothing, "_count": _nothing}
+        ours = {"step_context": self.context, "_count": _nothing}
         try:
             with mock.patch.multiple(run_migration_step, **ours):
                 answer = run_migration_step.handler(json.loads(json.dumps(payload)), context)
@@ -500,4 +507,4 @@ class MigrationWorld:
 
 
 def _nothing(*_):
-    """Neither reserve calls nor count metrics."""
+    """Count no metrics."""

@@ -149,8 +149,7 @@ class Hub:
         self.registry, self.runs = ProductStore(self.table), ReconcileRunStore(self.table)
         self.read_states = ReadStateStore(self.table)
         self.secrets = Secrets()
-        self.slept = []
-        self.observer = Observer(codat.client, now=self.clock, sleep=self.slept.append)
+        self.observer = Observer(codat.client, now=self.clock)
         self.binding = ClientBinding(
             codat.client, ClientCheckStore(self.table), self.client_id, now=self.clock
         )

@@ -113,7 +113,9 @@ def _wait_for_quota(
     asked = _LONGEST_QUOTA if limited.retry_after is None else limited.retry_after
     wait = min(asked, _LONGEST_QUOTA)
     until = context.now() + wait
-    _say(context, command, entry, f"Codat's quota is used up, until {until:%d %B %H:%M} UTC")
+    held_back = "room among the hub's other calls of Codat"
+    text = held_back if limited.held_back else "Codat's quota is used up"
+    _say(context, command, entry, f"{text}, until {until:%d %B %H:%M} UTC")
     return StepResult("again", wait_seconds=max(1, int(wait.total_seconds()) + 1))
 
 

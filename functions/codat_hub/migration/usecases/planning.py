@@ -33,6 +33,7 @@ from codat_hub.migration.usecases.context import (
     companies_of,
     company_entry,
     judge_phase,
+    resuming,
 )
 from codat_hub.products.domain.product import ProductKind
 
@@ -60,7 +61,6 @@ def plan(context: StepContext, command: Command) -> StepResult:
 def survey(context: StepContext, command: Command) -> StepResult:
     """Survey the companies of a chunk. It changes nothing."""
     run = context.run(command)
-    tally = Tally(command.epoch, survey=Survey())
     attempts = Attempts.forward(context, command, run, "survey")
 
     def look(member: Member, tally: Tally) -> Tally:
@@ -70,11 +70,17 @@ def survey(context: StepContext, command: Command) -> StepResult:
         had = set(member.products)
         return _with(tally, _survey_of(context, run.request, member, settings, had))
 
-    for member in command.required_chunk.members:
-        if not command.more_time():
-            return StepResult("again")
-        tally = attempts.attempt(tally, still_on(member.company_id), partial(look, member))
-    return attempts.end(tally)
+    with resuming(context, command, "survey") as progress:
+        for member in progress.left:
+            if not command.more_time():
+                return StepResult("again")
+            company_id = member.company_id
+            before = progress.tally.reopened(company_id)
+            after = attempts.attempt(before, still_on(company_id), partial(look, member))
+            failed = f"{company_id}: its settings were not read yet"
+            progress.tally = before.leave_open(failed, company_id) if after == before else after
+    tally = progress.tally
+    return attempts.end(replace(tally, survey=tally.survey or Survey()))
 
 
 def _with(tally: Tally, survey: Survey) -> Tally:
