@@ -6,6 +6,7 @@ for 62 seconds: any 60 seconds touch 61 seconds of the clock, and two clocks may
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -49,7 +50,7 @@ class Pace:
 
     def _since(self, now: datetime, seconds: int) -> tuple[tuple[int, int], ...]:
         first = int(now.timestamp()) - seconds + 1
-        return tuple((second, calls) for second, calls in self.calls if second >= first)
+        return self.calls[bisect_left(self.calls, (first, 0)) :]
 
 
 def delay(place: int, per_second: int = PER_SECOND) -> timedelta:
