@@ -154,6 +154,6 @@ def test_a_step_without_its_permission_fails_as_its_state_expects(hub):
         )
         return json.load(answer["Payload"])["errorType"]
 
-    assert error() == "LookupError"
+    assert error() == "StepFailed"  # there is no such run
     with hub.stack.emulator.denied(function, "dynamodb:GetItem"):
         assert error() == "Unavailable"
