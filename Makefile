@@ -69,8 +69,14 @@ environment: ## ENV=dev: check the name of the environment
 build: environment $(INSTALLED) ## ENV=dev: build for one environment, with bytecode
 	@python -m tools.build $(ENV)
 
+.PHONY: preflight
+preflight: $(INSTALLED) ## ENV=dev: check the account, Codat and samconfig.toml; JSON=1 prints JSON
+	@python -m tools.preflight $(ENV) $(if $(JSON),--json)
+
 .PHONY: deploy
-deploy: build ## ENV=dev: build, then deploy to the AWS account of your credentials
+deploy: environment $(INSTALLED) ## ENV=dev: preflight, build, then deploy to the AWS account of your credentials
+	@python -m tools.preflight $(ENV) --deploying
+	@python -m tools.build $(ENV)
 	@python -m tools.deploy $(ENV)
 
 ##@ Change the code

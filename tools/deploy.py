@@ -1,12 +1,14 @@
 """`python -m tools.deploy ENV`: deploy a build; a first deployment that fails can be repeated.
 
 The tables get their deletion protection in a second step, once the stack exists: CloudFormation
-could not delete them when it rolls a failed creation back.
+could not delete them when it rolls a failed creation back. A stack of staging and prod then gets
+termination protection and a stack policy.
 """
 
 from tools.starting import INTERRUPTED, importing
 
 with importing():
+    import json
     import os
     import subprocess
     import sys
@@ -18,11 +20,31 @@ with importing():
     from botocore.exceptions import BotoCoreError, ClientError
 
     from tools.samconfig import ROOT, Deployment, deployment
+    from tools.template import RESOURCES
 
 ENVIRONMENTS: Final = ("dev", "test", "staging", "prod")
+GUARDED: Final = ("staging", "prod")
+_DATA: Final = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::S3::Bucket")
 _ROLE: Final = "ApiGatewayAccountRole"
 _PROTECTION: Final = "DeletionProtection"
 _HALF_CREATED: Final = ("CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
+
+# An update may change what holds data, and never replace or delete it.
+STACK_POLICY: Final = {
+    "Statement": [
+        {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"},
+        {
+            "Effect": "Deny",
+            "Action": ["Update:Replace", "Update:Delete"],
+            "Principal": "*",
+            "Resource": [
+                f"LogicalResourceId/{name}"
+                for name, body in RESOURCES.items()
+                if body["Type"] in _DATA
+            ],
+        },
+    ]
+}
 
 type Sam = Callable[..., None]
 
@@ -56,12 +78,28 @@ class Deploy:
         role = self._account_role(stack)
         if stack is not None:
             self._sam(role, wanted)
+            self._guard()
             return
         self._sam(role, "false")
-        created = self._usable(self._stack())
-        if created is not None and wanted == "true":  # None: the person refused the change set
+        if self._usable(self._stack()) is None:  # the person refused the change set
+            return
+        if wanted == "true":
             self.say("The first deployment succeeded. Next: protect the tables against deletion.")
             self._sam(role, "true", confirm=False)
+        self._guard()
+
+    def _guard(self) -> None:
+        """Protect a stack of staging or prod against its deletion and against lost data."""
+        if self.deployed.overrides.get("Environment") not in GUARDED:
+            return
+        name = self.deployed.stack_name
+        self.cloudformation.set_stack_policy(
+            StackName=name, StackPolicyBody=json.dumps(STACK_POLICY)
+        )
+        self.cloudformation.update_termination_protection(
+            StackName=name, EnableTerminationProtection=True
+        )
+        self.say(f"{name} has termination protection, and a policy that keeps its data.")
 
     def _sam(self, role: str, protection: str, *, confirm: bool = True) -> None:
         words = self.deployed.override_words(**{_ROLE: role, _PROTECTION: protection})

@@ -136,6 +136,15 @@ class Ledger:
         changes = self.company.changes(PRODUCT).and_also(self.assignment.changes)
         return ReadProducts({event.product: changes}, {}, self.company.removed_connections)
 
+    def owed(self, last: ReadEvent) -> set[ReadKey]:
+        """Return the keys that a removal or an addition still owes a full load after `last`."""
+        return {
+            key
+            for key, known in self.state.keys.items()
+            for reset in self.products(last).resets(last, key)
+            if known.full_load_at is None or reset > known.full_load_at
+        }
+
     @property
     def facts(self):
         """Return what happened, without what was published in answer."""

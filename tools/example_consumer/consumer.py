@@ -17,25 +17,29 @@ class Consumer:
     """Holds a product's records in memory, where a team would use its database.
 
     records: (company, data type, connection) -> record id -> record
-    done: the keys of handled events; keep them as long as the queue may deliver an event again
+    done: the keys of handled events, each with the name of the resend that it came with, if any;
+    keep them as long as the queue may deliver an event again
     """
 
     def __init__(self, codat: httpx.Client) -> None:
         self.records: dict[tuple[str, str, str], Records] = {}
-        self.done: set[str] = set()
+        self.done: set[tuple[str, str | None]] = set()
         self.codat = codat
 
-    def handle(self, event: ProductReadCompleted) -> None:
+    def handle(self, event: ProductReadCompleted, resend: str | None = None) -> None:
         """Store the records of an event, unless that was done before.
+
+        resend: `replay-name` of the event's envelope, which only a resent event has
 
         Raises httpx.HTTPError: let the queue deliver the message again.
         """
-        if event["event_key"] in self.done:
+        key = (event["event_key"], resend)
+        if key in self.done:
             return
         for entry in event["data_types"]:
             if entry["status"] == "Complete":
                 self._store(event["company_id"], entry)
-        self.done.add(event["event_key"])
+        self.done.add(key)
 
     def _store(self, company: str, entry: DataTypeRead) -> None:
         key = (company, entry["data_type"], entry["connection_id"])

@@ -31,6 +31,7 @@ from codat_hub.rate_limiting.usecases import admit_calls
 from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import count, logger, metrics
+from codat_hub.webhooks.hub_address import HubAddress
 from codat_hub.webhooks.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ step_context = StepContext(
     limits=Limits(
         wait_scale=settings.wait_scale,
         calls_a_second=_CALLS_A_SECOND,
-        hub_url=settings.webhooks_url,
+        hub=HubAddress(settings.webhooks_url, settings.webhooks_api_id),
     ),
 )
 

@@ -101,11 +101,11 @@ def test_the_rate_limit_is_one_item(rate_limits, until):
 
 def test_parking_notes_a_webhook_once(table):
     parking = ParkingStore(table)
-    parking.park("msg_1", "odd", NOW)
-    parking.park("msg_1", "odder", NOW)
+    parking.park("msg_1", "odd", NOW, NOW)
+    parking.park("msg_1", "odder", NOW, NOW + timedelta(days=90))
     parked = table.get(ItemKey("PARKED", "msg_1")).attributes
     assert parked["reason"] == "odd"
-    assert int(parked["expires_at"]) == NOW.timestamp() + 90 * 86_400
+    assert int(parked["expires_at"]) == NOW.timestamp()
 
 
 @pytest.mark.parametrize(

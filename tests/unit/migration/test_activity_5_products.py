@@ -174,6 +174,14 @@ class TestAdd:
         add(world, company)
         assert (tally(world).skipped, entry(world).before) == (1, None)
 
+    def test_one_404_for_a_company_that_is_there_skips_nothing(self, world):
+        company = world.company("a")
+        listed = world.codat.companies.pop("a")
+        assert add(world, company).next == "again"
+        world.codat.companies["a"] = listed
+        assert add(world, company).next == "done"
+        assert (tally(world).done, entry(world).outcome) == (1, "added")
+
     def test_a_late_company_gets_a_snapshot_and_its_own_schedules_go_off(self, world):
         add(world, world.company("a", 6, late=True, products=("other",), linked=False))
         before = world.entry(company_entry("a")).before

@@ -21,17 +21,6 @@ from tests.support.histories import (
     windows_of,
 )
 
-
-def owed(ledger):
-    """Return the keys that a removal or an addition still owes a full load after LAST."""
-    return {
-        key
-        for key, known in ledger.state.keys.items()
-        for reset in ledger.products(LAST).resets(LAST, key)
-        if known.full_load_at is None or reset > known.full_load_at
-    }
-
-
 LAST = a_read(1000, *(ReadEntry(key, "Complete", True) for key in KEYS), since=999)
 
 
@@ -42,7 +31,7 @@ def test_any_order_with_repeats_ends_in_the_same_state(data, history):
     assert mixed.facts == straight.facts
     # Which read was a full load depends on the order; after one more read none is owed.
     assert mixed.take(LAST).facts == straight.take(LAST).facts
-    assert owed(mixed) == owed(straight) == set()
+    assert mixed.owed(LAST) == straight.owed(LAST) == set()
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,6 +12,7 @@ from codat_hub.companies.adapters.company_store import CompanyStore
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
+from codat_hub.errors import Absent
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.product_events.usecases import measure_freshness
@@ -139,6 +140,11 @@ def test_a_company_unknown_to_the_directory_is_measured_as_not_linked(hub):
     hub.assignments.put(Assignment("c9", "lending", AssignmentStatus.ASSIGNED, LONG_AGO), 0)
     (row,) = hub.measure.of_company("c9")
     assert (row.linked, row.overdue) == (False, False)
+
+
+def test_a_company_that_the_hub_does_not_know_at_all_is_absent(hub):
+    with pytest.raises(Absent, match="The hub knows no company c9"):
+        hub.measure.of_company("c9")
 
 
 def test_a_page_ends_after_enough_companies_even_without_a_row(hub, monkeypatch):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from codat_hub.codat import errors
-from codat_hub.refresh.domain.ticket import TicketStatus
+from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from codat_hub.refresh.usecases.make_call import NotCalled
 from tests.support.refresh_worker import HOUR, ROWS, a_message, a_world, failing, work
 from tools.simulation.refresh_world import MINUTE, START
@@ -146,6 +146,7 @@ def test_a_wrong_client_makes_no_call_at_all(world):
     world.dispatching().run_until(START + 3 * MINUTE)
     assert not world.codat.calls
     assert world.ticket("c1").attempts == 0
+    assert world.ticket("c1").failure == Failure("wrong_client", "another client's key")
     world.check_client = lambda: None
     world.run_until(START + 12 * MINUTE)
     assert len(world.codat.accepted) == 2

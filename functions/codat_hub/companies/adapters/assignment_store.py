@@ -30,9 +30,9 @@ class AssignmentStore:
     """Assignments in the State table.
 
     The items: `company_id`, `product`, `status`, `changed_at`, `changed_by`, `unsettled_until`,
-    `added_at`, `removed_at`, `consent`: `{granted_at, granted_by, text_version, data_types,
-    revoked_at}`. The index lists them by product, in shards, ordered by company; absent ones are
-    not listed.
+    `added_at`, `removed_at`, `full_load_owed_at`, `consent`: `{granted_at, granted_by,
+    text_version, data_types, revoked_at}`. The index lists them by product, in shards, ordered by
+    company; absent ones are not listed.
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -115,6 +115,7 @@ def _assignment(pair: tuple[str, str], stored: Stored) -> Assignment:
         unsettled_until=moment_or_none(item.get("unsettled_until")),
         added_at=moment_or_none(item.get("added_at")),
         removed_at=moment_or_none(item.get("removed_at")),
+        full_load_owed_at=moment_or_none(item.get("full_load_owed_at")),
         consent=consent
         and Consent(
             product=product,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
-from itertools import batched
+from itertools import batched, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import Superseded, Unavailable
@@ -177,13 +177,16 @@ class MigrationLedger:
                 yield key.sk.removeprefix("ENTRY#")
             place = keys[-1]
 
-    def ours(self, migration_id: str, limit: int) -> list[str]:
+    def ours(self, migration_id: str, limit: int, looked_at: int | None = None) -> list[str]:
         """Return the names of up to `limit` entries that no undo has taken back.
 
         It reads page by page: the entries of 100,000 companies fit into no function's memory.
+
+        looked_at: how many entries to look at, from the first; None: all
         """
         found: list[str] = []
-        for names in batched(self.names_under(migration_id, ""), _AT_ONCE, strict=False):
+        looked = islice(self.names_under(migration_id, ""), looked_at)
+        for names in batched(looked, _AT_ONCE, strict=False):
             entries = self.entries(migration_id, names)
             found += [name for name in names if entries[name].ours]
             if len(found) >= limit:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.companies.domain.company import Company
+from codat_hub.companies.usecases.known_company import known_company
 from codat_hub.product_events.domain.freshness import Freshness, freshness
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import ProductKind
@@ -50,8 +51,13 @@ class MeasureFreshness:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def of_company(self, company_id: str, product: str | None = None) -> list[Freshness]:
-        """Return a row for each product of a company, or for one product."""
+        """Return a row for each product of a company, or for one product.
+
+        Raises Absent for a company that the hub does not know.
+        """
         assignments = self.assignments.of_company(company_id)
+        if not assignments:
+            known_company(self.companies, company_id)
         return self._measure(item for item in assignments if product in {None, item.product})
 
     def page(

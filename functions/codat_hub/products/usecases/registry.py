@@ -13,6 +13,7 @@ from codat_hub.products.domain.product_rules import (
     too_many,
 )
 from codat_hub.products.ports import Matched
+from codat_hub.storage.found import named
 from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
@@ -69,13 +70,13 @@ class Registry:
         self._schedules = schedules
         self._companies_with = companies_with
 
-    def products(self) -> Mapping[str, Product]:
+    def products(self) -> Found[str, Product]:
         """Return the registered products by identifier."""
         return self._store.read()[0]
 
     def product(self, identifier: str) -> Product:
         """Return one registered product."""
-        return _named(self.products(), identifier)
+        return registered(self.products(), identifier)
 
     def apply(self, products: Sequence[Product], by: str, *, dry_run: bool = False) -> Applied:
         """Make these the whole registry; `dry_run` returns the changes and makes none."""
@@ -100,15 +101,15 @@ class Registry:
     def remove(self, identifier: str, by: str) -> Applied:
         """Unregister a product that no company has."""
 
-        def without(known: Mapping[str, Product]) -> dict[str, Product]:
-            _named(known, identifier)
+        def without(known: Found[str, Product]) -> dict[str, Product]:
+            registered(known, identifier)
             return {name: product for name, product in known.items() if name != identifier}
 
         return self._change(without, by, {identifier})
 
     def _change(
         self,
-        change: Callable[[Mapping[str, Product]], Mapping[str, Product]],
+        change: Callable[[Found[str, Product]], Mapping[str, Product]],
         by: str,
         subjects: Collection[str],
         *,
@@ -234,8 +235,12 @@ def _warnings(known: Mapping[str, Product], wanted: Mapping[str, Product]) -> It
             )
 
 
-def _named(products: Mapping[str, Product], identifier: str) -> Product:
-    if identifier not in products:
-        known = ", ".join(sorted(products)) or "none yet"
-        raise Absent(f"No product {identifier!r} is registered. Registered are: {known}.")
-    return products[identifier]
+def registered(products: Found[str, Product], identifier: str) -> Product:
+    """Return a product of the registry. Raises Absent for an unregistered one, and Unreadable."""
+    product = named(products, identifier)
+    if product is None:
+        raise Absent(
+            f"No product {identifier!r} is registered. `tools/hub products list` shows the"
+            " registered ones."
+        )
+    return product
