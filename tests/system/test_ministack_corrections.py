@@ -245,6 +245,8 @@ def test_resource_types_that_the_emulator_lacks_are_accepted(aws):
     template = {
         "Resources": {
             "A": {"Type": "AWS::WAFv2::WebACLAssociation", "Properties": {}},
+            "B": {"Type": "AWS::EventSchemas::Registry", "Properties": {}},
+            "F": {"Type": "AWS::EventSchemas::Schema", "Properties": {}},
             "C": {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": {}},
             "D": {"Type": "AWS::CodeDeploy::Application", "Properties": {}},
             "E": {"Type": "AWS::CodeDeploy::DeploymentGroup", "Properties": {}},

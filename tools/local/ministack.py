@@ -25,6 +25,8 @@ type Json = dict[str, Any]
 
 _EXCEPTION_LINE: Final = re.compile(r"^(?:[\w.]+\.)?(\w+)(?::|$)")
 _PLACEHOLDERS: Final = (
+    "AWS::EventSchemas::Registry",
+    "AWS::EventSchemas::Schema",
     "AWS::WAFv2::WebACLAssociation",
     "AWS::CloudWatch::CompositeAlarm",
     "AWS::CodeDeploy::Application",
@@ -165,7 +167,10 @@ def give_parameters_to_sam() -> None:
 def accept_unknown_resources() -> None:
     """Accept the few resource types of the template that the emulator does not know."""
     placeholder = {
-        "create": lambda lid, _props, stack: (f"{stack}-{lid}", {"Arn": f"arn:aws:local:::{lid}"}),
+        "create": lambda lid, props, stack: (
+            f"{stack}-{lid}",
+            {**props, "Arn": f"arn:aws:local:::{lid}"},
+        ),
         "update": lambda physical_id, *_args, **_kwargs: (physical_id, {}),
         "delete": lambda _physical_id, _props: None,
     }
