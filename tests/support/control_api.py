@@ -144,7 +144,7 @@ class FakeControlApi:
 
     def show_company(self, company_id, **_):
         company = self.companies.get(company_id)
-        return company or absent(f"The directory has no company {company_id}.")
+        return company or absent(f"The hub knows no company {company_id}.")
 
     def create_company(self, body, **_):
         company_id = str(uuid.UUID(int=len(self.companies) + 1, version=4))
@@ -249,6 +249,10 @@ class FakeControlApi:
         return run | self.page("items", drift, query)
 
     def list_freshness(self, query, **_):
+        company_id = query.get("company")
+        known = {None, *self.companies, *(row["company_id"] for row in self.freshness)}
+        if company_id not in known:
+            return absent(f"The hub knows no company {company_id}.")
         names = {"product": "product", "company": "company_id"}
         found = [
             row for row in self.freshness

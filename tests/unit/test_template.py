@@ -7,7 +7,7 @@ import re
 import pytest
 
 from codat_hub.refresh.domain.ticket import LOST_AFTER
-from tests.support.transforming import transformed
+from tools.checks.transforming import transformed
 from tools.samconfig import ROOT, deployment
 from tools.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
 
@@ -165,6 +165,14 @@ PERMISSIONS = {
         ("states:DescribeExecution", EXECUTIONS),
         ("states:StopExecution", EXECUTIONS),
         ("sqs:SendMessage", "MigrationEndsMissed"),
+    },
+}
+FIND_STACK = {
+    "Effect": "Allow",
+    "Action": "cloudformation:DescribeStacks",
+    "Resource": {
+        "Fn::Sub": "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:"
+        "stack/${AWS::StackName}/*"
     },
 }
 WITHOUT_RESOURCE = {
@@ -481,8 +489,34 @@ class TestControlApi:
     @pytest.mark.parametrize(
         "policy", ["ControlApiReader", "ControlApiOperator", "ControlApiApprover"]
     )
-    def test_the_policies_for_people_let_them_call_this_api_only(self, policy):
+    def test_the_policies_for_people_let_them_call_this_api_and_find_the_stack_only(self, policy):
         assert all(_allowed(policy))
+        call, find = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
+        assert call["Action"] == "execute-api:Invoke"
+        assert find == FIND_STACK
+
+    def test_a_keeper_of_secrets_may_replace_the_api_key_and_never_read_it(self):
+        (*statements, encrypted) = RESOURCES["SecretsKeeper"]["Properties"]["PolicyDocument"][
+            "Statement"
+        ]
+        assert encrypted["Fn::If"][0] == "HasKmsKey"
+        assert statements == [
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "secretsmanager:GetSecretValue",
+                    "secretsmanager:PutSecretValue",
+                    "secretsmanager:UpdateSecretVersionStage",
+                ],
+                "Resource": {"Fn::GetAtt": ["SigningSecrets", "Id"]},
+            },
+            {
+                "Effect": "Allow",
+                "Action": "secretsmanager:PutSecretValue",
+                "Resource": {"Fn::GetAtt": ["CodatApiKey", "Id"]},
+            },
+            FIND_STACK,
+        ]
 
     @pytest.mark.parametrize(
         ("policy", "reads", "changes", "approves"),
@@ -509,8 +543,7 @@ class TestControlApi:
 
 def _allowed(policy):
     """Return the patterns of calls that a policy allows, empty for one outside the control API."""
-    (statement,) = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Action"] == "execute-api:Invoke"
+    statement, _ = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
     resource = statement["Resource"]
     named = resource if isinstance(resource, list) else [resource]
     return [allowed["Fn::Sub"].partition(":${ControlApi}/${Environment}/")[2] for allowed in named]

@@ -23,7 +23,6 @@ from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.reconcile.adapters.codat_observer import Observer
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
-from codat_hub.reconcile.domain.consumers import HubAddress
 from codat_hub.reconcile.domain.reconcile_run import Phase
 from codat_hub.reconcile.usecases.reconcile import Reconcile
 from codat_hub.reconcile.usecases.reconcile_account import CheckAccount
@@ -34,6 +33,7 @@ from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.storage.items import SHARDS
 from codat_hub.storage.state_table import StateTable
+from codat_hub.webhooks.hub_address import HubAddress
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox
@@ -179,7 +179,7 @@ class Hub:
                 self.registry,
                 self.secrets.names,
                 self.runs,
-                HubAddress(API),
+                HubAddress(f"https://{API}.example/webhooks/codat", API),
                 self.parking.expiring,
                 now=self.clock,
             ),

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from codat_hub.product_events.domain.freshness import OverduePlace
     from codat_hub.product_events.domain.product_event import ProductEvent
     from codat_hub.product_events.domain.read_state import ReadState
     from codat_hub.product_events.domain.replay import ReceivedBetween, Replay
@@ -25,6 +26,9 @@ class ReadStates(Protocol):
     ) -> Found[tuple[str, str | None], ReadState]: ...
     def of_company(self, company_id: str) -> Sequence[ReadState]: ...
     def put(self, company_id: str, product: str | None, state: ReadState, version: int) -> bool: ...
+    def overdue(
+        self, product: str, now: datetime, limit: int, after: str | None = None
+    ) -> Sequence[OverduePlace]: ...
 
 
 class Archive(Protocol):

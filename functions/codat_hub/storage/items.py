@@ -34,6 +34,7 @@ The index `gsi1` lists items by group (`gsi1pk`) and by a rank that is unique in
     COMPANIES#{shard}          by company id         companies
     PRODUCT#{product}#{shard}  by company id         assignments that are not absent
     DUE#{product}              by time and company   open tickets
+    OVERDUE#{product}          by time and company   read states, by the time they become overdue
     RUNS                       by slot and product   unfinished refresh runs
     MIGRATIONS                 by start              migrations
     RECONCILES                 by id                 reconcile runs

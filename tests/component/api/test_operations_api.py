@@ -16,6 +16,8 @@ from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
 from codat_hub.product_events.adapters.full_load_store import FullLoadStore
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.product_events.usecases.list_overdue import ListOverdue
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
@@ -145,6 +147,10 @@ class TestFreshness:
             assert AssignmentStore(table).put(held, 0)
         absent = Assignment("c01", "lending", AssignmentStatus.ABSENT, LONG_AGO)
         assert AssignmentStore(table).put(absent, 0)
+        held = AssignmentStore(table).get_many((name, "invoice-finance") for name in ids)
+        products = {"invoice-finance": PRODUCTS[0]}
+        directory = CompanyStore(table).get_many(ids)
+        ListOverdue(ReadStateStore(table))(held.values(), directory, products)  # as at a slot
         return ids
 
     @pytest.mark.parametrize("limit", ["1", "7", "200"])
@@ -153,6 +159,13 @@ class TestFreshness:
         query = {"limit": limit} | ({"product": product} if product else {})
         found, _ = pages(call, "/freshness", "freshness", **query)
         assert sorted(row["company_id"] for row in found) == companies
+
+    def test_a_cursor_of_the_other_list_is_refused(self, call, companies):
+        for wanted, other in (({}, {"overdue": "true"}), ({"overdue": "true"}, {})):
+            _, page = call("GET", "/freshness", query=wanted | {"limit": "1"})
+            query = other | {"cursor": page["next_cursor"]}
+            status, body = call("GET", "/freshness", query=query)
+            assert (status, body["errors"][0]["field"]) == (400, "cursor")
 
     def test_only_a_readable_product_is_overdue(self, call, companies):
         found, _ = pages(call, "/freshness", "freshness", overdue="true", limit="5")
@@ -164,7 +177,7 @@ class TestFreshness:
         assert row["last_read_at"] is None
         assert row["consent"] is True
 
-    def test_a_company_is_shown_with_all_its_products_and_an_unknown_one_with_none(
+    def test_a_company_is_shown_with_all_its_products(
         self,
         call,
         companies,
@@ -177,8 +190,17 @@ class TestFreshness:
             200,
             {"freshness": [], "next_cursor": None},
         )
-        assert call("GET", "/freshness", query={"company": "unknown"})[1]["freshness"] == []
         assert call("GET", "/freshness", query={"product": "unknown"})[1]["freshness"] == []
+
+    def test_every_request_for_an_unknown_company_gets_the_same_answer(self, call, companies):
+        answers = [
+            call("GET", "/companies/unknown"),
+            call("GET", "/freshness", query={"company": "unknown"}),
+            call("POST", "/companies/unknown/products/invoice-finance/refresh"),
+            call("POST", "/companies/unknown/refresh"),
+        ]
+        assert {status for status, _ in answers} == {404}
+        assert len({body["detail"] for _, body in answers}) == 1
 
 
 class TestStatus:

@@ -66,6 +66,12 @@ class AssignmentStore:
             for key, stored in found
         ]
 
+    def readable_of(self, company_id: str) -> list[Assignment]:
+        """Return the company's readable assignments, absent ones too, by product."""
+        found = dict(self._table.under(company_key(company_id, "PRODUCT#")))
+        keys = {key: (company_id, _product(key)) for key in found}
+        return list(read_each(keys, found, _assignment).values())
+
     def companies_with(
         self, product: str, shard: int, after: str | None = None, limit: int = 100
     ) -> Sequence[str]:
@@ -76,9 +82,14 @@ class AssignmentStore:
         keys = self._table.listed(f"PRODUCT#{product}#{shard}", after=after, limit=limit)
         return [rank for rank, _ in keys]
 
-    def count(self, product: str) -> int:
-        """Return how many companies have the product; the index lags a little."""
-        return sum(self._table.count(f"PRODUCT#{product}#{shard}") for shard in range(SHARDS))
+    def count(self, product: str, most: int) -> int:
+        """Return how many companies have the product, counted up to `most`; the index lags."""
+        found = 0
+        for shard in range(SHARDS):
+            found += len(self.companies_with(product, shard, limit=most - found))
+            if found >= most:
+                break
+        return found
 
 
 def assignment_key(company_id: str, product: str) -> ItemKey:

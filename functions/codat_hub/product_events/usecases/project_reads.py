@@ -12,6 +12,7 @@ from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, CompanyChange
 from codat_hub.companies.domain.product_changes import ProductTimes
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
+from codat_hub.product_events.domain.freshness import overdue_from
 from codat_hub.product_events.domain.read_event import ReadEvent
 from codat_hub.product_events.domain.read_products import ReadProducts
 from codat_hub.product_events.domain.read_state import project
@@ -167,10 +168,11 @@ class ProjectReads:
             found = self._products_of(event, company, products, owed)
             resets, standard = partial(found.resets, event), found.standard(event)
             result = project(state, event, resets, standard, off=found.off(event))
+            after = _with_overdue_from(result.state, found.assignment, company, products)
             if result.published and not (published and published.covers(result.published)):
                 published = result.published
                 self.bus.publish(published)
-            return None if result.state == state else result.state
+            return None if result.state == state else after
 
         write = partial(self.read_states.put, event.company_id, event.product)
         updated = update(read, publish, write, f"the read state of {event.company_id}")
@@ -199,7 +201,7 @@ class ProjectReads:
             except Unreadable:  # it costs itself, not the event
                 ours = Assignment(event.company_id, event.product)
             changes = {event.product: changes_of(event.product, ours)}
-            return ReadProducts(changes, {}, company.removed_connections)
+            return ReadProducts(changes, {}, company.removed_connections, ours)
         standard = {name for name, known in products.items() if known.kind != ProductKind.CUSTOM}
         # An unregistered product may be standard: an extra event does less harm than a lost event.
         listed = set(company.products) - (products.keys() - standard)
@@ -247,6 +249,19 @@ class ProjectReads:
         logger.error("webhook parked", webhook_id=key, reason=reason)
         self.parking.park(key, reason, self.now(), webhook.expires_at)
         return Report("parked")
+
+
+def _with_overdue_from(
+    state: ReadState,
+    assignment: Assignment | None,
+    company: Company,
+    products: Mapping[str, Product],
+) -> ReadState:
+    if assignment is None:  # no standard product has a schedule
+        return state
+    product = products.get(assignment.product)
+    at = overdue_from(assignment, company, product, state.last_read_at)
+    return replace(state, overdue_from=at)
 
 
 def _report(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from codat_hub.products.ports import Products
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
     from codat_hub.reconcile.ports import ObservedCodat, ReconcileRuns
+    from codat_hub.webhooks.hub_address import HubAddress
 
 _LOW: Final = 5  # the quota is low below a fifth of its limit
 _WARNED_BEFORE: Final = timedelta(days=7)
@@ -42,7 +43,7 @@ class CheckAccount:
     registry: Products
     stored_secrets: Callable[[], Collection[str]]
     runs: ReconcileRuns
-    hub: consumers.HubAddress
+    hub: HubAddress
     parked: Callable[[datetime, datetime, int], Sequence[datetime]]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
