@@ -105,6 +105,10 @@ format: $(INSTALLED) ## format the code and fix what ruff can
 openapi: $(INSTALLED) ## generate openapi/control-api.json from the code
 	@python -m tools.openapi
 
+.PHONY: event-schema
+event-schema: $(INSTALLED) ## write the event's schema into template.yaml, from events/schemas
+	@python -m tools.event_schema
+
 .PHONY: statemachine
 statemachine: $(INSTALLED) ## generate the migration's state machine and its picture from its table
 	@python -m tools.statemachine
