@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,7 +14,6 @@ from codat_hub.codat.adapters.api_key import SecretKey
 from codat_hub.codat.adapters.client import CodatClient
 from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Transport, new_http
-from codat_hub.codat.errors import RateLimited
 from codat_hub.codat.usecases.client_binding import ClientBinding
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.consent_ledger import ConsentLedger
@@ -23,7 +23,7 @@ from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.adapters.manifests import ManifestBucket
 from codat_hub.migration.domain.chunk import Chunk, Member
 from codat_hub.migration.domain.run import ACCEPTED_CONTRACTS
-from codat_hub.migration.usecases.context import Command, Limits, StepContext, StepResult
+from codat_hub.migration.usecases.context import Command, Limits, StepContext
 from codat_hub.migration.usecases.step_table import run_step
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.adapters.product_store import ProductStore
@@ -33,6 +33,7 @@ from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
 from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import count, logger, metrics
+from codat_hub.webhooks.hub_address import HubAddress
 from codat_hub.webhooks.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ step_context = StepContext(
     limits=Limits(
         wait_scale=settings.wait_scale,
         calls_a_second=_CALLS_A_SECOND,
-        hub_url=settings.webhooks_url,
+        hub=HubAddress(settings.webhooks_url, settings.webhooks_api_id),
     ),
 )
 reserve = ReserveCalls(RateLimiterStore(_table))
@@ -94,17 +95,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # Refreshes leave room for these calls. Only steps on chunks run several at once.
     at_once = 1 if command.chunk is None else _AT_ONCE
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    try:
-        reserve(
-            round(60 * _CALLS_A_SECOND * at_once / _AT_ONCE),
-            datetime.now(UTC) + left + _UNTIL_THE_NEXT,
-        )
-    except RateLimited as limited:
-        logger.info("migration step waits for room", cause=str(limited))
-        wait = limited.retry_after or timedelta(minutes=1)
-        return asdict(StepResult("again", wait_seconds=int(wait.total_seconds()) + 1))
+    make_room = partial(
+        reserve,
+        round(60 * _CALLS_A_SECOND * at_once / _AT_ONCE),
+        datetime.now(UTC) + left + _UNTIL_THE_NEXT,
+    )
     logger.append_keys(migration_id=command.migration_id, step=step, direction=direction)
-    result = run_step(step_context, step, direction, command)
+    result = run_step(step_context, step, direction, command, make_room)
     _count(step, command)
     logger.info("migration step done", next=result.next)
     return asdict(result)

@@ -104,3 +104,20 @@ class TestReport:
 
     def test_without_old_consumers_there_is_no_gap(self, world):
         assert reports.report(world.ledger, world.run)["replay_missed"] is None
+
+
+class TestStanding:
+    def test_a_rollback_whose_executions_died_names_what_it_did_not_undo(self, world):
+        world.save_client()
+        world.company("a")
+        world.company("b")
+        for name in ("CLIENT", "COMPANY#a", "PRODUCT#b#lending"):
+            world.ledger.intend(ID, 1, {name: LedgerEntry({"had": False})})
+        world.change(status=MigrationStatus.ROLLING_BACK)
+        assert reports.RunStanding.of(world.ledger, world.run, NOW).left == []
+        world.change(status=MigrationStatus.ROLLBACK_INCOMPLETE, error="the execution died")
+        standing = reports.RunStanding.of(world.ledger, world.run, NOW)
+        named = {(item["company_id"], item.get("product")) for item in standing.left}
+        assert named == {(None, None), ("a", None), ("b", "lending")}
+        assert {item["error"] for item in standing.left} == {"the execution died"}
+        assert "(3 items)" in standing.needs[0]["what"]

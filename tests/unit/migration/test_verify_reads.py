@@ -1,12 +1,16 @@
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
+from codat_hub.codat.errors import Forbidden
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.steps import activity_5_products, verify_reads
+from codat_hub.migration.usecases.listing import LATE_UNCHECKED
 from codat_hub.product_events.domain.read_event import ReadId, ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, ReadState
+from tests.support.migration.fakes import settings
 from tests.support.migration.step_world import HOUR, ID, NOW, StepWorld
 
 
@@ -94,7 +98,7 @@ class TestBegin:
         for listing in ("snapshot", "late-1"):
             chunk = {"name": f"{listing}-000000", "members": []}
             world.manifests.put(f"{ID}/{listing}.json", [chunk])
-        world.change(chunks={"plan": 1, "snapshot": 1, "late-1": 1})
+        world.change(chunks={"plan": 1, "snapshot": 1, "late-1": 1, "late-2": 0})
         return world
 
     def test_it_works_on_all_chunks_of_the_run(self, world):
@@ -125,6 +129,21 @@ class TestBegin:
         assert len(world.run.notes) == notes
         assert all(note.startswith("companies that came late: ") for note in world.run.notes)
 
+    @pytest.mark.parametrize(
+        ("late", "everyone", "noted"),
+        [
+            ({}, True, True),  # the list could not be read
+            ({"late-1": 1}, True, True),  # nobody looked again
+            ({"late-1": 1, "late-2": 0}, True, False),
+            ({}, False, False),  # the client's level reads them
+            ({f"late-{number}": 1 for number in range(1, 6)}, True, False),
+        ],
+    )
+    def test_a_run_that_did_not_look_for_late_companies_says_so(self, world, late, everyone, noted):
+        world.change(chunks={"snapshot": 1, **late}, everyone=everyone)
+        verify_reads.begin(world.context, world.command())
+        assert any(LATE_UNCHECKED in note for note in world.run.notes) is noted
+
 
 @pytest.mark.parametrize("status", [s for s in MigrationStatus if s.given_up])
 def test_a_run_that_rolls_back_is_not_called_complete(world, status):
@@ -139,3 +158,31 @@ def test_the_end_is_recorded_once(world):
         verify_reads.complete(world.context, world.command())
         world.now += HOUR
     assert (world.run.status, world.run.ended_at) == (MigrationStatus.COMPLETE, NOW)
+
+
+class TestLookAtTheEnd:
+    @pytest.fixture
+    def ended(self, world):
+        world.save_client()
+        return world
+
+    def test_what_others_changed_is_noted_and_left(self, ended):
+        ended.codat.client = settings(12, 0)
+        verify_reads.complete(ended.context, ended.command())
+        (note,) = ended.run.notes
+        assert note.startswith("changed by others during the run, and left: the client's settings")
+        assert ended.codat.changes == []
+
+    def test_a_refusal_is_noted_and_the_run_ends(self, ended):
+        ended.codat.client_settings = mock.Mock(side_effect=Forbidden("no such plan"))
+        verify_reads.complete(ended.context, ended.command())
+        note = "settings and consumers could not be looked at before the end: no such plan"
+        assert (ended.run.notes, ended.run.status) == ((note,), MigrationStatus.COMPLETE)
+
+    def test_a_consumer_that_is_made_again_needs_its_secret(self, ended):
+        url = f"https://hub.example/webhooks/codat/lending?migration={ID}"
+        facts = {"name": "product-lending", "url": url, "event_types": ("a.b",), "tags": ()}
+        ended.change(plan={"wanted": [{**facts, "hub_consumer": "lending"}]})
+        verify_reads.complete(ended.context, ended.command())
+        assert [hook.url for hook in ended.codat.hooks] == [url]
+        assert ended.run.notes[-1].endswith("then run tools/hub secrets add lending")
