@@ -74,10 +74,8 @@ def test_the_query_of_the_readme_says_the_same(drawn):
     database.execute("CREATE TABLE landed (line, product, company, data_type)")
     rows = [(line, "p", "c", "invoices") for line in lines]
     database.executemany("INSERT INTO landed VALUES (?, ?, ?, ?)", rows)
-    found = [
-        dict(zip(["id", "record"], row, strict=True))
-        for row in database.execute(f"SELECT id, record FROM ({select})")
-    ]  # noqa: S608
+    database.row_factory = sqlite3.Row
+    found = list(database.execute(select))
     database.close()
     assert {row["id"]: json.loads(row["record"]) for row in found} == truth
 

@@ -8,7 +8,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from tests.support.histories import Ledger, a_read
-from tests.support.transforming import NoManagedPolicies
+from tools.checks.transforming import NoManagedPolicies
 from tools.samconfig import ROOT
 
 TEXT = (ROOT / "tools/example_consumer/template.yaml").read_text()
