@@ -42,8 +42,9 @@ lint: $(INSTALLED) ## check format, code and types (ruff, mypy)
 	mypy
 
 .PHONY: validate
-validate: $(INSTALLED) ## check template.yaml (sam validate --lint, cfn-lint with the serverless rules)
+validate: $(INSTALLED) ## check the templates (sam validate --lint, cfn-lint with the serverless rules)
 	@sam validate --lint --config-env local
+	@sam validate --lint --config-env local --template tools/example_consumer/template.yaml
 	cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
 
 .PHONY: security
