@@ -46,6 +46,14 @@ validate: $(INSTALLED) ## check template.yaml (sam validate --lint, cfn-lint wit
 	@sam validate --lint --config-env local
 	cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
 
+.PHONY: security
+security: $(INSTALLED) ## check code, template and workflows (bandit, checkov, zizmor)
+	@python -m tools.checks
+
+.PHONY: audit
+audit: $(INSTALLED) ## look up known vulnerabilities of the pinned packages (asks an advisory service)
+	@python -m tools.checks audit
+
 .PHONY: bench
 bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
 	@python -m tools.build local
@@ -54,6 +62,10 @@ bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
 .PHONY: drill-migration
 drill-migration: $(INSTALLED) ## fail every call of a migration, there and back (ROWS=1000 SEED=1)
 	@python -m tools.drills.migration --rows $(or $(ROWS),1000) --seed $(or $(SEED),1)
+
+.PHONY: mutation
+mutation: $(INSTALLED) ## list small changes of the code that no test notices (MODULE=NAME SAMPLE=40 SEED=1)
+	@python -m tools.mutation $(addprefix --module ,$(MODULE)) --sample $(or $(SAMPLE),40) --seed $(or $(SEED),1)
 
 .PHONY: measure
 measure: $(INSTALLED) ## show figures of the code and their limits; AGAINST=DIR compares with another checkout
@@ -69,9 +81,19 @@ environment: ## ENV=dev: check the name of the environment
 build: environment $(INSTALLED) ## ENV=dev: build for one environment, with bytecode
 	@python -m tools.build $(ENV)
 
+.PHONY: preflight
+preflight: $(INSTALLED) ## ENV=dev: check the account, Codat and samconfig.toml; JSON=1 prints JSON
+	@python -m tools.preflight $(ENV) $(if $(JSON),--json)
+
 .PHONY: deploy
-deploy: build ## ENV=dev: build, then deploy to the AWS account of your credentials
-	@python -m tools.deploy $(ENV)
+deploy: environment $(INSTALLED) ## ENV=dev: preflight, build, deploy; YES=1 does not ask, SHOW=1 shows the change set only
+	@python -m tools.preflight $(ENV) --deploying
+	@python -m tools.build $(ENV)
+	@python -m tools.deploy $(ENV) $(if $(YES),--yes) $(if $(SHOW),--show)
+
+.PHONY: release
+release: environment $(INSTALLED) ## ENV=prod: package template, code, list of packages and checksums into dist/
+	@python -m tools.release $(ENV)
 
 ##@ Change the code
 .PHONY: format
@@ -95,3 +117,7 @@ lock: $(INSTALLED) ## pin the packages that pyproject.toml asks for
 		pyproject.toml -c tools/requirements.txt -o layers/dependencies/requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
 		tools/faults/requirements.in -o tools/faults/requirements.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
+		tools/checks/requirements.in -o tools/checks/requirements.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
+		tools/mutation/requirements.in -o tools/mutation/requirements.txt

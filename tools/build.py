@@ -2,6 +2,8 @@
 
 `sam build` ships no bytecode, and its zip dates every file 1980, so Lambda would compile each
 module again at every cold start. Hash-based bytecode is valid whatever the date.
+
+The local stack runs the functions on this machine, so its layer gets this machine's packages.
 """
 
 from tools.starting import INTERRUPTED, importing
@@ -10,12 +12,15 @@ with importing():
     import fcntl
     import hashlib
     import os
+    import shutil
     import subprocess
     import sys
     from collections.abc import Iterable, Iterator
     from contextlib import contextmanager
     from pathlib import Path
     from typing import Final
+
+    from packaging.tags import parse_tag, sys_tags
 
     from tools.samconfig import ROOT, deployment
 
@@ -28,6 +33,8 @@ SOURCES: Final = (
     "samconfig.toml",
     "tools/build.py",
 )
+LAYER: Final = Path("Dependencies") / "python"
+PINS: Final = ROOT / "layers" / "dependencies" / "requirements.txt"
 _SKIPPED: Final = ("__pycache__", ".pyc")
 
 
@@ -56,6 +63,8 @@ def build(environment: str, log: Path) -> bool:
             command = ["sam", "build", "--cached", "--build-dir", str(folder)]
             words = deployment(environment).override_words()
             _run([*command, "--parameter-overrides", *words], output)
+            if environment == "local":
+                install_for_this_machine(folder / LAYER, output)
             compile_bytecode(folder, output)
         stamp.write_text(fingerprint)
     return True
@@ -75,6 +84,35 @@ def compile_bytecode(folder: Path, output: object = None) -> None:
     for artefact in sorted(path for path in folder.iterdir() if path.is_dir()):
         command = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode"]
         _run([*command, "unchecked-hash", "-s", str(artefact), "-p", "/", str(artefact)], output)
+
+
+def install_for_this_machine(layer: Path, output: object = None) -> None:
+    """Replace the layer's packages, which are for Lambda's Linux, by this machine's own.
+
+    The pins and hashes are the same. Raises BuildError, also if a package is not for this machine.
+    """
+    shutil.rmtree(layer)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
+    command += ["--require-hashes", "--only-binary", ":all:", "--target", str(layer)]
+    _run([*command, "--requirement", str(PINS)], output)
+    shutil.rmtree(layer / "bin", ignore_errors=True)  # scripts name this machine's Python
+    if foreign := foreign_packages(layer):
+        raise BuildError(f"packages of the local layer are not for this machine: {foreign}")
+
+
+def foreign_packages(layer: Path) -> list[str]:
+    """Name the packages whose wheels do not fit this machine's platform and Python."""
+    fitting = set(sys_tags())
+    return [
+        wheel.parent.name.removesuffix(".dist-info")
+        for wheel in sorted(layer.glob("*.dist-info/WHEEL"))
+        if not fitting & _tags(wheel.read_text())
+    ]
+
+
+def _tags(wheel: str) -> set[object]:
+    lines = [line for line in wheel.splitlines() if line.startswith("Tag: ")]
+    return {tag for line in lines for tag in parse_tag(line.removeprefix("Tag: "))}
 
 
 def _files(sources: Iterable[str]) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tools.bench import cold_start
-from tools.build import SOURCES, build_dir, compile_bytecode
+from tools.build import SOURCES, build_dir, compile_bytecode, foreign_packages
+from tools.samconfig import ROOT
 from tools.template import FUNCTIONS, RESOURCES, TEMPLATE
 
 LAYER = "Dependencies"
@@ -56,6 +58,17 @@ def has_unchecked_bytecode(source):
     except FileNotFoundError:
         return False
     return flags == 0b01  # hash-based, never checked against the source
+
+
+def test_the_local_layer_is_of_this_machines_platform_and_has_the_pinned_versions(built):
+    layer = built / LAYER / "python"
+    assert foreign_packages(layer) == []
+    installed = {path.name.removesuffix(".dist-info") for path in layer.glob("*.dist-info")}
+    pins = (ROOT / "layers/dependencies/requirements.txt").read_text()
+    pinned = re.findall(r"^([\w-]+)==([\w.]+)", pins, re.MULTILINE)
+    assert installed == {f"{name.replace('-', '_')}-{version}" for name, version in pinned}
+    # pip marks what it installs here; `sam build` unpacks the packages for Lambda
+    assert len(list(layer.glob("*.dist-info/INSTALLER"))) == len(installed)
 
 
 def test_a_build_with_bytecode_is_reproducible(built, tmp_path):

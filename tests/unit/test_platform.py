@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.transforming import transformed, transformed_of
+from tools.checks.transforming import transformed, transformed_of
 from tools.template import FUNCTIONS, RESOURCES, ROOT, TEMPLATE
 
 PUBLIC = ("ReceiveWebhookFunction", "ControlApiFunction")
@@ -150,6 +150,48 @@ class TestTransport:
         acl = transformed()["ControlApiWebAcl"]
         assert acl["Condition"] == "HasControlApiWebAcl"
         assert acl["Properties"]["ResourceArn"]["Fn::Sub"].endswith("/stages/${ControlApiStage}")
+
+
+class TestWebhookDomain:
+    """One place knows where Codat reaches the hub, so a domain is the domain everywhere."""
+
+    @pytest.mark.parametrize("function", ["ReconcileFunction", "RunMigrationStepFunction"])
+    def test_every_function_and_the_output_know_the_same_address(self, function):
+        variables = RESOURCES[function]["Properties"]["Environment"]["Variables"]
+        given = TEMPLATE["Outputs"]["WebhookUrl"]["Value"]
+        assert given == {"Fn::Join": ["", [variables["WEBHOOKS_URL"], "/{consumer}"]]}
+        condition, domain, _ = variables["WEBHOOKS_URL"]["Fn::If"][2]["Fn::If"]
+        assert condition == "HasWebhookDomain"
+        assert domain == {"Fn::Sub": "https://${WebhookDomain}/webhooks/codat"}
+
+    def test_a_certificate_creates_the_domain_with_its_mapping(self):
+        domain, mapping = (transformed()[f"WebhooksDomain{part}"] for part in ("", "Mapping"))
+        assert domain["Condition"] == mapping["Condition"] == "CreatesWebhookDomain"
+        assert domain["Properties"]["SecurityPolicy"] == "TLS_1_2"
+        assert domain["Properties"]["RegionalCertificateArn"] == {"Ref": "WebhookCertificateArn"}
+        # without a base path: the domain's paths are those of the API
+        assert mapping["Properties"] == {
+            "DomainName": {"Ref": "WebhooksDomain"},
+            "RestApiId": {"Ref": "WebhooksApi"},
+            "Stage": {"Ref": "WebhooksApiStage"},
+        }
+
+    def test_the_default_endpoint_closes_by_a_parameter_of_its_own(self):
+        body = transformed()["WebhooksApi"]["Properties"]["Body"]
+        closed = body["servers"][0]["x-amazon-apigateway-endpoint-configuration"]
+        assert closed == {
+            "disableExecuteApiEndpoint": {"Fn::If": ["HidesDefaultEndpoint", True, False]}
+        }
+        assert TEMPLATE["Parameters"]["WebhookDefaultEndpoint"]["Default"] == "enabled"
+
+    def test_without_a_domain_there_is_no_certificate_and_no_closed_endpoint(self):
+        rule = TEMPLATE["Rules"]["Domain"]
+        assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "WebhookDomain"}, ""]}
+        asserted = [assertion["Assert"]["Fn::Equals"] for assertion in rule["Assertions"]]
+        assert asserted == [
+            [{"Ref": "WebhookCertificateArn"}, ""],
+            [{"Ref": "WebhookDefaultEndpoint"}, "enabled"],
+        ]
 
 
 class TestWatching:

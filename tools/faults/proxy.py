@@ -1,7 +1,5 @@
 """The fault proxy (microburst) between the functions and the AWS emulator."""
 
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any, Final
 import httpx
 
 from tools.local.processes import Process, StepFailed, free_port
+from tools.pinned import NotInstalled, installed
 from tools.samconfig import ROOT
 
 type Rule = Mapping[str, Any]
@@ -76,21 +75,9 @@ class FaultProxy:
 
 def _installed(log: Path) -> Path:
     """Return the proxy's command, installed with its pins into an environment of its own."""
-    command, stamp = _HOME / "bin" / "microburst", _HOME / "pins"
-    pins = _PINS.read_text()
-    if command.exists() and stamp.exists() and stamp.read_text() == pins:
-        return command
-    uv = str(Path(sys.executable).parent / "uv")
-    python = str(_HOME / "bin" / "python")
-    steps = (
-        [uv, "venv", "--clear", "--quiet", "--python", sys.executable, str(_HOME)],
-        [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(_PINS)],
-    )
-    for step in steps:
-        done = subprocess.run(step, check=False, capture_output=True, text=True)
-        if done.returncode:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text(done.stdout + done.stderr)
-            raise StepFailed("the fault proxy cannot be installed", log)
-    stamp.write_text(pins)
-    return command
+    try:
+        return installed(_PINS, _HOME) / "microburst"
+    except NotInstalled as error:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(str(error))
+        raise StepFailed("the fault proxy cannot be installed", log) from None

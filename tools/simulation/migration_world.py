@@ -34,6 +34,7 @@ from codat_hub.migration.usecases.watch import WatchMigrations
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import Product, ProductKind
 from codat_hub.webhooks.fingerprint import fingerprint
+from codat_hub.webhooks.hub_address import HubAddress
 from tools.samconfig import ROOT
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
@@ -54,6 +55,7 @@ ENVIRONMENT = {
     "CODAT_CALLS_A_SECOND": "5",
     "WAIT_SCALE": "1",
     "WEBHOOKS_URL": "https://hub.example/webhooks/codat",
+    "WEBHOOKS_API_ID": "api",
     "AWS_DEFAULT_REGION": "eu-west-2",
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
@@ -280,7 +282,7 @@ class MigrationWorld:
             check_client=ClientBinding(
                 self.client, ClientCheckStore(self.table), client_id, now=self.now
             ),
-            limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
+            limits=Limits(wait_scale=1, calls_a_second=5, hub=HubAddress(HUB_URL, "api")),
             now=self.now,
             sleep=self.pass_time,
         )

@@ -17,12 +17,12 @@ from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent, ConsentEntry
 from codat_hub.companies.usecases.assignment_context import AssignmentContext
 from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.reconcile.adapters.codat_observer import Observer
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
-from codat_hub.reconcile.domain.consumers import HubAddress
 from codat_hub.reconcile.domain.reconcile_run import Phase
 from codat_hub.reconcile.usecases.reconcile import Reconcile
 from codat_hub.reconcile.usecases.reconcile_account import CheckAccount
@@ -33,6 +33,7 @@ from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.storage.items import SHARDS
 from codat_hub.storage.state_table import StateTable
+from codat_hub.webhooks.hub_address import HubAddress
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox
@@ -148,6 +149,7 @@ class Hub:
         self.companies, self.assignments = CompanyStore(self.table), AssignmentStore(self.table)
         self.registry, self.runs = ProductStore(self.table), ReconcileRunStore(self.table)
         self.read_states = ReadStateStore(self.table)
+        self.parking = ParkingStore(self.table)
         self.secrets = Secrets()
         self.slept = []
         self.observer = Observer(codat.client, now=self.clock, sleep=self.slept.append)
@@ -177,7 +179,9 @@ class Hub:
                 self.registry,
                 self.secrets.names,
                 self.runs,
-                HubAddress(API),
+                HubAddress(f"https://{API}.example/webhooks/codat", API),
+                self.parking.expiring,
+                now=self.clock,
             ),
             Phase.COMPANIES: CheckCompanies(
                 self.observer,

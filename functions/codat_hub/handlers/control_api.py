@@ -32,10 +32,16 @@ from codat_hub.migration.adapters.executions import MigrationExecutions
 from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.migration.usecases.operate import OperateMigrations
+from codat_hub.product_events.adapters.bus_tails import BusTails
+from codat_hub.product_events.adapters.event_archive import EventArchive
+from codat_hub.product_events.adapters.full_load_store import FullLoadStore
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.adapters.replay_store import ReplayStore
 from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
+from codat_hub.product_events.usecases.owe_full_load import OweFullLoad
 from codat_hub.product_events.usecases.replay_webhooks import StartReplay
+from codat_hub.product_events.usecases.resend_events import ResendEvents
+from codat_hub.product_events.usecases.tail_events import TailEvents
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.products.usecases.registry import Registry
@@ -71,6 +77,7 @@ class _Shared:
         self.settings = settings
         self.secrets = boto3.client("secretsmanager", config=_AWS)
         self.sqs = boto3.client("sqs", config=_AWS)
+        self.events = boto3.client("events", config=_AWS)
         dynamodb = boto3.client("dynamodb", config=_AWS)
         self.table = StateTable(dynamodb, settings.state_table)
         self.consents = ConsentLedger(dynamodb, settings.consents_table)
@@ -112,6 +119,14 @@ def _hub(settings: ControlApiSettings) -> Hub:
         ),
         start_replay=StartReplay(replays, IdQueue(shared.sqs, settings.replay_queue_url)),
         replays=replays,
+        resends=_resends(shared),
+        tails=TailEvents(
+            BusTails(shared.events, shared.sqs, settings.product_bus_arn),
+            IdQueue(shared.sqs, settings.replay_queue_url),
+        ),
+        owe_full_load=OweFullLoad(
+            shared.companies, shared.assignments, shared.products, FullLoadStore(shared.table)
+        ),
         refresh_now=_refresh_now(shared),
         start_reconcile=_start_reconcile(shared),
         reconciles=ShowReconciles(shared.reconciles),
@@ -153,6 +168,17 @@ def _create_company(
         assign=assign,
         send_products=shared.settings.send_products_on_create,
     )
+
+
+def _resends(shared: _Shared) -> ResendEvents:
+    settings = shared.settings
+    archive = EventArchive(
+        shared.events,
+        settings.product_bus_arn,
+        settings.product_archive_arn,
+        exists=settings.event_archive_days > 0,
+    )
+    return ResendEvents(archive)
 
 
 def _refresh_now(shared: _Shared) -> RefreshNow:

@@ -142,7 +142,8 @@ def _measure(result: RefreshReport) -> None:
     if ticket is None:
         return
     if ticket.status is TicketStatus.FAILED and ticket.failure is not None:
-        count("refresh_failed")
+        if result.outcome != ticket.status:  # else it is counted above
+            count("refresh_failed")
         count_by("refresh_failed_by", kind=ticket.failure.kind)
     if ticket.status is TicketStatus.ACCEPTED and ticket.accepted_at is not None:
         waited = (ticket.accepted_at - ticket.opened_at).total_seconds()

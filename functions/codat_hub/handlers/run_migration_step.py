@@ -33,6 +33,7 @@ from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
 from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import count, logger, metrics
+from codat_hub.webhooks.hub_address import HubAddress
 from codat_hub.webhooks.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ step_context = StepContext(
     limits=Limits(
         wait_scale=settings.wait_scale,
         calls_a_second=_CALLS_A_SECOND,
-        hub_url=settings.webhooks_url,
+        hub=HubAddress(settings.webhooks_url, settings.webhooks_api_id),
     ),
 )
 reserve = ReserveCalls(RateLimiterStore(_table))

@@ -62,8 +62,8 @@ def module(table, dynamodb, codat, monkeypatch):
         "CODAT_BASE_URL": "http://127.0.0.1",
         "CODAT_CLIENT_ID": codat.client_id,
         "SIGNING_SECRETS_ARN": signing,
+        "WEBHOOKS_URL": f"https://{API}.example/webhooks/codat",
         "WEBHOOKS_API_ID": API,
-        "WEBHOOK_DOMAIN": "",
         "MIGRATION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-2:123456789012:stateMachine:m",
     }
     for name, value in variables.items():

@@ -14,6 +14,7 @@ from codat_hub.migration.domain.chunk import SIZE, Member, chunks_of
 from codat_hub.migration.domain.run import MigrationRequest
 from codat_hub.migration.usecases.context import Limits, StepResult
 from codat_hub.migration.usecases.listing import PAGES_AT_ONCE
+from codat_hub.webhooks.hub_address import HubAddress
 from tests.support.migration.asl_walker import Walker
 from tests.support.migration.world import DEFINITION, PRODUCTS
 
@@ -22,7 +23,9 @@ CHUNKS = math.ceil(COMPANIES / SIZE)
 # Events that AWS writes for a state, counted generously; a Map's children have their own.
 EVENTS = {"Task": 6, "Choice": 2, "Wait": 2, "Pass": 2, "Map": 8, "Succeed": 2, "Fail": 2}
 LONGEST_HISTORY, LONGEST_PAYLOAD = 25_000, 256 * 1024
-LIMITS = Limits(wait_scale=1, calls_a_second=5, hub_url="https://hub.example/webhooks/codat")
+LIMITS = Limits(
+    wait_scale=1, calls_a_second=5, hub=HubAddress("https://hub.example/webhooks/codat", "api")
+)
 
 
 def show(line):

@@ -101,11 +101,11 @@ def test_the_rate_limit_is_one_item(rate_limits, until):
 
 def test_parking_notes_a_webhook_once(table):
     parking = ParkingStore(table)
-    parking.park("msg_1", "odd", NOW)
-    parking.park("msg_1", "odder", NOW)
+    parking.park("msg_1", "odd", NOW, NOW)
+    parking.park("msg_1", "odder", NOW, NOW + timedelta(days=90))
     parked = table.get(ItemKey("PARKED", "msg_1")).attributes
     assert parked["reason"] == "odd"
-    assert int(parked["expires_at"]) == NOW.timestamp() + 90 * 86_400
+    assert int(parked["expires_at"]) == NOW.timestamp()
 
 
 @pytest.mark.parametrize(
@@ -118,15 +118,29 @@ def test_parking_notes_a_webhook_once(table):
     ids=["throttled", "denied", "no answer"],
 )
 def test_any_refusal_of_dynamodb_is_unavailable(table, dynamodb, monkeypatch, fault):
-    def fail(**_request):
+    def fail(*_request):
         raise fault
 
-    monkeypatch.setattr(dynamodb, "put_item", fail)
-    monkeypatch.setattr(dynamodb, "get_item", fail)
-    with pytest.raises(Unavailable):
-        table.put(ItemKey("a", "b"), {}, 0)
-    with pytest.raises(Unavailable):
-        table.get(ItemKey("a", "b"))
+    monkeypatch.setattr(dynamodb, "_make_api_call", fail)
+    key = ItemKey("a", "b")
+    reads = (
+        lambda: table.get(key),
+        lambda: table.get_many([key]),
+        lambda: table.under(key),
+        lambda: table.page(key, 10),
+        lambda: table.listed("group"),
+        lambda: table.latest("group"),
+        lambda: table.count("group"),
+    )
+    writes = (
+        lambda: table.put(key, {}, 0),
+        lambda: table.put_while(key, 1, [(key, {}, 0)]),
+        lambda: table.delete(key),
+    )
+    for calls, text in ((reads, "was not read"), (writes, "was not written")):
+        for call in calls:
+            with pytest.raises(Unavailable, match=f"the state {text}"):
+                call()
 
 
 KEYS = st.builds(ItemKey, st.sampled_from(["a", "b"]), st.sampled_from(["x#1", "x#2", "y"]))
@@ -320,8 +334,10 @@ class TestWhatCannotBeRead:
     def test_a_ticket_is_listed_for_later_and_otherwise_left_as_it_is(self, tickets, dynamodb):
         self.spoil(dynamodb, {"status": {"S": "paused"}})
         tickets.postpone("c1", "a", at(3))
-        assert tickets.due("a", at(2), 10) == ["c2"]
-        assert tickets.due("a", at(3), 10) == ["c2", "c1"]
+        assert [due.company_id for due in tickets.due("a", at(2), 10)] == ["c2"]
+        first, second = tickets.due("a", at(3), 10)
+        assert (first.company_id, second.company_id) == ("c2", "c1")
+        assert tickets.due("a", at(3), 10, after=first.place) == [second]
         self.spoil(dynamodb, {"status": {"S": "queued"}})
         assert tickets.get("c1", "a") == (Ticket("c1", "a", at(0), self.DUE, at(9)), 2)
 

@@ -25,6 +25,7 @@ from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.migration.usecases.operate import OperateMigrations
 from codat_hub.migration.usecases.watch import WatchMigrations
 from codat_hub.products.domain.product import Product, ProductKind
+from codat_hub.webhooks.hub_address import HubAddress
 from tests.support.migration.asl_walker import Aborted, Failed, Walker
 from tests.support.migration.fakes import (
     FakeExecutions,
@@ -256,7 +257,7 @@ class World:
             read_states=self.reads,
             signing_secrets=self.secrets,
             check_client=lambda: None,
-            limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
+            limits=Limits(wait_scale=1, calls_a_second=5, hub=HubAddress(HUB_URL, "api")),
             now=self.now,
             sleep=self.pass_time,
         )

@@ -113,6 +113,34 @@ def test_revoking_again_changes_nothing(office):
     assert len(office.consents.history(COMPANY)) == 2
 
 
+def test_the_same_consent_given_again_after_a_revocation_counts(office):
+    office.grant()
+    office.revoke()
+    assert office.grant().consent.active
+    assert [entry.number for entry in office.consents.history(COMPANY)] == [1, 2, 3]
+    assert office.ledger.newest(COMPANY, "product-a").consent.active
+    assert office.add().status is AssignmentStatus.ASSIGNED
+
+
+@pytest.mark.parametrize(
+    "other", [Grant("A. Cook", "1", WIDE.data_types), Grant("J. Baker", "2", WIDE.data_types)]
+)
+def test_a_consent_of_another_person_or_to_another_text_is_another(office, other):
+    office.grant()
+    office.add()
+    office.grant(other)
+    assert len(office.consents.history(COMPANY)) == 2
+    assert office.held == {"product-a"}
+
+
+def test_a_first_consent_does_not_replace_a_revoked_one(office):
+    office.grant()
+    office.revoke()
+    again = office.consents.grant(COMPANY, "product-a", WIDE, BY, first_only=True)
+    assert not again.consent.active
+    assert len(office.consents.history(COMPANY)) == 2
+
+
 @pytest.mark.parametrize("fault", ["codat", "client"])
 def test_a_revocation_counts_at_once_although_codat_does_not_answer(office, fault):
     office.grant()
@@ -153,20 +181,27 @@ def test_a_revocation_needs_a_consent_and_a_reason(office):
         office.revoke()
     office.grant()
     for reason in ("", " ", "\n", "x" * 501):
-        with pytest.raises(Invalid, match="reason"):
+        with pytest.raises(Invalid, match="reason") as refused:
             office.revoke(reason=reason)
+        assert refused.value.problems[0].allowed == "1 to 500 printable characters"
     assert office.ledger.newest(COMPANY, "product-a").consent.active
 
 
 def test_a_narrower_consent_is_refused_while_the_product_is_there(office):
     office.grant()
     office.add()
-    with pytest.raises(Conflict, match=f"`tools/hub consents revoke {COMPANY} product-a`"):
+    with pytest.raises(
+        Conflict, match=f"`tools/hub consents revoke {COMPANY} product-a`"
+    ) as refused:
         office.grant(NARROW)
+    (problem,) = refused.value.problems
+    assert (problem.field, problem.value) == ("data_types", "payments")
     assert office.held == {"product-a"}
 
 
-def test_a_narrower_consent_that_comes_while_the_product_is_added_removes_it(office):
+@pytest.fixture
+def overtaken(office):
+    """The product is added while the next consent is recorded."""
     office.grant()
     append = office.ledger.append
 
@@ -176,8 +211,20 @@ def test_a_narrower_consent_that_comes_while_the_product_is_added_removes_it(off
         return append(company, entry)
 
     office.ledger.append = added_meanwhile
-    office.grant(NARROW)
-    assert office.held == set()
+    return office
+
+
+def test_a_narrower_consent_that_comes_while_the_product_is_added_removes_it(overtaken):
+    overtaken.grant(NARROW)
+    assert overtaken.held == set()
+
+
+def test_a_removal_that_codat_does_not_answer_leaves_the_consent_recorded(overtaken):
+    overtaken.codat.failures = [(None, True), (OutcomeUnknown("cut"), False)]
+    with pytest.raises(OutcomeUnknown) as failed:
+        overtaken.grant(NARROW)
+    assert failed.value.__notes__[0].startswith("The consent is recorded, and no refresh")
+    assert overtaken.consents.of(COMPANY)[0].data_types == NARROW.data_types
 
 
 def test_a_standard_product_is_consented_and_revoked_like_any(office):

@@ -2,7 +2,14 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.codat.errors import Forbidden, OutcomeUnknown, Permanent, TryLater, WrongClient
+from codat_hub.codat.errors import (
+    Forbidden,
+    NotFound,
+    OutcomeUnknown,
+    Permanent,
+    TryLater,
+    WrongClient,
+)
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.run import Activity, MigrationStatus
 from codat_hub.migration.steps import activity_1_client_sync as activity_1
@@ -235,6 +242,34 @@ class TestCompanies:
         restore(world, company)
         assert world.entry(company_entry(company)).undone == "company gone"
 
+    @pytest.mark.parametrize("gone", [True, False])
+    def test_a_404_on_posting_counts_only_if_the_company_is_gone(self, world, gone):
+        company = world.company("a", 6)
+
+        def refuse(_wanted, _key):
+            if gone:
+                world.codat.delete(company)
+            raise NotFound("no such company")
+
+        world.codat.set_company_settings = refuse
+        switch_off(world, company)
+        tally = world.tally(activity_1.PHASE)
+        assert (tally.skipped, tally.failed) == (gone, not gone)
+        assert tally.reasons[0].startswith("a was deleted" if gone else "a: its settings are as")
+
+    def test_a_company_that_is_deleted_while_it_is_restored_is_named(self, world):
+        company = world.company("a", 6)
+        switch_off(world, company)
+
+        def refuse(_wanted, _key):
+            world.codat.delete(company)
+            raise NotFound("no such company")
+
+        world.codat.set_company_settings = refuse
+        restore(world, company)
+        assert world.entry(company_entry(company)).undone == "company gone"
+        assert world.tally(activity_1.UNDO_PHASE, "undo").failed == 0
+
     def test_settings_that_are_as_in_the_snapshot_already_count_as_restored(self, world):
         company = world.company("a", 6)
         before = world.codat.levels[company]
@@ -331,3 +366,7 @@ class TestJudge:
     def test_a_chunk_that_is_missing_fails_the_step(self, world):
         with pytest.raises(StepFailed, match="1 of 1 chunks were not finished"):
             activity_1.judge(world.context, world.command())
+
+    def test_a_chunk_that_is_missing_fails_the_undo(self, world):
+        with pytest.raises(StepFailed, match=r"not all restored: .*1 of 1 chunks were not fin"):
+            activity_1.judge_undo(world.context, world.undo(epoch=2))

@@ -142,6 +142,28 @@ class TestApi:
             apply(api)
         assert api.codat.changes == []
 
+    @pytest.mark.parametrize("gone", [True, False])
+    def test_a_404_on_deletion_counts_only_if_the_list_says_so(self, api, gone):
+        inner = api.codat.delete_consumer
+
+        def not_found(consumer_id):
+            if consumer_id == "1" and not gone:
+                return False
+            inner(consumer_id)
+            return consumer_id != "1"
+
+        api.codat.delete_consumer = not_found
+        assert apply(api) == ("done" if gone else "ask")
+        assert still_on(api) == ([] if gone else ["1"])
+        start = "old consumer 1 (https://old.example/1) was still on after Codat answered 404"
+        assert [note.startswith(start) for note in api.run.notes] == ([] if gone else [True])
+
+    def test_what_a_person_disabled_meanwhile_is_not_deleted(self, api):
+        set_disabled(api, "1")
+        assert apply(api) == "done"
+        assert ids(api.codat.hooks) == ["1", "3"]
+        assert still_on(api) == []
+
     def test_none_is_deleted_once_a_rollback_has_begun(self, api):
         apply_intents(api)
         api.ledger.raise_epoch(api.run.migration_id)

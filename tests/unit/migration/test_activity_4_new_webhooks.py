@@ -49,7 +49,7 @@ def created(world):
 def confirm(world, secret=SECRET, *, new=True):
     world.secrets.accept("lending", secret)
     detail = [fingerprint(secret)] if new else []
-    name = activity_4.secret_entry(created(world))
+    name = f"SECRET#{created(world)}"  # as in the ledgers of runs that exist
     world.ledger.note(ID, name, lambda entry: entry.came_to("stored", detail))
 
 
@@ -84,6 +84,68 @@ def test_a_consumer_that_an_earlier_try_created_is_found_by_its_url(world):
     apply(world)
     assert created(world) == "lost-answer"
     assert world.codat.changes == [("create_consumer", ELSEWHERE.url)]
+
+
+@pytest.mark.parametrize(
+    "other", [{"event_types": ("x.y",)}, {"tags": ("region:uk",)}, {"disabled": True}]
+)
+def test_a_consumer_of_another_shape_is_not_taken_for_the_lost_one(world, other):
+    found = Consumer("other", AT_HUB.url, AT_HUB.event_types)
+    world.codat.hooks = [replace(found, **other)]
+    apply(world)
+    assert created(world) != "other"
+
+
+def test_one_consumer_is_not_the_successor_of_two(world):
+    twin = replace(ELSEWHERE, name="successor-2")
+    world.change(plan={"wanted": [asdict(ELSEWHERE), asdict(twin)]})
+    world.codat.hooks = [Consumer("lost-answer", ELSEWHERE.url, ELSEWHERE.event_types)]
+    apply(world)
+    assert len(world.codat.hooks) == 2
+    details = [world.entry(f"NEW_CONSUMER#successor-{n}").detail["consumer_id"] for n in (1, 2)]
+    assert details == [hook.consumer_id for hook in world.codat.hooks]
+
+
+@pytest.mark.parametrize("how", ["deleted", "disabled"])
+def test_a_consumer_that_others_take_away_is_made_again_and_noted(world, how):
+    apply(world)
+    lost = created(world)
+    confirm(world)
+    if how == "deleted":
+        world.codat.delete_consumer(lost)
+    else:
+        world.codat.hooks[0] = replace(world.codat.hooks[0], disabled=True)
+    assert apply(world) == "ask"  # the new one has another secret
+    assert created(world) != lost
+    assert world.entry("NEW_CONSUMER#product-lending").detail["lost"] == [lost]
+    (note,) = world.run.notes
+    start = f"consumer {lost} was deleted or disabled by others: {created(world)} ({AT_HUB.url}) "
+    assert note.startswith(start)
+
+
+def test_each_consumer_that_is_made_again_has_a_key_of_its_own(world):
+    keys, inner = [], world.codat.create_consumer
+
+    def create(url, event_types, tags, key):
+        keys.append(key)
+        return inner(url, event_types, tags, key)
+
+    world.codat.create_consumer = create
+    apply(world)
+    for _ in range(2):
+        world.codat.delete_consumer(created(world))
+        apply(world)
+    assert len(set(keys)) == 4
+
+
+def test_a_kept_consumer_that_is_lost_since_the_snapshot_is_made_again(world):
+    world.save_client(Consumer("kept", f"{HUB_URL}/lending", AT_HUB.event_types))
+    world.change(plan={"wanted": []})
+    world.codat.hooks = []
+    assert apply(world) == "ask"
+    assert [hook.url for hook in world.codat.hooks] == [AT_HUB.url]
+    (note,) = world.run.notes
+    assert note.startswith("the consumer of lending.read.completed was deleted or disabled by")
 
 
 def test_an_intent_stands_before_the_call(world):
@@ -154,6 +216,29 @@ def test_of_two_successors_with_one_url_the_one_that_stays_is_named(world):
     assert item.before["consumer"] == "successor-2"
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_404_on_deletion_counts_only_if_the_list_says_so(world, gone):
+    apply(world)
+    inner = world.codat.delete_consumer
+
+    def not_found(consumer_id):
+        if gone:
+            inner(consumer_id)
+        return False
+
+    world.codat.delete_consumer = not_found
+    world.change(status=MigrationStatus.ROLLING_BACK)
+    undo(world)
+    entry, items = world.entry("NEW_CONSUMER#product-lending"), left(world.ledger, world.run)
+    if gone:
+        assert (entry.undone, items) == ("deleted", {})
+    else:
+        errors = {item.before["consumer"]: item.detail["error"] for item in items.values()}
+        said = f"answered 404: consumer {created(world)} (https"
+        assert said in errors["product-lending"]
+        assert entry.ours
+
+
 def test_an_undo_of_something_never_done_calls_nothing(world):
     world.codat.hooks = [Consumer("x", AT_HUB.url, ())]
     undo(world)
@@ -176,6 +261,7 @@ class TestSecrets:
         world.now = NOW + HOUR / 60
         assert withdraw(world).next == "done"
         assert world.secrets.accepted["lending"] == ["older"]
+        assert world.entry(f"SECRET#{created(world)}").undone == "withdrawn"
         world.secrets.accept("lending", SECRET)
         assert withdraw(world).next == "done"
         assert world.secrets.accepted["lending"] == [SECRET, "older"]

@@ -4,6 +4,7 @@ from codat_hub.codat.errors import Forbidden, NotFound, OutcomeUnknown, Permanen
 from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.run import Activity, MigrationRequest
+from codat_hub.migration.steps import activity_1_client_sync as activity_1
 from codat_hub.migration.steps import activity_5_products as activity_5
 from codat_hub.migration.usecases.context import company_entry, product_entry
 from tests.support.migration.step_world import ID
@@ -85,6 +86,14 @@ class TestAdd:
         remove(world, company)
         assert world.codat.changes == [ADDED]
         assert entry(world).before == {"had": True}
+
+    def test_a_product_that_was_removed_between_listing_and_adding_is_not_ours(self, world):
+        company = world.company("a", products=(PRODUCT,))
+        command = world.command(company)
+        world.codat.remove_product("a", PRODUCT)
+        activity_5.apply_chunk(world.context, command)
+        assert world.codat.changes == [REMOVED]
+        assert (entry(world).outcome, entry(world).ours) == ("had", False)
 
     def test_a_repeat_adds_nothing_twice(self, world):
         company = world.company("a")
@@ -182,6 +191,23 @@ class TestAdd:
         assert add(world, company).next == "done"
         assert (tally(world).done, entry(world).outcome) == (1, "added")
 
+    def test_a_company_whose_settings_stayed_on_gets_no_product(self, world):
+        ids = [world.company("a", 6), world.company("b", 6)]
+        inner = world.codat.set_company_settings
+
+        def refuse(wanted, key):
+            if wanted["companyId"] == "a":
+                raise Permanent("refused")
+            inner(wanted, key)
+
+        world.codat.set_company_settings = refuse
+        activity_1.apply_chunk(world.context, world.command(*ids))
+        world.codat.set_company_settings = inner
+        add(world, *ids)
+        assert world.codat.companies["a"].products == ()
+        assert (tally(world).done, tally(world).skipped) == (1, 1)
+        assert tally(world).reasons == ("a gets no product: its settings are as before",)
+
     def test_a_late_company_gets_a_snapshot_and_its_own_schedules_go_off(self, world):
         add(world, world.company("a", 6, late=True, products=("other",), linked=False))
         before = world.entry(company_entry("a")).before
@@ -249,10 +275,11 @@ class TestJudge:
     def test_failures_are_tolerated_up_to_the_limit(self, world, tolerated):
         world.change(request=MigrationRequest((PRODUCT,), tolerated_failures=tolerated))
         world.codat.failing["add_product"] = Permanent("refused")
+        world.change(step="add_products")
         add(world, world.company("a"))
         if tolerated:
             activity_5.judge(world.context, world.command())
-            assert world.run.migrated
+            assert (world.run.migrated, world.run.step) == (True, "add_products")
             note = "adding products: 0 skipped, 1 of 1 failed: a: lending is not added: refused"
             assert world.run.notes == (note,)
         else:
@@ -313,6 +340,21 @@ class TestRemove:
         assert (own["overridesDefaults"], own["settings"][0]["syncSchedule"]) == (True, 0)
         assert world.codat.levels["b"]["overridesDefaults"] is False
         assert world.entry(company_entry("a")).ours
+
+    def test_a_company_that_keeps_its_product_and_its_schedules_is_named_for_both(self, world):
+        company = world.company("a", 24, counts=False)
+        add(world, company)
+        world.ledger.raise_epoch(ID)
+        for call in ("remove_product", "set_company_settings"):
+            world.codat.failing[call] = Permanent("refused")
+        remove(world, company)
+        reasons = world.tally(activity_5.UNDO_PHASE, "undo").reasons
+        assert {reason.partition(" ")[0] for reason in reasons} == {"a:"}
+        assert len(reasons) == 2
+
+    def test_a_chunk_that_is_missing_fails_the_undo(self, world):
+        with pytest.raises(StepFailed, match=r"not all removed: .*1 of 1 chunks were not finished"):
+            activity_5.judge_undo(world.context, world.undo(epoch=2))
 
     @pytest.mark.parametrize(("keep", "answer"), [(5, "done"), (6, "ask")])
     def test_more_than_five_companies_that_keep_a_product_are_a_question(self, world, keep, answer):

@@ -38,8 +38,20 @@ class TestTally:
         assert counts == tuple(outcomes.count(name) for name in names)
         assert len(tally.reasons) == min(REASONS, len(outcomes))
 
+    def test_one_that_is_done_without_a_reason_keeps_those_before(self):
+        assert Tally(1).skip("c1: no consent").did().reasons == ("c1: no consent",)
+
+    def test_what_a_person_has_to_look_into_comes_first(self):
+        tally = Tally(1).skip("skipped").did("done").fail("failed").leave_open("open")
+        assert tally.reasons == ("open", "failed", "done", "skipped")
+
 
 class TestJudge:
+    def test_reasons_of_chunks_with_open_companies_come_before_others(self):
+        skipped = Tally(1, finished=True).skip("skipped")
+        awaited = Tally(1, finished=True).leave_open("open")
+        assert judge([skipped, awaited], 2, 1).reasons == ("open", "skipped")
+
     def test_what_is_missing_unfinished_or_of_another_epoch_was_not_done(self):
         done = Tally(2, finished=True, done=5)
         for others in ([], [replace(done, finished=False)], [replace(done, epoch=1)]):

@@ -1,3 +1,5 @@
+from dataclasses import asdict, replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,11 +10,14 @@ from codat_hub.migration.domain.consumers import (
     hub_consumer_of,
     is_old,
     migration_in,
+    shown,
     wanted,
 )
+from codat_hub.webhooks.hub_address import HubAddress
 from codat_hub.webhooks.signing_secret import is_consumer
 
 HUB = "https://hub.example/webhooks/codat"
+ADDRESS = HubAddress(HUB, "api")
 ID = "m-20261122-101500-ab12cd"
 
 
@@ -65,7 +70,7 @@ class TestOld:
 
 def make(old=(), present=(), custom=(), standard=False):
     present = [*present, *old]
-    return wanted(ID, old, present, custom=custom, standard=standard, hub_url=HUB)
+    return wanted(ID, old, present, custom=custom, standard=standard, hub=ADDRESS)
 
 
 class TestWanted:
@@ -103,6 +108,11 @@ class TestWanted:
         assert made.url == f"https://o.example/h?a=b&migration={ID}"
         assert (made.event_types, made.tags) == (("company.created",), ("region:uk",))
         assert made.hub_consumer is None
+        assert (made.name, made.is_successor) == ("successor-1", True)
+
+    def test_a_consumer_for_a_product_is_no_successor(self):
+        (made,) = make(custom=("lending",))
+        assert (made.name, made.is_successor) == ("product-lending", False)
 
     def test_a_successor_at_the_hub_keeps_its_name_there(self):
         old = consumer(f"{HUB}/platform", "read.completed", "company.created")
@@ -132,4 +142,38 @@ class TestWanted:
     ],
 )
 def test_the_hubs_own_consumers_are_told_from_others(url, name):
-    assert hub_consumer_of(url, HUB) == name
+    assert hub_consumer_of(url, ADDRESS) == name
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("https://x.example/a/b", "https://x.example/a/b"),
+        ("https://user:secret@x.example:8443/a", "https://x.example:8443/a"),
+        ("https://x.example/a?token=secret#part", "https://x.example/a?…"),
+        (f"https://x.example/?token=secret&migration={ID}", f"https://x.example/?migration={ID}"),
+    ],
+)
+def test_an_address_is_shown_without_a_credential(url, text):
+    assert shown(url) == text
+
+
+def test_the_ledger_keeps_a_consumer_as_json():
+    known = Consumer("1", "https://x.example", ("a.b", "c.d"), ("region:uk",), disabled=True)
+    saved = {**asdict(known), "event_types": ["a.b", "c.d"], "tags": ["region:uk"]}
+    assert Consumer.from_ledger(saved) == known
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"consumer_id": "2", "event_types": ("c.d", "a.b")}, True),
+        ({"url": "https://y.example"}, False),
+        ({"event_types": ("a.b",)}, False),
+        ({"tags": ()}, False),
+        ({"disabled": True}, False),
+    ],
+)
+def test_two_consumers_are_the_same_if_they_get_the_same_events(change, same):
+    known = Consumer("1", "https://x.example", ("a.b", "c.d"), ("region:uk",))
+    assert known.same_as(replace(known, **change)) is same

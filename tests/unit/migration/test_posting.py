@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.codat.errors import OutcomeUnknown, Permanent, RateLimited, TryLater
-from codat_hub.migration.steps.posting import PREFIX, post
+from codat_hub.migration.steps.posting import post
 from codat_hub.migration.usecases.context import call_key
 
 CHANGE = "CLIENT"
@@ -14,7 +14,7 @@ def sent(world, failure=None, minutes=1):
     keys = []
 
     def send(key):
-        kept = world.entry(f"{PREFIX}{CHANGE}").detail
+        kept = world.entry("KEY#CLIENT").detail  # as in the ledgers of runs that exist
         assert kept["value"] == key  # before the call
         keys.append(key)
         if failure:
@@ -26,6 +26,10 @@ def sent(world, failure=None, minutes=1):
         pass
     world.now += timedelta(minutes=minutes)
     return keys[0]
+
+
+def test_what_codat_answered_is_returned(world):
+    assert post(world.context, world.command(), CHANGE, lambda _key: "made") == "made"
 
 
 def test_the_first_key_is_that_of_the_version_before(world):

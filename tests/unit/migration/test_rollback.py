@@ -6,9 +6,11 @@ import pytest
 from codat_hub.codat.errors import WrongClient
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.chunk import Tally
+from codat_hub.migration.domain.consumers import Consumer
 from codat_hub.migration.domain.entry import LedgerEntry
-from codat_hub.migration.domain.run import Activity, MigrationStatus, Undo
+from codat_hub.migration.domain.run import Activity, MigrationStatus, Pause, Undo, WaitingFor
 from codat_hub.migration.steps import activity_1_client_sync
+from codat_hub.migration.steps.left_over import left
 from codat_hub.migration.usecases import outages, rollback
 from codat_hub.migration.usecases.context import StepResult
 from tests.support.migration.fakes import settings
@@ -69,6 +71,18 @@ class TestBegin:
         again = begin(world, error={"Error": "Lambda.Unknown", "Cause": "exit"})
         assert (again.epoch, again.cause) == (3, "Permanent: refused")
 
+    @pytest.mark.parametrize(
+        ("error", "cause"), [("the first one", "the first one"), (None, "asked for")]
+    )
+    def test_without_a_caught_error_the_cause_is_that_of_the_run(self, world, error, cause):
+        world.change(
+            reached=Activity.ADD_PRODUCTS,
+            error=error,
+            pause=Pause(WaitingFor.APPROVAL, NOW, "token"),
+        )
+        assert begin(world).cause == cause
+        assert (world.run.error, world.run.pause) == (cause, None)
+
 
 class TestChangedSince:
     @pytest.fixture
@@ -85,6 +99,7 @@ class TestChangedSince:
         done.codat.client = settings(12, 0)
         stopped = begin(done, entry="rollback")
         assert (stopped.next, done.run.status) == ("differs", "complete")
+        assert (done.run.ended_at, done.run.error) == (NOW, stopped.cause)
         assert stopped.cause.startswith("changed at Codat since the migration: the client's")
         assert done.ledger.epoch(ID) == 1
 
@@ -98,6 +113,21 @@ class TestChangedSince:
         done.ledger.intend(ID, 1, {"NEW_CONSUMER#x": LedgerEntry({"url": url})})
         gone = f"consumer https://x.example/?migration={ID} is gone"
         assert rollback.changed_since(done.context, done.run) == [gone]
+
+    def test_a_twin_at_the_same_address_does_not_stand_in_for_a_new_consumer(self, done):
+        url = f"https://x.example/?migration={ID}"
+        done.ledger.intend(ID, 1, {"NEW_CONSUMER#x": LedgerEntry({"url": url})})
+        facts = {"consumer_id": "made", "url": url}
+        done.ledger.note(ID, "NEW_CONSUMER#x", lambda entry: entry.came_to("created", facts))
+        done.codat.hooks = [Consumer("twin", url, ("a.b",))]
+        assert rollback.changed_since(done.context, done.run) == [f"consumer {url} is gone"]
+        done.codat.hooks = [Consumer("made", "https://moved.example", ("a.b",))]
+        assert rollback.changed_since(done.context, done.run) == []
+
+    def test_a_consumer_that_the_run_deleted_itself_is_no_change(self, done):
+        done.ledger.intend(ID, 1, {"NEW_CONSUMER#x": LedgerEntry({"url": "https://x.example"})})
+        done.ledger.note(ID, "NEW_CONSUMER#x", lambda entry: entry.undo("deleted"))
+        assert rollback.changed_since(done.context, done.run) == []
 
     def test_a_subset_compares_with_the_level_that_it_left_alone(self, world):
         world.change(migrated=True, everyone=False)
@@ -125,7 +155,60 @@ class TestUndo:
             rollback.note_step(Undo.REMOVE_PRODUCTS)(world.context, world.undo())
 
 
+class TestRestoreTheClient:
+    @pytest.fixture
+    def off(self, world):
+        activity_1_client_sync.apply(world.context, world.command())
+        return world
+
+    def restore(self, world):
+        rollback.restore_client(world.context, world.undo(epoch=world.ledger.epoch(ID)))
+
+    def test_a_change_of_others_is_overwritten_and_noted(self, off):
+        off.codat.client = settings(12, 0)
+        self.restore(off)
+        assert off.codat.client == settings(24, 0)
+        (note,) = off.run.notes
+        assert note.startswith("a change made since is overwritten: the client's settings, t0: ")
+
+    @pytest.mark.parametrize("now", [settings(0, 0), settings(24, 0)])
+    def test_settings_as_the_run_left_them_or_restored_by_others_are_no_change(self, off, now):
+        off.codat.client = now
+        self.restore(off)
+        assert off.codat.client == settings(24, 0)
+        assert off.run.notes == ()
+
+    def test_settings_that_the_run_did_not_change_are_not_looked_at(self, world):
+        world.codat.client_settings = mock.Mock(side_effect=AssertionError)
+        self.restore(world)
+        assert world.run.notes == ()
+
+
 class TestEnd:
+    def test_it_waits_while_a_delivery_with_a_new_secret_may_be_on_its_way(self, world):
+        world.change(status=MigrationStatus.ROLLING_BACK)
+        facts = {"consumer_id": "x", "hub_consumer": "lending", "deleted_at": NOW.isoformat()}
+        world.ledger.note(ID, "NEW_CONSUMER#x", lambda entry: entry.undo("deleted", facts))
+        world.ledger.note(ID, "SECRET#x", lambda entry: entry.came_to("stored", ["print"]))
+        waits = rollback.finish(world.context, world.undo())
+        assert (waits.next, waits.wait_seconds) == ("again", 60)
+        assert world.run.status == "rolling_back"
+
+    def test_what_is_left_stops_it(self, world):
+        world.change(status=MigrationStatus.ROLLING_BACK)
+        world.ledger.intend(ID, 1, {"PRODUCT#a#lending": LedgerEntry({"had": False})})
+        with pytest.raises(StepFailed, match="not everything was undone: keeps lending"):
+            rollback.finish(world.context, world.undo())
+        rollback.incomplete(world.context, world.undo(state={"undo_error": ERROR}))
+        (item,) = left(world.ledger, world.run).values()
+        assert item.detail["error"] == "Permanent: refused"
+        assert world.run.status == "rollback_incomplete"
+
+    def test_without_a_cause_an_undo_failed(self, world):
+        world.change(error=None, status=MigrationStatus.ROLLING_BACK)
+        rollback.incomplete(world.context, world.undo())
+        assert world.run.error == "; then an undo failed"
+
     @pytest.mark.parametrize(("on_demand", "answer"), [(True, "done"), (False, "failed")])
     def test_it_tells_a_failure_from_a_rollback_on_demand(self, world, on_demand, answer):
         world.change(on_demand=on_demand, error="why", status=MigrationStatus.ROLLING_BACK)

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from codat_hub.errors import Superseded
 from codat_hub.migration.domain.run import (
     Activity,
+    FirstLink,
     MigrationRequest,
     MigrationRun,
     MigrationStatus,
+    Mode,
     Pause,
+    Stragglers,
     Undo,
     WaitingFor,
     execution_name,
@@ -22,6 +25,52 @@ from codat_hub.migration.domain.run import (
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 RUN = MigrationRun("m-1", MigrationRequest(("lending",)), NOW, "olive", "m-1")
+
+
+@pytest.mark.parametrize(
+    ("words", "stored"),
+    [
+        (
+            MigrationStatus,
+            (
+                "planning planned waiting running complete rolling_back rolled_back "
+                "rollback_incomplete failed"
+            ),
+        ),
+        (
+            WaitingFor,
+            "approval webhooks_disabled signing_secret webhooks_restored products_kept",
+        ),
+        (Mode, "portal api"),
+        (FirstLink, "keep off"),
+        (Stragglers, "go_on ask"),
+        (
+            Activity,
+            (
+                "disable_client_sync wait_for_quiet disable_old_webhooks configure_new_webhooks "
+                "add_products"
+            ),
+        ),
+        (
+            Undo,
+            (
+                "remove_products unsubscribe_new_webhooks resubscribe_old_webhooks "
+                "reenable_client_sync nothing"
+            ),
+        ),
+    ],
+)
+def test_these_are_words_of_ledgers_executions_and_answers_that_exist(words, stored):
+    assert " ".join(words) == stored
+
+
+def test_which_statuses_are_an_end_and_which_a_rollback():
+    def are(name):
+        return {status.value for status in MigrationStatus if getattr(status, name)}
+
+    assert are("final") == {"planned", "complete", "rolled_back", "failed"}
+    assert are("undoing") == {"rolling_back", "rolled_back", "rollback_incomplete"}
+    assert are("given_up") == {*are("undoing"), "failed"}
 
 
 class TestUndo:
@@ -60,6 +109,17 @@ class TestLock:
 
 
 class TestRequest:
+    def test_nothing_is_done_that_was_not_asked_for(self):
+        request = MigrationRequest(("a",))
+        assert (request.mode, request.dry_run, request.tolerated_failures) == ("portal", False, 0)
+        assert (request.fetch_on_first_link, request.stragglers) == ("keep", "go_on")
+        assert (RUN.status, RUN.migrated, RUN.everyone) == ("planning", False, True)
+        assert (RUN.step, RUN.listing, RUN.attempts) == ("plan", "plan", 0)
+
+    @pytest.mark.parametrize(("tolerated", "kept"), [(0, 5), (5, 5), (6, 6)])
+    def test_five_companies_or_as_many_as_may_fail_keep_a_product_unasked(self, tolerated, kept):
+        assert MigrationRequest(("a",), tolerated_failures=tolerated).tolerated_kept == kept
+
     def test_ids_tags_or_everyone(self):
         assert MigrationRequest(("a",)).covers("c", {})
         assert MigrationRequest(("a",), company_ids=("c",)).covers("c", {})
@@ -94,7 +154,10 @@ class TestSteps:
     def test_an_end_keeps_the_error_unless_there_is_another(self):
         failed = replace(RUN, error="first")
         assert failed.ended(MigrationStatus.FAILED, NOW).error == "first"
-        assert failed.ended(MigrationStatus.FAILED, NOW, "last").error == "last"
+        pause = Pause(WaitingFor.APPROVAL, NOW, "token")
+        ended = replace(failed, pause=pause).ended(MigrationStatus.FAILED, NOW, "last")
+        assert (ended.error, ended.status, ended.ended_at) == ("last", "failed", NOW)
+        assert (ended.step, ended.pause) == ("end", None)
 
     def test_an_empty_listing_of_late_companies_is_left_out(self):
         run = replace(RUN, chunks={"snapshot": 1, "late-1": 2, "late-2": 0})

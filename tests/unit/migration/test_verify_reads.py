@@ -1,13 +1,16 @@
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
+from codat_hub.codat.errors import Forbidden
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.steps import activity_5_products, verify_reads
 from codat_hub.migration.usecases.listing import LATE_UNCHECKED
 from codat_hub.product_events.domain.read_event import ReadId, ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, ReadState
+from tests.support.migration.fakes import settings
 from tests.support.migration.step_world import HOUR, ID, NOW, StepWorld
 
 
@@ -155,3 +158,31 @@ def test_the_end_is_recorded_once(world):
         verify_reads.complete(world.context, world.command())
         world.now += HOUR
     assert (world.run.status, world.run.ended_at) == (MigrationStatus.COMPLETE, NOW)
+
+
+class TestLookAtTheEnd:
+    @pytest.fixture
+    def ended(self, world):
+        world.save_client()
+        return world
+
+    def test_what_others_changed_is_noted_and_left(self, ended):
+        ended.codat.client = settings(12, 0)
+        verify_reads.complete(ended.context, ended.command())
+        (note,) = ended.run.notes
+        assert note.startswith("changed by others during the run, and left: the client's settings")
+        assert ended.codat.changes == []
+
+    def test_a_refusal_is_noted_and_the_run_ends(self, ended):
+        ended.codat.client_settings = mock.Mock(side_effect=Forbidden("no such plan"))
+        verify_reads.complete(ended.context, ended.command())
+        note = "settings and consumers could not be looked at before the end: no such plan"
+        assert (ended.run.notes, ended.run.status) == ((note,), MigrationStatus.COMPLETE)
+
+    def test_a_consumer_that_is_made_again_needs_its_secret(self, ended):
+        url = f"https://hub.example/webhooks/codat/lending?migration={ID}"
+        facts = {"name": "product-lending", "url": url, "event_types": ("a.b",), "tags": ()}
+        ended.change(plan={"wanted": [{**facts, "hub_consumer": "lending"}]})
+        verify_reads.complete(ended.context, ended.command())
+        assert [hook.url for hook in ended.codat.hooks] == [url]
+        assert ended.run.notes[-1].endswith("then run tools/hub secrets add lending")

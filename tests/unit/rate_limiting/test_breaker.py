@@ -191,6 +191,33 @@ def test_calls_that_were_under_way_together_count_as_one_pause_of_the_guard():
     assert breaker.probe_at == NOW + 19 * SECOND + timedelta(minutes=1)
 
 
+def guarded(breaker, times, retry_at=None):
+    """Return the breaker after 429s, one at each probe, and the minutes that it paused."""
+    minutes, at = [], breaker.probe_at or NOW
+    for _ in range(times):
+        breaker = after(breaker, errors.RateLimited(status=429, retry_at=retry_at), now=at)
+        minutes.append((breaker.probe_at - at) / timedelta(minutes=1))
+        at = breaker.probe_at
+    return breaker, minutes
+
+
+def test_pauses_of_the_guard_double_up_to_five_minutes():
+    assert guarded(Breaker(), 5)[1] == [1, 2, 4, 5, 5]
+
+
+def test_pauses_of_the_guard_start_anew_after_another_cause_and_a_429_with_a_time():
+    breaker, _ = guarded(Breaker(), 3)
+    told = after(breaker, errors.RateLimited(retry_at=NOW + HOUR), now=breaker.probe_at)
+    assert guarded(told, 2)[1] == [1, 2]
+    key = after(breaker, errors.Unauthorized("key"), now=breaker.probe_at)
+    assert guarded(key, 2)[1] == [1, 2]
+
+
+def test_no_call_waits_longer_than_an_hour_for_its_probe():
+    breaker = after(Breaker(), errors.RateLimited("quota", retry_at=NOW + 20 * HOUR))
+    assert breaker.probe_at == NOW + HOUR
+
+
 def test_a_reported_quota_is_probed_hourly_and_a_success_disproves_it():
     notice = RateLimitNotice(Stamp(NOW, "e"), NOW + 20 * HOUR)
     assert Breaker().blocked_until(NOW, notice) == NOW + HOUR

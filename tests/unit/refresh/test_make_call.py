@@ -1,11 +1,12 @@
 """A call leaves once for each key, and a lost answer never becomes a second read."""
 
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
 from codat_hub.codat import errors
-from codat_hub.refresh.domain.ticket import TicketStatus
+from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from codat_hub.refresh.usecases.make_call import NotCalled
 from tests.support.refresh_worker import HOUR, ROWS, a_message, a_world, failing, work
 from tools.simulation.refresh_world import MINUTE, START
@@ -29,6 +30,22 @@ def test_the_key_is_on_the_ticket_before_the_call_leaves(world, make_call):
     assert seen == [call.ticket]
     assert call.ticket.key.value == world.codat.keys[0]
     assert (call.ticket.called_at, call.ticket.attempts) == (START, 1)
+
+
+@pytest.mark.parametrize(
+    ("product", "data_types", "asked"),
+    [
+        ("a", ("bills",), mock.call.refresh_product("c1", "a", ("bills",), idempotency_key="id")),
+        (None, ("bills", "x"), mock.call.refresh_data_type("c1", "bills", idempotency_key="id")),
+        (None, None, mock.call.refresh_all("c1", idempotency_key="id")),
+    ],
+)
+def test_what_is_asked_of_codat(world, make_call, product, data_types, asked):
+    world.opened("c1", product, data_types=data_types)
+    codat = mock.Mock()
+    call = replace(make_call, codat=codat, new_id=lambda: "id")
+    call(*world.tickets.get("c1", product))
+    assert codat.mock_calls == [asked]
 
 
 def test_a_ticket_that_another_process_changed_is_not_called(world, make_call):
@@ -136,6 +153,7 @@ def test_a_wrong_client_makes_no_call_at_all(world):
     world.dispatching().run_until(START + 3 * MINUTE)
     assert not world.codat.calls
     assert world.ticket("c1").attempts == 0
+    assert world.ticket("c1").failure == Failure("wrong_client", "another client's key")
     world.check_client = lambda: None
     world.run_until(START + 12 * MINUTE)
     assert len(world.codat.accepted) == 2

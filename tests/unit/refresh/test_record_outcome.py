@@ -1,5 +1,7 @@
 """What a call's outcome changes: the ticket, the lease, the assignment, and all other calls."""
 
+from dataclasses import replace
+
 import pytest
 
 from codat_hub.codat import errors
@@ -65,6 +67,7 @@ def test_each_row_of_the_taxonomy(world, failure, kind, status):
     ticket = world.ticket()
     assert (result.outcome, ticket.status, len(world.codat.calls)) == (kind, status, 1)
     assert (ticket.failure.kind, ticket.failure.text) == (kind, failure.error)
+    assert (result.ticket, result.woken, ticket.attempts) == (ticket, False, 1)
     counts_as_a_step = kind in {"busy", "unavailable", "outcome_unknown", "not_understood"}
     assert ticket.backoffs == counts_as_a_step
 
@@ -76,6 +79,62 @@ def test_the_lease_is_kept_only_when_a_read_of_ours_may_run(world, failure, kind
     work(world)
     holder = world.leases.get("c1", "a")[0].holder
     assert holder == ("a" if kind in {"outcome_unknown", "not_understood"} else None)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kept"),
+    [
+        (errors.OutcomeUnknown("cut"), True),
+        (errors.RateLimited("quota", status=429), True),
+        (errors.TryLater("down", status=503), False),
+        (errors.Busy("in progress", status=400), False),
+        (errors.Permanent("no", status=400), False),
+    ],
+)
+def test_the_key_is_kept_only_if_the_call_may_be_repeated(world, failure, kept):
+    world.opened()
+    failing(world, failure)
+    key = work(world).ticket.key
+    assert (key is not None and key.value == world.codat.keys[0]) is kept
+
+
+def test_a_wrong_client_is_no_attempt_and_gives_the_lease_back(world):
+    def wrong():
+        raise errors.WrongClient("another client's key")
+
+    world.opened()
+    world.check_client = wrong
+    result = work(world)
+    ticket = world.ticket()
+    assert (result.outcome, result.called, result.opened) == (
+        "wrong_client",
+        False,
+        Cause.WRONG_CLIENT,
+    )
+    assert (result.ticket, ticket.status, ticket.waits_for) == (
+        ticket,
+        TicketStatus.QUEUED,
+        Waits.BREAKER,
+    )
+    assert (ticket.attempts, ticket.key, ticket.due_at) == (0, None, world.now())
+    assert world.leases.get("c1", "a")[0].holder is None
+
+
+def test_an_answer_that_comes_after_the_end_of_its_read_does_the_events_work(world):
+    world.wakes = False
+    world.opened(product="a")
+    lost = iter(["after"])
+    world.codat.fault = lambda *_: next(lost, None)
+    world.codat.read_time = lambda: MINUTE
+    work(world)
+    world.run_until(START + 10 * MINUTE)  # the read ends, and its event wakes nobody
+    world.opened(product="b", status=TicketStatus.BUSY, due_at=START + HOUR)
+    ticket, version = world.tickets.get("c1", "a")
+    world.tickets.put(replace(ticket, due_at=world.now()), version)
+    result = work(world)  # the same key: Codat repeats its answer
+    assert (result.outcome, result.woken, len(world.codat.accepted)) == ("accepted", True, 1)
+    assert world.ticket(product="a").status is TicketStatus.COMPLETED
+    assert world.ticket(product="b").status is TicketStatus.SENT
 
 
 def test_404_marks_the_assignment_stale_for_reconcile(world):

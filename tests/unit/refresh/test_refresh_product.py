@@ -44,7 +44,8 @@ def test_a_message_that_comes_after_its_deadline_makes_no_call(world):
     world.dispatcher()
     message = a_message(world)
     world.clock = START + MINUTE
-    assert world.worker(message).outcome == "still_syncing"
+    result = world.worker(message)
+    assert (result.outcome, result.ticket) == ("still_syncing", world.ticket())
     assert world.ticket().status is TicketStatus.STILL_SYNCING
     assert not world.codat.calls
 
@@ -75,8 +76,10 @@ def test_a_ticket_that_meets_an_open_breaker_stays_due_for_when_it_closes(world)
     world.dispatcher()
     breaker = Breaker(Cause.UNAUTHORIZED, START, START + 5 * MINUTE)
     world.limiters.put(RateLimiter(breaker), 0)
-    assert world.worker(a_message(world)).outcome == "breaker"
+    result = world.worker(a_message(world))
+    assert (result.outcome, result.woken) == ("breaker", False)
     ticket = world.ticket()
+    assert ticket.status is TicketStatus.QUEUED
     assert (ticket.due_at, ticket.waits_for, ticket.attempts) == (START, Waits.BREAKER, 0)
 
 
@@ -124,6 +127,18 @@ def test_by_client_level_settings_each_data_type_is_a_call(world):
     world.codat.read_time = lambda: timedelta(0)
     world.dispatching().run_until(START + 5 * MINUTE)
     assert len(world.codat.calls) == 2
+    assert world.ticket("c9", None).status is TicketStatus.COMPLETED
+
+
+def test_a_data_type_that_was_read_although_its_answer_was_lost_makes_room_for_the_next(world):
+    world.opened("c9", None, data_types=("invoices", "bills"), requested_by="arn")
+    world.codat.lock = "product"
+    world.codat.read_time = lambda: MINUTE
+    lost = iter(["after"])
+    world.codat.fault = lambda *_: next(lost, None)
+    world.dispatching().run_until(START + 3 * HOUR)
+    assert len(world.codat.accepted) == 2
+    assert world.ticket("c9", None).data_types == ("bills",)
     assert world.ticket("c9", None).status is TicketStatus.COMPLETED
 
 

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
 from codat_hub.rate_limiting.domain.pace import REFRESH_LIMIT, Pace
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter, Wait
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import lease as lease_rules
@@ -52,6 +54,12 @@ def test_a_closed_limiter_is_met_before_the_lease(world, take_turn):
     assert world.leases.get("c1", "a")[1] == 0  # never written
 
 
+def test_a_quota_that_codat_reports_as_used_up_is_met_before_the_lease(world, take_turn):
+    world.notices.put(RateLimitNotice(Stamp(START, "e"), START + HOUR), 0)
+    assert take_turn(ticket(world)) == Wait(Waits.RATE_LIMIT, START + HOUR)
+    assert world.leases.get("c1", "a")[1] == 0
+
+
 def test_a_refresh_that_waits_for_the_lease_is_not_counted(world, take_turn):
     take_turn(ticket(world, "a"))
     assert take_turn(ticket(world, "b")) == Wait(Waits.LEASE, START + lease_rules.HELD_FOR)
@@ -83,13 +91,15 @@ def test_a_lease_that_was_touched_is_given_back_and_said_to_be_touched(world, ta
     assert lease(world).holder is None
 
 
-def test_a_lease_that_another_refresh_took_meanwhile_stays_with_it(world, take_turn):
+@pytest.mark.parametrize(("product", "at"), [("b", START), ("a", START + MINUTE)])
+def test_a_lease_that_another_refresh_took_meanwhile_stays_with_it(world, take_turn, product, at):
     asked = ticket(world)
     turn = take_turn(asked)
     ended, version = world.leases.get("c1", "a")
-    world.leases.put("c1", "a", lease_rules.taken(ended, "b", START + MINUTE), version)
+    theirs = lease_rules.taken(ended, product, at)
+    world.leases.put("c1", "a", theirs, version)
     assert not take_turn.give_back(asked, turn.lease)
-    assert lease(world).holder == "b"
+    assert lease(world) == theirs
 
 
 def test_without_a_call_the_lease_stays_with_the_products_call_under_way(world, take_turn):
@@ -97,6 +107,13 @@ def test_without_a_call_the_lease_stays_with_the_products_call_under_way(world, 
     first, second = take_turn(asked), take_turn(asked)
     assert take_turn.give_back(asked, second.lease, called=False)
     assert lease(world) == first.lease.taken
+
+
+def test_after_a_call_the_lease_is_free_though_another_call_had_it_before(world, take_turn):
+    asked = ticket(world)
+    take_turn(asked)
+    assert take_turn.give_back(asked, take_turn(asked).lease)
+    assert lease(world).holder is None
 
 
 def test_a_second_product_waits_for_the_companys_lease_without_an_attempt(world):

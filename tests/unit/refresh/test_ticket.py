@@ -24,6 +24,7 @@ from codat_hub.refresh.domain.ticket import (
     expired,
     kept_back,
     longest_waiting,
+    lost_its_turn,
     sent,
 )
 
@@ -74,7 +75,10 @@ def test_no_wait_goes_past_the_deadline(wait):
 
 def test_waiting_is_no_backoff_step_and_backing_off_is_one():
     assert kept_back(TICKET, Waits.LEASE, NOW).backoffs == 0
-    assert backed_off(TICKET, TicketStatus.BUSY, BUSY, KEY, NOW).backoffs == 1
+    waited = replace(TICKET, waits_for=Waits.PACE)
+    backed = backed_off(waited, TicketStatus.BUSY, BUSY, KEY, NOW)
+    assert (backed.status, backed.backoffs, backed.waits_for) == (TicketStatus.BUSY, 1, None)
+    assert (backed.key, backed.failure) == (KEY, BUSY)
 
 
 @pytest.mark.parametrize("status", TicketStatus)
@@ -113,6 +117,32 @@ def test_a_ticket_that_was_never_sent_waited_for_what_blocks_all():
 def test_a_closed_ticket_makes_no_more_calls():
     ticket = closed(replace(TICKET, key=KEY), TicketStatus.FAILED, BUSY, NOW + HOUR)
     assert (ticket.open, ticket.key, ticket.failure) == (False, None, BUSY)
+    assert (ticket.due_at, ticket.waits_for) == (NOW + HOUR, None)
+
+
+def test_statuses_are_words_of_items_and_answers_that_exist():
+    assert " ".join(TicketStatus) == (
+        "queued sent busy accepted completed still_syncing rate_limited failed cancelled"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "lost"),
+    [
+        ({"status": TicketStatus.SENT}, False),  # it has its turn still
+        ({"status": TicketStatus.BUSY}, False),
+        ({}, True),  # the next slot has replaced it
+        ({"attempts": 1}, False),  # it was called, and waits for its next try
+        ({"status": TicketStatus.CANCELLED}, True),
+        ({"status": TicketStatus.FAILED}, True),
+        ({"status": TicketStatus.ACCEPTED}, False),  # the end of its read wakes the next
+        ({"status": TicketStatus.COMPLETED}, False),
+    ],
+)
+def test_a_message_loses_its_turn_if_its_ticket_ends_without_a_call(changes, lost):
+    ticket = replace(TICKET, generation=2, **changes)
+    assert lost_its_turn(ticket, 2) is lost
+    assert not lost_its_turn(ticket, 1)  # a newer message has the turn
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
-from itertools import batched, islice
+from itertools import batched, islice, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import Superseded, Unavailable
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _GROUP: Final = "MIGRATIONS"
 _LATEST: Final = ItemKey(CODAT, "MIGRATION")
 _PAGE: Final = 1000  # names
+_HEADS: Final = 20  # read at once; each has some tens of KB
 _AT_ONCE: Final = 90  # entries in one transaction
 _TIMES: Final = (
     "started_at",
@@ -97,11 +98,20 @@ class MigrationLedger:
         """Return the heads of migrations, the newest first."""
         return list(self._newest(limit))
 
+    def since(self, started_at: datetime) -> Iterator[MigrationRun]:
+        """Yield the heads of the migrations that were started later, the newest first."""
+        return takewhile(lambda run: run.started_at > started_at, self._newest(10_000))
+
     def _newest(self, limit: int) -> Iterator[MigrationRun]:
-        keys = [key for _, key in self._table.listed(_GROUP, limit=10_000)][::-1][:limit]
-        for batch in batched(keys, 20, strict=False):  # a head has some tens of KB
-            stored = self._table.get_many(batch)
-            yield from (_run(stored[key].attributes) for key in batch if key in stored)
+        before, left = None, limit
+        while left:
+            found = self._table.latest(_GROUP, before=before, limit=min(left, _HEADS))
+            if not found:
+                return
+            keys = [key for _, key in found]
+            stored = self._table.get_many(keys)
+            yield from (_run(stored[key].attributes) for key in keys if key in stored)
+            before, left = found[-1][0], left - len(found)
 
     def migrated(self, company_ids: Sequence[str]) -> set[str]:
         """Return the companies that a complete migration covered."""

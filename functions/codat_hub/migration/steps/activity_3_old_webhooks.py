@@ -178,7 +178,7 @@ def _lost(context: StepContext, before: Consumer, new_id: str) -> str:
         f"consumer {before.consumer_id} ({shown(before.url)}) was made again as {new_id}: it has "
         "another signing secret and no custom headers, mTLS, throttle or transformation"
     )
-    if name_at_hub := hub_consumer_of(before.url, context.limits.hub_url):
+    if name_at_hub := hub_consumer_of(before.url, context.limits.hub):
         note += (
             "; the hub accepts nothing from it before it has that secret: reveal it in the "
             f"Portal, then run tools/hub secrets add {name_at_hub}"

@@ -175,7 +175,7 @@ def _wanted(
         present,
         custom=_names(products, ProductKind.CUSTOM),
         standard=bool(_names(products, ProductKind.STANDARD)) or (bool(old) and any_standard),
-        hub_url=context.limits.hub_url,
+        hub=context.limits.hub,
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from codat_hub.migration.ports import AcceptedSecrets, Ledger, Manifests, MigrationCodat
     from codat_hub.product_events.ports import ReadStates
     from codat_hub.products.ports import Products
+    from codat_hub.webhooks.hub_address import HubAddress
 
 CLIENT: Final = "CLIENT"  # the ledger entry of the client's settings and consumers
 _READ_BACK: Final = timedelta(minutes=1)
@@ -38,7 +39,6 @@ class Limits:
 
     wait_scale: multiplies every wait; 1 except on the local stack
     calls_a_second: Codat calls of all chunks together; the plan's time estimate uses it
-    hub_url: address of the webhooks API, without the consumer's name at the end
     quiet_for: how long activity 2 waits for old reads; reads_for: how long first reads may take
     quiet_poll, reads_poll: time from one look to the next
     call_timeout: after this time a call to Codat has ended
@@ -46,7 +46,7 @@ class Limits:
 
     wait_scale: float
     calls_a_second: float
-    hub_url: str
+    hub: HubAddress
     quiet_for: timedelta = timedelta(hours=14)
     quiet_poll: timedelta = timedelta(minutes=15)
     reads_for: timedelta = timedelta(hours=14)

@@ -13,6 +13,7 @@ from codat_hub.migration.steps import (
 )
 from codat_hub.migration.usecases import outages
 from codat_hub.migration.usecases.listing import LATE_UNCHECKED
+from codat_hub.webhooks.hub_address import HubAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -145,24 +146,24 @@ def _of_new_consumers(ledger: Ledger, run: MigrationRun) -> Iterator[Need]:
 
 def _of_consumers_made_again(ledger: Ledger, run: MigrationRun) -> Iterator[Need]:
     """Yield what a consumer still needs that the rollback made again, with another secret."""
-    hub_url = _hub_url(ledger, run)
+    hub = _hub(ledger, run)
     for entry in ledger.under(run.migration_id, activity_3_old_webhooks.PREFIX).values():
         if entry.undone != activity_3_old_webhooks.MADE_AGAIN:
             continue
         url = entry.before["url"]
-        if hub_consumer := hub_url and hub_consumer_of(url, hub_url):
+        if hub_consumer := hub and hub_consumer_of(url, hub):
             yield _secret_at_hub(entry.detail, hub_consumer)
         else:
             yield _secret_elsewhere(entry.detail, url, run)
         yield _headers(entry.before["consumer_id"], entry.detail, url, run)
 
 
-def _hub_url(ledger: Ledger, run: MigrationRun) -> str | None:
-    """Return the URL of the webhooks API, as one of the run's consumers has it; None without."""
+def _hub(ledger: Ledger, run: MigrationRun) -> HubAddress | None:
+    """Return the address of the webhooks API, as one of the run's consumers has it."""
     new = ledger.under(run.migration_id, activity_4_new_webhooks.PREFIX).values()
     urls = ((entry.before["url"], entry.before["hub_consumer"]) for entry in new)
     at_hub = (url.partition("?")[0].removesuffix(f"/{name}") for url, name in urls if name)
-    return next(at_hub, None)
+    return next(map(HubAddress, at_hub), None)
 
 
 def _secret_at_hub(consumer_id: str, hub_consumer: str) -> Need:
