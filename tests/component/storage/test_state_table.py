@@ -101,11 +101,11 @@ def test_the_rate_limit_is_one_item(rate_limits, until):
 
 def test_parking_notes_a_webhook_once(table):
     parking = ParkingStore(table)
-    parking.park("msg_1", "odd", NOW)
-    parking.park("msg_1", "odder", NOW)
+    parking.park("msg_1", "odd", NOW, NOW)
+    parking.park("msg_1", "odder", NOW, NOW + timedelta(days=90))
     parked = table.get(ItemKey("PARKED", "msg_1")).attributes
     assert parked["reason"] == "odd"
-    assert int(parked["expires_at"]) == NOW.timestamp() + 90 * 86_400
+    assert int(parked["expires_at"]) == NOW.timestamp()
 
 
 @pytest.mark.parametrize(
@@ -334,8 +334,10 @@ class TestWhatCannotBeRead:
     def test_a_ticket_is_listed_for_later_and_otherwise_left_as_it_is(self, tickets, dynamodb):
         self.spoil(dynamodb, {"status": {"S": "paused"}})
         tickets.postpone("c1", "a", at(3))
-        assert tickets.due("a", at(2), 10) == ["c2"]
-        assert tickets.due("a", at(3), 10) == ["c2", "c1"]
+        assert [due.company_id for due in tickets.due("a", at(2), 10)] == ["c2"]
+        first, second = tickets.due("a", at(3), 10)
+        assert (first.company_id, second.company_id) == ("c2", "c1")
+        assert tickets.due("a", at(3), 10, after=first.place) == [second]
         self.spoil(dynamodb, {"status": {"S": "queued"}})
         assert tickets.get("c1", "a") == (Ticket("c1", "a", at(0), self.DUE, at(9)), 2)
 
