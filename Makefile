@@ -42,8 +42,9 @@ lint: $(INSTALLED) ## check format, code and types (ruff, mypy)
 	mypy
 
 .PHONY: validate
-validate: $(INSTALLED) ## check template.yaml (sam validate --lint, cfn-lint with the serverless rules)
+validate: $(INSTALLED) ## check the templates (sam validate --lint, cfn-lint with the serverless rules)
 	@sam validate --lint --config-env local
+	@sam validate --lint --config-env local --template tools/example_consumer/template.yaml
 	cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
 
 .PHONY: security
@@ -108,6 +109,10 @@ format: $(INSTALLED) ## format the code and fix what ruff can
 .PHONY: openapi
 openapi: $(INSTALLED) ## generate openapi/control-api.json from the code
 	@python -m tools.openapi
+
+.PHONY: event-schema
+event-schema: $(INSTALLED) ## write the event's schema into template.yaml, from events/schemas
+	@python -m tools.event_schema
 
 .PHONY: statemachine
 statemachine: $(INSTALLED) ## generate the migration's state machine and its picture from its table

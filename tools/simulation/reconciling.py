@@ -155,8 +155,7 @@ class Hub:
         self.read_states = ReadStateStore(self.table)
         self.parking = ParkingStore(self.table)
         self.secrets = Secrets()
-        self.slept = []
-        self.observer = Observer(codat.client, now=self.clock, sleep=self.slept.append)
+        self.observer = Observer(codat.client, now=self.clock)
         self.binding = ClientBinding(
             codat.client, ClientCheckStore(self.table), self.client_id, now=self.clock
         )

@@ -289,7 +289,9 @@ class TestCompanies:
             inner(wanted, key)
 
         world.codat.set_company_settings = refuse
-        assert switch_off(world, *ids).next == "again"
+        for minutes in (0, 5, 15, 30):
+            world.now = NOW + timedelta(minutes=minutes)
+            assert switch_off(world, *ids).next == "again"
         world.now = NOW + PATIENCE - timedelta(seconds=1)
         assert switch_off(world, *ids).next == "again"
         world.now = NOW + PATIENCE
