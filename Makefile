@@ -42,8 +42,9 @@ lint: $(INSTALLED) ## check format, code and types (ruff, mypy)
 	mypy
 
 .PHONY: validate
-validate: $(INSTALLED) ## check template.yaml (sam validate --lint, cfn-lint with the serverless rules)
+validate: $(INSTALLED) ## check the templates (sam validate --lint, cfn-lint with the serverless rules)
 	@sam validate --lint --config-env local
+	@sam validate --lint --config-env local --template tools/example_consumer/template.yaml
 	cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
 
 .PHONY: security
@@ -62,6 +63,10 @@ bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
 .PHONY: drill-migration
 drill-migration: $(INSTALLED) ## fail every call of a migration, there and back (ROWS=1000 SEED=1)
 	@python -m tools.drills.migration --rows $(or $(ROWS),1000) --seed $(or $(SEED),1)
+
+.PHONY: drill-refresh
+drill-refresh: $(INSTALLED) ## play a month of refreshes with every kind of fault (DAYS=30 SEED=1)
+	@python -m tools.drills.refresh --days $(or $(DAYS),30) --seed $(or $(SEED),1)
 
 .PHONY: mutation
 mutation: $(INSTALLED) ## list small changes of the code that no test notices (MODULE=NAME SAMPLE=40 SEED=1)

@@ -2,13 +2,16 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
 from tests.support.histories import PRODUCT, a_read
 from tests.support.system.control_api import ControlApi, as_role
 from tests.support.waiting import eventually
-from tools.example_consumer.consumer import Consumer
+from tools.example_consumer.consumer.codat import Codat
+from tools.example_consumer.consumer.current import landed, newest
+from tools.example_consumer.consumer.landing import Landing
 from tools.local.codat import codat_client
 
 DAY = 8  # reads of a product that is read every three hours
@@ -79,12 +82,30 @@ def over(operator, resend):
     return eventually(shown)
 
 
-def everything(codat, detail):
+class Bucket:
+    """A team's bucket, and the example consumer's code that lands records in it."""
+
+    def __init__(self, hub, name):
+        self.s3, self.name = hub.client("s3"), name
+        self.s3.create_bucket(
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": hub.described["region"]}
+        )
+        self.codat = Codat(hub.codat["url"], lambda: hub.codat["api_key"], pause=0)
+
+    def land(self, envelope):
+        Landing(self.codat, self.s3, self.name, 100, frozenset(), lambda: True).land(envelope)
+
+    def records(self):
+        return {(line["data_type"], line["connection"], line["id"]): line["record"]
+                for line in newest(landed(self.s3, self.name))}  # fmt: skip
+
+
+def everything(hub, detail):
     """Return what Codat has now of the data types of an event."""
     whole = [{**entry, "full_load": True, "modified_from": None} for entry in detail["data_types"]]
-    consumer = Consumer(codat)
-    consumer.handle({**detail, "data_types": whole})
-    return consumer.records
+    bucket = Bucket(hub, f"everything-{uuid4()}")
+    bucket.land({"detail": {**detail, "data_types": whole}})
+    return bucket.records()
 
 
 def test_a_team_that_was_deaf_for_a_day_ends_with_codats_data(hub, projection, teams, operator):
@@ -92,7 +113,7 @@ def test_a_team_that_was_deaf_for_a_day_ends_with_codats_data(hub, projection, t
     company = hub.linked_company(PRODUCT, 3)
     began = datetime.now(UTC) - timedelta(seconds=1)
     with codat_client(hub.codat) as codat:
-        consumer = Consumer(codat)
+        consumer = Bucket(hub, f"team-{uuid4()}")
 
         def read_again(until):
             """Let Codat read until there were so many reads in all, each published by itself."""
@@ -107,7 +128,7 @@ def test_a_team_that_was_deaf_for_a_day_ends_with_codats_data(hub, projection, t
             """Wait for so many events in all, and let the team handle those it has not yet."""
             eventually(lambda: team.has(company, number))
             for envelope in team.of(company):
-                consumer.handle(envelope["detail"], envelope.get("replay-name"))
+                consumer.land(envelope)
 
         read_again(until=1)
         handle(1)
@@ -118,14 +139,14 @@ def test_a_team_that_was_deaf_for_a_day_ends_with_codats_data(hub, projection, t
         handle(2)
         (last,) = [e["detail"] for e in team.of(company) if e["detail"]["occurred_at"]
                    == max(e["detail"]["occurred_at"] for e in team.of(company))]  # fmt: skip
-        assert consumer.records != everything(codat, last)  # the day is missing
+        assert consumer.records() != everything(hub, last)  # the day is missing
 
         span = {"from": began.isoformat(), "to": datetime.now(UTC).isoformat()}
         status, resend = operator.call("POST", "/resends", {"rule": team.rule, **span})
         assert status == 202, resend
         assert over(operator, resend)["status"] == "complete"
         handle(2 + 2 + DAY)  # all that was published comes again, also what it had already
-        assert consumer.records == everything(codat, last)
+        assert consumer.records() == everything(hub, last)
     other.receive()
     keys = [event["detail"]["event_key"] for event in other.of(company)]
     assert len(keys) == len(set(keys)) == 2 + DAY

@@ -139,8 +139,8 @@ class TestWhatTheRunWaitsFor:
     @pytest.mark.parametrize(
         ("status", "text"),
         [
-            (429, "Codat's quota, until 22 November 10:16 UTC: HTTP 429 | no"),
-            (None, "room among the hub's other calls of Codat, until 22 November 10:16 UTC: no"),
+            (429, "Codat's quota, until 22 November 10:16 UTC: GET /x | HTTP 429 | no"),
+            (None, "room among the hub's other calls of Codat, until 22 November 10:16 UTC"),
         ],
     )
     def test_tells_codats_quota_from_the_budget_of_the_hub(self, world, step, status, text):

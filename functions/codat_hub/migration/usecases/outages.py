@@ -122,9 +122,10 @@ def _wait_for_quota(
     asked = _LONGEST_QUOTA if limited.retry_after is None else limited.retry_after
     wait = min(asked, _LONGEST_QUOTA)
     until = context.now() + wait
-    held_back = "room among the hub's other calls of Codat"
-    what = held_back if limited.held_back else "Codat's quota"
-    say(context, command, entry, f"{what}, until {until:%d %B %H:%M} UTC: {limited}")
+    text = f"Codat's quota, until {until:%d %B %H:%M} UTC: {limited}"
+    if limited.held_back:
+        text = f"room among the hub's other calls of Codat, until {until:%d %B %H:%M} UTC"
+    say(context, command, entry, text)
     return StepResult("again", wait_seconds=max(1, int(wait.total_seconds()) + 1))
 
 
