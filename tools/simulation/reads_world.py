@@ -157,7 +157,6 @@ class ReadsWorld:
             FakeMigrations(), SimpleNamespace(), self.now,
         )  # fmt: skip
         executions = SimpleNamespace(lives=lambda *_: False)
-        a_resend = Resend(REPLAY, "rule", TimeSpan(LONG_AGO, NOW), ResendStatus.RUNNING)
         return SimpleNamespace(
             registry=Registry(self.products, SimpleNamespace(), self.assignments.count),
             companies=CompanyQueries(self.companies, self.assignments, self.read_states, SHARDS),
@@ -166,7 +165,7 @@ class ReadsWorld:
                 self.companies, self.assignments, self.read_states, self.products, SHARDS, self.now
             ),
             replays=self.replays,
-            resends=SimpleNamespace(show=lambda _: a_resend),  # EventBridge alone knows them
+            resends=SimpleNamespace(show=a_resend),  # EventBridge has them, and no table
             refresh_now=RefreshNow(
                 self.refreshes.tickets, self.assignments, self.companies, self.products,
                 SimpleNamespace(), SimpleNamespace(), self.now,
@@ -248,12 +247,8 @@ def _get(path, **query):
     def act(world):
         first = {"company_id": world.companies_ids[0], "product": world.names[0]}
         given = {name: str(value).format(**first) for name, value in query.items()}
-        runs = {
-            "migration_id": "m-0",
-            "reconcile_id": "r00000",
-            "replay_id": REPLAY,
-            "resend_id": REPLAY,
-        }
+        runs = {"migration_id": "m-0", "reconcile_id": "r00000", "replay_id": REPLAY}
+        runs["resend_id"] = "r1"
         world.get(path.format(**first, **runs), **given)
 
     shown = "&".join(f"{name}={value}" for name, value in query.items())
@@ -265,6 +260,10 @@ def _get(path, **query):
 def _function(title, act: Callable):
     act.title, act.route = title, None
     return act
+
+
+def a_resend(resend_id):
+    return Resend(resend_id, "lending", TimeSpan(NOW, NOW), ResendStatus.RUNNING)
 
 
 COMPANY = "/companies/{company_id}"
