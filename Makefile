@@ -64,6 +64,10 @@ bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
 drill-migration: $(INSTALLED) ## fail every call of a migration, there and back (ROWS=1000 SEED=1)
 	@python -m tools.drills.migration --rows $(or $(ROWS),1000) --seed $(or $(SEED),1)
 
+.PHONY: drill-refresh
+drill-refresh: $(INSTALLED) ## play a month of refreshes with every kind of fault (DAYS=30 SEED=1)
+	@python -m tools.drills.refresh --days $(or $(DAYS),30) --seed $(or $(SEED),1)
+
 .PHONY: mutation
 mutation: $(INSTALLED) ## list small changes of the code that no test notices (MODULE=NAME SAMPLE=40 SEED=1)
 	@python -m tools.mutation $(addprefix --module ,$(MODULE)) --sample $(or $(SAMPLE),40) --seed $(or $(SEED),1)
@@ -105,6 +109,10 @@ format: $(INSTALLED) ## format the code and fix what ruff can
 .PHONY: openapi
 openapi: $(INSTALLED) ## generate openapi/control-api.json from the code
 	@python -m tools.openapi
+
+.PHONY: event-schema
+event-schema: $(INSTALLED) ## write the event's schema into template.yaml, from events/schemas
+	@python -m tools.event_schema
 
 .PHONY: statemachine
 statemachine: $(INSTALLED) ## generate the migration's state machine and its picture from its table

@@ -15,14 +15,16 @@ with importing():
     import shutil
     import subprocess
     import sys
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import contextmanager
     from pathlib import Path
     from typing import Final
 
     from packaging.tags import parse_tag, sys_tags
+    from samtranslator.yaml_helper import yaml_parse
 
     from tools.samconfig import ROOT, deployment
+    from tools.template import as_yaml
 
 ENVIRONMENTS: Final = ("local", "dev", "test", "staging", "prod")
 SOURCES: Final = (
@@ -32,6 +34,7 @@ SOURCES: Final = (
     "template.yaml",
     "samconfig.toml",
     "tools/build.py",
+    "tools/template.py",
 )
 LAYER: Final = Path("Dependencies") / "python"
 PINS: Final = ROOT / "layers" / "dependencies" / "requirements.txt"
@@ -63,6 +66,7 @@ def build(environment: str, log: Path) -> bool:
             command = ["sam", "build", "--cached", "--build-dir", str(folder)]
             words = deployment(environment).override_words()
             _run([*command, "--parameter-overrides", *words], output)
+            join_vpc(folder / "template.yaml", deployment(environment).overrides)
             if environment == "local":
                 install_for_this_machine(folder / LAYER, output)
             compile_bytecode(folder, output)
@@ -84,6 +88,23 @@ def compile_bytecode(folder: Path, output: object = None) -> None:
     for artefact in sorted(path for path in folder.iterdir() if path.is_dir()):
         command = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode"]
         _run([*command, "unchecked-hash", "-s", str(artefact), "-p", "/", str(artefact)], output)
+
+
+def join_vpc(built: Path, overrides: Mapping[str, str]) -> None:
+    """Give the functions of a built template a VPC, if the parameters name one.
+
+    Not a condition in template.yaml: SAM would let every function's role manage network interfaces
+    also without a VPC.
+    """
+    if not overrides.get("VpcSubnetIds"):
+        return
+    template = yaml_parse(built.read_text())
+    template["Globals"]["Function"]["VpcConfig"] = {
+        # as values, not as references: SAM publishes a new version only if it sees a change
+        name: overrides[f"Vpc{name}"].split(",")
+        for name in ("SubnetIds", "SecurityGroupIds")
+    }
+    built.write_text(as_yaml(template))
 
 
 def install_for_this_machine(layer: Path, output: object = None) -> None:

@@ -16,9 +16,8 @@ with importing():
     import zipfile
     from collections.abc import Callable
     from pathlib import Path
-    from typing import Any, Final
+    from typing import Final
 
-    import yaml
     from samtranslator.yaml_helper import yaml_parse
 
     from tools.build import ENVIRONMENTS, BuildError, build, build_dir
@@ -26,6 +25,7 @@ with importing():
     from tools.checks.__main__ import PINS as CHECKS
     from tools.pinned import NotInstalled, installed
     from tools.samconfig import ROOT
+    from tools.template import as_yaml
 
 _DATE: Final = (1980, 1, 1, 0, 0, 0)  # of every file, so that the bytes are the same
 _PINS: Final = ROOT / "layers" / "dependencies" / "requirements.txt"
@@ -47,7 +47,7 @@ def release(built: Path, folder: Path, bill: Callable[[Path], None]) -> list[Pat
         if "DefinitionUri" in properties:
             properties["DefinitionUri"] = "migration.asl.json"
     shutil.copyfile(ROOT / "statemachines" / "migration.asl.json", folder / "migration.asl.json")
-    (folder / "template.yaml").write_text(_dumped(template))
+    (folder / "template.yaml").write_text(as_yaml(template))
     bill(folder / "packages.cdx.json")
     files = sorted(folder.iterdir())
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
@@ -79,17 +79,6 @@ def bill_of_packages(target: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     if done.returncode:
         raise BuildError(done.stderr)
-
-
-def _dumped(template: dict[str, Any]) -> str:
-    """Return the template as YAML; its short forms have become long ones."""
-
-    class Plain(yaml.SafeDumper):
-        def ignore_aliases(self, _data: Any) -> bool:
-            return True
-
-    Plain.add_multi_representer(dict, lambda dumper, data: dumper.represent_dict(data.items()))
-    return yaml.dump(template, Dumper=Plain, sort_keys=False, width=100)
 
 
 def main() -> None:

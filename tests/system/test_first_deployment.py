@@ -23,7 +23,7 @@ def template(broken=False):
     """Return the template's tables and what they need, with a resource that fails after them."""
     used = ("Environment", "ApiGatewayAccountRole", "DeletionProtection", "KmsKeyArn")
     used += ("AlarmTopicArn", "CodatClientId", "WebhookDomain", "WebhookCertificateArn")
-    used += ("WebhookDefaultEndpoint",)
+    used += ("WebhookDefaultEndpoint", "VpcSubnetIds", "VpcSecurityGroupIds")
     resources = {name: RESOURCES[name] for name in TABLES}
     return json.dumps(
         {

@@ -245,6 +245,8 @@ def test_resource_types_that_the_emulator_lacks_are_accepted(aws):
     template = {
         "Resources": {
             "A": {"Type": "AWS::WAFv2::WebACLAssociation", "Properties": {}},
+            "B": {"Type": "AWS::EventSchemas::Registry", "Properties": {}},
+            "F": {"Type": "AWS::EventSchemas::Schema", "Properties": {}},
             "C": {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": {}},
             "D": {"Type": "AWS::CodeDeploy::Application", "Properties": {}},
             "E": {"Type": "AWS::CodeDeploy::DeploymentGroup", "Properties": {}},
@@ -330,10 +332,11 @@ def ended(aws, name):
     return shown if shown["State"] in {"COMPLETED", "CANCELLED"} else None
 
 
-def test_replays_and_archives_are_named_in_iam(aws, archived, local_stack):
+def test_replays_archives_and_targets_are_named_in_iam(aws, archived, queue, local_stack):
     bus, archive = archived
     account = archive.rpartition(":archive/")[0]
-    allowed = [f"{account}:replay/{bus}-*", f"{account}:archive/{bus}"]
+    kinds = (f"replay/{bus}-*", f"archive/{bus}", f"rule/{bus}/ours")
+    allowed = [f"{account}:{resource}" for resource in kinds]
     iam, user = aws("iam"), f"replayer-{uuid4()}"
     iam.create_user(UserName=user)
     statement = {"Effect": "Allow", "Action": "events:*", "Resource": allowed}
@@ -350,9 +353,14 @@ def test_replays_and_archives_are_named_in_iam(aws, archived, local_stack):
     assert events.describe_archive(ArchiveName=bus)["ArchiveArn"] == archive
     name = replay(events, bus, archive, [f"{account}:rule/{bus}/none"])
     assert events.describe_replay(ReplayName=name)["EventSourceArn"] == archive
+    target = {"Targets": [{"Id": "queue", "Arn": queue.arn}], "EventBusName": bus}
+    for rule in ("ours", "theirs"):
+        rule_to(aws, bus, rule, queue)
+    assert not events.put_targets(Rule="ours", **target)["FailedEntryCount"]
     for refused in (
         lambda: events.describe_replay(ReplayName="other"),
         lambda: events.describe_archive(ArchiveName="other"),
+        lambda: events.put_targets(Rule="theirs", **target),
     ):
         with pytest.raises(events.exceptions.ClientError, match="AccessDenied"):
             refused()

@@ -173,11 +173,17 @@ class TestReferences:
         )["Policy"]["Arn"]
         key = emulator.client("kms").create_key()["KeyMetadata"]["Arn"]
         topic = emulator.client("sns").create_topic(Name="alarms")["TopicArn"]
+        ec2 = emulator.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+        group = ec2.create_security_group(GroupName="hub", Description="hub", VpcId=vpc)
         certificate = emulator.client("acm").request_certificate(DomainName="hooks.example.com")
         return {
             "PermissionsBoundaryArn": policy,
             "KmsKeyArn": key,
             "AlarmTopicArn": topic,
+            "VpcSubnetIds": subnet,
+            "VpcSecurityGroupIds": group["GroupId"],
             "WebhookCertificateArn": certificate["CertificateArn"],
         }
 

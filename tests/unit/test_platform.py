@@ -3,9 +3,12 @@
 import copy
 import json
 import re
+from typing import ClassVar
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
+from tools.build import join_vpc
 from tools.checks.transforming import transformed, transformed_of
 from tools.template import FUNCTIONS, RESOURCES, ROOT, TEMPLATE
 
@@ -83,6 +86,54 @@ class TestRoles:
     def test_a_policy_of_people_keeps_its_description(self, name, description):
         """Another description would replace the policy, which no role would have any more."""
         assert RESOURCES[name]["Properties"]["Description"] == description
+
+
+class TestVpc:
+    GIVEN: ClassVar = {"VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"}
+
+    @pytest.fixture
+    def joined(self, tmp_path):
+        """Return the resources of a build whose parameters name a VPC."""
+        built = tmp_path / "template.yaml"
+        built.write_text((ROOT / "template.yaml").read_text())
+        join_vpc(built, self.GIVEN)
+        return transformed_of(yaml_parse(built.read_text()), **self.GIVEN)
+
+    @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
+    def test_every_function_is_in_the_vpc(self, joined, function):
+        config = joined[function.logical_id]["Properties"]["VpcConfig"]
+        assert config == {
+            "SubnetIds": ["subnet-1", "subnet-2"],
+            "SecurityGroupIds": ["sg-1"],
+        }
+        managed = joined[f"{function.logical_id}Role"]["Properties"]["ManagedPolicyArns"]
+        assert "AWSLambdaVPCAccessExecutionRole" in str(managed)
+
+    def test_the_rest_of_the_template_is_the_same(self, joined):
+        for name, body in transformed().items():
+            of_functions = body["Type"].startswith("AWS::Lambda::") or name.endswith("Role")
+            if not of_functions:
+                assert joined[name] == body, name
+
+    def test_without_a_vpc_no_role_may_manage_network_interfaces(self, tmp_path):
+        built = tmp_path / "template.yaml"
+        built.write_text("unread: !Sub x")
+        join_vpc(built, {})
+        assert built.read_text() == "unread: !Sub x"
+        assert "VPCAccess" not in str(transformed())
+
+    @pytest.mark.parametrize(
+        ("rule", "given", "needed"),
+        [
+            ("VpcSubnets", "VpcSubnetIds", "VpcSecurityGroupIds"),
+            ("VpcSecurityGroups", "VpcSecurityGroupIds", "VpcSubnetIds"),
+        ],
+    )
+    def test_a_vpc_needs_subnets_and_security_groups(self, rule, given, needed):
+        found = TEMPLATE["Rules"][rule]
+        assert found["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": given}, ""]}]}
+        (assertion,) = found["Assertions"]
+        assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": needed}, ""]}]}
 
 
 class TestEncryption:

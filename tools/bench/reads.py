@@ -71,7 +71,7 @@ def _many(console: Console, products: int, companies: int) -> list[str]:
         with worlds.Cost(world.table) as cost:
             said = act()
         took = time.process_time() - began
-        table.add_row(f"{name}: {said}", f"{cost.reads:,}", f"{cost.writes:,}", f"{took:.1f}")
+        table.add_row(f"{name}: {said}", f"{cost.reads:,}", f"{cost.writes:,}", f"{took:.2f}")
         if cost.reads > most or took > _MOST_SECONDS:
             wrong.append(f"{name}: {cost.reads} reads in {took:.0f} s")
 

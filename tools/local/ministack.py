@@ -25,6 +25,8 @@ type Json = dict[str, Any]
 
 _EXCEPTION_LINE: Final = re.compile(r"^(?:[\w.]+\.)?(\w+)(?::|$)")
 _PLACEHOLDERS: Final = (
+    "AWS::EventSchemas::Registry",
+    "AWS::EventSchemas::Schema",
     "AWS::WAFv2::WebACLAssociation",
     "AWS::CloudWatch::CompositeAlarm",
     "AWS::CodeDeploy::Application",
@@ -165,7 +167,10 @@ def give_parameters_to_sam() -> None:
 def accept_unknown_resources() -> None:
     """Accept the few resource types of the template that the emulator does not know."""
     placeholder = {
-        "create": lambda lid, _props, stack: (f"{stack}-{lid}", {"Arn": f"arn:aws:local:::{lid}"}),
+        "create": lambda lid, props, stack: (
+            f"{stack}-{lid}",
+            {**props, "Arn": f"arn:aws:local:::{lid}"},
+        ),
         "update": lambda physical_id, *_args, **_kwargs: (physical_id, {}),
         "delete": lambda _physical_id, _props: None,
     }
@@ -227,18 +232,21 @@ def replay_to_named_rules_only() -> None:
     eventbridge._cancel_replay = cancel_for_good
 
 
-def name_replays_in_iam() -> None:
-    """Check the permission for a replay or an archive under its own ARN instead of under `*`."""
+def name_event_resources_in_iam() -> None:
+    """Check permissions for replays, archives and targets under the ARNs that AWS names."""
     extract = iam_actions.extract_resource_arn
 
     def extract_named(service: str, method: str, path: str, headers: Json, *request: Any) -> Any:
         arn = extract(service, method, path, headers, *request)
-        if service != "events" or arn != "*":
+        if service != "events":
             return arn
         body = json.loads(request[0] or b"{}")
+        account = f"arn:aws:events:{get_region()}:{get_account_id()}"
+        if rule := body.get("Rule"):  # PutTargets, RemoveTargets, ListTargetsByRule
+            return f"{account}:rule/{body.get('EventBusName') or 'default'}/{rule}"
         for kind in ("Replay", "Archive"):
             if name := body.get(f"{kind}Name"):
-                return f"arn:aws:events:{get_region()}:{get_account_id()}:{kind.lower()}/{name}"
+                return f"{account}:{kind.lower()}/{name}"
         return arn
 
     iam_actions.extract_resource_arn = extract_named
@@ -320,7 +328,7 @@ def main() -> None:
     accept_unknown_resources()
     make_archives_from_templates()
     replay_to_named_rules_only()
-    name_replays_in_iam()
+    name_event_resources_in_iam()
     retry_stream_batches()
     app.main()
 

@@ -15,7 +15,12 @@ import libcst as cst
 import libcst.matchers as m
 from libcst.metadata import MetadataWrapper
 from mutmut.mutation.file_mutation import MutationVisitor
-from mutmut.mutation.mutators import mutation_operators, operator_arg_removal, operator_string
+from mutmut.mutation.mutators import (
+    mutation_operators,
+    operator_arg_removal,
+    operator_assignment,
+    operator_string,
+)
 from mutmut.mutation.pragma_handling import IgnoredCode
 
 _TELEMETRY: Final = m.Call(func=m.Attribute(value=m.Name("logger") | m.Name("metrics")))
@@ -82,6 +87,12 @@ def _word(node: cst.SimpleString) -> Iterator[cst.CSTNode]:
         yield from list(operator_string(node))[:1]
 
 
+def _assigned(node: cst.Assign | cst.AnnAssign) -> Iterator[cst.CSTNode]:
+    """Give None. An empty text instead of None says the same."""
+    if not m.matches(node, m.TypeOf(m.Assign, m.AnnAssign)(value=m.Name("None"))):
+        yield from operator_assignment(node)
+
+
 def _arguments(node: cst.Call) -> Iterator[cst.CSTNode]:
     """Give None, or leave a named argument out. One less in a row would be a TypeError."""
     for call in operator_arg_removal(node):
@@ -114,11 +125,13 @@ def _returned(node: cst.Return) -> Iterator[cst.CSTNode]:
         )
 
 
-_REPLACED: Final = {operator_string, operator_arg_removal}
+_REPLACED: Final = {operator_string, operator_arg_removal, operator_assignment}
 _OPERATORS: Final = [
     *((kind, operator) for kind, operator in mutation_operators if operator not in _REPLACED),
     (cst.SimpleString, _word),
     (cst.Call, _arguments),
+    (cst.Assign, _assigned),
+    (cst.AnnAssign, _assigned),
     (cst.SimpleStatementLine, _without_effect),
     (cst.If, _decided),
     (cst.CompIf, _decided),

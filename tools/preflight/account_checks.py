@@ -150,6 +150,8 @@ def parameter_values(target: Target) -> list[Check]:
     closed = values["WebhookDefaultEndpoint"] == "disabled"
     if not values["WebhookDomain"] and (values["WebhookCertificateArn"] or closed):
         problems.append("a certificate or a closed default endpoint needs WebhookDomain")
+    if bool(values["VpcSubnetIds"]) is not bool(values["VpcSecurityGroupIds"]):
+        problems.append("a VPC needs VpcSubnetIds and VpcSecurityGroupIds")
     if problems:
         section = f"[{target.environment}.deploy.parameters]"
         then = f"Correct parameter_overrides in samconfig.toml, {section}."

@@ -151,12 +151,15 @@ class Referred:
     operation: str
     argument: str
     ready: str = ""
+    many: bool = False  # the parameter lists several
 
 
 _REFERRED: Final = {
     "PermissionsBoundaryArn": Referred("iam", "get_policy", "PolicyArn"),
     "KmsKeyArn": Referred("kms", "describe_key", "KeyId", "'KeyState': 'Enabled'"),
     "AlarmTopicArn": Referred("sns", "get_topic_attributes", "TopicArn"),
+    "VpcSubnetIds": Referred("ec2", "describe_subnets", "SubnetIds", many=True),
+    "VpcSecurityGroupIds": Referred("ec2", "describe_security_groups", "GroupIds", many=True),
     "WebhookCertificateArn": Referred(
         "acm", "describe_certificate", "CertificateArn", "'Status': 'ISSUED'"
     ),
@@ -176,7 +179,7 @@ def _reference(target: Target, parameter: str, referred: Referred, value: str) -
     then = f"Correct {parameter} in samconfig.toml, or create what it names."
     look = getattr(target.client(referred.service), referred.operation)
     try:
-        answer = look(**{referred.argument: value})
+        answer = look(**{referred.argument: value.split(",") if referred.many else value})
     except ClientError as error:
         if is_denied(error):
             return unknown(parameter, f"your role may not look for {value}")

@@ -195,7 +195,7 @@ class VirtualQueue:
             return
         try:
             result = self.world.worker(message)
-        except (Died, errors.Unavailable):
+        except (Died, errors.Unavailable, errors.Unreadable):
             self._visible(message, self.world.now() + VISIBILITY, receive + 1)
         else:
             self.world.results[result.outcome] += 1
@@ -387,6 +387,8 @@ class World:
             return
         try:
             self.woken += self.wake(company_id, product, at).woken
+        except errors.Unreadable:
+            pass  # what waits goes on after its backoff, as in the projector
         except Died:
             again = self.clock + timedelta(seconds=1)
             self.at(again, lambda: self.read_completed(company_id, product, at))
@@ -418,7 +420,7 @@ class World:
     def safely(self, what):
         try:
             return what()
-        except (Died, errors.Unavailable):
+        except (Died, errors.Unavailable, errors.Unreadable):
             return None
 
 

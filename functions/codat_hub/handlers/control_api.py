@@ -47,6 +47,7 @@ from codat_hub.products.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.products.usecases.registry import Registry
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.rate_limiting.usecases import admit_calls
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.usecases.show_reconciles import ShowReconciles
 from codat_hub.reconcile.usecases.start_reconcile import BeginReconcile, StartReconcile
@@ -94,7 +95,13 @@ class _Shared:
         self.client_checks = ClientCheckStore(self.table)
         key = SecretKey(self.secrets, settings.codat_api_key_arn)
         client = self.codat_client = CodatClient(
-            Transport(new_http(), key, base_url=settings.codat_base_url, timeouts=_CODAT)
+            Transport(
+                new_http(),
+                key,
+                base_url=settings.codat_base_url,
+                timeouts=_CODAT,
+                admit=admit_calls.for_commands(RateLimiterStore(self.table)),
+            )
         )
         self.codat = CodatCompanies(client)
         self.check_client = ClientBinding(client, self.client_checks, settings.codat_client_id)
@@ -207,7 +214,7 @@ def _migrations(shared: _Shared) -> OperateMigrations:
         signing_secrets=ConfirmedSecrets(secrets),
         registry=shared.products,
         assignments=shared.assignments,
-        consumers=MigrationCalls(shared.codat_client, pace=lambda: None).consumers,
+        consumers=MigrationCalls(shared.codat_client).consumers,
         needs_another=shared.settings.migration_approver == "another",
     )
 

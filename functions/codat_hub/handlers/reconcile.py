@@ -31,7 +31,7 @@ from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
-from codat_hub.rate_limiting.usecases.reserve_calls import ReserveForReconcile
+from codat_hub.rate_limiting.usecases import admit_calls
 from codat_hub.reconcile.adapters.codat_observer import Observer
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.domain.reconcile_run import Phase, ReconcileRun, ReconcileStatus
@@ -90,9 +90,10 @@ _client = CodatClient(
         new_http(),
         SecretKey(_secrets, settings.codat_api_key_arn),
         base_url=settings.codat_base_url,
+        admit=admit_calls.for_reconciles(RateLimiterStore(_table)),
     )
 )
-_codat = Observer(_client, per_second=ReserveForReconcile(RateLimiterStore(_table)))
+_codat = Observer(_client)
 _binding = ClientBinding(_client, ClientCheckStore(_table), settings.codat_client_id)
 _context = AssignmentContext(
     CodatCompanies(_client),

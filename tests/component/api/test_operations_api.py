@@ -412,7 +412,10 @@ class TestTails:
     def test_events_of_one_product_are_followed_and_each_is_taken_once(self, call, table):
         status, tail = call("POST", "/tails", {"product": "lending"})
         assert status == 200
-        assert queued("replays") == [f"tail#{tail['tail_id']}"]
+        sqs, name = boto3.client("sqs", region_name=REGION), "ApproximateNumberOfMessagesDelayed"
+        url = sqs.get_queue_url(QueueName="replays")["QueueUrl"]
+        waiting = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+        assert waiting[name] == "1"  # the message that ends it in time
         self.put("lending", "other", "lending")
         assert self.products(call, tail) == ["lending", "lending"]
         assert self.products(call, tail) == []

@@ -214,6 +214,35 @@ class TestCompaniesThatVanishInNumbers:
         assert self.later(in_step, 1).drift[DriftKind.COMPANY_GONE] == 4
         assert self.deleted(in_step) == 4
 
+    def test_the_404s_that_refreshes_got_meanwhile_count_in_the_same_number(self, in_step, vanish):
+        vanish(4)
+        refused = first(in_step, "invoice-finance")
+        self.refuse(in_step, refused.id)
+        run = self.later(in_step, 1)
+        assert run.drift[DriftKind.COMPANY_VANISHED] == 4
+        assert self.deleted(in_step) == 0
+        assert run.counts["refused_as_unknown"] == 1
+
+    def test_so_do_those_about_companies_that_only_the_list_leaves_out(self, in_step, vanish):
+        vanish(4)
+        refused = first(in_step, "invoice-finance")
+        self.refuse(in_step, refused.id)
+        listed = in_step.observer.companies
+
+        def without_it(page):
+            found = listed(page)
+            kept = tuple(known for known in found.companies if known.company_id != refused.id)
+            return replace(found, companies=kept)
+
+        in_step.observer.companies = without_it
+        assert self.later(in_step, 1).drift[DriftKind.COMPANY_VANISHED] == 4
+        assert self.deleted(in_step) == 0
+
+    def refuse(self, hub, company_id):
+        """Mark the assignment as the worker does after a 404."""
+        known, version = hub.assignments.get(company_id, "invoice-finance")
+        assert hub.assignments.put(replace(known, status=AssignmentStatus.STALE), version)
+
     def test_a_company_that_is_listed_again_is_live_again_with_its_products(self, in_step, vanish):
         for company in in_step.codat.companies.values():
             for product in company.products:

@@ -103,7 +103,7 @@ class World:
         self.transport = InProcess(create_app(self.sandbox))
         self.http = httpx.Client(transport=self.transport)
         self.codat_client = CodatClient(Transport(self.http, Key(), base_url="http://localhost"))
-        self.codat = MigrationCalls(self.codat_client, lambda: None)
+        self.codat = MigrationCalls(self.codat_client)
         self.table = FakeStateTable()
         self.ledger, self.assignments = MigrationLedger(self.table), AssignmentStore(self.table)
         self.manifests, self.reads = FakeManifests(), FakeReads(self.now)
@@ -126,7 +126,6 @@ class World:
             consumers=self._consumers,
             now=self.now,
         )
-        self.reserved = []
         self.lock = MigrationLock(self.ledger, self.executions, self.now)
         self.watch = WatchMigrations(self.ledger, self.executions, self.now)
         self.operator = self.willing
@@ -317,7 +316,6 @@ class World:
         from codat_hub.handlers import run_migration_step  # noqa: PLC0415  # its environment first
 
         run_migration_step.step_context = self.context()
-        run_migration_step.reserve = lambda calls, until: self.reserved.append((calls, until))
         context = types.SimpleNamespace(
             get_remaining_time_in_millis=self.remaining,
             function_name="f",

@@ -1,19 +1,24 @@
+from dataclasses import fields
 from datetime import timedelta
 
 import pytest
 
+from codat_hub.codat.errors import TryLater
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.usecases.context import (
     Command,
     Limits,
+    StepContext,
     call_key,
     companies_of,
     company_entry,
     finish_chunk,
     judge_phase,
+    look_again,
     product_entry,
+    resuming,
 )
 from codat_hub.webhooks.hub_address import HubAddress
 from tests.support.migration.step_world import HOUR, ID, NOW
@@ -78,3 +83,69 @@ def test_a_verdict_leaves_its_counts_in_the_run(world):
     assert world.run.counted == {"survey snapshot": verdict.counts()}
     judge_phase(world.context, command, "survey", "other")
     assert set(world.run.counted) == {"survey snapshot", "survey other"}
+
+
+def test_times_are_those_of_codats_documents():
+    """Half a minute for a call, 14 hours for reads (docs/codat.md, C22)."""
+    known = limits(1)
+    assert known.call_timeout == timedelta(seconds=30)
+    assert (known.quiet_for, known.reads_for) == (14 * HOUR, 14 * HOUR)
+    assert (known.quiet_poll, known.reads_poll) == (HOUR / 4, HOUR / 4)
+
+
+def test_the_clock_is_aware(world):
+    (clock,) = (field.default for field in fields(StepContext) if field.name == "now")
+    assert clock().utcoffset() == timedelta(0)
+
+
+class TestLookAgain:
+    def look(self, world, *answers, **command):
+        looks = iter(answers)
+        return look_again(
+            world.context, world.command(**command), lambda: next(looks), lambda answer: answer > 1
+        )
+
+    def test_the_first_good_answer_counts(self, world):
+        assert self.look(world, 0, 1, 2, 3) == 2
+        assert world.now == NOW + timedelta(seconds=10)
+
+    def test_after_a_minute_the_last_answer_counts(self, world):
+        assert self.look(world, *[0] * 12, 1) == 1
+        assert world.now == NOW + timedelta(minutes=1)
+
+    def test_out_of_time_the_next_invocation_looks(self, world):
+        with pytest.raises(TryLater):
+            self.look(world, 0, more_time=lambda: False)
+        assert self.look(world, 2, more_time=lambda: False) == 2
+
+
+class TestResuming:
+    def work(self, world, fails_at=None, **command):
+        """Count each company; return which were left at the beginning."""
+        world.company("a")
+        world.company("b")
+        with resuming(world.context, world.command("a", "b", **command), "survey") as progress:
+            left = [member.company_id for member in progress.left]
+            for company_id in left:
+                if company_id == fails_at:
+                    raise TryLater("away")
+                progress.tally = progress.tally.did()
+        return left
+
+    def test_a_retry_goes_on_at_the_company_whose_call_failed(self, world):
+        with pytest.raises(TryLater):
+            self.work(world, "b")
+        assert (world.tally("survey").done, world.tally("survey").finished) == (1, False)
+        assert self.work(world) == ["b"]
+
+    def test_another_epoch_begins_anew(self, world):
+        with pytest.raises(TryLater):
+            self.work(world, "b")
+        assert self.work(world, epoch=2) == ["a", "b"]
+
+    @pytest.mark.parametrize(("unsettled", "left"), [(("b",), ["b"]), ((), ["a", "b"])])
+    def test_a_further_look_is_at_what_is_open(self, world, unsettled, left):
+        """The version before did not name the companies that are open."""
+        tally = Tally(1, finished=True, done=1, open=1, unsettled=unsettled)
+        world.ledger.put_tally(ID, "survey", "snapshot-000000", tally)
+        assert self.work(world) == left

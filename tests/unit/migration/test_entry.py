@@ -24,3 +24,9 @@ def test_details_stay_unless_there_are_new_ones(change):
     assert change(entry, "x", {"id": 2}).detail == {"id": 2}
     assert change(entry, "x", []).detail == []
     assert change(entry, "x").before == "before"
+
+
+def test_an_intent_after_an_undo_begins_anew():
+    entry = LedgerEntry("before", detail=1).intend(1).came_to("added").undo("removed").intend(3)
+    assert (entry.intended, entry.outcome, entry.undone) == (3, None, None)
+    assert (entry.before, entry.detail, entry.ours) == ("before", 1, True)

@@ -7,6 +7,8 @@ from codat_hub.codat.errors import Unauthorized
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationStatus, Mode, Pause, WaitingFor
 from codat_hub.migration.steps import activity_3_old_webhooks as activity_3
+from codat_hub.migration.steps import left_over
+from codat_hub.migration.steps.left_over import Attempts
 from codat_hub.migration.usecases.context import StepResult
 from codat_hub.migration.usecases.listing import LATE_UNCHECKED
 from codat_hub.migration.usecases.needs import needs
@@ -125,3 +127,92 @@ class TestConsumersMadeAgain:
 def test_companies_that_nobody_looked_for_are_to_be_migrated_as_well(world):
     world.change(status=MigrationStatus.COMPLETE, notes=(f"cut short; {LATE_UNCHECKED}",))
     assert list(needed(world)) == ["migrations start --product lending"]
+
+
+class TestStops:
+    def needs(self, world, **run):
+        world.change(**run)
+        left = left_over.left(world.ledger, world.run)
+        return [
+            (need["what"], need["command"])
+            for need in needs(world.ledger, world.run, left, world.now)
+        ]
+
+    def leave(self, world, *items, rounds=1, forward=False):
+        begin = Attempts.forward if forward else Attempts.back
+        ids = dict.fromkeys(item.company_id for item in items if item.company_id)
+        for number in range(rounds):
+            world.change(attempts=number)
+            attempts = begin(world.context, world.command(*ids), world.run, "x")
+            for item in items:
+                attempts.leave(item, "refused")
+
+    @pytest.mark.parametrize(
+        ("waiting_for", "command"),
+        [
+            (WaitingFor.APPROVAL, f"approve {ID}"),
+            (WaitingFor.WEBHOOKS_DISABLED, f"confirm-webhooks-disabled {ID}"),
+            (WaitingFor.SIGNING_SECRET, f"confirm-secret {ID} CONSUMER"),
+            (WaitingFor.WEBHOOKS_RESTORED, f"confirm-webhooks-restored {ID}"),
+            (WaitingFor.PRODUCTS_KEPT, f"approve {ID}"),
+        ],
+    )
+    def test_a_stop_needs_its_answer(self, world, waiting_for, command):
+        pause = Pause(waiting_for, NOW, "token", ("Look.", "Then answer."))
+        command = f"tools/hub migrations {command}"
+        assert self.needs(world, pause=pause) == [("Look. Then answer.", command)]
+        bare = replace(pause, instructions=())
+        assert self.needs(world, pause=bare) == [(f"Answer: {waiting_for.value}.", command)]
+
+    def test_nothing_is_needed_while_it_runs_and_when_all_is_well(self, world):
+        for status in (MigrationStatus.RUNNING, MigrationStatus.COMPLETE):
+            assert self.needs(world, status=status) == []
+
+    def test_an_incomplete_rollback_is_repeated_before_anything_is_settled(self, world):
+        self.leave(world, left_over.kept("a", "lending"), left_over.not_restored("a"))
+        again = (
+            "Correct the cause; then try again what is left (2 items).",
+            f"tools/hub migrations rollback {ID}",
+        )
+        incomplete = {"status": MigrationStatus.ROLLBACK_INCOMPLETE}
+        assert self.needs(world, **incomplete) == [again]
+        items = (left_over.kept("a", "lending"), left_over.not_restored("a"))
+        self.leave(world, *items, left_over.client_not_restored(), rounds=2)
+        first, *settle = self.needs(world, **incomplete)
+        assert first[0].endswith("(3 items).")
+        assert sorted(settle) == [
+            (
+                "Or leave as it is: lending of a.",
+                f"tools/hub migrations settle {ID} a --product lending --reason REASON",
+            ),
+            (
+                "Or leave as it is: the client's settings.",
+                f"tools/hub migrations settle {ID} --client-settings --reason REASON",
+            ),
+            (
+                "Or leave as it is: the settings of a.",
+                f"tools/hub migrations settle {ID} a --reason REASON",
+            ),
+        ]
+
+    def test_at_most_ten_are_named(self, world):
+        self.leave(world, *(left_over.not_restored(f"c{n}") for n in range(12)), rounds=2)
+        assert len(self.needs(world, status=MigrationStatus.ROLLBACK_INCOMPLETE)) == 11
+
+    def test_a_product_that_is_missing_in_the_end_can_be_added(self, world):
+        self.leave(world, left_over.not_added("a", "lending"), forward=True)
+        assert self.needs(world, status=MigrationStatus.COMPLETE) == [
+            (
+                "a has no lending: correct the cause, then add it.",
+                "tools/hub companies add-product a lending",
+            )
+        ]
+
+    def test_a_company_that_was_left_out_is_migrated_later(self, world):
+        self.leave(world, left_over.still_on("a"), forward=True)
+        assert self.needs(world, status=MigrationStatus.COMPLETE) == [
+            (
+                "Some companies were left out: read which, then migrate these companies.",
+                f"tools/hub migrations report {ID}",
+            )
+        ]

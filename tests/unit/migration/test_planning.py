@@ -1,9 +1,13 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
-from codat_hub.codat.errors import TryLater, WrongClient
+from codat_hub.codat.errors import RateLimited, TryLater, WrongClient
 from codat_hub.errors import StepFailed
 from codat_hub.migration.steps import planning
 from codat_hub.migration.steps.findings import wanted_of
+from codat_hub.migration.usecases.step_table import run_step
 from tests.support.migration.fakes import settings
 from tests.support.migration.planned import listed, planned
 from tests.support.migration.step_world import ID, NOW, StepWorld
@@ -34,6 +38,50 @@ def test_a_survey_that_fails_for_a_company_is_tried_again_after_the_others(world
     planned(world)
     assert asked == ["a", "b"] * 2
     assert world.run.plan["companies"] == 2
+
+
+@pytest.mark.parametrize("failure", [TryLater("503"), RateLimited("no room")])
+def test_a_survey_that_goes_on_asks_for_no_company_again_that_it_has_read(world, failure):
+    for name in "abc":
+        world.company(name, 6, late=True)
+    asked, fails, settings_of = [], ["b"], world.codat.company_settings
+
+    def company_settings(company):
+        asked.append(company)
+        if company in fails:
+            fails.remove(company)
+            raise failure
+        return settings_of(company)
+
+    world.codat.company_settings = company_settings
+    command = world.command(*listed(world), listing="plan")
+    assert run_step(world.context, "survey", "apply", command).next == "again"
+    assert run_step(world.context, "survey", "apply", command).next == "done"
+    assert sorted(asked) == ["a", "b", "b", "c"]
+    tally = world.ledger.tally(ID, "survey", "plan-000000")
+    assert (tally.done, tally.open, tally.reasons, tally.unsettled) == (3, 0, (), ())
+    assert planning.finish_plan(world.context, world.command()).next == "approval"
+    assert world.run.plan["companies"] == 3
+
+
+def test_a_company_is_not_given_up_after_a_few_tries_however_short_the_waits_are(world):
+    world.company("a", 6, late=True)
+    world.context = replace(world.context, limits=replace(world.context.limits, wait_scale=0.0001))
+    failures = iter([TryLater("503")] * 4)
+    settings_of = world.codat.company_settings
+
+    def company_settings(company):
+        for failure in failures:
+            raise failure
+        return settings_of(company)
+
+    world.codat.company_settings = company_settings
+    command = world.command(*listed(world), listing="plan")
+    for _ in range(4):
+        world.now += timedelta(seconds=10)
+        assert planning.survey(world.context, command).next == "again"
+    assert planning.survey(world.context, command).next == "done"
+    assert world.ledger.tally(ID, "survey", "plan-000000").failed == 0
 
 
 def test_a_plan_is_kept_and_asks_for_approval(world):

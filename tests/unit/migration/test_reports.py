@@ -5,6 +5,8 @@ import pytest
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.steps import left_over
+from codat_hub.migration.steps.left_over import Attempts
 from codat_hub.migration.usecases import reports
 from tests.support.migration.step_world import HOUR, ID, NOW
 
@@ -121,3 +123,13 @@ class TestStanding:
         assert named == {(None, None), ("a", None), ("b", "lending")}
         assert {item["error"] for item in standing.left} == {"the execution died"}
         assert "(3 items)" in standing.needs[0]["what"]
+
+    def test_the_standing_shows_what_is_left_and_what_was_settled(self, world):
+        Attempts.back(world.context, world.command("a"), world.run, "x").leave(
+            left_over.kept("a", "lending"), "refused"
+        )
+        world.change(status=MigrationStatus.ROLLBACK_INCOMPLETE)
+        standing = reports.RunStanding.of(world.ledger, world.run, NOW)
+        assert [item["company_id"] for item in standing.left] == ["a"]
+        assert (standing.settled, len(standing.needs), standing.counts) == ([], 1, {})
+        assert reports.report(world.ledger, world.run)["left"] == standing.left

@@ -116,6 +116,12 @@ class TestWait:
     def test_an_hour_or_the_most_frequent_schedule_that_counts(self, levels, hours):
         assert sync_settings.wait_for(levels) == timedelta(hours=hours)
 
+    def test_a_schedule_that_is_locked_is_not_waited_for(self):
+        locked = level(6, 24)
+        locked["settings"][0]["isLocked"] = True
+        assert sync_settings.wait_for([locked]) == timedelta(hours=24)
+        assert sync_settings.locked(locked) == ["t0"]
+
     @given(st.lists(settings()))
     def test_never_less_than_an_hour(self, levels):
         assert sync_settings.wait_for(levels) >= timedelta(hours=1)

@@ -34,7 +34,8 @@ class FakeTails:
 class FakeQueue:
     messages: list = field(default_factory=list)
 
-    def send(self, message):
+    def send_later(self, message, seconds):
+        assert 0 < seconds <= 900
         self.messages.append(message)
 
 

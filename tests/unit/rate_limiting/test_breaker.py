@@ -7,7 +7,6 @@ import pytest
 from codat_hub.codat import errors
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.rate_limiting.domain.breaker import (
-    EDGES_IN_A_ROW,
     LEAST_PAUSE,
     PROBE_EVERY,
     Breaker,
@@ -175,7 +174,7 @@ def test_what_closes_it_depends_on_its_cause(cause, answer):
 
 def test_answers_of_an_edge_count_in_a_row_until_codat_answers():
     breaker = Breaker()
-    for _ in range(EDGES_IN_A_ROW - 1):
+    for _ in range(9):
         breaker = after(breaker, ANSWERS["edge"])
         breaker = after(after(breaker, ANSWERS["503"]), ANSWERS["no answer"])
     assert breaker.cause is None
@@ -229,3 +228,89 @@ def test_a_reported_quota_is_probed_hourly_and_a_success_disproves_it():
     assert free.open_for(NOW + HOUR + SECOND, notice) is None
     newer = RateLimitNotice(Stamp(NOW + 2 * HOUR, "e2"), NOW + 20 * HOUR)
     assert free.blocked_until(NOW + 2 * HOUR, newer) == NOW + 3 * HOUR
+
+
+def test_its_times_and_words_are_those_of_items_and_documents_that_exist():
+    assert (LEAST_PAUSE, PROBE_EVERY) == (10 * SECOND, 300 * SECOND)
+    assert " ".join(Cause) == "unauthorized wrong_client forbidden rate_limited edge"
+
+
+def by_edges(count, breaker=None):
+    breaker = breaker or Breaker()
+    for _ in range(count):
+        breaker = after(breaker, ANSWERS["edge"])
+    return breaker
+
+
+@pytest.mark.parametrize(
+    ("breaker", "cause"),
+    [
+        (after(Breaker(), errors.Unauthorized("key")), Cause.UNAUTHORIZED),
+        (refused_by("c1", "c2", "c3"), Cause.FORBIDDEN),
+        (by_edges(10), Cause.EDGE),
+    ],
+)
+def test_while_it_is_open_it_says_why_since_when_and_until_when(breaker, cause):
+    assert breaker.open_for(NOW + SECOND, None) == (cause, NOW, NOW + PROBE_EVERY)
+    later = NOW + HOUR
+    assert breaker.open_for(later, None) == (cause, NOW, later)  # the probe may leave now
+    assert Breaker().open_for(NOW, None) is None
+
+
+def test_a_reset_event_closes_it_with_the_next_call():
+    breaker, _ = guarded(Breaker(), 3)
+    new = reset(Stamp(NOW + HOUR, "e"))
+    assert breaker.open_for(NOW + HOUR, new) is None
+    assert breaker.leaving(NOW + HOUR, new) == Breaker()
+    key = after(Breaker(), errors.Unauthorized("key"))
+    assert key.open_for(NOW + HOUR, new).cause is Cause.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("half_hours", [1, 4])
+def test_a_reported_quota_is_probed_when_it_is_over_at_the_latest(half_hours):
+    until = NOW + half_hours * HOUR / 2
+    notice = RateLimitNotice(Stamp(NOW, "e"), until)
+    assert Breaker().blocked_until(NOW, notice) == min(until, NOW + HOUR)
+    assert Breaker().probing(until - SECOND, notice)
+    assert not Breaker().probing(until, notice)
+
+
+def test_only_a_success_since_the_notice_disproves_it():
+    notice = RateLimitNotice(Stamp(NOW, "e"), NOW + HOUR)
+    assert Breaker(disproved_at=NOW).probing(NOW, notice)
+    assert not Breaker(disproved_at=NOW + SECOND).probing(NOW, notice)
+
+
+def test_a_success_beside_a_notice_leaves_no_probe_behind():
+    notice = RateLimitNotice(Stamp(NOW, "e"), NOW + 20 * HOUR)
+    probing = Breaker().leaving(NOW + HOUR, notice)
+    assert after(probing, None, now=NOW + HOUR) == Breaker(disproved_at=NOW + HOUR)
+
+
+def test_a_key_that_stays_refused_keeps_the_time_it_was_refused_first():
+    breaker = after(Breaker(), ANSWERS["401"])
+    assert after(breaker, ANSWERS["401"], now=NOW + HOUR).opened_at == NOW
+
+
+def test_after_an_answer_of_codats_edges_are_counted_from_the_first():
+    breaker = after(by_edges(9), ANSWERS["404"])
+    assert by_edges(9, breaker).cause is None
+    assert by_edges(10, breaker).cause is Cause.EDGE
+
+
+def test_a_busy_company_is_a_success_of_the_client():
+    breaker = after(refused_by("c1", "c2"), ANSWERS["busy"])
+    assert after(breaker, errors.Forbidden("plan"), "c3").cause is None
+
+
+def test_refusals_of_companies_open_nothing_while_the_key_is_refused():
+    breaker = after(refused_by("c1", "c2"), ANSWERS["401"])
+    refused = after(breaker, ANSWERS["403"], "c3")
+    assert refused.cause is Cause.UNAUTHORIZED
+    closed = after(refused, ANSWERS["404"], now=NOW + SECOND)
+    assert (closed.cause, closed.refused) == (None, ("c1", "c2", "c3"))
+
+
+def test_what_a_success_disproved_stays_disproved_when_it_closes():
+    breaker = after(Breaker(disproved_at=NOW), ANSWERS["401"])
+    assert after(breaker, None, now=NOW + SECOND) == Breaker(disproved_at=NOW)

@@ -161,6 +161,10 @@ def world():
     return World()
 
 
+def test_its_clock_is_aware():
+    assert CheckDirectory(*[None] * 6, shards=1).now().utcoffset() == timedelta(0)
+
+
 def drifts(steps):
     return [drift for step in steps for finding in step.findings for drift in finding.drift]
 

@@ -61,6 +61,8 @@ def only(checks):
         ({"CodatClientId": "abc"}, "the Codat client's id (a UUID)", {"CodatClientId": CLIENT}),
         ({"WebhookRateLimit": "0"}, "is between 1 and", {"WebhookRateLimit": "1"}),
         ({"WebhookRateLimit": "many"}, "is a number", {"WebhookRateLimit": "10"}),
+        ({"VpcSubnetIds": "subnet-1"}, "needs VpcSubnetIds and VpcSecurityGroupIds",
+         {"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}),
         ({"WebhookDefaultEndpoint": "disabled"}, "needs WebhookDomain",
          {"WebhookDefaultEndpoint": "disabled", "WebhookDomain": "hooks.example.com"}),
     ],

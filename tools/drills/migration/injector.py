@@ -70,6 +70,7 @@ class Injector:
             raise Unavailable("throttled: a fault of the drill")
 
     def _before_step(self) -> None:
+        self._struck_before = self.struck
         if self._world.steps > 20_000:
             raise RuntimeError("the run does not end")
         if self._world.step == "begin_products" and self.late is None:
@@ -84,7 +85,6 @@ class Injector:
         by_fault = waits and self.struck > self._struck_before
         if by_fault and not self._world.migrations.waits_for(self._world.run):
             self.silent.append(f"{self._world.direction} {self._world.step}")
-        self._struck_before = self.struck
 
     def _exchange(self, request: httpx.Request, send: Any) -> httpx.Response:
         self._world.check_deadline()

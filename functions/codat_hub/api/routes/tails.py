@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from codat_hub.api.fields import RequestModel, Text
+from codat_hub.api.fields import RequestModel
 from codat_hub.api.resource import Resource
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ TailId = Annotated[str, Path(pattern=r"^[0-9a-f-]{1,64}$", description="the id o
 class TailFields(RequestModel):
     """What to follow. `product`: only events of this product."""
 
-    product: Text | None = None
+    # EventBridge takes a pattern of 2,048 characters.
+    product: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
 class TailAnswer(BaseModel):

@@ -270,7 +270,10 @@ class MigrationLedger:
             return None if known and known.epoch > tally.epoch else tally
 
         def write(tally: Tally, version: int) -> bool:
-            return self._table.put(key, _body(asdict(tally)), version)
+            facts = asdict(tally)
+            if not tally.unsettled:
+                del facts["unsettled"]
+            return self._table.put(key, _body(facts), version)
 
         update(lambda: self._tally(key), newer, write, f"{phase} of {chunk} of {migration_id}")
 
@@ -388,6 +391,7 @@ def _tally(item: Mapping[str, Any]) -> Tally:
         **{
             **body,
             "reasons": tuple(body["reasons"]),
+            "unsettled": tuple(body.get("unsettled", ())),
             "survey": survey
             and Survey(
                 **{

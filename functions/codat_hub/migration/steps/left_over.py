@@ -42,6 +42,7 @@ _LOOKED_AT: Final = 5000  # entries of the ledger in one answer, whatever the si
 REFUSED: Final = (Permanent, Forbidden, NotFound, NotUnderstood, StepFailed)
 PASSING: Final = (TryLater, OutcomeUnknown, Busy)
 PATIENCE: Final = timedelta(minutes=65)  # more than the hour, as an outage may begin in a call
+_LEAST_TRIES: Final = 5  # however short the waits of a local stack are
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=5)
 _FORWARD: Final = "LEFT#apply#"
@@ -204,7 +205,8 @@ class Attempts:
 
     def _failed(self, tally: Tally, item: Item, fault: Exception) -> Tally:
         limits, now = self.context.limits, self.context.now()
-        if isinstance(fault, PASSING) and not limits.over(self._since(item), PATIENCE, now):
+        lasted = limits.over(self._since(item), PATIENCE, now)
+        if isinstance(fault, PASSING) and not (lasted and self._tries(item) + 1 >= _LEAST_TRIES):
             self._note(item, str(fault), None)
             self.pending_since = min(self._since(item), self.pending_since or now)
             self.pending_error = str(fault)
@@ -225,6 +227,11 @@ class Attempts:
             return datetime.fromisoformat(entry.detail["since"])
         return self.context.now()
 
+    def _tries(self, item: Item) -> int:
+        """Return how often the item has failed in this phase and round."""
+        entry = self._entry(item)
+        return int(entry.detail.get("tries", 0)) if entry.detail and self._is_now(entry) else 0
+
     def _is_now(self, entry: LedgerEntry) -> bool:
         now = (self.phase, self.run.attempts)
         return (entry.detail["phase"], entry.detail["round"]) == now
@@ -234,6 +241,7 @@ class Attempts:
             "what": item.what,
             "error": error,
             "since": self._since(item).isoformat(),
+            "tries": self._tries(item) + 1,
             "phase": self.phase,
             "round": self.run.attempts,
             "rounds": _rounds(self._entry(item), self.run.attempts),

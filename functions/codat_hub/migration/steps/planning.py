@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from codat_hub.errors import StepFailed
-from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.plan import Survey, make_plan
 from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.steps.findings import (
@@ -20,10 +19,10 @@ from codat_hub.migration.steps.findings import (
 )
 from codat_hub.migration.steps.left_over import Attempts, settings_of, still_on
 from codat_hub.migration.usecases import listing as listings
-from codat_hub.migration.usecases.context import StepResult
+from codat_hub.migration.usecases.context import StepResult, resuming
 
 if TYPE_CHECKING:
-    from codat_hub.migration.domain.chunk import Member
+    from codat_hub.migration.domain.chunk import Member, Tally
     from codat_hub.migration.usecases.context import Command, StepContext
 
 
@@ -36,7 +35,6 @@ def plan(context: StepContext, command: Command) -> StepResult:
 def survey(context: StepContext, command: Command) -> StepResult:
     """Survey the companies of a chunk. It changes nothing."""
     run = context.run(command)
-    tally = Tally(command.epoch, survey=Survey())
     attempts = Attempts.forward(context, command, run, "survey")
 
     def look(member: Member, tally: Tally) -> Tally:
@@ -46,11 +44,17 @@ def survey(context: StepContext, command: Command) -> StepResult:
         had = set(member.products)
         return counted(tally, survey_of(context, run.request, member, settings, had))
 
-    for member in command.required_chunk.members:
-        if not command.more_time():
-            return StepResult("again")
-        tally = attempts.attempt(tally, still_on(member.company_id), partial(look, member))
-    return attempts.end(tally)
+    with resuming(context, command, "survey") as progress:
+        for member in progress.left:
+            if not command.more_time():
+                return StepResult("again")
+            company_id = member.company_id
+            before = progress.tally.reopened(company_id)
+            after = attempts.attempt(before, still_on(company_id), partial(look, member))
+            failed = f"{company_id}: its settings were not read yet"
+            progress.tally = before.leave_open(failed, company_id) if after == before else after
+    tally = progress.tally
+    return attempts.end(replace(tally, survey=tally.survey or Survey()))
 
 
 def finish_plan(context: StepContext, command: Command) -> StepResult:

@@ -161,15 +161,16 @@ def companies_of(context: StepContext, command: Command) -> list[tuple[Member, L
 
 @dataclass
 class Progress:
-    """How far a chunk is: the tally so far, of its first companies."""
+    """How far a chunk is: the tally so far."""
 
     tally: Tally
     members: tuple[Member, ...]
 
     @property
     def left(self) -> tuple[Member, ...]:
-        """The companies that were not counted yet."""
-        return self.members[self.tally.seen :]
+        """The companies that were not looked at yet, then those that were left open."""
+        unsettled = (member for member in self.members if member.company_id in self.tally.unsettled)
+        return (*self.members[self.tally.seen :], *unsettled)
 
 
 def look_again[T](
@@ -192,12 +193,17 @@ def look_again[T](
 def resuming(context: StepContext, command: Command, phase: str) -> Iterator[Progress]:
     """Yield the progress of a chunk that is looked at only, and save it unless it is finished.
 
-    So a retry goes on at the company whose call failed: the ledger has nothing else about the rest.
+    So a retry goes on at the company whose call failed, and a further look asks only for companies
+    that were left open: the ledger has nothing else about the rest.
     """
     chunk = command.required_chunk
     known = context.ledger.tally(command.migration_id, phase, chunk.name)
-    goes_on = known and not known.finished and known.epoch == command.epoch
-    progress = Progress(known if known and goes_on else Tally(command.epoch), chunk.members)
+    goes_on = known and known.epoch == command.epoch
+    # A version before this one did not name the companies that are open.
+    if known and goes_on and len(known.unsettled) == known.open:
+        progress = Progress(replace(known, finished=False), chunk.members)
+    else:
+        progress = Progress(Tally(command.epoch), chunk.members)
     try:
         yield progress
     finally:

@@ -93,7 +93,7 @@ def _settling(run: MigrationRun, entry: LedgerEntry) -> Need:
         item, which = f"consumer {consumer}", f"--consumer {consumer}"
     else:
         item, which = "the client's settings", "--client-settings"
-    return _need(f"Or leave {item} as it is.", f"settle {{id}} {which} --reason REASON", run)
+    return _need(f"Or leave as it is: {item}.", f"settle {{id}} {which} --reason REASON", run)
 
 
 def _adding(entry: LedgerEntry) -> Need:

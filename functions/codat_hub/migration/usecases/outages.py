@@ -69,17 +69,10 @@ class Outage:
         return min(timedelta(seconds=2 ** min(self.tries, 9)), _LONGEST_PAUSE)
 
 
-def bear(
-    context: StepContext,
-    command: Command,
-    name: str,
-    act: Step,
-    make_room: Callable[[], None] = lambda: None,
-) -> StepResult:
+def bear(context: StepContext, command: Command, name: str, act: Step) -> StepResult:
     """Run a step. While Codat is away, refuses the key or the quota, answer `again`.
 
     name: names the step in the ledger; of a chunk, its phase
-    make_room: reserves the step's calls to Codat; raises RateLimited
 
     Raises StepFailed once a call has failed for too long, and whatever the step raises.
     """
@@ -91,7 +84,6 @@ def bear(
     if known.given_up:
         patient = replace(context, codat=_given_up(context.codat, known.given_up))
     try:
-        make_room()
         result = act(patient, command)
     except RateLimited as limited:
         return _wait_for_quota(context, command, entry, limited)
@@ -130,7 +122,10 @@ def _wait_for_quota(
     asked = _LONGEST_QUOTA if limited.retry_after is None else limited.retry_after
     wait = min(asked, _LONGEST_QUOTA)
     until = context.now() + wait
-    say(context, command, entry, f"Codat's quota, until {until:%d %B %H:%M} UTC: {limited}")
+    text = f"Codat's quota, until {until:%d %B %H:%M} UTC: {limited}"
+    if limited.held_back:
+        text = f"room among the hub's other calls of Codat, until {until:%d %B %H:%M} UTC"
+    say(context, command, entry, text)
     return StepResult("again", wait_seconds=max(1, int(wait.total_seconds()) + 1))
 
 

@@ -105,16 +105,8 @@ _PHASES: Final[Mapping[tuple[str, str], str]] = {
 _NEVER_REPEATED: Final = (waiting.wait_for_person, note_chunk_failure, rollback.incomplete)
 
 
-def run_step(
-    context: StepContext,
-    step: str,
-    direction: str,
-    command: Command,
-    make_room: Callable[[], None] = lambda: None,
-) -> StepResult:
+def run_step(context: StepContext, step: str, direction: str, command: Command) -> StepResult:
     """Run one step. While a fault may pass, answer `again` and how long to wait.
-
-    make_room: reserves the step's calls to Codat; raises RateLimited while there is no room
 
     A chunk of a phase that has failed already is left as it is. Raises StepFailed for an unknown
     step or a fault that lasts, and whatever the step raises.
@@ -125,9 +117,9 @@ def run_step(
     if act in _NEVER_REPEATED:
         return act(context, command)
     if command.chunk is None:
-        return outages.bear(context, command, f"{step} to {direction}", act, make_room)
+        return outages.bear(context, command, f"{step} to {direction}", act)
     phase = _PHASES.get((direction, step), step)
     if stopping.is_stopped(context, command, phase):
         return StepResult()
     stoppable = stopping.stoppable(context, command, phase)
-    return outages.bear(context, stoppable, phase, act, make_room)
+    return outages.bear(context, stoppable, phase, act)

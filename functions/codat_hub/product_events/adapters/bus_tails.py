@@ -42,7 +42,9 @@ class BusTails:
         with unavailable("the tail was not opened"):
             self._sqs.create_queue(QueueName=name, Attributes=_attributes(queue_arn, rule_arn))
             self._events.put_rule(
-                Name=name, EventBusName=self._bus, EventPattern=json.dumps(pattern)
+                Name=name,
+                EventBusName=self._bus,
+                EventPattern=json.dumps(pattern, ensure_ascii=False),
             )
             targets = [{"Id": _TARGET, "Arn": queue_arn}]
             answer = self._events.put_targets(Rule=name, EventBusName=self._bus, Targets=targets)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from codat_hub.codat.domain.data_types import is_unsuccessful
 from codat_hub.companies.domain.consent import covers
-from codat_hub.products.domain.schedule_expression import NEVER, interval, problems
+from codat_hub.products.domain.schedule_expression import NEVER, interval, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -117,7 +117,7 @@ def _due(
 ) -> tuple[timedelta | None, datetime | None]:
     schedule = product.schedule if product else None
     since = last_read_at or assignment.changed_at
-    if schedule is None or not schedule.enabled or problems(schedule):
+    if schedule is None or not schedule.enabled or not runs(schedule):
         return None, None
     if since is None:
         return None, None

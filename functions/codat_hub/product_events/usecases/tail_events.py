@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import Absent
 from codat_hub.product_events.domain.tail import Tail, known_tail, new_tail
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from codat_hub.product_events.ports import Tails
     from codat_hub.storage.ports import IdSender
+
+_FIRST_LOOK: Final = 900  # seconds; SQS's limit
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class TailEvents:
         """Follow one product, or all of them (None), from now on. Raises Unavailable."""
         tail = new_tail(product, self.now(), self.new_tag())
         # First, so that what a crash leaves behind ends in time too.
-        self.queue.send(tail.message)
+        self.queue.send_later(tail.message, _FIRST_LOOK)
         self.tails.open(tail.tail_id, product)
         logger.info("tail opened", tail_id=tail.tail_id, product=product, requested_by=by)
         return tail

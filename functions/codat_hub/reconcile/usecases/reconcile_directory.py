@@ -78,6 +78,7 @@ class CheckDirectory:
             "directory": len(ids),
             "live": sum(entry.deleted_at is None for entry in entries.values()),
             "gone": len(gone),
+            vanished.REFUSED: self._refused_before(present),
             "codat_calls": self.codat.calls - before,
         }
         return StepFindings(replace(outcome, counts=counts), tuple(findings), gone=gone)
@@ -105,7 +106,8 @@ class CheckDirectory:
         if believed:
             drift = Drift(DriftKind.COMPANY_GONE, text, entry.company_id)
             return Finding((drift,), partial(self._mark_deleted, entry.company_id, asked_at))
-        text += f"; so are {run.counts['gone']} of {run.counts['live']} companies"
+        many, live = vanished.answers_404(run), run.counts["live"]
+        text += f"; so it did for {many} of {live} companies, to this run or to refreshes before"
         return Finding((Drift(DriftKind.COMPANY_VANISHED, text, entry.company_id),))
 
     def _next(self, shard: int, ids: Sequence[str]) -> StepOutcome:
@@ -138,6 +140,17 @@ class CheckDirectory:
             elif exists is False:
                 gone[company_id] = asked_at
         return gone, present
+
+    def _refused_before(self, present: Iterable[Company]) -> int:
+        """Count companies that were not in Codat's list, exist, and were refused to a refresh."""
+        unlisted = (entry for entry in present if entry.company_id not in self._seen[1])
+        return sum(
+            any(
+                assignment.status is AssignmentStatus.STALE
+                for assignment in self.assignments.of_company(entry.company_id)
+            )
+            for entry in unlisted
+        )
 
     def _mark_deleted(self, company_id: str, asked_at: datetime) -> bool:
         for assignment in self.assignments.of_company(company_id):

@@ -28,7 +28,7 @@ def test_an_unknown_name_is_refused():
     ("module", "tests"),
     [
         ("migration/domain/run", ["unit/migration/test_run"]),
-        ("storage/state_table", ["component/storage/test_state_table"]),
+        ("migration/adapters/ledger", ["component/migration/test_ledger"]),
         (
             "companies/usecases/consents",
             ["unit/companies/test_consents", "unit/companies/test_consent_holds"],
