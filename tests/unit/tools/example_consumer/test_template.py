@@ -1,6 +1,8 @@
 """The example consumer's template: what its function may do, and what its rule selects."""
 
+import json
 import os
+import re
 from unittest import mock
 
 import pytest
@@ -65,3 +67,12 @@ def test_dead_letters_alarm_and_stay_two_weeks(resources):
 def test_the_records_outlive_the_stack_and_are_private(resources):
     assert resources["Records"]["DeletionPolicy"] == "Retain"
     assert all(resources["Records"]["Properties"]["PublicAccessBlockConfiguration"].values())
+
+
+def test_the_policy_for_a_team_names_the_folder_of_its_product():
+    blocks = re.findall(r"```json\n(.*?)```", (ROOT / "docs/teams.md").read_text(), re.DOTALL)
+    statements = [one for block in blocks for one in json.loads(block)["Statement"]]
+    by_sid = {statement["Sid"]: statement for statement in statements}
+    assert by_sid["ReadRecordsOfTheProduct"]["Resource"].endswith("<bucket>/product=<product>/*")
+    listed = by_sid["ListRecordsOfTheProduct"]["Condition"]["StringLike"]
+    assert listed == {"s3:prefix": "product=<product>/*"}
