@@ -56,6 +56,10 @@ def test_a_message_is_one_at_a_time_and_outlives_the_function(resources):
     assert resources["Queue"]["Properties"]["VisibilityTimeout"] >= 6 * timeout
 
 
+def test_a_message_may_be_sent_again_more_often_than_lambdas_guard_allows(resources):
+    assert resources["LandRecords"]["Properties"]["RecursiveLoop"] == "Allow"
+
+
 def test_dead_letters_alarm_and_stay_two_weeks(resources):
     alarm = resources["EventsFailed"]["Properties"]
     assert alarm["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["DeadLetters", "QueueName"]}
