@@ -101,7 +101,9 @@ def test_a_data_type_that_codat_does_not_serve_costs_itself(codat, team):
     assert json.loads(marker)["not_served"] == ["unheardOf"]
 
 
-@pytest.mark.parametrize(("status", "kind"), [(409, Wait), (403, Refused), (402, Refused)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(409, Wait), (500, Wait), (403, Refused), (402, Refused)]
+)
 def test_other_data_types_land_while_one_is_refused_or_syncing(codat, team, status, kind):
     event = team.event("invoices", "payments")
     fault(codat, "/data/invoices", status=status, body={"error": "no"}, times=1)
