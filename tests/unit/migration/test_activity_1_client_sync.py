@@ -313,7 +313,8 @@ class TestCompanies:
         company = world.company("a", 6)
         switch_off(world, company)
         del world.codat.levels[company]
-        assert restore(world, company).next == "again"
+        for _ in range(4):
+            assert restore(world, company).next == "again"
         world.now += PATIENCE
         restore(world, company)
         assert world.entry(company_entry(company)).ours

@@ -143,6 +143,9 @@ class TestResuming:
             self.work(world, "b")
         assert self.work(world, epoch=2) == ["a", "b"]
 
-    def test_a_chunk_that_is_finished_begins_anew(self, world):
-        world.ledger.put_tally(ID, "survey", "snapshot-000000", Tally(1, finished=True, done=1))
-        assert self.work(world) == ["a", "b"]
+    @pytest.mark.parametrize(("unsettled", "left"), [(("b",), ["b"]), ((), ["a", "b"])])
+    def test_a_further_look_is_at_what_is_open(self, world, unsettled, left):
+        """The version before did not name the companies that are open."""
+        tally = Tally(1, finished=True, done=1, open=1, unsettled=unsettled)
+        world.ledger.put_tally(ID, "survey", "snapshot-000000", tally)
+        assert self.work(world) == left
