@@ -22,7 +22,7 @@ FIELD = re.compile(r"[A-Z][A-Za-z]*[a-z][A-Za-z]*")
 OF_BOTOCORE = {"Error", "Code", "Message", "ResponseMetadata", "HTTPStatusCode"}
 # Of IAM's policy language, in which a queue's policy is written.
 OF_POLICIES = {
-    *("Action", "ArnEquals", "Condition", "Effect", "Policy", "Principal", "Resource", "Service"),
+    *("Action", "ArnEquals", "Condition", "Effect", "Principal", "Resource", "Service"),
     *("Sid", "Statement", "StringEquals", "Version"),
 }
 OF_BOTOCORE |= {"S", "N", "B", "M", "L", "BOOL", "NULL", "SS", "NS"}
@@ -65,7 +65,7 @@ def members(shape, seen=frozenset()):
         case "list":
             return members(shape.member, seen)
         case "map":
-            return members(shape.value, seen)
+            return members(shape.value, seen) | set(getattr(shape.key, "enum", []))
     return set()
 
 
