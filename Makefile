@@ -42,9 +42,18 @@ lint: $(INSTALLED) ## check format, code and types (ruff, mypy)
 	mypy
 
 .PHONY: validate
-validate: $(INSTALLED) ## check template.yaml (sam validate --lint, cfn-lint with the serverless rules)
+validate: $(INSTALLED) ## check the templates (sam validate --lint, cfn-lint with the serverless rules)
 	@sam validate --lint --config-env local
+	@sam validate --lint --config-env local --template tools/example_consumer/template.yaml
 	cfn-lint --append-rules cfn_lint_serverless.rules --template template.yaml
+
+.PHONY: security
+security: $(INSTALLED) ## check code, template and workflows (bandit, checkov, zizmor)
+	@python -m tools.checks
+
+.PHONY: audit
+audit: $(INSTALLED) ## look up known vulnerabilities of the pinned packages (asks an advisory service)
+	@python -m tools.checks audit
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
@@ -54,6 +63,10 @@ bench: $(INSTALLED) ## measure cold-start imports, with and without bytecode
 .PHONY: drill-migration
 drill-migration: $(INSTALLED) ## fail every call of a migration, there and back (ROWS=1000 SEED=1)
 	@python -m tools.drills.migration --rows $(or $(ROWS),1000) --seed $(or $(SEED),1)
+
+.PHONY: drill-refresh
+drill-refresh: $(INSTALLED) ## play a month of refreshes with every kind of fault (DAYS=30 SEED=1)
+	@python -m tools.drills.refresh --days $(or $(DAYS),30) --seed $(or $(SEED),1)
 
 .PHONY: mutation
 mutation: $(INSTALLED) ## list small changes of the code that no test notices (MODULE=NAME SAMPLE=40 SEED=1)
@@ -73,9 +86,19 @@ environment: ## ENV=dev: check the name of the environment
 build: environment $(INSTALLED) ## ENV=dev: build for one environment, with bytecode
 	@python -m tools.build $(ENV)
 
+.PHONY: preflight
+preflight: $(INSTALLED) ## ENV=dev: check the account, Codat and samconfig.toml; JSON=1 prints JSON
+	@python -m tools.preflight $(ENV) $(if $(JSON),--json)
+
 .PHONY: deploy
-deploy: build ## ENV=dev: build, then deploy to the AWS account of your credentials
-	@python -m tools.deploy $(ENV)
+deploy: environment $(INSTALLED) ## ENV=dev: preflight, build, deploy; YES=1 does not ask, SHOW=1 shows the change set only
+	@python -m tools.preflight $(ENV) --deploying
+	@python -m tools.build $(ENV)
+	@python -m tools.deploy $(ENV) $(if $(YES),--yes) $(if $(SHOW),--show)
+
+.PHONY: release
+release: environment $(INSTALLED) ## ENV=prod: package template, code, list of packages and checksums into dist/
+	@python -m tools.release $(ENV)
 
 ##@ Change the code
 .PHONY: format
@@ -86,6 +109,10 @@ format: $(INSTALLED) ## format the code and fix what ruff can
 .PHONY: openapi
 openapi: $(INSTALLED) ## generate openapi/control-api.json from the code
 	@python -m tools.openapi
+
+.PHONY: event-schema
+event-schema: $(INSTALLED) ## write the event's schema into template.yaml, from events/schemas
+	@python -m tools.event_schema
 
 .PHONY: statemachine
 statemachine: $(INSTALLED) ## generate the migration's state machine and its picture from its table
@@ -99,5 +126,7 @@ lock: $(INSTALLED) ## pin the packages that pyproject.toml asks for
 		pyproject.toml -c tools/requirements.txt -o layers/dependencies/requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
 		tools/faults/requirements.in -o tools/faults/requirements.txt
+	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
+		tools/checks/requirements.in -o tools/checks/requirements.txt
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.13 \
 		tools/mutation/requirements.in -o tools/mutation/requirements.txt

@@ -2,6 +2,8 @@
 
 `sam build` ships no bytecode, and its zip dates every file 1980, so Lambda would compile each
 module again at every cold start. Hash-based bytecode is valid whatever the date.
+
+The local stack runs the functions on this machine, so its layer gets this machine's packages.
 """
 
 from tools.starting import INTERRUPTED, importing
@@ -10,14 +12,19 @@ with importing():
     import fcntl
     import hashlib
     import os
+    import shutil
     import subprocess
     import sys
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import contextmanager
     from pathlib import Path
     from typing import Final
 
+    from packaging.tags import parse_tag, sys_tags
+    from samtranslator.yaml_helper import yaml_parse
+
     from tools.samconfig import ROOT, deployment
+    from tools.template import as_yaml
 
 ENVIRONMENTS: Final = ("local", "dev", "test", "staging", "prod")
 SOURCES: Final = (
@@ -27,7 +34,10 @@ SOURCES: Final = (
     "template.yaml",
     "samconfig.toml",
     "tools/build.py",
+    "tools/template.py",
 )
+LAYER: Final = Path("Dependencies") / "python"
+PINS: Final = ROOT / "layers" / "dependencies" / "requirements.txt"
 _SKIPPED: Final = ("__pycache__", ".pyc")
 
 
@@ -56,6 +66,9 @@ def build(environment: str, log: Path) -> bool:
             command = ["sam", "build", "--cached", "--build-dir", str(folder)]
             words = deployment(environment).override_words()
             _run([*command, "--parameter-overrides", *words], output)
+            join_vpc(folder / "template.yaml", deployment(environment).overrides)
+            if environment == "local":
+                install_for_this_machine(folder / LAYER, output)
             compile_bytecode(folder, output)
         stamp.write_text(fingerprint)
     return True
@@ -75,6 +88,52 @@ def compile_bytecode(folder: Path, output: object = None) -> None:
     for artefact in sorted(path for path in folder.iterdir() if path.is_dir()):
         command = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode"]
         _run([*command, "unchecked-hash", "-s", str(artefact), "-p", "/", str(artefact)], output)
+
+
+def join_vpc(built: Path, overrides: Mapping[str, str]) -> None:
+    """Give the functions of a built template a VPC, if the parameters name one.
+
+    Not a condition in template.yaml: SAM would let every function's role manage network interfaces
+    also without a VPC.
+    """
+    if not overrides.get("VpcSubnetIds"):
+        return
+    template = yaml_parse(built.read_text())
+    template["Globals"]["Function"]["VpcConfig"] = {
+        # as values, not as references: SAM publishes a new version only if it sees a change
+        name: overrides[f"Vpc{name}"].split(",")
+        for name in ("SubnetIds", "SecurityGroupIds")
+    }
+    built.write_text(as_yaml(template))
+
+
+def install_for_this_machine(layer: Path, output: object = None) -> None:
+    """Replace the layer's packages, which are for Lambda's Linux, by this machine's own.
+
+    The pins and hashes are the same. Raises BuildError, also if a package is not for this machine.
+    """
+    shutil.rmtree(layer)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]
+    command += ["--require-hashes", "--only-binary", ":all:", "--target", str(layer)]
+    _run([*command, "--requirement", str(PINS)], output)
+    shutil.rmtree(layer / "bin", ignore_errors=True)  # scripts name this machine's Python
+    if foreign := foreign_packages(layer):
+        raise BuildError(f"packages of the local layer are not for this machine: {foreign}")
+
+
+def foreign_packages(layer: Path) -> list[str]:
+    """Name the packages whose wheels do not fit this machine's platform and Python."""
+    fitting = set(sys_tags())
+    return [
+        wheel.parent.name.removesuffix(".dist-info")
+        for wheel in sorted(layer.glob("*.dist-info/WHEEL"))
+        if not fitting & _tags(wheel.read_text())
+    ]
+
+
+def _tags(wheel: str) -> set[object]:
+    lines = [line for line in wheel.splitlines() if line.startswith("Tag: ")]
+    return {tag for line in lines for tag in parse_tag(line.removeprefix("Tag: "))}
 
 
 def _files(sources: Iterable[str]) -> Iterator[Path]:

@@ -1,15 +1,17 @@
-"""`python -m tools.deploy ENV`: deploy a build; a first deployment that fails can be repeated.
+"""`python -m tools.deploy ENV [--yes|--show]`: deploy a build, also after a failed first time.
 
 The tables get their deletion protection in a second step, once the stack exists: CloudFormation
-could not delete them when it rolls a failed creation back.
+could not delete them when it rolls a failed creation back. A stack of staging and prod then gets
+termination protection and a stack policy.
 """
 
 from tools.starting import INTERRUPTED, importing
 
 with importing():
+    import argparse
+    import json
     import os
     import subprocess
-    import sys
     from collections.abc import Callable
     from dataclasses import dataclass
     from typing import Any, Final
@@ -18,11 +20,31 @@ with importing():
     from botocore.exceptions import BotoCoreError, ClientError
 
     from tools.samconfig import ROOT, Deployment, deployment
+    from tools.template import RESOURCES
 
 ENVIRONMENTS: Final = ("dev", "test", "staging", "prod")
+GUARDED: Final = ("staging", "prod")
+_DATA: Final = ("AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::S3::Bucket")
 _ROLE: Final = "ApiGatewayAccountRole"
 _PROTECTION: Final = "DeletionProtection"
 _HALF_CREATED: Final = ("CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
+
+# An update may change what holds data, and never replace or delete it.
+STACK_POLICY: Final = {
+    "Statement": [
+        {"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"},
+        {
+            "Effect": "Deny",
+            "Action": ["Update:Replace", "Update:Delete"],
+            "Principal": "*",
+            "Resource": [
+                f"LogicalResourceId/{name}"
+                for name, body in RESOURCES.items()
+                if body["Type"] in _DATA
+            ],
+        },
+    ]
+}
 
 type Sam = Callable[..., None]
 
@@ -41,12 +63,17 @@ class Stack:
 
 @dataclass(frozen=True)
 class Deploy:
-    """Deploy one environment. `sam(words, confirm)` runs `sam deploy`; it raises DeployError."""
+    """Deploy one environment.
+
+    sam: `sam(words, confirm)` runs `sam deploy`; it raises DeployError
+    show: only show the change set, and change nothing
+    """
 
     deployed: Deployment
     cloudformation: Any
     apigateway: Any
     sam: Sam
+    show: bool = False
     say: Callable[[str], None] = print
 
     def __call__(self) -> None:
@@ -54,14 +81,33 @@ class Deploy:
         stack = self._usable(self._stack())
         wanted = self.deployed.overrides.get(_PROTECTION, "true")
         role = self._account_role(stack)
+        if self.show:
+            self._sam(role, wanted if stack else "false")
+            return
         if stack is not None:
             self._sam(role, wanted)
+            self._guard()
             return
         self._sam(role, "false")
-        created = self._usable(self._stack())
-        if created is not None and wanted == "true":  # None: the person refused the change set
+        if self._usable(self._stack()) is None:  # the person refused the change set
+            return
+        if wanted == "true":
             self.say("The first deployment succeeded. Next: protect the tables against deletion.")
             self._sam(role, "true", confirm=False)
+        self._guard()
+
+    def _guard(self) -> None:
+        """Protect a stack of staging or prod against its deletion and against lost data."""
+        if self.deployed.overrides.get("Environment") not in GUARDED:
+            return
+        name = self.deployed.stack_name
+        self.cloudformation.set_stack_policy(
+            StackName=name, StackPolicyBody=json.dumps(STACK_POLICY)
+        )
+        self.cloudformation.update_termination_protection(
+            StackName=name, EnableTerminationProtection=True
+        )
+        self.say(f"{name} has termination protection, and a policy that keeps its data.")
 
     def _sam(self, role: str, protection: str, *, confirm: bool = True) -> None:
         words = self.deployed.override_words(**{_ROLE: role, _PROTECTION: protection})
@@ -117,10 +163,11 @@ class Deploy:
         return "create"
 
 
-def _run_sam(environment: str) -> Sam:
+def _run_sam(environment: str, *, ask: bool, show: bool) -> Sam:
     def sam(words: list[str], *, confirm: bool) -> None:
         command = ["sam", "deploy", "--config-env", environment, "--parameter-overrides", *words]
-        command += [] if confirm else ["--no-confirm-changeset"]
+        command += [] if confirm and ask else ["--no-confirm-changeset"]
+        command += ["--no-execute-changeset"] if show else []
         done = subprocess.run(command, cwd=ROOT, check=False)
         if done.returncode:
             raise DeployError(f"sam deploy ended with exit code {done.returncode}.")
@@ -129,17 +176,21 @@ def _run_sam(environment: str) -> Sam:
 
 
 def main() -> None:
-    environment = sys.argv[1] if len(sys.argv) == 2 else ""
-    if environment not in ENVIRONMENTS:
-        raise SystemExit(f"usage: python -m tools.deploy {{{'|'.join(ENVIRONMENTS)}}}")
-    deployed = deployment(environment)
+    parser = argparse.ArgumentParser("python -m tools.deploy")
+    parser.add_argument("environment", choices=ENVIRONMENTS)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--yes", action="store_true", help="deploy without a question")
+    how.add_argument("--show", action="store_true", help="only show the change set")
+    given = parser.parse_args()
+    deployed = deployment(given.environment)
     try:
         session = boto3.Session(profile_name=os.environ.get("AWS_PROFILE"))
         Deploy(
             deployed,
             session.client("cloudformation", region_name=deployed.region),
             session.client("apigateway", region_name=deployed.region),
-            _run_sam(environment),
+            _run_sam(given.environment, ask=not given.yes, show=given.show),
+            show=given.show,
         )()
     except (DeployError, ClientError, BotoCoreError) as error:
         raise SystemExit(f"Not deployed: {error}") from None

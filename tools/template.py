@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from tools.samconfig import ROOT
@@ -37,3 +38,18 @@ FUNCTIONS = [
     Function(name, body["Properties"])
     for name, body in resources("AWS::Serverless::Function").items()
 ]
+
+
+def as_yaml(template: dict[str, Any]) -> str:
+    """Return a template as YAML. The short forms of functions have become long ones."""
+    return yaml.dump(template, Dumper=_Plain, sort_keys=False, width=100)
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what SAM's reader made of a template: its own dicts, and no aliases."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+_Plain.add_multi_representer(dict, lambda dumper, data: dumper.represent_dict(data.items()))

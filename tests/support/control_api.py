@@ -47,6 +47,8 @@ class FakeControlApi:
     ending: str = "complete"
     freshness: list = field(default_factory=list)
     replays: dict = field(default_factory=dict)
+    resends: dict = field(default_factory=dict)
+    tailed: list = field(default_factory=list)  # pages of events; None: the tail is over
     tickets: dict = field(default_factory=dict)
     steps: list = field(default_factory=list)
     status: dict = field(default_factory=lambda: a_status())  # noqa: PLW0108  # it is defined below
@@ -142,7 +144,7 @@ class FakeControlApi:
 
     def show_company(self, company_id, **_):
         company = self.companies.get(company_id)
-        return company or absent(f"The directory has no company {company_id}.")
+        return company or absent(f"The hub knows no company {company_id}.")
 
     def create_company(self, body, **_):
         company_id = str(uuid.UUID(int=len(self.companies) + 1, version=4))
@@ -247,6 +249,10 @@ class FakeControlApi:
         return run | self.page("items", drift, query)
 
     def list_freshness(self, query, **_):
+        company_id = query.get("company")
+        known = {None, *self.companies, *(row["company_id"] for row in self.freshness)}
+        if company_id not in known:
+            return absent(f"The hub knows no company {company_id}.")
         names = {"product": "product", "company": "company_id"}
         found = [
             row for row in self.freshness
@@ -273,6 +279,47 @@ class FakeControlApi:
             counts = {"published": 2, "missing": 1}
             replay |= {"status": self.ending, "counts": counts, "error": error}
         return replay
+
+    def start_resend(self, body, query):
+        if query.get("dry_run") == "true":
+            return a_resend(None, body, status="planned", events_at_most=12)
+        resend = a_resend("r1", body, requested_by=CALLER, started_at=NOW)
+        self.resends["r1"] = resend
+        return resend
+
+    def show_resend(self, resend_id, **_):
+        """Show a resend as it is after the next of `steps`."""
+        resend = self.resends.get(resend_id)
+        if resend is None:
+            return absent(f"There is no resend {resend_id!r}, or it is over 90 days old.")
+        if self.steps:
+            resend |= self.steps.pop(0)
+        return resend
+
+    def cancel_resend(self, resend_id, **_):
+        resend = self.resends[resend_id]
+        return resend if resend["status"] == "complete" else resend | {"status": "cancelled"}
+
+    def open_tail(self, **_):
+        return {"tail_id": "1764504000-0a1b2c3d", "open_until": NOW, "events": []}
+
+    def take_tailed_events(self, tail_id, **_):
+        """Return the next of `tailed`; then a person presses Ctrl-C."""
+        if not self.tailed:
+            raise KeyboardInterrupt
+        events = self.tailed.pop(0)
+        if events is None:
+            return absent(f"There is no tail {tail_id!r}, or its hour is over.")
+        return {"tail_id": tail_id, "open_until": NOW, "events": events}
+
+    def close_tail(self, tail_id, **_):
+        return {"tail_id": tail_id}
+
+    def owe_full_load(self, company_id, product, **_):
+        return {"company_id": company_id, "product": product, "owed_at": NOW}
+
+    def owe_full_loads(self, product, **_):
+        return {"company_id": None, "product": product, "owed_at": NOW}
 
     def show_status(self, **_):
         return self.status
@@ -319,6 +366,14 @@ class FakeControlApi:
         ("GET", "/freshness", list_freshness),
         ("POST", "/replays", start_replay),
         ("GET", "/replays/{replay_id}", show_replay),
+        ("POST", "/resends", start_resend),
+        ("GET", "/resends/{resend_id}", show_resend),
+        ("DELETE", "/resends/{resend_id}", cancel_resend),
+        ("POST", "/tails", open_tail),
+        ("POST", "/tails/{tail_id}/events", take_tailed_events),
+        ("DELETE", "/tails/{tail_id}", close_tail),
+        ("POST", "/companies/{company_id}/products/{product}/full-load", owe_full_load),
+        ("POST", "/products/{product}/full-load", owe_full_loads),
         ("GET", "/status", show_status),
         ("GET", "/products", list_products),
         ("PUT", "/products", apply_products),
@@ -389,6 +444,13 @@ def a_ticket(company_id, product, **members):
 def a_replay(replay_id):
     return {"replay_id": replay_id, "status": "queued", "requested_by": CALLER,
             "requested_at": NOW, "updated_at": NOW, "counts": {}, "error": None}  # fmt: skip
+
+
+def a_resend(resend_id, body, **members):
+    resend = {"resend_id": resend_id, **body, "status": "starting", "requested_by": None,
+              "started_at": None, "ended_at": None, "reached": None, "reason": None,
+              "events_at_most": None}  # fmt: skip
+    return resend | members
 
 
 def a_status(**members):

@@ -128,9 +128,13 @@ class FakeRegistry:
 class FakeParking:
     def __init__(self):
         self.parked: dict[str, str] = {}
+        self.until: dict[str, datetime | None] = {}
 
-    def park(self, webhook_id: str, reason: str, now: datetime) -> None:
+    def park(
+        self, webhook_id: str, reason: str, now: datetime, until: datetime | None = None
+    ) -> None:
         self.parked.setdefault(webhook_id, reason)
+        self.until.setdefault(webhook_id, until)
 
     def page(self, after: str | None, limit: int) -> tuple[list[str], str | None]:
         found = sorted(webhook_id for webhook_id in self.parked if webhook_id > (after or ""))[

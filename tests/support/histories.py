@@ -90,6 +90,13 @@ class HubCall:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """A person asks for a full load, `hours` after the start."""
+
+    hours: float
+
+
+@dataclass(frozen=True)
 class Look:
     """A reconcile, `hours` after the start, that finds the company with or without the product."""
 
@@ -120,6 +127,9 @@ class Ledger:
             if isinstance(event, HubCall):
                 self.assignment = event.after(self.assignment)
                 continue
+            if isinstance(event, Wish):
+                self.assignment = replace(self.assignment, full_load_owed_at=at(event.hours))
+                continue
             if isinstance(event, Look):
                 self.company = event.after(self.company, self.assignment)
                 continue
@@ -135,6 +145,15 @@ class Ledger:
     def products(self, event: ReadEvent) -> ReadProducts:
         changes = self.company.changes(PRODUCT).and_also(self.assignment.changes)
         return ReadProducts({event.product: changes}, {}, self.company.removed_connections)
+
+    def owed(self, last: ReadEvent) -> set[ReadKey]:
+        """Return the keys that a removal or an addition still owes a full load after `last`."""
+        return {
+            key
+            for key, known in self.state.keys.items()
+            for reset in self.products(last).resets(last, key)
+            if known.full_load_at is None or reset > known.full_load_at
+        }
 
     @property
     def facts(self):
@@ -252,7 +271,9 @@ def histories(draw, most=7, ahead=False, removals=False):
 
 @st.composite
 def lives(draw, most=8):
-    """Reads in order, some dated ahead, and removals and additions in between, reported three ways.
+    """Reads in order, some dated ahead, and removals, additions and wishes for full loads between.
+
+    A removal or an addition is reported in three ways.
 
     Codat's own event, the hub's call and a later reconcile may report a change, at least one of
     them, and a nightly reconcile follows if Codat's event does not come. A read may still end after
@@ -275,6 +296,8 @@ def lives(draw, most=8):
                     history.append(change(moment + 0.01))
                 if "reconcile" in told:
                     history.append(Look(moment + 0.05, there=on))
+        if draw(st.integers(0, 4)) == 0:
+            history.append(Wish(hour - 0.2))
         keys = draw(st.lists(st.sampled_from(KEYS), min_size=1, unique=True))
         entries = (ReadEntry(key, draw(st.sampled_from(STATUSES)), True) for key in keys)
         ahead = draw(st.sampled_from([0, 0, 30 / 3600, 5.5, 24]))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.errors import Unavailable
+from codat_hub.product_events.adapters.full_load_store import FullLoadStore
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
 from codat_hub.product_events.usecases.project_reads import ProjectReads
@@ -34,6 +35,7 @@ class World:
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     bus: FakeBus = field(default_factory=FakeBus)
     parking: FakeParking = field(default_factory=FakeParking)
+    full_loads: FullLoadStore = field(default_factory=lambda: FullLoadStore(FakeStateTable()))
 
     def projector(self) -> ProjectReads:
         return ProjectReads(**vars(self), now=lambda: NOW)

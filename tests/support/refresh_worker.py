@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from codat_hub.codat import errors
+from codat_hub.refresh.domain.call_outcome import row
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
 from codat_hub.refresh.domain.ticket import TicketStatus
 from tools.simulation.refresh_world import START, World, a_product
@@ -28,6 +29,12 @@ ROWS = [
         TicketStatus.QUEUED,
     ),
 ]
+
+
+def kinds(failure=errors.CallFailed):
+    """Return the kinds that every failure of a call may give a ticket."""
+    children = failure.__subclasses__()
+    return {row(failure()).kind, *(kind for child in children for kind in kinds(child))}
 
 
 def a_world():

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tools.bench import cold_start
-from tools.build import SOURCES, build_dir, compile_bytecode
+from tools.build import SOURCES, build_dir, compile_bytecode, foreign_packages
+from tools.samconfig import ROOT
 from tools.template import FUNCTIONS, RESOURCES, TEMPLATE
 
 LAYER = "Dependencies"
@@ -58,6 +60,17 @@ def has_unchecked_bytecode(source):
     return flags == 0b01  # hash-based, never checked against the source
 
 
+def test_the_local_layer_is_of_this_machines_platform_and_has_the_pinned_versions(built):
+    layer = built / LAYER / "python"
+    assert foreign_packages(layer) == []
+    installed = {path.name.removesuffix(".dist-info") for path in layer.glob("*.dist-info")}
+    pins = (ROOT / "layers/dependencies/requirements.txt").read_text()
+    pinned = re.findall(r"^([\w-]+)==([\w.]+)", pins, re.MULTILINE)
+    assert installed == {f"{name.replace('-', '_')}-{version}" for name, version in pinned}
+    # pip marks what it installs here; `sam build` unpacks the packages for Lambda
+    assert len(list(layer.glob("*.dist-info/INSTALLER"))) == len(installed)
+
+
 def test_a_build_with_bytecode_is_reproducible(built, tmp_path):
     digests = set()
     for name in ("one", "another/folder"):
@@ -85,6 +98,7 @@ def test_the_webhook_function_loads_its_unavoidable_imports_and_its_own_modules_
         return set(done.stdout.split())
 
     extra = loaded(cold_start.FUNCTION) - loaded(cold_start.UNAVOIDABLE)
+    extra -= set(sys.builtin_module_names)  # they are part of the interpreter
     assert {name for name in extra if not name.startswith("codat_hub")} == set()
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from tools.deploy import Deploy, DeployError
+from tools.deploy import STACK_POLICY, Deploy, DeployError
 from tools.local.emulator import REGION, Emulator
 from tools.samconfig import Deployment
 from tools.template import RESOURCES, TEMPLATE
@@ -22,7 +22,8 @@ CANNOT_BE_CREATED = {
 def template(broken=False):
     """Return the template's tables and what they need, with a resource that fails after them."""
     used = ("Environment", "ApiGatewayAccountRole", "DeletionProtection", "KmsKeyArn")
-    used += ("AlarmTopicArn", "CodatClientId")
+    used += ("AlarmTopicArn", "CodatClientId", "WebhookDomain", "WebhookCertificateArn")
+    used += ("WebhookDefaultEndpoint", "VpcSubnetIds", "VpcSecurityGroupIds")
     resources = {name: RESOURCES[name] for name in TABLES}
     return json.dumps(
         {
@@ -73,7 +74,7 @@ def emulator(tmp_path):
 def test_a_first_deployment_that_fails_half_way_is_repeated_without_a_hand(emulator):
     cloudformation, dynamodb = emulator.client("cloudformation"), emulator.client("dynamodb")
     sam = Sam(cloudformation)
-    deployed = Deployment(REGION, STACK, {"Environment": "dev"})
+    deployed = Deployment(REGION, STACK, {"Environment": "staging"})
     deploy = Deploy(deployed, cloudformation, emulator.client("apigateway"), sam)
 
     with pytest.raises(DeployError):
@@ -91,6 +92,10 @@ def test_a_first_deployment_that_fails_half_way_is_repeated_without_a_hand(emula
     ]
     assert len(tables) == len(TABLES)
     assert all(table["DeletionProtectionEnabled"] for table in tables)
+    (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+    assert stack["EnableTerminationProtection"] is True
+    kept = cloudformation.get_stack_policy(StackName=STACK)["StackPolicyBody"]
+    assert json.loads(kept) == STACK_POLICY
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,21 @@
 """Migrations on the deployed stack, in both modes: forth, without a loss, and back."""
 
 import json
+import threading
+import uuid
 
 import pytest
 
+from tests.support.builders import a_read_completed
 from tests.support.sandbox.running import consuming
 from tests.support.system.hub import Hub, Silent
+from tests.support.system.projection import listening
 from tests.support.waiting import eventually
 from tools.bench.migration_target import CodatNow, target_of
 from tools.cli.api import connected
 from tools.cli.failures import Refused
 from tools.local.codat import codat_client
+from tools.local.emulator import STACK_NAME
 from tools.local.migrating import OVER, Operator
 from tools.local.stack import LocalStack, Options
 
@@ -120,6 +125,58 @@ def test_a_client_is_migrated_loses_nothing_and_is_rolled_back(hub, operator, mi
     assert all(consumer_id in str(back["notes"]) for consumer_id in again)
 
 
+class Traffic(threading.Thread):
+    """Delivers webhooks one after the other, each until it is accepted, as Codat does."""
+
+    def __init__(self, hub):
+        super().__init__()
+        self.hub, self.over, self.sent = hub, threading.Event(), {}
+
+    def run(self):
+        while not self.over.is_set():
+            name, company = f"msg_{len(self.sent)}_{uuid.uuid4()}", str(uuid.uuid4())
+            body = a_read_completed(referenceCompany={"id": company, "name": "Meanwhile Ltd"})
+            while self.hub.post(body, self.hub.headers(body, name)).status_code != 200:
+                self.over.wait(0.5)
+            self.sent[name] = (company, body)
+
+
+def updated(hub, **changes):
+    """Deploy the stack again with other parameters."""
+    emulator = hub.stack.emulator
+    (stack,) = emulator.client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
+    now = {given["ParameterKey"]: given["ParameterValue"] for given in stack["Parameters"]}
+    before = emulator.outputs()
+    after = emulator.deploy(hub.stack.state / "logs" / "update.log", overrides=now | changes)
+    assert after == before
+
+
+def test_an_update_in_the_middle_of_traffic_and_of_a_run_loses_nothing(hub, operator):
+    before, traffic, projection = CodatNow.read(operator.codat), Traffic(hub), listening(hub)
+    migration = operator.start(PRODUCTS, "api")
+    asked = operator.see_through(migration, SECONDS, until=lambda run: run["waiting_for"])
+    operator.answer(asked)
+    traffic.start()
+    try:
+        # other settings of the webhook function, and a new version of the migration's step
+        updated(hub, InboxRetentionDays="46", MigrationCallsPerSecond="7")
+    finally:
+        traffic.over.set()
+        traffic.join()
+    done = operator.see_through(migration, SECONDS)
+    assert done["status"] == "complete", done["error"]
+    assert len(traffic.sent) > 10
+    for name, (company, body) in traffic.sent.items():
+        assert hub.item(name)["body"]["S"] == body.decode()
+        (event,) = eventually(lambda company=company: projection.details(company))
+        assert event["product"] == "invoice-finance"
+    events = [event["event_key"] for event in projection.arrived]
+    assert len(events) == len(set(events))
+    operator.rollback(migration)
+    assert operator.see_through(migration, SECONDS)["status"] == "rolled_back"
+    assert not CodatNow.read(operator.codat).differences(before)
+
+
 def test_an_execution_aborted_by_hand_is_rolled_back_by_the_rule(hub, operator, missed):
     before = CodatNow.read(operator.codat)
     states = hub.client("stepfunctions")
@@ -154,6 +211,6 @@ def test_a_step_without_its_permission_fails_as_its_state_expects(hub):
         )
         return json.load(answer["Payload"])["errorType"]
 
-    assert error() == "LookupError"
+    assert error() == "StepFailed"  # there is no such run
     with hub.stack.emulator.denied(function, "dynamodb:GetItem"):
         assert error() == "Unavailable"

@@ -245,13 +245,125 @@ def test_resource_types_that_the_emulator_lacks_are_accepted(aws):
     template = {
         "Resources": {
             "A": {"Type": "AWS::WAFv2::WebACLAssociation", "Properties": {}},
-            "B": {"Type": "AWS::Events::Archive", "Properties": {}},
+            "B": {"Type": "AWS::EventSchemas::Registry", "Properties": {}},
+            "F": {"Type": "AWS::EventSchemas::Schema", "Properties": {}},
             "C": {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": {}},
             "D": {"Type": "AWS::CodeDeploy::Application", "Properties": {}},
             "E": {"Type": "AWS::CodeDeploy::DeploymentGroup", "Properties": {}},
         }
     }
     create_stack(aws, "smoke-placeholders", json.dumps(template))
+
+
+@pytest.fixture
+def archived(aws):
+    """A bus with an archive, as a template makes them; the archive's ARN."""
+    name = f"smoke-{uuid4().hex[:8]}"
+    template = {
+        "Resources": {
+            "Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": name}},
+            "Archive": {
+                "Type": "AWS::Events::Archive",
+                "Properties": {
+                    "ArchiveName": name,
+                    "SourceArn": {"Fn::GetAtt": ["Bus", "Arn"]},
+                    "EventPattern": {"source": ["smoke"]},
+                    "RetentionDays": 1,
+                },
+            },
+        },
+        "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Archive", "Arn"]}}},
+    }
+    return name, create_stack(aws, name, json.dumps(template))["Arn"]
+
+
+def put(aws, bus, *sources):
+    entries = [{"EventBusName": bus, "Source": source, "DetailType": "t", "Detail": "{}"}
+               for source in sources]  # fmt: skip
+    assert aws("events").put_events(Entries=entries)["FailedEntryCount"] == 0
+
+
+def rule_to(aws, bus, name, queue):
+    pattern = json.dumps({"source": ["smoke"]})
+    arn = aws("events").put_rule(Name=name, EventBusName=bus, EventPattern=pattern)["RuleArn"]
+    targets = [{"Id": "queue", "Arn": queue.arn}]
+    aws("events").put_targets(Rule=name, EventBusName=bus, Targets=targets)
+    return arn
+
+
+def replay(events, bus, archive, rules):
+    """Start a replay of the last hour; return its name."""
+    name, now = f"{bus}-{uuid4().hex[:8]}", datetime.now(UTC)
+    account = archive.rpartition(":archive/")[0]
+    events.start_replay(
+        ReplayName=name,
+        EventSourceArn=archive,
+        EventStartTime=now - timedelta(hours=1),
+        EventEndTime=now + timedelta(minutes=1),
+        Destination={"Arn": f"{account}:event-bus/{bus}", "FilterArns": rules},
+    )
+    return name
+
+
+def test_an_archive_of_a_template_keeps_what_its_pattern_selects(aws, archived):
+    bus, _ = archived
+    put(aws, bus, "smoke", "other", "smoke")
+    assert aws("events").describe_archive(ArchiveName=bus)["EventCount"] == 2
+
+
+def test_a_replay_reaches_the_named_rule_only(aws, archived, queue):
+    bus, archive = archived
+    other = aws("sqs").create_queue(QueueName=f"smoke-{uuid4()}")["QueueUrl"]
+    asked = aws("sqs").get_queue_attributes(QueueUrl=other, AttributeNames=["QueueArn"])
+    put(aws, bus, "smoke")
+    named = rule_to(aws, bus, "named", queue)
+    unnamed = type("Queue", (), {"arn": asked["Attributes"]["QueueArn"]})
+    rule_to(aws, bus, "unnamed", unnamed)
+    name = replay(aws("events"), bus, archive, [named])
+    (event,) = eventually(queue)
+    assert event["replay-name"] == name
+    shown = eventually(lambda: ended(aws, name))
+    assert shown["EventLastReplayedTime"]
+    assert "Messages" not in aws("sqs").receive_message(QueueUrl=other)
+
+
+def ended(aws, name):
+    shown = aws("events").describe_replay(ReplayName=name)
+    return shown if shown["State"] in {"COMPLETED", "CANCELLED"} else None
+
+
+def test_replays_archives_and_targets_are_named_in_iam(aws, archived, queue, local_stack):
+    bus, archive = archived
+    account = archive.rpartition(":archive/")[0]
+    kinds = (f"replay/{bus}-*", f"archive/{bus}", f"rule/{bus}/ours")
+    allowed = [f"{account}:{resource}" for resource in kinds]
+    iam, user = aws("iam"), f"replayer-{uuid4()}"
+    iam.create_user(UserName=user)
+    statement = {"Effect": "Allow", "Action": "events:*", "Resource": allowed}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=document)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    events = boto3.client(
+        "events",
+        endpoint_url=local_stack.emulator.url,
+        region_name=REGION,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    assert events.describe_archive(ArchiveName=bus)["ArchiveArn"] == archive
+    name = replay(events, bus, archive, [f"{account}:rule/{bus}/none"])
+    assert events.describe_replay(ReplayName=name)["EventSourceArn"] == archive
+    target = {"Targets": [{"Id": "queue", "Arn": queue.arn}], "EventBusName": bus}
+    for rule in ("ours", "theirs"):
+        rule_to(aws, bus, rule, queue)
+    assert not events.put_targets(Rule="ours", **target)["FailedEntryCount"]
+    for refused in (
+        lambda: events.describe_replay(ReplayName="other"),
+        lambda: events.describe_archive(ArchiveName="other"),
+        lambda: events.put_targets(Rule="theirs", **target),
+    ):
+        with pytest.raises(events.exceptions.ClientError, match="AccessDenied"):
+            refused()
 
 
 def test_a_poison_record_of_a_stream_is_isolated_and_parked_and_the_rest_goes_on(

@@ -9,7 +9,7 @@ import pytest
 
 from codat_hub.storage.items import ItemKey
 from tests.support.builders import a_read_completed
-from tests.support.histories import PRODUCT, Ledger, a_read, at
+from tests.support.histories import PRODUCT, Ledger, a_read, at, facts_of
 from tests.support.system.projection import (
     client_as,
     covered_until,
@@ -76,7 +76,8 @@ def test_a_projector_killed_in_mid_run_loses_nothing_and_applies_nothing_twice(
     projection.projected(*sent)
     assert killed >= 2
     state, version = projection.state(company)
-    assert state == Ledger().take(*(of(read, company) for read in reads)).state
+    # Which read was the full load depends on the order.
+    assert facts_of(state) == Ledger().take(*(of(read, company) for read in reads)).facts[0]
     assert version <= len(reads)
     details = projection.details(company)
     assert covered_until(details, "invoices") == reads[-1].at

@@ -94,6 +94,9 @@ def test_any_history_ends_as_in_memory(projection, data, history):
         assert until is None or until >= newest
     last = a_read(1000, *(ReadEntry(key, "Complete", True) for key in KEYS), since=999)
     projection.projected(projection.send(last, company))
-    assert projection.state(company)[0] == ledger.take(of(last, company)).state
+    state, _ = projection.state(company)
+    # Which read was a full load depends on the order; after one more read none is owed.
+    assert facts_of(state) == ledger.take(of(last, company)).facts[0]
+    assert Ledger(state, directory).owed(last) == set()
     for key in KEYS:
         assert covered_until(projection.details(company), *key) == last.at

@@ -149,7 +149,7 @@ class Fleet:
 
     def until(self, company_id, *statuses):
         return eventually(
-            lambda: ((t := self.ticket(company_id)).status in statuses and t) or None, seconds=40
+            lambda: ((t := self.ticket(company_id)).status in statuses and t) or None, seconds=90
         )
 
     def dead(self):
@@ -407,7 +407,7 @@ def test_a_worker_that_may_not_write_makes_no_call_and_its_message_comes_again(f
     before = fleet.counted()["refresh_later"]
     sqs, queue = fleet.hub.client("sqs"), fleet.hub.described["refresh_queue_url"]
     # time for a cold start on a slow machine: after five receives it is a dead letter
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "10"})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "20"})
     try:
         with fleet.hub.stack.emulator.denied(worker, "dynamodb:PutItem"):
             fleet.open(company)

@@ -3,10 +3,13 @@
 import copy
 import json
 import re
+from typing import ClassVar
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
-from tests.support.transforming import transformed, transformed_of
+from tools.build import join_vpc
+from tools.checks.transforming import transformed, transformed_of
 from tools.template import FUNCTIONS, RESOURCES, ROOT, TEMPLATE
 
 PUBLIC = ("ReceiveWebhookFunction", "ControlApiFunction")
@@ -85,6 +88,54 @@ class TestRoles:
         assert RESOURCES[name]["Properties"]["Description"] == description
 
 
+class TestVpc:
+    GIVEN: ClassVar = {"VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"}
+
+    @pytest.fixture
+    def joined(self, tmp_path):
+        """Return the resources of a build whose parameters name a VPC."""
+        built = tmp_path / "template.yaml"
+        built.write_text((ROOT / "template.yaml").read_text())
+        join_vpc(built, self.GIVEN)
+        return transformed_of(yaml_parse(built.read_text()), **self.GIVEN)
+
+    @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.logical_id)
+    def test_every_function_is_in_the_vpc(self, joined, function):
+        config = joined[function.logical_id]["Properties"]["VpcConfig"]
+        assert config == {
+            "SubnetIds": ["subnet-1", "subnet-2"],
+            "SecurityGroupIds": ["sg-1"],
+        }
+        managed = joined[f"{function.logical_id}Role"]["Properties"]["ManagedPolicyArns"]
+        assert "AWSLambdaVPCAccessExecutionRole" in str(managed)
+
+    def test_the_rest_of_the_template_is_the_same(self, joined):
+        for name, body in transformed().items():
+            of_functions = body["Type"].startswith("AWS::Lambda::") or name.endswith("Role")
+            if not of_functions:
+                assert joined[name] == body, name
+
+    def test_without_a_vpc_no_role_may_manage_network_interfaces(self, tmp_path):
+        built = tmp_path / "template.yaml"
+        built.write_text("unread: !Sub x")
+        join_vpc(built, {})
+        assert built.read_text() == "unread: !Sub x"
+        assert "VPCAccess" not in str(transformed())
+
+    @pytest.mark.parametrize(
+        ("rule", "given", "needed"),
+        [
+            ("VpcSubnets", "VpcSubnetIds", "VpcSecurityGroupIds"),
+            ("VpcSecurityGroups", "VpcSecurityGroupIds", "VpcSubnetIds"),
+        ],
+    )
+    def test_a_vpc_needs_subnets_and_security_groups(self, rule, given, needed):
+        found = TEMPLATE["Rules"][rule]
+        assert found["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": given}, ""]}]}
+        (assertion,) = found["Assertions"]
+        assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": needed}, ""]}]}
+
+
 class TestEncryption:
     KEY = optional("HasKmsKey", "KmsKeyArn")
 
@@ -150,6 +201,48 @@ class TestTransport:
         acl = transformed()["ControlApiWebAcl"]
         assert acl["Condition"] == "HasControlApiWebAcl"
         assert acl["Properties"]["ResourceArn"]["Fn::Sub"].endswith("/stages/${ControlApiStage}")
+
+
+class TestWebhookDomain:
+    """One place knows where Codat reaches the hub, so a domain is the domain everywhere."""
+
+    @pytest.mark.parametrize("function", ["ReconcileFunction", "RunMigrationStepFunction"])
+    def test_every_function_and_the_output_know_the_same_address(self, function):
+        variables = RESOURCES[function]["Properties"]["Environment"]["Variables"]
+        given = TEMPLATE["Outputs"]["WebhookUrl"]["Value"]
+        assert given == {"Fn::Join": ["", [variables["WEBHOOKS_URL"], "/{consumer}"]]}
+        condition, domain, _ = variables["WEBHOOKS_URL"]["Fn::If"][2]["Fn::If"]
+        assert condition == "HasWebhookDomain"
+        assert domain == {"Fn::Sub": "https://${WebhookDomain}/webhooks/codat"}
+
+    def test_a_certificate_creates_the_domain_with_its_mapping(self):
+        domain, mapping = (transformed()[f"WebhooksDomain{part}"] for part in ("", "Mapping"))
+        assert domain["Condition"] == mapping["Condition"] == "CreatesWebhookDomain"
+        assert domain["Properties"]["SecurityPolicy"] == "TLS_1_2"
+        assert domain["Properties"]["RegionalCertificateArn"] == {"Ref": "WebhookCertificateArn"}
+        # without a base path: the domain's paths are those of the API
+        assert mapping["Properties"] == {
+            "DomainName": {"Ref": "WebhooksDomain"},
+            "RestApiId": {"Ref": "WebhooksApi"},
+            "Stage": {"Ref": "WebhooksApiStage"},
+        }
+
+    def test_the_default_endpoint_closes_by_a_parameter_of_its_own(self):
+        body = transformed()["WebhooksApi"]["Properties"]["Body"]
+        closed = body["servers"][0]["x-amazon-apigateway-endpoint-configuration"]
+        assert closed == {
+            "disableExecuteApiEndpoint": {"Fn::If": ["HidesDefaultEndpoint", True, False]}
+        }
+        assert TEMPLATE["Parameters"]["WebhookDefaultEndpoint"]["Default"] == "enabled"
+
+    def test_without_a_domain_there_is_no_certificate_and_no_closed_endpoint(self):
+        rule = TEMPLATE["Rules"]["Domain"]
+        assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "WebhookDomain"}, ""]}
+        asserted = [assertion["Assert"]["Fn::Equals"] for assertion in rule["Assertions"]]
+        assert asserted == [
+            [{"Ref": "WebhookCertificateArn"}, ""],
+            [{"Ref": "WebhookDefaultEndpoint"}, "enabled"],
+        ]
 
 
 class TestWatching:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from codat_hub.refresh.domain.ticket import LOST_AFTER
-from tests.support.transforming import transformed
+from tools.checks.transforming import transformed
 from tools.samconfig import ROOT, deployment
 from tools.template import FUNCTIONS, RESOURCES, TEMPLATE, resources
 
@@ -20,6 +20,12 @@ OWN_SCHEDULES = (
     "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:"
     "schedule/${RefreshSchedules}/*"
 )
+EVENTS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:"
+RULES = f"{EVENTS}rule/${{ProductBus}}/*"
+ARCHIVE = f"{EVENTS}archive/${{AWS::StackName}}-products"
+RESENDS = f"{EVENTS}replay/${{AWS::StackName}}-products-*"
+TAIL_RULES = f"{EVENTS}rule/${{ProductBus}}/${{ProductBus}}-tail-*"
+TAIL_QUEUES = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${ProductBus}-tail-*"
 # The permissions of each function once more, because a new permission is a decision.
 PERMISSIONS = {
     "ReceiveWebhookFunction": {
@@ -74,6 +80,10 @@ PERMISSIONS = {
         ("dynamodb:Query", "StateTable"),
         ("dynamodb:DeleteItem", "StateTable"),
         ("events:PutEvents", "ProductBus"),
+        ("events:DeleteRule", TAIL_RULES),
+        ("events:RemoveTargets", TAIL_RULES),
+        ("sqs:DeleteQueue", TAIL_QUEUES),
+        ("sqs:GetQueueUrl", TAIL_QUEUES),
     },
     "ReconcileFunction": {
         ("sqs:ReceiveMessage", "ReconcileQueue"),
@@ -115,6 +125,22 @@ PERMISSIONS = {
         ("sqs:SendMessage", "ReplayQueue"),
         ("lambda:InvokeFunction", "PlanRefreshesFunction"),
         ("sqs:SendMessage", "RefreshQueue"),
+        ("events:DescribeRule", RULES),
+        ("events:StartReplay", "ProductBus"),
+        ("events:StartReplay", ARCHIVE),
+        ("events:StartReplay", RESENDS),
+        ("events:DescribeReplay", RESENDS),
+        ("events:CancelReplay", RESENDS),
+        ("events:DescribeArchive", ARCHIVE),
+        ("events:DeleteRule", TAIL_RULES),
+        ("events:PutRule", TAIL_RULES),
+        ("events:PutTargets", TAIL_RULES),
+        ("events:RemoveTargets", TAIL_RULES),
+        ("sqs:CreateQueue", TAIL_QUEUES),
+        ("sqs:DeleteMessage", TAIL_QUEUES),
+        ("sqs:DeleteQueue", TAIL_QUEUES),
+        ("sqs:GetQueueUrl", TAIL_QUEUES),
+        ("sqs:ReceiveMessage", TAIL_QUEUES),
     },
     "RunMigrationStepFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),
@@ -139,6 +165,14 @@ PERMISSIONS = {
         ("states:DescribeExecution", EXECUTIONS),
         ("states:StopExecution", EXECUTIONS),
         ("sqs:SendMessage", "MigrationEndsMissed"),
+    },
+}
+FIND_STACK = {
+    "Effect": "Allow",
+    "Action": "cloudformation:DescribeStacks",
+    "Resource": {
+        "Fn::Sub": "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:"
+        "stack/${AWS::StackName}/*"
     },
 }
 WITHOUT_RESOURCE = {
@@ -274,6 +308,44 @@ class TestReplays:
         (unpark,) = [s for s in statements("ReplayWebhooksFunction") if s["Sid"] == "Unpark"]
         assert unpark["Condition"] == {
             "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["PARKED"]}
+        }
+
+
+class TestTheBus:
+    @pytest.fixture(params=["TeamsPutRules", "TeamsManageRules"])
+    def policy(self, request):
+        return RESOURCES[request.param]
+
+    def test_other_accounts_put_rules_for_product_events_only(self):
+        statement = RESOURCES["TeamsPutRules"]["Properties"]["Statement"]
+        assert statement["Action"] == "events:PutRule"
+        assert statement["Condition"]["StringEquals"] == {
+            "events:source": "codat-hub",
+            "events:detail-type": "ProductReadCompleted",
+        }
+        own = {"events:creatorAccount": "${aws:PrincipalAccount}"}
+        assert statement["Condition"]["StringEqualsIfExists"] == own
+
+    def test_they_change_their_own_rules_only_and_publish_nothing(self):
+        statement = RESOURCES["TeamsManageRules"]["Properties"]["Statement"]
+        own = {"StringEquals": {"events:creatorAccount": "${aws:PrincipalAccount}"}}
+        assert statement["Condition"] == own
+        assert not {"events:PutEvents", "events:PutRule"} & set(statement["Action"])
+
+    def test_only_the_named_accounts_and_only_on_this_bus(self, policy):
+        statement = policy["Properties"]["Statement"]
+        assert statement["Principal"] == {"AWS": {"Fn::Split": [",", {"Ref": "TeamAccounts"}]}}
+        assert statement["Resource"] == {"Fn::Sub": RULES}
+        assert policy["Properties"]["EventBusName"] == {"Ref": "ProductBus"}
+        assert policy["Condition"] == "HasTeamAccounts"
+
+    def test_the_archive_keeps_events_no_longer_than_the_inbox_keeps_webhooks(self):
+        days, inbox = (
+            TEMPLATE["Parameters"][name] for name in ("EventArchiveDays", "InboxRetentionDays")
+        )
+        assert days["MaxValue"] <= inbox["MinValue"]
+        assert RESOURCES["ProductEventArchive"]["Properties"]["RetentionDays"] == {
+            "Ref": "EventArchiveDays"
         }
 
 
@@ -417,8 +489,34 @@ class TestControlApi:
     @pytest.mark.parametrize(
         "policy", ["ControlApiReader", "ControlApiOperator", "ControlApiApprover"]
     )
-    def test_the_policies_for_people_let_them_call_this_api_only(self, policy):
+    def test_the_policies_for_people_let_them_call_this_api_and_find_the_stack_only(self, policy):
         assert all(_allowed(policy))
+        call, find = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
+        assert call["Action"] == "execute-api:Invoke"
+        assert find == FIND_STACK
+
+    def test_a_keeper_of_secrets_may_replace_the_api_key_and_never_read_it(self):
+        (*statements, encrypted) = RESOURCES["SecretsKeeper"]["Properties"]["PolicyDocument"][
+            "Statement"
+        ]
+        assert encrypted["Fn::If"][0] == "HasKmsKey"
+        assert statements == [
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "secretsmanager:GetSecretValue",
+                    "secretsmanager:PutSecretValue",
+                    "secretsmanager:UpdateSecretVersionStage",
+                ],
+                "Resource": {"Fn::GetAtt": ["SigningSecrets", "Id"]},
+            },
+            {
+                "Effect": "Allow",
+                "Action": "secretsmanager:PutSecretValue",
+                "Resource": {"Fn::GetAtt": ["CodatApiKey", "Id"]},
+            },
+            FIND_STACK,
+        ]
 
     @pytest.mark.parametrize(
         ("policy", "reads", "changes", "approves"),
@@ -445,8 +543,7 @@ class TestControlApi:
 
 def _allowed(policy):
     """Return the patterns of calls that a policy allows, empty for one outside the control API."""
-    (statement,) = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Action"] == "execute-api:Invoke"
+    statement, _ = RESOURCES[policy]["Properties"]["PolicyDocument"]["Statement"]
     resource = statement["Resource"]
     named = resource if isinstance(resource, list) else [resource]
     return [allowed["Fn::Sub"].partition(":${ControlApi}/${Environment}/")[2] for allowed in named]

@@ -14,6 +14,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from codat_hub.rate_limiting.domain.pace import MIGRATION_PER_SECOND
 from tools.bench.own_stack import own_stack
 from tools.local.interruption import interrupt_once
 from tools.local.receiver import receiving
@@ -23,7 +24,6 @@ MODES: Final = ("portal", "api")
 _LONGEST_HISTORY: Final = 25_000  # events of a standard execution. (AWS: Step Functions quotas)
 _BIGGEST_ITEM: Final = 400 * 1024  # bytes. (AWS: DynamoDB quotas)
 _LONGEST_NOTE: Final = 200  # characters shown; --json has the whole note
-_DEPLOYED_PACE: Final = 12  # MigrationCallsPerSecond at most
 
 
 def main() -> None:
@@ -33,11 +33,19 @@ def main() -> None:
     parser.add_argument(
         "--pace",
         type=int,
-        default=60,
+        choices=range(1, MIGRATION_PER_SECOND + 1),
+        default=MIGRATION_PER_SECOND,
         metavar="CALLS",
-        help="a second (default 60). Deployed stacks allow 12, for Codat's 1,000 a minute; with "
-        "more the sandbox keeps no minute either",
+        help=f"a second, MigrationCallsPerSecond (default {MIGRATION_PER_SECOND}, the most)",
     )
+    parser.add_argument(
+        "--faults",
+        type=float,
+        default=0,
+        metavar="PERCENT",
+        help="of the migration's calls of Codat fail: 429, 500, 503 and cuts in turn (default 0)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the faults' order (default 1)")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     given = parser.parse_args()
     interrupt_once()
@@ -62,16 +70,21 @@ def _play(console: Console, mode: str, given: argparse.Namespace) -> Any:
         "tools.bench.migration_stack"
     )  # it can be imported only with the path above
     world: Any = import_module("tools.bench.migration_world")
-    console.print(f"[bold]{mode} mode[/], {given.stack} companies, at {given.pace} calls a second")
+    console.print(
+        f"[bold]{mode} mode[/], {given.stack} companies, at {given.pace} calls a second, "
+        f"{given.faults:g} % of them failing"
+    )
     with receiving() as outside:
-        sandbox = {"old-consumers": outside.url}
-        if given.pace > _DEPLOYED_PACE:
-            sandbox["minute-limit"] = "0"
+        # The bench reads Codat from the hub's address; it counts the hub's calls itself.
+        sandbox = {"old-consumers": outside.url, "minute-limit": "0"}
         options = Options(companies=given.stack, sandbox=sandbox)
         with own_stack(console, options, world.OldWorld) as local:
             _set_pace(local, given.pace)
             scale = _wait_scale(local)
-            bench = stack.Bench(local, outside, mode, lambda line: console.print(f"  {line}"))
+            faults = (given.faults / 100, given.seed) if given.faults else None
+            bench = stack.Bench(
+                local, outside, mode, lambda line: console.print(f"  {line}"), faults
+            )
             result = bench.run()
     _show(console, result, given.pace, scale)
     return result
@@ -90,7 +103,7 @@ def _step_function(local: LocalStack) -> tuple[str, dict[str, str]]:
 
 
 def _set_pace(local: LocalStack, calls_a_second: int) -> None:
-    """Deploy the step function again with a pace that the template would refuse."""
+    """Deploy the step function again with another MigrationCallsPerSecond."""
     functions = local.emulator.client("lambda")
     name, variables = _step_function(local)
     variables["CODAT_CALLS_A_SECOND"] = str(calls_a_second)
@@ -117,7 +130,8 @@ def _show(console: Console, result: Any, pace: int, scale: float) -> None:
         "most calls in 60 s": result.busiest,
         "the 14 hours for first reads": f"{14 * 3600 * scale:.0f} s, as all waits are scaled",
         "calls by the plan, made": f"{result.planned}, {there}",
-        "answers of 400 and above": dict(result.refused) or "none",
+        "faults asked for": result.faults or "none",
+        "answers of 400 and above, 0: cut": dict(result.refused) or "none",
         **{f"events of {n}": f"{v} of {_LONGEST_HISTORY}" for n, v in result.history.items()},
         "biggest item of the ledger": f"{result.biggest_item / _BIGGEST_ITEM:.1%} of 400 KB",
         **result.counts,

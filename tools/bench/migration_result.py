@@ -41,6 +41,8 @@ class Result:
     calls: when each call came in
     history: the number of events of each execution
     planned: how many calls the plan expected
+    refused: answers of 400 and above by status, 0: no answer
+    faults: how many faults the sandbox was asked for
     """
 
     mode: str
@@ -49,6 +51,7 @@ class Result:
     calls: list[datetime] = field(default_factory=list)
     planned: int = 0
     refused: Counter[int] = field(default_factory=Counter)
+    faults: int = 0
     history: dict[str, int] = field(default_factory=dict)
     biggest_item: int = 0
     counts: dict[str, int] = field(default_factory=dict)

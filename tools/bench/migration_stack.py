@@ -1,13 +1,15 @@
 """One migration end to end on the deployed local stack: forth, without a loss, and back."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
 import httpx
 
+from codat_hub.rate_limiting.domain.pace import LIMIT
 from codat_hub.webhooks.signing_secret_store import SigningSecretStore
 from tools.bench.migration_result import Result, Say, Timeline
 from tools.bench.migration_target import CodatNow, event_type_of, hub_consumer_of, target_of
@@ -23,6 +25,7 @@ from tools.bench.migration_world import (
 )
 from tools.bench.own_stack import companies
 from tools.cli.api import connected
+from tools.faults.codat import CodatFaults
 from tools.local.migrating import Operator
 from tools.local.receiver import Receiver
 from tools.local.stack import EVENTS_OF_ALL_TEAMS, LocalStack
@@ -33,14 +36,26 @@ _IN_A_GAP: Final = 20  # events besides the constant traffic
 _SETTLE_SECONDS: Final = 120.0
 _LOOK: Final = 1.0  # seconds
 _MOST_SECONDS: Final = 7200.0
+_OF_THE_PLAN: Final = 1.05
 
 
 class Bench:
-    """One mode on one stack; `outside` is an old consumer's endpoint outside the hub."""
+    """One mode on one stack.
 
-    def __init__(self, local: LocalStack, outside: Receiver, mode: str, say: Say) -> None:
+    outside: an old consumer's endpoint outside the hub
+    faults: the share of the runs' calls of Codat that fail, and a seed; None: no call fails
+    """
+
+    def __init__(
+        self,
+        local: LocalStack,
+        outside: Receiver,
+        mode: str,
+        say: Say,
+        faults: tuple[float, int] | None = None,
+    ) -> None:
         self.local, self.stack, self.outside = local, local.described, outside
-        self.mode, self.say = mode, say
+        self.mode, self.say, self.faults = mode, say, faults
         self.inbox = Inbox(local)
         self.hub_url = self.stack["webhook_url"].rpartition("/")[0]
 
@@ -68,11 +83,11 @@ class Bench:
         self.result.expect("dry run: nothing changed", not differing, differing[:5])
         migration = self.operator.start(PRODUCTS, self.mode)
         done = self._see("there", migration)
-        self.result.planned = done["plan"]["calls"]
         self.result.notes += done["notes"]
         self.result.expect("complete", done["status"] == "complete", done["error"])
         if done["status"] != "complete":
             return
+        self._check_calls(done["plan"]["calls"])
         self._check_target(before, migration)
         self._check_gap(migration, before)
         self._check_reads(before, events)
@@ -81,9 +96,17 @@ class Bench:
         back = self._see("back", migration)
         self.result.expect("rolled back", back["status"] == "rolled_back", back["error"])
         self._check_restored(before, migration)
+        expect = self.result.expect
+        expect("at most 900 calls in 60 s", self.result.busiest <= LIMIT, self.result.busiest)
         self._measure(migration)
 
     # what must hold
+
+    def _check_calls(self, planned: int) -> None:
+        self.result.planned = planned
+        made = sum(phase.calls for phase in self.result.phases if phase.run == "there")
+        what = f"calls within {_OF_THE_PLAN} of the plan"
+        self.result.expect(what, made <= _OF_THE_PLAN * planned, f"{made} of {planned}")
 
     def _check_target(self, before: CodatNow, migration: str) -> None:
         now = CodatNow.read(self.codat)
@@ -161,8 +184,27 @@ class Bench:
             what = f"{product}: first reads came as {kind} to the consumer {consumer}"
             self.result.expect(what, added and not unread, sorted(unread)[:5])
         self.result.expect("first reads: each is a product event", not missing, sorted(missing)[:9])
+        self._check_once(items, before)
         quarantined = sum("quarantine" in item for item in items)
         self.result.expect("nothing was quarantined", not quarantined, quarantined)
+
+    def _check_once(self, items: Iterable[Mapping[str, str]], before: CodatNow) -> None:
+        """Check that Codat added each product once: it tells of each change that it makes."""
+        added = Counter(
+            (item["product"], item["company_id"])
+            for item in items
+            if item["event_type"] == "company.product.added"
+        )
+        wanted = {
+            (product, company)
+            for company, products in self.agreed.items()
+            for product in set(products) - set(before.products[company])
+        }
+        wrong = [
+            change for change in {*added, *wanted} if (added[change], change in wanted) != (1, True)
+        ]
+        self.result.counts["products that Codat added"] = added.total()
+        self.result.expect("each product was added once", not wrong, sorted(wrong)[:5])
 
     def _check_restored(self, before: CodatNow, migration: str) -> None:
         now, report = CodatNow.read(self.codat), self.operator.report(migration)
@@ -204,7 +246,8 @@ class Bench:
         """Follow a run to its end; record its phases and calls."""
         last = max((request["n"] for request in self._requests(0)), default=0)
         timeline = Timeline(self.say)
-        found = self.operator.see_through(migration, _MOST_SECONDS, timeline.look)
+        with self._failing():
+            found = self.operator.see_through(migration, _MOST_SECONDS, timeline.look)
         requests = self._requests(last)
         calls = sorted(datetime.fromisoformat(request["time"]) for request in requests)
         self.result.phases += timeline.phases(run, calls)
@@ -215,6 +258,17 @@ class Bench:
             if not request["status"] or request["status"] >= 400
         )
         return found
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Let calls of Codat fail meanwhile, if that was asked for."""
+        if self.faults is None:
+            yield
+            return
+        share, seed = self.faults
+        with CodatFaults(self.stack["sandbox_url"], seed, share).at_work() as faults:
+            yield
+        self.result.faults += faults.asked_for
 
     def _requests(self, since: int) -> list[Json]:
         """Return the requests to Codat's API, without those to /_sandbox."""

@@ -61,6 +61,7 @@ class Bench:
         self.hub.clock.ahead += timedelta(days=2)
         self._measure("every scheduled product overdue", self._whole, overdue=self._overdue())
         self._freshness()
+        self._odd()
         print("\n".join(self.wrong) or "as few calls as can be")
         return bool(self.wrong)
 
@@ -115,6 +116,26 @@ class Bench:
         return sum(
             "invoice-finance" in company.products for company in theirs if company.id in linked
         )
+
+    def _odd(self) -> None:
+        """One of a hundred companies is odd: the run is complete, and all others are right."""
+        made = import_module("tools.simulation.reconciling")
+        hub = made.Hub(self.hub.codat, clock=self.hub.clock)  # in memory: it has no writes to count
+        hub.register()
+        hub.assign_everything()
+        hub.run()
+        hub.clock.ahead += timedelta(days=2)
+        odd = made.OddCompanies(hub)
+        began = time.perf_counter()
+        run = hub.run()
+        wrong = odd.wrong(hub, run)
+        took = time.perf_counter() - began
+        print(
+            f"{'1 % unreadable, refused or odd':38} {run.status} {took:5.0f} s"
+            f"  {len(odd.unreadable)} unreadable and {len(odd.refused)} refused, listed by name;"
+            f" {len(odd.names)} others right"
+        )
+        self.wrong += [f"with odd companies, not so: {said}" for said in wrong]
 
     def _freshness(self) -> None:
         from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness  # noqa: PLC0415

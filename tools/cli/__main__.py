@@ -15,6 +15,7 @@ with importing():
     from tools.cli.commands import (
         companies,
         consents,
+        events,
         freshness,
         migrations,
         products,
@@ -84,6 +85,7 @@ app.add_typer(consents.app, name="consents", cls=Group)
 app.add_typer(refresh.app, name="refresh", cls=Group)
 app.command("freshness")(freshness.freshness)
 app.add_typer(replay.app, name="replay", cls=Group)
+app.add_typer(events.app, name="events", cls=Group)
 app.add_typer(reconcile.app, name="reconcile", cls=Group)
 app.add_typer(migrations.app, name="migrations", cls=Group)
 app.command("status")(status.status)

@@ -66,10 +66,15 @@ class ControlApi:
         return self._call("DELETE", path, params=options)
 
     def post(
-        self, path: str, body: Mapping[str, Any] | None = None, key: str | None = None
+        self,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        **options: Any,
     ) -> Json:
         """Call with an Idempotency-Key; without `key` it is a new one."""
-        return self._call("POST", path, body=body or {}, key=key or str(uuid.uuid4()))
+        key = key or str(uuid.uuid4())
+        return self._call("POST", path, body=body or {}, params=options, key=key)
 
     def pages(self, path: str, items: str, **filters: Any) -> Iterator[list[Json]]:
         """Yield the pages of a list. Raises Unanswered if the API returns the same page twice."""

@@ -16,6 +16,7 @@ with importing():
     from tools.demo import control, migration, products, refresh, webhooks
     from tools.demo.hub import Hub
     from tools.demo.story import Story
+    from tools.local.consumer import DeployedConsumer
     from tools.local.interruption import interrupt_once
     from tools.local.processes import StepFailed
     from tools.local.report import ConsoleReporter, show_failure
@@ -32,20 +33,23 @@ def main() -> None:
     state = Path(tempfile.mkdtemp(prefix="codat-hub-demo-"))
     started, exit_code = time.monotonic(), 1
     options = replace(Options.from_env(), companies=_COMPANIES)
-    local = LocalStack(state, ConsoleReporter(console), options)
+    reporter = ConsoleReporter(console)
+    local = LocalStack(state, reporter, options)
     try:
         console.print(
             "[bold]Codat Hub[/] on this machine, without an AWS account, Docker or a Codat key:"
         )
         hub = Hub(local, local.up())
+        with reporter.step("consumer"):
+            consumer = DeployedConsumer.deploy(local, "teams-records")
         console.print("\n[bold]Scenes[/], each played on the deployed stack and checked:")
         story = Story(console)
         with story.on_screen():
             webhooks.play(story, hub)
-            products.play(story, hub)
+            products.play(story, hub, consumer)
             control.play(story, hub)
             refresh.play(story, hub)
-            migration.play(story, hub)
+            migration.play(story, hub, consumer)
         exit_code = _summary(console, story, time.monotonic() - started)
     except StepFailed as error:
         show_failure(console, error)

@@ -11,8 +11,8 @@ from tools.cli.terminal.output import words
 from tools.demo.hub import Hub, wait_until
 from tools.demo.products import Team
 from tools.demo.story import Scene, Story
-from tools.example_consumer.consumer import Consumer
 from tools.local.codat import codat_client
+from tools.local.consumer import DeployedConsumer
 from tools.local.migrating import Operator
 
 type Json = dict[str, Any]
@@ -101,7 +101,7 @@ class _Stage:
         return self.codat.get(path).raise_for_status().content
 
 
-def play(story: Story, hub: Hub) -> None:
+def play(story: Story, hub: Hub, consumer: DeployedConsumer) -> None:
     """Play these scenes last, because they change every company and the webhooks."""
     stack, credentials = hub.stack, hub.local.emulator.credentials()
     about = {"url": stack["sandbox_url"], "api_key": stack["codat_api_key"]}
@@ -109,9 +109,8 @@ def play(story: Story, hub: Hub) -> None:
         connected(stack["api_url"], credentials, stack["region"]) as api,
         codat_client(about) as codat,
     ):
-        team = Team(hub, _PRODUCT, Consumer(codat))
         operator = Operator(api, codat, poll=_BETWEEN)
-        stage = _Stage(hub, codat, operator, team)
+        stage = _Stage(hub, codat, operator, Team(_PRODUCT, consumer))
         operator.in_the_gap = stage.something_happens
         done: tuple[str, _Client] | None = None
         with story.scene("a client migrates, with a person at the Portal") as scene:
@@ -186,8 +185,8 @@ def _events_arrive(scene: Scene, stage: _Stage, before: _Client) -> None:
     sent = {message["webhookId"] for message in messages}
     scene.expect("all their webhooks are stored", wait_until(lambda: hub.follow(scene, sent)))
     scene.expect("each is stored once", scene.stored == len(sent))
-    received = bool(fresh) and wait_until(lambda: stage.team.receive(fresh[0]) > 0)
-    scene.expect("the team receives the events", received)
+    received = bool(fresh) and wait_until(lambda: bool(stage.team.events(fresh[0])))
+    scene.expect("the team's bucket receives the records", received)
 
 
 def _nothing_is_lost(scene: Scene, stage: _Stage, migration: str) -> None:

@@ -1,1 +1,1 @@
-"""An example consumer of product events for teams to copy; README.md says how."""
+"""An example consumer of product events: a stack for teams to deploy; README.md says how."""

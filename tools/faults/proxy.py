@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 
 from tools.local.processes import Process, StepFailed, free_port
-from tools.own_environment import NotInstalled, installed
+from tools.pinned import NotInstalled, installed
 from tools.samconfig import ROOT
 
 type Rule = Mapping[str, Any]
@@ -76,8 +76,8 @@ class FaultProxy:
 def _installed(log: Path) -> Path:
     """Return the proxy's command, installed with its pins into an environment of its own."""
     try:
-        return installed("microburst", _PINS) / "microburst"
-    except NotInstalled as problem:
+        return installed(_PINS, _HOME) / "microburst"
+    except NotInstalled as error:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(str(problem))
-        raise StepFailed("the fault proxy cannot be installed", log) from problem
+        log.write_text(str(error))
+        raise StepFailed("the fault proxy cannot be installed", log) from None

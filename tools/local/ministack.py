@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ministack import app
 from ministack.core import iam_actions
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import apigateway_v1, eventbridge, lambda_svc, scheduler
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners
 from samtranslator.translator import transform
@@ -24,8 +25,9 @@ type Json = dict[str, Any]
 
 _EXCEPTION_LINE: Final = re.compile(r"^(?:[\w.]+\.)?(\w+)(?::|$)")
 _PLACEHOLDERS: Final = (
+    "AWS::EventSchemas::Registry",
+    "AWS::EventSchemas::Schema",
     "AWS::WAFv2::WebACLAssociation",
-    "AWS::Events::Archive",
     "AWS::CloudWatch::CompositeAlarm",
     "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup",
@@ -165,12 +167,89 @@ def give_parameters_to_sam() -> None:
 def accept_unknown_resources() -> None:
     """Accept the few resource types of the template that the emulator does not know."""
     placeholder = {
-        "create": lambda lid, _props, stack: (f"{stack}-{lid}", {"Arn": f"arn:aws:local:::{lid}"}),
+        "create": lambda lid, props, stack: (
+            f"{stack}-{lid}",
+            {**props, "Arn": f"arn:aws:local:::{lid}"},
+        ),
         "update": lambda physical_id, *_args, **_kwargs: (physical_id, {}),
         "delete": lambda _physical_id, _props: None,
     }
     for kind in _PLACEHOLDERS:
         provisioners._RESOURCE_HANDLERS.setdefault(kind, placeholder)
+
+
+def make_archives_from_templates() -> None:
+    """Make an EventBridge archive where a template has one."""
+
+    def create(logical_id: str, props: Json, stack: str) -> tuple[str, Json]:
+        name = props.get("ArchiveName") or f"{stack}-{logical_id}"
+        eventbridge._create_archive(_archive(name, props))
+        return name, {"Arn": eventbridge._archives[name]["ArchiveArn"]}
+
+    def update(name: str, _before: Json, props: Json, *_more: Any, **_named: Any) -> Any:
+        eventbridge._update_archive(_archive(name, props))
+        return name, {"Arn": eventbridge._archives[name]["ArchiveArn"]}
+
+    provisioners._RESOURCE_HANDLERS["AWS::Events::Archive"] = {
+        "create": create,
+        "update": update,
+        "delete": lambda name, _props: eventbridge._delete_archive({"ArchiveName": name}),
+    }
+
+
+def _archive(name: str, props: Json) -> Json:
+    pattern = props.get("EventPattern", "")
+    return {
+        "ArchiveName": name,
+        "EventSourceArn": props["SourceArn"],
+        "EventPattern": pattern if isinstance(pattern, str) else json.dumps(pattern),
+        "RetentionDays": int(props.get("RetentionDays", 0)),
+    }
+
+
+def replay_to_named_rules_only() -> None:
+    """Hand a replayed event to the rules of FilterArns only, until the replay is cancelled."""
+    invoke, cancel = eventbridge._invoke_target, eventbridge._cancel_replay
+
+    def invoke_named(target: Json, event: Json, rule: Json, view: Any = None) -> Any:
+        replay = eventbridge._replays.get(event.get("ReplayName") or "")
+        if replay is not None:
+            named = (replay.get("Destination") or {}).get("FilterArns")
+            if replay["State"] == "CANCELLED" or (named and rule["Arn"] not in named):
+                return None
+            replay["EventLastReplayedTime"] = event["Time"]
+        return invoke(target, event, rule, view)
+
+    def cancel_for_good(request: Json) -> Any:
+        answer = cancel(request)
+        name = request.get("ReplayName")
+        if name in eventbridge._replays:
+            # The thread of the replay would set its own copy to COMPLETED.
+            eventbridge._replays[name] = dict(eventbridge._replays[name])
+        return answer
+
+    eventbridge._invoke_target = invoke_named
+    eventbridge._cancel_replay = cancel_for_good
+
+
+def name_event_resources_in_iam() -> None:
+    """Check permissions for replays, archives and targets under the ARNs that AWS names."""
+    extract = iam_actions.extract_resource_arn
+
+    def extract_named(service: str, method: str, path: str, headers: Json, *request: Any) -> Any:
+        arn = extract(service, method, path, headers, *request)
+        if service != "events":
+            return arn
+        body = json.loads(request[0] or b"{}")
+        account = f"arn:aws:events:{get_region()}:{get_account_id()}"
+        if rule := body.get("Rule"):  # PutTargets, RemoveTargets, ListTargetsByRule
+            return f"{account}:rule/{body.get('EventBusName') or 'default'}/{rule}"
+        for kind in ("Replay", "Archive"):
+            if name := body.get(f"{kind}Name"):
+                return f"{account}:{kind.lower()}/{name}"
+        return arn
+
+    iam_actions.extract_resource_arn = extract_named
 
 
 def retry_stream_batches() -> None:
@@ -247,6 +326,9 @@ def main() -> None:
     honour_rest_api_extensions()
     give_parameters_to_sam()
     accept_unknown_resources()
+    make_archives_from_templates()
+    replay_to_named_rules_only()
+    name_event_resources_in_iam()
     retry_stream_batches()
     app.main()
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tools.own_environment import installed
+from tools.pinned import installed
 from tools.samconfig import ROOT
 
 _PINS: Final = ROOT / "tools" / "mutation" / "requirements.txt"
+_HOME: Final = ROOT / ".local" / "mutation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Mutant:
 
 def drawn(file: Path, sample: int | None, seed: int) -> list[Mutant]:
     """Draw mutants in the environment that has mutmut. Raises NotInstalled."""
-    python = installed("mutation", _PINS) / "python"
+    python = installed(_PINS, _HOME) / "python"
     command = [str(python), "-m", "tools.mutation.mutants", str(file.relative_to(ROOT))]
     command += ["--seed", str(seed)] + (["--sample", str(sample)] if sample else [])
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)

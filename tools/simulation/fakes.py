@@ -12,6 +12,7 @@ _LAST = ItemKey("\U0010ffff", "")  # sorts behind every key of the same rank
 class FakeStateTable:
     """The State table in memory, with versions and index; it counts what DynamoDB bills.
 
+    `reads` counts requests and items, `listed_entries` the entries that the index returned.
     `before_put` and `after_put` are called around each write, so that a test can raise there.
     """
 
@@ -20,6 +21,7 @@ class FakeStateTable:
         self.partitions: dict[str, set[ItemKey]] = {}
         self.index: dict[str, list[tuple[str, ItemKey]]] = {}
         self.reads = 0
+        self.listed_entries = 0
         self.writes = 0
         self.index_writes = 0
         self.before_put = self.after_put = lambda: None
@@ -35,9 +37,11 @@ class FakeStateTable:
         return {key: Stored(*self.items[key][:2]) for key in wanted if key in self.items}
 
     def under(self, prefix):
-        self.reads += 1
         keys = (key for key in self.partitions.get(prefix.pk, ()) if key.sk.startswith(prefix.sk))
-        return [(key, Stored(*self.items[key][:2])) for key in sorted(keys)]
+        found = [(key, Stored(*self.items[key][:2])) for key in sorted(keys)]
+        self.reads += 1
+        self.listed_entries += len(found)
+        return found
 
     def page(self, after, limit):
         self.reads += 1
@@ -49,13 +53,17 @@ class FakeStateTable:
         ranks = self.index.get(group, [])
         first = 0 if after is None else bisect_right(ranks, (after, _LAST))
         last = len(ranks) if up_to is None else bisect_right(ranks, (up_to, _LAST))
-        return ranks[first : min(last, first + limit)]
+        found = ranks[first : min(last, first + limit)]
+        self.listed_entries += len(found)
+        return found
 
     def latest(self, group, *, before=None, limit=100):
         self.reads += 1
         ranks = self.index.get(group, [])
         last = len(ranks) if before is None else bisect_left(ranks, (before, ItemKey("", "")))
-        return ranks[:last][: -limit - 1 : -1]
+        found = ranks[max(last - limit, 0) : last][::-1]
+        self.listed_entries += len(found)
+        return found
 
     def put(self, key, attributes, version, listed=None):
         self.before_put()
@@ -80,6 +88,17 @@ class FakeStateTable:
             self.put(*write)
         return True
 
+    def count(self, group):
+        """Return how many items a group lists; DynamoDB reads each of its entries."""
+        self.reads += 1
+        self.listed_entries += len(self.index.get(group, ()))
+        return len(self.index.get(group, ()))
+
+    def delete(self, key):
+        _, _, listed = self.items.pop(key, ({}, 0, None))
+        self.partitions.get(key.pk, set()).discard(key)
+        self._list(key, listed, None)
+
     def spoil(self, key, /, **changes):
         """Change an item as a person or another version would; None removes an attribute.
 
@@ -101,18 +120,34 @@ class FakeStateTable:
 
 
 class FakeConsentLedger:
+    """The consents in memory; it counts requests, and entries that were found, as `reads`."""
+
     def __init__(self):
         self.kept: dict[tuple[str, str], list[ConsentEntry]] = {}
+        self.reads = self.writes = self.listed_entries = 0
 
     def newest(self, company_id: str, product: str) -> ConsentEntry | None:
+        self.reads += 1
         entries = self.kept.get((company_id, product))
         return entries[-1] if entries else None
 
-    def entries(self, company_id: str) -> list[ConsentEntry]:
-        mine = [
-            entries for (company, _), entries in sorted(self.kept.items()) if company == company_id
-        ]
-        return [entry for entries in mine for entry in entries]
+    def newest_of_each(self, company_id: str) -> list[ConsentEntry]:
+        mine = [kept for (name, _), kept in sorted(self.kept.items()) if name == company_id]
+        self.reads += 1 + len(mine)
+        return [kept[-1] for kept in mine]
+
+    def entries(
+        self, company_id: str, after: tuple[str, int] | None = None, limit: int = 1000
+    ) -> list[ConsentEntry]:
+        mine = [kept for (name, _), kept in sorted(self.kept.items()) if name == company_id]
+        entries = [entry for kept in mine for entry in kept]
+        found = [
+            entry
+            for entry in entries
+            if after is None or (entry.consent.product, entry.number) > after
+        ][:limit]
+        self.reads += 1 + len(found)
+        return found
 
     def append(self, company_id: str, entry: ConsentEntry) -> bool:
         entries = self.kept.setdefault((company_id, entry.consent.product), [])

@@ -20,6 +20,7 @@ from codat_hub.codat.adapters.api_key import ApiKey, SecretKey
 from codat_hub.codat.adapters.client import CodatClient
 from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Timeouts, Transport
+from codat_hub.codat.errors import CallFailed
 from codat_hub.codat.usecases.client_binding import ClientBinding
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
@@ -33,6 +34,7 @@ from codat_hub.migration.usecases.watch import WatchMigrations
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import Product, ProductKind
 from codat_hub.webhooks.fingerprint import fingerprint
+from codat_hub.webhooks.hub_address import HubAddress
 from tools.samconfig import ROOT
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
@@ -53,6 +55,7 @@ ENVIRONMENT = {
     "CODAT_CALLS_A_SECOND": "5",
     "WAIT_SCALE": "1",
     "WEBHOOKS_URL": "https://hub.example/webhooks/codat",
+    "WEBHOOKS_API_ID": "api",
     "AWS_DEFAULT_REGION": "eu-west-2",
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
@@ -68,6 +71,8 @@ OPERATOR, OTHER = "arn:aws:iam::1:user/olive", "arn:aws:iam::1:user/otto"
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"  # noqa: S105  # made up
 START = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
 FUNCTION_SECONDS = 240  # the step function's timeout in template.yaml
+_PATIENCE = timedelta(hours=40)  # of a person
+_LATER = 600  # seconds from one try of a person to the next
 _TICK = 0.2  # seconds from one call of Codat to the next: the pace of the step function
 
 
@@ -207,7 +212,8 @@ class MigrationWorld:
     """`direction` and `step` say where the run is; `steps` counts the function's invocations.
 
     `aws` is called where AWS may fail: `table` (in the function), `invoke`, `return` (behind what
-    the function has done) and `reader` (of a Map). What it raises is the failure.
+    the function has done) and `reader` (of a Map), and `room` (where calls are reserved). What it
+    raises is the failure.
     """
 
     def __init__(self, companies=8, seed=0):
@@ -218,8 +224,15 @@ class MigrationWorld:
         self.http = httpx.Client(transport=self.wire, trust_env=False)
         self.secrets = Secrets(options.api_key)
         self.key = SecretKey(self.secrets, "arn:key", now=self.now)
-        transport = Transport(self.http, self.key, base_url="http://localhost", now=self.now)
-        self.client = CodatClient(transport)
+        self.client = CodatClient(
+            Transport(
+                self.http,
+                self.key,
+                base_url="http://localhost",
+                now=self.now,
+                admit=self._admit,
+            )
+        )
         self.table = Table()
         self.ledger, self.assignments = MigrationLedger(self.table), AssignmentStore(self.table)
         self.manifests, self.executions = Manifests(), Executions()
@@ -250,6 +263,7 @@ class MigrationWorld:
         self.aws, self.in_function = lambda point: None, False
         self.table.called = lambda: self.in_function and self.aws("table")
         self.pauses, self.ends, self.before_step = [], {}, lambda: None
+        self.after_step = lambda answer: None
         for company in self.companies:
             for product in PRODUCTS:
                 self._consent(company, product)
@@ -264,7 +278,7 @@ class MigrationWorld:
             get=lambda company_id, product: (ReadState(last_read_at=self.now()), 1)
         )
         return StepContext(
-            codat=MigrationCalls(self.client, lambda: self.pass_time(_TICK)),
+            codat=MigrationCalls(self.client),
             ledger=self.ledger,
             manifests=self.manifests,
             assignments=self.assignments,
@@ -275,7 +289,7 @@ class MigrationWorld:
             check_client=ClientBinding(
                 self.client, ClientCheckStore(self.table), client_id, now=self.now
             ),
-            limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
+            limits=Limits(wait_scale=1, calls_a_second=5, hub=HubAddress(HUB_URL, "api")),
             now=self.now,
             sleep=self.pass_time,
         )
@@ -288,6 +302,12 @@ class MigrationWorld:
     def now(self):
         return self.sandbox.clock.now()
 
+    def _admit(self):
+        """Let a call of Codat wait for its place in the budget, as far as the function makes it."""
+        if self.in_function:
+            self.aws("room")
+        self.pass_time(_TICK)
+
     def pass_time(self, seconds):
         self.sandbox.clock.leap(seconds)
         self.sandbox.tick()
@@ -298,7 +318,7 @@ class MigrationWorld:
         self.check_deadline()
 
     def check_deadline(self):
-        if self._remaining() <= 0:
+        if self.in_function and self._remaining() <= 0:
             raise OutOfTime
 
     def _remaining(self):
@@ -424,14 +444,20 @@ class MigrationWorld:
         self.migrations.rollback(self.migration_id, OPERATOR, forced=forced)
         return self._go()
 
+    def resume(self, name, state, definition, begin_at):
+        """Go on with an execution in the middle, under the definition that it was started with."""
+        self.executions.status[name] = "RUNNING"
+        self._execute(name, state, definition, begin_at)
+        return self._go()
+
     def _go(self):
         while self.executions.queue:
             self._execute(*self.executions.queue.pop(0))
         return self.run
 
-    def _execute(self, name, state):
+    def _execute(self, name, state, definition=DEFINITION, begin_at=None):
         execution = Execution(
-            DEFINITION,
+            definition,
             invoke=self._invoke,
             read=self._read,
             wait=self.pass_time,
@@ -440,7 +466,7 @@ class MigrationWorld:
             stopped=lambda: not self.executions.runs(name),
         )
         try:
-            execution.run(state)
+            execution.run(state, begin_at)
             end = "SUCCEEDED"
         except Failed as failure:
             end = f"FAILED {failure.error}"
@@ -461,8 +487,15 @@ class MigrationWorld:
         return self.manifests.get(key)
 
     def _on_token(self, waiting_for, token):
+        """A person whose answer the hub cannot take yet tries again now and then."""
         self.pauses.append(waiting_for)
-        self.operator(waiting_for)
+        until = self.now() + _PATIENCE
+        while self.now() < until:
+            try:
+                self.operator(waiting_for)
+                break
+            except CallFailed:
+                self.pass_time(_LATER)
         return token in self.executions.resumed
 
     def _invoke(self, payload):
@@ -480,7 +513,7 @@ class MigrationWorld:
             aws_request_id="r",
         )
         self.in_function = True
-        ours = {"step_context": self.context, "reserve": _nothing, "_count": _nothing}
+        ours = {"step_context": self.context, "_count": _nothing}
         try:
             with mock.patch.multiple(run_migration_step, **ours):
                 answer = run_migration_step.handler(json.loads(json.dumps(payload)), context)
@@ -492,6 +525,7 @@ class MigrationWorld:
         finally:
             self.in_function = False
         self.aws("return")
+        self.after_step(answer)
         return json.loads(json.dumps(answer))
 
     def close(self):
@@ -500,4 +534,4 @@ class MigrationWorld:
 
 
 def _nothing(*_):
-    """Neither reserve calls nor count metrics."""
+    """Count no metrics."""

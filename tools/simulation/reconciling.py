@@ -4,6 +4,9 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
+
+import httpx
 
 from codat_hub.codat.adapters.api_key import GivenKey
 from codat_hub.codat.adapters.client import CodatClient
@@ -17,13 +20,14 @@ from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.consent import Consent, ConsentEntry
 from codat_hub.companies.usecases.assignment_context import AssignmentContext
 from codat_hub.companies.usecases.remove_product import RemoveProduct
+from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.reconcile.adapters.codat_observer import Observer
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
-from codat_hub.reconcile.domain.consumers import HubAddress
-from codat_hub.reconcile.domain.reconcile_run import Phase
+from codat_hub.reconcile.domain.drift import DriftKind
+from codat_hub.reconcile.domain.reconcile_run import Phase, ReconcileStatus
 from codat_hub.reconcile.usecases.reconcile import Reconcile
 from codat_hub.reconcile.usecases.reconcile_account import CheckAccount
 from codat_hub.reconcile.usecases.reconcile_companies import CheckCompanies
@@ -33,6 +37,7 @@ from codat_hub.refresh.adapters.ticket_store import TicketStore
 from codat_hub.refresh.usecases.cancel_refresh import CancelRefresh
 from codat_hub.storage.items import SHARDS
 from codat_hub.storage.state_table import StateTable
+from codat_hub.webhooks.hub_address import HubAddress
 from tools.sandbox.http.app import create_app
 from tools.sandbox.options import Options
 from tools.sandbox.runtime import Sandbox
@@ -148,9 +153,9 @@ class Hub:
         self.companies, self.assignments = CompanyStore(self.table), AssignmentStore(self.table)
         self.registry, self.runs = ProductStore(self.table), ReconcileRunStore(self.table)
         self.read_states = ReadStateStore(self.table)
+        self.parking = ParkingStore(self.table)
         self.secrets = Secrets()
-        self.slept = []
-        self.observer = Observer(codat.client, now=self.clock, sleep=self.slept.append)
+        self.observer = Observer(codat.client, now=self.clock)
         self.binding = ClientBinding(
             codat.client, ClientCheckStore(self.table), self.client_id, now=self.clock
         )
@@ -177,7 +182,9 @@ class Hub:
                 self.registry,
                 self.secrets.names,
                 self.runs,
-                HubAddress(API),
+                HubAddress(f"https://{API}.example/webhooks/codat", API),
+                self.parking.expiring,
+                now=self.clock,
             ),
             Phase.COMPANIES: CheckCompanies(
                 self.observer,
@@ -243,3 +250,86 @@ class Hub:
         types = {known.identifier: known.data_types for known in PRODUCTS}[product]
         consent = Consent(product, at, "owner", "v1", types if data_types is None else data_types)
         return Assignment(company_id, product, status, at, "test", consent)
+
+
+# What Codat's list says of an odd company, in place of what is right.
+_UNREADABLE = (
+    {"tags": {"k": 1}},
+    {"name": 7},
+    {"dataConnections": [{"id": "d"}]},
+    {"products": "x"},
+    {"id": "a/b"},
+)
+_REFUSALS = (
+    {"status": 400, "body": {"error": "not for this platform"}},
+    {"status": 402, "body": {"error": "not in your plan"}},
+    {"status": 403, "body": {"error": "forbidden"}},
+)
+
+
+class OddCompanies:
+    """One of a hundred companies is odd from now on, and one of seven others has a new name.
+
+    Of the odd ones a half is unreadable in Codat's list, and Codat refuses to tell the data status
+    of the others.
+
+    unreadable: the id or, without a readable id, the name of each company; refused: ids
+    names: of all companies that are not odd, by id
+    """
+
+    def __init__(self, hub, *, every=100):
+        companies = hub.codat.companies
+        chosen = list(companies)[:: 2 * every]
+        self._changes = dict(zip(chosen, cycle(_UNREADABLE), strict=False))
+        self.unreadable = {
+            companies[name].name if "id" in change else name
+            for name, change in self._changes.items()
+        }
+        asked = [
+            company_id
+            for company_id, entry in hub.companies.get_many(companies).items()
+            if entry.linked
+            and "invoice-finance" in companies[company_id].products
+            and company_id not in self._changes
+        ]
+        self.refused = set(sorted(asked)[: len(chosen)])
+        for company_id, refusal in zip(sorted(self.refused), cycle(_REFUSALS), strict=False):
+            path = f"/companies/{company_id}/dataStatus"
+            hub.codat.portal("faults", path=path, times=10, **refusal)
+        right = [company_id for company_id in companies if company_id not in self._changes]
+        self.names = {company_id: companies[company_id].name for company_id in right}
+        self.names |= {company_id: f"Renamed {company_id}" for company_id in right[::7]}
+        self._send, hub.codat.http.send = hub.codat.http.send, self._answer
+
+    def _answer(self, request, **options):
+        response = self._send(request, **options)
+        if request.url.path != "/companies":
+            return response
+        response.read()
+        content = response.json()
+        for company in content["results"]:
+            known = company["id"]
+            company.update(self._changes.get(known) or {"name": self.names[known]})
+        return httpx.Response(200, json=content, request=request)
+
+    def wrong(self, hub, run):
+        """Return what the run should have done, and did not."""
+        listed = {
+            kind: {
+                drift.company_id or drift.subject for drift in hub.drift(run) if drift.kind is kind
+            }
+            for kind in (DriftKind.ANSWER_UNREADABLE, DriftKind.NOT_CHECKED)
+        }
+        entries = hub.companies.get_many(self.names)
+        names = {company_id: entry.name for company_id, entry in entries.items()}
+        found = {
+            "it is complete": run.status is ReconcileStatus.COMPLETE,
+            "it counts every company": run.counts["companies"] == len(hub.codat.companies),
+            "the unreadable ones are listed": listed[DriftKind.ANSWER_UNREADABLE]
+            == self.unreadable,
+            "the refused ones are listed": listed[DriftKind.NOT_CHECKED] == self.refused,
+            "all others are right": names == self.names,
+            "nobody is gone": not {DriftKind.COMPANY_GONE, DriftKind.COMPANY_VANISHED}
+            & {DriftKind(kind) for kind in run.drift},
+        }
+        return [said for said, holds in found.items() if not holds]

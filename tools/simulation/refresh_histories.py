@@ -37,8 +37,11 @@ class History:
     world: World
 
 
-def a_month(companies, days, seed):
-    """Simulate a daily product and one of three slots a day, with every kind of failure."""
+def a_slotted_world(companies, seed):
+    """Return a world with a daily product and one of three slots a day, its companies and slots.
+
+    The slots are added as they come: company, product and time.
+    """
     world = World(seed=seed)
     daily, often = a_product("daily", DAILY), a_product("often", EIGHT_HOURLY)
     world.register(daily, often)
@@ -62,6 +65,12 @@ def a_month(companies, days, seed):
     world.each_slot(often, plan(often))
     world.every_minute(lambda: world.safely(lambda: world.planner.resume(_always)))
     world.every_minute(lambda: world.safely(world.dispatcher))
+    return world, names, expected
+
+
+def a_month(companies, days, seed):
+    """Simulate a daily product and one of three slots a day, with every kind of failure."""
+    world, names, expected = a_slotted_world(companies, seed)
     _add_failures(world, names)
     world.dying(0.001)
     world.queue.duplicates = 0.01
@@ -72,8 +81,8 @@ def a_month(companies, days, seed):
     return _judged(world, ripe)
 
 
-def _add_failures(world, names):
-    """Add other teams' reads, answers that fail or are lost, and a used-up quota."""
+def add_reads_of_others(world, names):
+    """Let other teams read some companies every quarter of an hour, for up to three hours."""
     chance = world.random.random
 
     def others_read():
@@ -83,6 +92,13 @@ def _add_failures(world, names):
                 hours = world.random.choice((0.2, 0.5, 1, 3))
                 world.codat.read(name, None, hours * HOUR * chance())
         world.at(world.clock + 15 * MINUTE, others_read)
+
+    others_read()
+
+
+def _add_failures(world, names):
+    """Add other teams' reads, answers that fail or are lost, and a used-up quota."""
+    chance = world.random.random
 
     def fault(company_id, product):
         if world.clock.day % 3 == 0 and world.clock.hour == 0:
@@ -100,7 +116,7 @@ def _add_failures(world, names):
         return None
 
     world.codat.fault = fault
-    others_read()
+    add_reads_of_others(world, names)
 
 
 def _always():

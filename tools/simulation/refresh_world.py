@@ -20,7 +20,9 @@ from codat_hub.companies.adapters.company_store import CompanyStore
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.domain.read_state import ReadState
+from codat_hub.product_events.usecases.list_overdue import ListOverdue
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.domain.product import Product, ProductKind, Schedule
 from codat_hub.products.domain.schedule_expression import next_after
@@ -193,7 +195,7 @@ class VirtualQueue:
             return
         try:
             result = self.world.worker(message)
-        except (Died, errors.Unavailable):
+        except (Died, errors.Unavailable, errors.Unreadable):
             self._visible(message, self.world.now() + VISIBILITY, receive + 1)
         else:
             self.world.results[result.outcome] += 1
@@ -279,6 +281,7 @@ class World:
             self.assignments,
             self.companies,
             self.registry,
+            ListOverdue(ReadStateStore(self.table)),
             self.limiters,
             self.notices,
             next_after,
@@ -315,7 +318,7 @@ class World:
     def assign(self, company_id, product, *, consented=True, linked=True):
         consent = Consent(product, START, "an owner", "1", ("invoices",)) if consented else None
         known, version = self.assignments.get(company_id, product)
-        status = replace(known, status=AssignmentStatus.ASSIGNED, consent=consent)
+        status = replace(known, status=AssignmentStatus.ASSIGNED, consent=consent, changed_at=START)
         assert self.assignments.put(status, version)
         _, version = self.companies.get(company_id)
         if not version:
@@ -384,6 +387,8 @@ class World:
             return
         try:
             self.woken += self.wake(company_id, product, at).woken
+        except errors.Unreadable:
+            pass  # what waits goes on after its backoff, as in the projector
         except Died:
             again = self.clock + timedelta(seconds=1)
             self.at(again, lambda: self.read_completed(company_id, product, at))
@@ -415,7 +420,7 @@ class World:
     def safely(self, what):
         try:
             return what()
-        except (Died, errors.Unavailable):
+        except (Died, errors.Unavailable, errors.Unreadable):
             return None
 
 

@@ -52,9 +52,9 @@ class Execution:
         self.on_token, self.chance, self.stopped = on_token, chance, stopped
         self.visited = []
 
-    def run(self, state):
-        """Return the output. Raises Failed, Aborted."""
-        return self._walk(self.states, self.start, state, {})
+    def run(self, state, begin_at=None):
+        """Return the output. Raises Failed, Aborted. `begin_at`: another first state."""
+        return self._walk(self.states, begin_at or self.start, state, {})
 
     def _walk(self, states, name, data, context):
         while True:

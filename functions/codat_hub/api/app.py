@@ -21,12 +21,15 @@ from codat_hub.api.routes import (
     companies,
     consents,
     freshness,
+    full_loads,
     migrations,
     products,
     reconciles,
     refreshes,
     replays,
+    resends,
     status,
+    tails,
 )
 
 if TYPE_CHECKING:
@@ -45,8 +48,11 @@ RESOURCES: Final = (
     freshness.routes,
     reconciles.routes,
     replays.routes,
+    resends.routes,
     status.routes,
     refreshes.routes,
+    full_loads.routes,
+    tails.routes,
 )
 _SIGNATURE: Final = "sigv4"
 _DESCRIPTION: Final = (

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from codat_hub.migration.usecases.operate import OperateMigrations
     from codat_hub.product_events.ports import Replays
     from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
+    from codat_hub.product_events.usecases.owe_full_load import OweFullLoad
     from codat_hub.product_events.usecases.replay_webhooks import StartReplay
+    from codat_hub.product_events.usecases.resend_events import ResendEvents
+    from codat_hub.product_events.usecases.tail_events import TailEvents
     from codat_hub.products.usecases.registry import Registry
     from codat_hub.reconcile.usecases.show_reconciles import ShowReconciles
     from codat_hub.reconcile.usecases.start_reconcile import StartReconcile
@@ -38,5 +41,8 @@ class Hub:
     reconciles: ShowReconciles
     start_replay: StartReplay
     replays: Replays
+    resends: ResendEvents
+    owe_full_load: OweFullLoad
+    tails: TailEvents
     status: ShowStatus
     refresh_now: RefreshNow

@@ -62,7 +62,8 @@ _WHEN: Final[Mapping[int, str]] = {
     409: "The present state forbids the request; `detail` says what to do.",
     415: "The body is not JSON.",
     422: "The same Idempotency-Key came with another body before.",
-    429: "Codat's quota is used up; repeat the request after `Retry-After`.",
+    429: "Codat's quota is used up, or the hub calls Codat as often as it may; repeat the request"
+    " after `Retry-After`.",
     500: "A fault of the hub; its log has the cause.",
     502: "Codat refused the request, or did not answer as documented; `detail` has Codat's text.",
     503: "Codat or a store of the hub did not answer: repeat the request after `Retry-After`.",
@@ -196,6 +197,8 @@ def _call_failed(error: codat_errors.CallFailed) -> Response[str]:
     status, name, detail = next(
         answer for kinds, answer in _CALL_FAILED.items() if isinstance(error, kinds)
     )
+    if isinstance(error, codat_errors.RateLimited) and error.held_back:
+        detail = "The hub makes as many calls of Codat as it may: repeat the request soon."
     theirs = [f"Codat said: {error.error}"] if error.error and error.status else []
     return problem(
         status,

@@ -108,6 +108,11 @@ class RateLimited(CallFailed):
     minute's guard stopped a burst.
     """
 
+    @property
+    def held_back(self) -> bool:
+        """Tell whether the hub itself did not let the call leave, for its other calls."""
+        return self.status is None
+
 
 class OutcomeUnknown(CallFailed):
     """No whole answer came, or another call with the key is running (409): it may have happened.

@@ -32,15 +32,22 @@ from codat_hub.migration.adapters.executions import MigrationExecutions
 from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.migration.usecases.operate import OperateMigrations
+from codat_hub.product_events.adapters.bus_tails import BusTails
+from codat_hub.product_events.adapters.event_archive import EventArchive
+from codat_hub.product_events.adapters.full_load_store import FullLoadStore
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.adapters.replay_store import ReplayStore
 from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
+from codat_hub.product_events.usecases.owe_full_load import OweFullLoad
 from codat_hub.product_events.usecases.replay_webhooks import StartReplay
+from codat_hub.product_events.usecases.resend_events import ResendEvents
+from codat_hub.product_events.usecases.tail_events import TailEvents
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.adapters.schedules import Planner, RefreshSchedules
 from codat_hub.products.usecases.registry import Registry
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.rate_limiting.usecases import admit_calls
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.usecases.show_reconciles import ShowReconciles
 from codat_hub.reconcile.usecases.start_reconcile import BeginReconcile, StartReconcile
@@ -71,6 +78,7 @@ class _Shared:
         self.settings = settings
         self.secrets = boto3.client("secretsmanager", config=_AWS)
         self.sqs = boto3.client("sqs", config=_AWS)
+        self.events = boto3.client("events", config=_AWS)
         dynamodb = boto3.client("dynamodb", config=_AWS)
         self.table = StateTable(dynamodb, settings.state_table)
         self.consents = ConsentLedger(dynamodb, settings.consents_table)
@@ -87,7 +95,13 @@ class _Shared:
         self.client_checks = ClientCheckStore(self.table)
         key = SecretKey(self.secrets, settings.codat_api_key_arn)
         client = self.codat_client = CodatClient(
-            Transport(new_http(), key, base_url=settings.codat_base_url, timeouts=_CODAT)
+            Transport(
+                new_http(),
+                key,
+                base_url=settings.codat_base_url,
+                timeouts=_CODAT,
+                admit=admit_calls.for_commands(RateLimiterStore(self.table)),
+            )
         )
         self.codat = CodatCompanies(client)
         self.check_client = ClientBinding(client, self.client_checks, settings.codat_client_id)
@@ -112,6 +126,14 @@ def _hub(settings: ControlApiSettings) -> Hub:
         ),
         start_replay=StartReplay(replays, IdQueue(shared.sqs, settings.replay_queue_url)),
         replays=replays,
+        resends=_resends(shared),
+        tails=TailEvents(
+            BusTails(shared.events, shared.sqs, settings.product_bus_arn),
+            IdQueue(shared.sqs, settings.replay_queue_url),
+        ),
+        owe_full_load=OweFullLoad(
+            shared.companies, shared.assignments, shared.products, FullLoadStore(shared.table)
+        ),
         refresh_now=_refresh_now(shared),
         start_reconcile=_start_reconcile(shared),
         reconciles=ShowReconciles(shared.reconciles),
@@ -155,6 +177,17 @@ def _create_company(
     )
 
 
+def _resends(shared: _Shared) -> ResendEvents:
+    settings = shared.settings
+    archive = EventArchive(
+        shared.events,
+        settings.product_bus_arn,
+        settings.product_archive_arn,
+        exists=settings.event_archive_days > 0,
+    )
+    return ResendEvents(archive)
+
+
 def _refresh_now(shared: _Shared) -> RefreshNow:
     settings = shared.settings
     return RefreshNow(
@@ -181,7 +214,7 @@ def _migrations(shared: _Shared) -> OperateMigrations:
         signing_secrets=ConfirmedSecrets(secrets),
         registry=shared.products,
         assignments=shared.assignments,
-        consumers=MigrationCalls(shared.codat_client, pace=lambda: None).consumers,
+        consumers=MigrationCalls(shared.codat_client).consumers,
         needs_another=shared.settings.migration_approver == "another",
     )
 

@@ -14,6 +14,8 @@ from botocore.config import Config
 
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.company_store import CompanyStore
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.product_events.usecases.list_overdue import ListOverdue
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.domain.schedule_expression import next_after
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
@@ -44,6 +46,7 @@ plan = PlanRefreshes(
     assignments=AssignmentStore(_table),
     companies=CompanyStore(_table),
     registry=_registry,
+    list_overdue=ListOverdue(ReadStateStore(_table)),
     limiters=RateLimiterStore(_table),
     notices=RateLimitNoticeStore(_table),
     next_slot=next_after,

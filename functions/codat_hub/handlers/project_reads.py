@@ -17,6 +17,7 @@ from botocore.config import Config
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.company_store import CompanyStore
 from codat_hub.errors import Unavailable
+from codat_hub.product_events.adapters.full_load_store import FullLoadStore
 from codat_hub.product_events.adapters.inbox_stream import stored_webhook
 from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.product_bus import EventBridgeBus
@@ -51,6 +52,7 @@ project = ProjectReads(
     registry=ProductStore(_table),
     bus=EventBridgeBus(boto3.client("events", config=_AWS), settings.product_bus),
     parking=ParkingStore(_table),
+    full_loads=FullLoadStore(_table),
     wake=WakeCompany(
         tickets=TicketStore(_table),
         leases=LeaseStore(_table, per_product=settings.lease_scope == PRODUCT_SCOPE),

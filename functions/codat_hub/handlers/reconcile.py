@@ -26,14 +26,14 @@ from codat_hub.errors import Unavailable
 from codat_hub.migration.adapters.executions import MigrationExecutions
 from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.usecases.lock import MigrationLock
+from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
-from codat_hub.rate_limiting.usecases.reserve_calls import ReserveForReconcile
+from codat_hub.rate_limiting.usecases import admit_calls
 from codat_hub.reconcile.adapters.codat_observer import Observer
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
-from codat_hub.reconcile.domain.consumers import HubAddress
 from codat_hub.reconcile.domain.reconcile_run import Phase, ReconcileRun, ReconcileStatus
 from codat_hub.reconcile.usecases.reconcile import Reconcile
 from codat_hub.reconcile.usecases.reconcile_account import CheckAccount
@@ -46,6 +46,7 @@ from codat_hub.settings.reconcile import ReconcileSettings
 from codat_hub.storage.items import SHARDS
 from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import count, count_by, logger, metrics
+from codat_hub.webhooks.hub_address import HubAddress
 from codat_hub.webhooks.signing_secret_cache import ConsumerNames
 
 if TYPE_CHECKING:
@@ -89,9 +90,10 @@ _client = CodatClient(
         new_http(),
         SecretKey(_secrets, settings.codat_api_key_arn),
         base_url=settings.codat_base_url,
+        admit=admit_calls.for_reconciles(RateLimiterStore(_table)),
     )
 )
-_codat = Observer(_client, per_second=ReserveForReconcile(RateLimiterStore(_table)))
+_codat = Observer(_client)
 _binding = ClientBinding(_client, ClientCheckStore(_table), settings.codat_client_id)
 _context = AssignmentContext(
     CodatCompanies(_client),
@@ -117,7 +119,8 @@ reconcile = Reconcile(
             _registry,
             ConsumerNames(_secrets, settings.signing_secrets_arn).names,
             _runs,
-            HubAddress(settings.webhooks_api_id, settings.webhook_domain),
+            HubAddress(settings.webhooks_url, settings.webhooks_api_id),
+            ParkingStore(_table).expiring,
         ),
         Phase.COMPANIES: CheckCompanies(
             _codat, _companies, _assignments, _consents, _registry, RemoveProduct(_context)

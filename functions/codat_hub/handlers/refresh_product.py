@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -27,6 +28,7 @@ from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
+from codat_hub.rate_limiting.usecases import admit_calls
 from codat_hub.refresh.adapters.lease_store import LeaseStore
 from codat_hub.refresh.adapters.refresh_queue import RefreshQueue, parsed
 from codat_hub.refresh.adapters.ticket_store import TicketStore
@@ -58,14 +60,15 @@ _tickets = TicketStore(_table)
 _leases = LeaseStore(_table, per_product=settings.lease_scope == PRODUCT_SCOPE)
 _limiters = RateLimiterStore(_table)
 _assignments = AssignmentStore(_table)
-_codat = CodatClient(
-    Transport(
-        new_http(),
-        SecretKey(boto3.client("secretsmanager", config=_AWS), settings.codat_api_key_arn),
-        base_url=settings.codat_base_url,
-        timeouts=_TIMEOUTS,
-    )
+_transport = partial(
+    Transport,
+    new_http(),
+    SecretKey(boto3.client("secretsmanager", config=_AWS), settings.codat_api_key_arn),
+    base_url=settings.codat_base_url,
+    timeouts=_TIMEOUTS,
 )
+_codat = CodatClient(_transport())  # `_take_turn` admits its calls
+_checked = CodatClient(_transport(admit=admit_calls.for_commands(_limiters)))
 
 
 def _now() -> datetime:
@@ -78,7 +81,7 @@ _make_call = MakeCall(
     tickets=_tickets,
     read_states=ReadStateStore(_table),
     codat=_codat,
-    check_client=ClientBinding(_codat, ClientCheckStore(_table), settings.codat_client_id),
+    check_client=ClientBinding(_checked, ClientCheckStore(_table), settings.codat_client_id),
     now=_now,
     new_id=lambda: str(uuid.uuid4()),
 )
@@ -142,7 +145,8 @@ def _measure(result: RefreshReport) -> None:
     if ticket is None:
         return
     if ticket.status is TicketStatus.FAILED and ticket.failure is not None:
-        count("refresh_failed")
+        if result.outcome != ticket.status:  # else it is counted above
+            count("refresh_failed")
         count_by("refresh_failed_by", kind=ticket.failure.kind)
     if ticket.status is TicketStatus.ACCEPTED and ticket.accepted_at is not None:
         waited = (ticket.accepted_at - ticket.opened_at).total_seconds()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,39 +12,36 @@ from codat_hub.codat.adapters.api_key import SecretKey
 from codat_hub.codat.adapters.client import CodatClient
 from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.adapters.transport import Transport, new_http
-from codat_hub.codat.errors import RateLimited
 from codat_hub.codat.usecases.client_binding import ClientBinding
 from codat_hub.companies.adapters.assignment_store import AssignmentStore
 from codat_hub.companies.adapters.consent_ledger import ConsentLedger
 from codat_hub.errors import StepFailed
-from codat_hub.migration.adapters.codat_calls import CallPacer, MigrationCalls
+from codat_hub.migration.adapters.codat_calls import MigrationCalls
 from codat_hub.migration.adapters.ledger import MigrationLedger
 from codat_hub.migration.adapters.manifests import ManifestBucket
 from codat_hub.migration.domain.chunk import Chunk, Member
 from codat_hub.migration.domain.run import ACCEPTED_CONTRACTS
-from codat_hub.migration.usecases.context import Command, Limits, StepContext, StepResult
+from codat_hub.migration.usecases.context import Command, Limits, StepContext
 from codat_hub.migration.usecases.step_table import run_step
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
 from codat_hub.rate_limiting.domain.pace import MIGRATION_PER_SECOND
-from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
+from codat_hub.rate_limiting.usecases import admit_calls
 from codat_hub.settings.run_migration_step import RunMigrationStepSettings
 from codat_hub.storage.state_table import StateTable
 from codat_hub.telemetry import count, logger, metrics
+from codat_hub.webhooks.hub_address import HubAddress
 from codat_hub.webhooks.signing_secret_store import ConfirmedSecrets, SigningSecretStore
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _AWS = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 4})
-# Chunks of a Map that the state machine runs at once: MaxConcurrency in its definition.
-_AT_ONCE = 4
-_UNTIL_THE_NEXT = timedelta(minutes=1)  # from one step to the next
 _LAST_CALL = 40_000  # milliseconds: enough for a call to Codat and the writes after it
 
 settings = RunMigrationStepSettings.from_env()
-_CALLS_A_SECOND = min(settings.codat_calls_a_second, MIGRATION_PER_SECOND)
+_CALLS_A_SECOND = max(1, min(int(settings.codat_calls_a_second), MIGRATION_PER_SECOND))
 _dynamodb = boto3.client("dynamodb", config=_AWS)
 _table = StateTable(_dynamodb, settings.state_table)
 _secrets = boto3.client("secretsmanager", config=_AWS)
@@ -54,10 +50,11 @@ _codat = CodatClient(
         new_http(),
         SecretKey(_secrets, settings.codat_api_key_arn),
         base_url=settings.codat_base_url,
+        admit=admit_calls.for_migrations(RateLimiterStore(_table), _CALLS_A_SECOND),
     )
 )
 step_context = StepContext(
-    codat=MigrationCalls(_codat, CallPacer(_AT_ONCE / _CALLS_A_SECOND)),
+    codat=MigrationCalls(_codat),
     ledger=MigrationLedger(_table),
     manifests=ManifestBucket(boto3.client("s3", config=_AWS), settings.manifest_bucket),
     assignments=AssignmentStore(_table),
@@ -69,10 +66,9 @@ step_context = StepContext(
     limits=Limits(
         wait_scale=settings.wait_scale,
         calls_a_second=_CALLS_A_SECOND,
-        hub_url=settings.webhooks_url,
+        hub=HubAddress(settings.webhooks_url, settings.webhooks_api_id),
     ),
 )
-reserve = ReserveCalls(RateLimiterStore(_table))
 
 
 @logger.inject_lambda_context
@@ -91,18 +87,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         state=event.get("state"),
         more_time=lambda: context.get_remaining_time_in_millis() > _LAST_CALL,
     )
-    # Refreshes leave room for these calls. Only steps on chunks run several at once.
-    at_once = 1 if command.chunk is None else _AT_ONCE
-    left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    try:
-        reserve(
-            round(60 * _CALLS_A_SECOND * at_once / _AT_ONCE),
-            datetime.now(UTC) + left + _UNTIL_THE_NEXT,
-        )
-    except RateLimited as limited:
-        logger.info("migration step waits for room", cause=str(limited))
-        wait = limited.retry_after or timedelta(minutes=1)
-        return asdict(StepResult("again", wait_seconds=int(wait.total_seconds()) + 1))
     logger.append_keys(migration_id=command.migration_id, step=step, direction=direction)
     result = run_step(step_context, step, direction, command)
     _count(step, command)

@@ -1,1 +1,1 @@
-"""All callers together stay within Codat's limits: breaker, reserve, pace, reservations."""
+"""All callers together stay within Codat's limits: breaker, reserve, one budget."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from codat_hub.codat.domain.quota import Quota
-    from codat_hub.refresh.domain.dispatch import DispatchMemory
+    from codat_hub.refresh.domain.dispatch import DispatchMemory, DueTicket
     from codat_hub.refresh.domain.lease import Lease
     from codat_hub.refresh.domain.refresh_message import RefreshMessage
     from codat_hub.refresh.domain.refresh_run import RefreshRun
@@ -27,7 +27,9 @@ class Tickets(Protocol):
     def put(self, ticket: Ticket, version: int) -> bool: ...
     def postpone(self, company_id: str, product: str | None, until: datetime) -> None: ...
     def of_company(self, company_id: str) -> list[tuple[Ticket, int]]: ...
-    def due(self, product: str | None, now: datetime, limit: int) -> Sequence[str]: ...
+    def due(
+        self, product: str | None, now: datetime, limit: int, after: str | None = None
+    ) -> Sequence[DueTicket]: ...
 
 
 class Leases(Protocol):

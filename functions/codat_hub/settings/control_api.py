@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from codat_hub.settings import Settings, flag, text, text_or_nothing
+from codat_hub.settings import Settings, flag, text, text_or_nothing, whole
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,9 @@ class ControlApiSettings(Settings):
     reconcile_queue_url: str = text()
     replay_queue_url: str = text()
     refresh_queue_url: str = text()
+    product_bus_arn: str = text()
+    product_archive_arn: str = text()
+    event_archive_days: int = whole()
     migration_state_machine_arn: str = text()
     migration_approver: str = text()
     signing_secrets_arn: str = text()

@@ -13,6 +13,6 @@ class ReconcileSettings(Settings):
     codat_base_url: str = text()
     codat_client_id: str = text_or_nothing()
     signing_secrets_arn: str = text()
+    webhooks_url: str = text()
     webhooks_api_id: str = text()
-    webhook_domain: str = text_or_nothing()
     migration_state_machine_arn: str = text()

@@ -10,3 +10,4 @@ class ReplayWebhooksSettings(Settings):
     inbox_table: str = text()
     state_table: str = text()
     product_bus: str = text()
+    product_bus_arn: str = text()

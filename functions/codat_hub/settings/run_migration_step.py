@@ -23,3 +23,4 @@ class RunMigrationStepSettings(Settings):
     codat_calls_a_second: float = number()
     wait_scale: float = number(zero=True)
     webhooks_url: str = text()
+    webhooks_api_id: str = text()

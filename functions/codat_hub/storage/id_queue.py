@@ -11,7 +11,13 @@ from codat_hub.storage.aws import unavailable
 class SqsClient(Protocol):
     """The part of boto3's `sqs` client that the queue uses."""
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str) -> Any: ...  # noqa: N803  # boto3's
+    def send_message(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803  # boto3's
+        MessageBody: str,  # noqa: N803
+        DelaySeconds: int,  # noqa: N803
+    ) -> Any: ...
 
 
 class IdQueue:
@@ -24,6 +30,10 @@ class IdQueue:
 
     def send(self, run_id: str) -> None:
         """Hand a run over to the function that works on it. Raises Unavailable."""
+        self.send_later(run_id, 0)
+
+    def send_later(self, run_id: str, seconds: int) -> None:
+        """Do the same after some seconds, 900 at most. Raises Unavailable."""
         body = run_id if self._field is None else json.dumps({self._field: run_id})
         with unavailable("the run was not queued"):
-            self._client.send_message(QueueUrl=self._url, MessageBody=body)
+            self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=seconds)

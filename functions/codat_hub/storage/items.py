@@ -13,6 +13,7 @@ which counts its changes. Kinds marked TTL have `expires_at`, after which Dynamo
     RUNS#{product}    / {slot}  TTL                    refresh/refresh_run_store.py
     REQUEST#{key}     / CREATE_COMPANY  TTL            companies/creation_store.py
     CODAT             / PRODUCTS                       products/product_store.py
+    CODAT             / FULL_LOADS                     product_events/full_load_store.py
     CODAT             / CLIENT                         codat/client_check_store.py
     CODAT             / GATE                           rate_limiting/rate_limiter_store.py
     CODAT             / RATE_LIMIT                     rate_limiting/rate_limit_notice_store.py
@@ -33,9 +34,11 @@ The index `gsi1` lists items by group (`gsi1pk`) and by a rank that is unique in
     COMPANIES#{shard}          by company id         companies
     PRODUCT#{product}#{shard}  by company id         assignments that are not absent
     DUE#{product}              by time and company   open tickets
+    OVERDUE#{product}          by time and company   read states, by the time they become overdue
     RUNS                       by slot and product   unfinished refresh runs
     MIGRATIONS                 by start              migrations
     RECONCILES                 by id                 reconcile runs
+    PARKED                     by expiry and key     parked webhooks
 """
 
 from __future__ import annotations

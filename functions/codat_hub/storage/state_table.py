@@ -147,18 +147,6 @@ class StateTable:
             )
         return _places(answer["Items"])
 
-    def count(self, group: str) -> int:
-        """Return how many items the index lists in a group; it lags a little."""
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._name,
-            IndexName=INDEX,
-            KeyConditionExpression="gsi1pk = :group",
-            ExpressionAttributeValues={":group": {"S": group}},
-            Select="COUNT",
-        )
-        with unavailable("the state was not read"):
-            return sum(page["Count"] for page in pages)
-
     def put(
         self,
         key: ItemKey,

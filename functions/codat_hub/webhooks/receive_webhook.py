@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from standardwebhooks import Webhook
 
 MAX_BODY: Final = 256 * 1024  # bytes; DynamoDB holds 400 KB an item, Codat's largest is about 25 KB
-TOLERANCE: Final = timedelta(minutes=5)  # each way, as in Standard Webhooks (docs/codat.md, C40)
+# Each way, as in Standard Webhooks (docs/codat.md, C40). A longer time has no effect: the library
+# `standardwebhooks`, which checks the signature, refuses after five minutes by itself.
+TOLERANCE: Final = timedelta(minutes=5)
 
 
 class DeliveryOutcome(StrEnum):

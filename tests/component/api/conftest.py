@@ -33,7 +33,16 @@ def refresh_queue(aws):
 
 
 @pytest.fixture
-def module(dynamodb, secretsmanager, group, codat, refresh_queue, monkeypatch):
+def bus(aws):
+    """The product bus and its archive."""
+    events = boto3.client("events", region_name=REGION)
+    arn = events.create_event_bus(Name="products")["EventBusArn"]
+    archive = events.create_archive(ArchiveName="hub-products", EventSourceArn=arn)
+    return {"arn": arn, "archive": archive["ArchiveArn"]}
+
+
+@pytest.fixture
+def module(dynamodb, secretsmanager, group, codat, refresh_queue, bus, monkeypatch):
     key = secretsmanager.create_secret(Name="key", SecretString=codat.ready["api_key"])
     sqs = boto3.client("sqs", region_name=REGION)
     variables = {
@@ -54,6 +63,9 @@ def module(dynamodb, secretsmanager, group, codat, refresh_queue, monkeypatch):
         "MIGRATION_APPROVER": "anyone",
         "SIGNING_SECRETS_ARN": "arn:aws:secretsmanager:eu-west-2:123456789012:secret:signing",
         "REFRESH_QUEUE_URL": refresh_queue,
+        "PRODUCT_BUS_ARN": bus["arn"],
+        "PRODUCT_ARCHIVE_ARN": bus["archive"],
+        "EVENT_ARCHIVE_DAYS": "30",
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -15,6 +15,9 @@ from codat_hub.companies.adapters.company_store import CompanyStore
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, Connection
 from codat_hub.companies.domain.consent import Consent
+from codat_hub.product_events.adapters.full_load_store import FullLoadStore
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
+from codat_hub.product_events.usecases.list_overdue import ListOverdue
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limit_notice_store import RateLimitNoticeStore
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
@@ -144,6 +147,10 @@ class TestFreshness:
             assert AssignmentStore(table).put(held, 0)
         absent = Assignment("c01", "lending", AssignmentStatus.ABSENT, LONG_AGO)
         assert AssignmentStore(table).put(absent, 0)
+        held = AssignmentStore(table).get_many((name, "invoice-finance") for name in ids)
+        products = {"invoice-finance": PRODUCTS[0]}
+        directory = CompanyStore(table).get_many(ids)
+        ListOverdue(ReadStateStore(table))(held.values(), directory, products)  # as at a slot
         return ids
 
     @pytest.mark.parametrize("limit", ["1", "7", "200"])
@@ -152,6 +159,13 @@ class TestFreshness:
         query = {"limit": limit} | ({"product": product} if product else {})
         found, _ = pages(call, "/freshness", "freshness", **query)
         assert sorted(row["company_id"] for row in found) == companies
+
+    def test_a_cursor_of_the_other_list_is_refused(self, call, companies):
+        for wanted, other in (({}, {"overdue": "true"}), ({"overdue": "true"}, {})):
+            _, page = call("GET", "/freshness", query=wanted | {"limit": "1"})
+            query = other | {"cursor": page["next_cursor"]}
+            status, body = call("GET", "/freshness", query=query)
+            assert (status, body["errors"][0]["field"]) == (400, "cursor")
 
     def test_only_a_readable_product_is_overdue(self, call, companies):
         found, _ = pages(call, "/freshness", "freshness", overdue="true", limit="5")
@@ -163,7 +177,7 @@ class TestFreshness:
         assert row["last_read_at"] is None
         assert row["consent"] is True
 
-    def test_a_company_is_shown_with_all_its_products_and_an_unknown_one_with_none(
+    def test_a_company_is_shown_with_all_its_products(
         self,
         call,
         companies,
@@ -176,8 +190,17 @@ class TestFreshness:
             200,
             {"freshness": [], "next_cursor": None},
         )
-        assert call("GET", "/freshness", query={"company": "unknown"})[1]["freshness"] == []
         assert call("GET", "/freshness", query={"product": "unknown"})[1]["freshness"] == []
+
+    def test_every_request_for_an_unknown_company_gets_the_same_answer(self, call, companies):
+        answers = [
+            call("GET", "/companies/unknown"),
+            call("GET", "/freshness", query={"company": "unknown"}),
+            call("POST", "/companies/unknown/products/invoice-finance/refresh"),
+            call("POST", "/companies/unknown/refresh"),
+        ]
+        assert {status for status, _ in answers} == {404}
+        assert len({body["detail"] for _, body in answers}) == 1
 
 
 class TestStatus:
@@ -264,3 +287,151 @@ class TestReplays:
 
     def test_an_unknown_replay_is_a_404(self, call, table):
         assert call("GET", "/replays/none")[0] == 404
+
+
+class TestResends:
+    SPAN = {"from": "2026-11-22T10:00:00Z", "to": "2026-11-22T12:00:00.9+00:00"}  # noqa: RUF012
+
+    @pytest.fixture
+    def events(self, module):
+        events = boto3.client("events", region_name=REGION)
+        pattern = json.dumps({"source": ["codat-hub"]})
+        for name in ("lending", "other"):
+            events.put_rule(Name=name, EventBusName="products", EventPattern=pattern)
+        return events
+
+    def test_a_resend_to_one_rule_is_started_and_can_be_shown(self, call, events):
+        status, body = call("POST", "/resends", {"rule": "lending", **self.SPAN})
+        assert (status, body["rule"]) == (202, "lending")
+        assert datetime.fromisoformat(body["from"]) == datetime(2026, 11, 22, 10, tzinfo=UTC)
+        assert datetime.fromisoformat(body["to"]) == datetime(2026, 11, 22, 12, tzinfo=UTC)
+        assert body["requested_by"].endswith("/ann")
+        assert call("GET", f"/resends/{body['resend_id']}") == (200, body)
+        replay = events.describe_replay(ReplayName=f"hub-products-{body['resend_id']}")
+        rule = events.describe_rule(Name="lending", EventBusName="products")["Arn"]
+        assert replay["Destination"]["FilterArns"] == [rule]
+
+    def test_a_dry_run_says_how_many_at_most_and_starts_nothing(self, call, events):
+        entry = {"EventBusName": "products", "Source": "codat-hub", "DetailType": "t"}
+        events.put_events(Entries=[{**entry, "Detail": "{}"}] * 3)
+        asked = {"rule": "lending", **self.SPAN}
+        status, body = call("POST", "/resends", asked, query={"dry_run": "true"})
+        assert (status, body["status"], body["resend_id"]) == (202, "planned", None)
+        assert body["events_at_most"] == 3
+        assert events.list_replays()["Replays"] == []
+
+    def test_the_same_key_is_the_same_resend_and_never_another_one(self, call, events):
+        _, body = call("POST", "/resends", {"rule": "lending", **self.SPAN}, key="k1")
+        status, again = call("POST", "/resends", {"rule": "lending", **self.SPAN}, key="k1")
+        assert (status, again) == (202, body)
+        status, _ = call("POST", "/resends", {"rule": "other", **self.SPAN}, key="k1")
+        assert status == 422
+        assert len(events.list_replays()["Replays"]) == 1
+
+    def test_a_resend_that_is_over_stays_so_when_it_is_cancelled(self, call, events):
+        _, body = call("POST", "/resends", {"rule": "lending", **self.SPAN})
+        assert call("DELETE", f"/resends/{body['resend_id']}") == (200, body)
+        assert body["status"] == "complete"  # moto replays at once
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"from": "yesterday"}, "from"),
+            ({"from": "2026-11-22T12:00:00.1Z"}, "from"),
+            ({"to": "2126-11-22T12:00:00Z"}, "to"),
+            ({"rule": "a b"}, "rule"),
+            ({"since": "2026-11-22T10:00:00Z"}, "since"),
+        ],
+    )
+    def test_a_malformed_resend_is_refused(self, call, events, changes, field):
+        status, body = call("POST", "/resends", {"rule": "lending", **self.SPAN, **changes})
+        assert (status, body["errors"][0]["field"]) == (400, field)
+        assert events.list_replays()["Replays"] == []
+
+    def test_without_the_rule_or_the_resend_it_is_a_404(self, call, events):
+        assert call("POST", "/resends", {"rule": "none", **self.SPAN})[0] == 404
+        assert call("GET", "/resends/none")[0] == 404
+        assert call("DELETE", "/resends/none")[0] == 404
+
+    def test_a_disabled_rule_is_refused_because_it_would_get_nothing(self, call, events):
+        events.disable_rule(Name="lending", EventBusName="products")
+        status, body = call("POST", "/resends", {"rule": "lending", **self.SPAN})
+        assert (status, "enable-rule" in body["detail"]) == (409, True)
+        assert events.list_replays()["Replays"] == []
+
+
+class TestFullLoads:
+    @pytest.fixture
+    def assigned(self, table):
+        assert CompanyStore(table).put(Company("c"), 0)
+        assignments = AssignmentStore(table)
+        name = PRODUCTS[0].identifier
+        assert assignments.put(Assignment("c", name, AssignmentStatus.ASSIGNED, NOW), 0)
+        return name
+
+    def test_one_companys_product_is_owed_one(self, call, table, assigned):
+        status, body = call("POST", f"/companies/c/products/{assigned}/full-load")
+        assert (status, body["company_id"], body["product"]) == (200, "c", assigned)
+        kept, _ = AssignmentStore(table).get("c", assigned)
+        assert kept.full_load_owed_at == datetime.fromisoformat(body["owed_at"])
+
+    def test_every_company_is_owed_one_by_one_item(self, call, table, assigned):
+        status, body = call("POST", f"/products/{assigned}/full-load")
+        assert (status, body["company_id"]) == (200, None)
+        owed, version = FullLoadStore(table).get()
+        assert (owed, version) == ({assigned: datetime.fromisoformat(body["owed_at"])}, 1)
+
+    def test_an_unknown_product_or_company_is_a_404_and_one_without_the_product_a_409(
+        self, call, table, assigned
+    ):
+        assert call("POST", "/products/none/full-load")[0] == 404
+        assert call("POST", "/companies/none/products/none/full-load")[0] == 404
+        assert call("POST", f"/companies/none/products/{assigned}/full-load")[0] == 404
+        other = PRODUCTS[1].identifier
+        assert call("POST", f"/companies/c/products/{other}/full-load")[0] == 409
+
+
+class TestTails:
+    ENTRY = {"EventBusName": "products", "Source": "codat-hub"}  # noqa: RUF012
+
+    def put(self, *products):
+        events = boto3.client("events", region_name=REGION)
+        detail_type = "ProductReadCompleted"
+        events.put_events(
+            Entries=[
+                self.ENTRY | {"DetailType": detail_type, "Detail": json.dumps({"product": name})}
+                for name in products
+            ]
+        )
+
+    def products(self, call, tail):
+        status, body = call("POST", f"/tails/{tail['tail_id']}/events")
+        assert status == 200, body
+        return sorted(event["detail"]["product"] for event in body["events"])
+
+    def test_events_of_one_product_are_followed_and_each_is_taken_once(self, call, table):
+        status, tail = call("POST", "/tails", {"product": "lending"})
+        assert status == 200
+        sqs, name = boto3.client("sqs", region_name=REGION), "ApproximateNumberOfMessagesDelayed"
+        url = sqs.get_queue_url(QueueName="replays")["QueueUrl"]
+        waiting = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+        assert waiting[name] == "1"  # the message that ends it in time
+        self.put("lending", "other", "lending")
+        assert self.products(call, tail) == ["lending", "lending"]
+        assert self.products(call, tail) == []
+
+    def test_without_a_product_all_are_followed(self, call, table):
+        _, tail = call("POST", "/tails")
+        self.put("lending", "other")
+        assert self.products(call, tail) == ["lending", "other"]
+
+    def test_nothing_is_left_of_a_closed_tail_and_closing_it_again_does_no_harm(self, call, table):
+        _, tail = call("POST", "/tails")
+        for _ in range(2):
+            status, body = call("DELETE", f"/tails/{tail['tail_id']}")
+            assert (status, body) == (200, {"tail_id": tail["tail_id"]})
+        assert call("POST", f"/tails/{tail['tail_id']}/events")[0] == 404
+        events = boto3.client("events", region_name=REGION)
+        assert events.list_rules(EventBusName="products", NamePrefix="products-tail")["Rules"] == []
+        sqs = boto3.client("sqs", region_name=REGION)
+        assert "QueueUrls" not in sqs.list_queues(QueueNamePrefix="products-tail")

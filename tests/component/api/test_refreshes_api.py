@@ -158,10 +158,10 @@ class TestRefusals:
     def test_an_unknown_company_or_product_is_refused(self, call, table):
         status, body = call("POST", PATH)
         assert (status, body["type"]) == (404, NOT_FOUND)
-        assert body["detail"] == "No company c1 is known."
+        assert body["detail"].startswith("The hub knows no company c1.")
         status, body = call("POST", "/companies/c1/products/nope/refresh")
         assert (status, body["type"]) == (404, NOT_FOUND)
-        assert "No product nope is registered" in body["detail"]
+        assert "No product 'nope' is registered" in body["detail"]
 
     def test_a_standard_product_is_refused(self, call, ready):
         for path in ("/companies/c1/products/lending/refresh", "/products/lending/refresh"):

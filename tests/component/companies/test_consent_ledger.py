@@ -61,11 +61,37 @@ def test_a_long_history_is_read_to_its_end(dynamodb):
     assert len(ledger.entries("company-1")) == 60
 
 
+def test_the_history_comes_in_pages(ledger):
+    names = ("product", "product-a", "product.b")
+    for name in names:
+        for number in range(1, 12):
+            ledger.append("company-1", an_entry(number, name))
+    ledger.append("company-2", an_entry(1, "product"))
+    pages, after = [], None
+    while found := ledger.entries("company-1", after, 7):
+        pages.append(found)
+        after = (found[-1].consent.product, found[-1].number)
+    listed = [(entry.consent.product, entry.number) for page in pages for entry in page]
+    assert listed == [(name, number) for name in names for number in range(1, 12)]
+    assert [len(page) for page in pages] == [7, 7, 7, 7, 5]
+
+
+def test_the_newest_entry_of_each_product_is_found_whatever_the_history(ledger):
+    assert ledger.newest_of_each("company-1") == []
+    for name in ("product", "product-a", "product.b"):
+        for number in range(1, 12):
+            ledger.append("company-1", an_entry(number, name))
+    ledger.append("company-2", an_entry(1, "product-z"))
+    newest = [(entry.consent.product, entry.number) for entry in ledger.newest_of_each("company-1")]
+    assert newest == [("product", 11), ("product-a", 11), ("product.b", 11)]
+
+
 def test_a_table_that_is_gone_is_unavailable(dynamodb):
     ledger = ConsentLedger(dynamodb, "nowhere")
     for act in (
         lambda: ledger.newest("company-1", "product-a"),
         lambda: ledger.entries("company-1"),
+        lambda: ledger.newest_of_each("company-1"),
         lambda: ledger.append("company-1", an_entry(1)),
     ):
         with pytest.raises(Unavailable) as raised:

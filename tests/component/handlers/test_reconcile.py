@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -11,7 +12,7 @@ from moto import mock_aws
 from codat_hub.codat.adapters import transport
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.rate_limiting.adapters.rate_limiter_store import RateLimiterStore
-from codat_hub.rate_limiting.domain.rate_limiter import RECONCILE, RateLimiter
+from codat_hub.rate_limiting.domain.rate_limiter import RECONCILE
 from codat_hub.reconcile.adapters.reconcile_run_store import ReconcileRunStore
 from codat_hub.reconcile.domain.reconcile_run import ReconcileStatus
 from codat_hub.storage.items import ItemKey
@@ -62,8 +63,8 @@ def module(table, dynamodb, codat, monkeypatch):
         "CODAT_BASE_URL": "http://127.0.0.1",
         "CODAT_CLIENT_ID": codat.client_id,
         "SIGNING_SECRETS_ARN": signing,
+        "WEBHOOKS_URL": f"https://{API}.example/webhooks/codat",
         "WEBHOOKS_API_ID": API,
-        "WEBHOOK_DOMAIN": "",
         "MIGRATION_STATE_MACHINE_ARN": "arn:aws:states:eu-west-2:123456789012:stateMachine:m",
     }
     for name, value in variables.items():
@@ -71,7 +72,8 @@ def module(table, dynamodb, codat, monkeypatch):
     monkeypatch.setattr(transport, "new_http", lambda: codat.http)
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
     loaded = importlib.import_module(MODULE)
-    monkeypatch.setattr(loaded._codat, "_sleep", lambda _: None)
+    sent_by = loaded._client._transport
+    monkeypatch.setattr(sent_by, "_admit", replace(sent_by._admit, sleep=lambda _: None))
     return loaded
 
 
@@ -123,14 +125,13 @@ def test_a_run_that_runs_out_of_time_keeps_its_message(module, table):
     assert [run.status for run in runs(table)] == [ReconcileStatus.COMPLETE]
 
 
-def test_an_unreadable_rate_limiter_interrupts_a_run_and_does_not_fail_it(module, table):
+def test_an_unreadable_rate_limiter_is_replaced_and_the_run_waits_a_minute(module, table):
     table.put(ItemKey("CODAT", "GATE"), {"calls": "many"}, 0)
     assert module.handler(EXAMPLE, Context(300))["batchItemFailures"]
     (run,) = runs(table)
-    assert (run.status, run.failures) == (ReconcileStatus.RUNNING, 1)
-    assert RateLimiterStore(table).replace(RateLimiter())  # as the dispatcher does within a minute
-    assert module.handler(EXAMPLE, Context(300)) == {"batchItemFailures": []}
-    assert [run.status for run in runs(table)] == [ReconcileStatus.COMPLETE]
+    assert (run.status, run.failures) == (ReconcileStatus.RUNNING, 0)
+    limiter, _ = RateLimiterStore(table).get()
+    assert limiter.full_until(RECONCILE, run.waiting_until) is None
 
 
 def test_a_requested_run_is_found_by_its_id(module, table):

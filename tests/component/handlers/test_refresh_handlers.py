@@ -122,6 +122,20 @@ def test_a_failure_is_counted_by_its_kind(dispatcher, worker, stack, codat, monk
     assert any(line.get("refresh_failed") == [1.0] for line in lines)
 
 
+def test_a_ticket_that_fails_at_its_deadline_is_counted_once(
+    dispatcher, worker, stack, monkeypatch, capsys
+):
+    planned(stack, monkeypatch, "c1")
+    dispatcher.handler({}, LongContext())
+    store = worker.refresh.tickets
+    ticket, version = store.get("c1", PRODUCT)
+    store.put(replace(ticket, deadline=ticket.opened_at), version)
+    capsys.readouterr()
+    worker.handler(a_batch(stack.messages()), LongContext())
+    assert stack.ticket("c1").failure.kind == "never_called"
+    assert metrics(capsys)["refresh_failed"] == [1.0]
+
+
 def test_a_ticket_that_cannot_be_read_is_counted_where_its_alarm_looks(
     dispatcher, stack, dynamodb, monkeypatch, capsys
 ):

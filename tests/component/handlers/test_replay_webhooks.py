@@ -3,7 +3,7 @@
 import importlib
 import json
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
@@ -12,7 +12,9 @@ from codat_hub.errors import Unavailable
 from codat_hub.product_events.adapters.parking_store import ParkingStore
 from codat_hub.product_events.adapters.replay_store import ReplayStore
 from codat_hub.product_events.domain.replay import ReplayStatus
+from codat_hub.product_events.domain.tail import new_tail
 from codat_hub.product_events.usecases.replay_webhooks import StartReplay
+from codat_hub.product_events.usecases.tail_events import EndTail
 from codat_hub.storage.id_queue import IdQueue
 from codat_hub.storage.state_table import StateTable
 from codat_hub.webhooks.inbox_table import InboxTable
@@ -68,6 +70,9 @@ def module(state, inbox_table, monkeypatch):
     monkeypatch.setenv("INBOX_TABLE", inbox_table)
     monkeypatch.setenv("STATE_TABLE", "StateTable")
     monkeypatch.setenv("PRODUCT_BUS", "products")
+    monkeypatch.setenv(
+        "PRODUCT_BUS_ARN", "arn:aws:events:eu-west-2:123456789012:event-bus/products"
+    )
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
     return importlib.import_module(MODULE)
 
@@ -133,3 +138,18 @@ def test_an_unavailable_queue_is_reported_to_the_caller(state, queue):
     start_replay = StartReplay(ReplayStore(state), IdQueue(sqs, "https://sqs/none"), lambda: NOW)
     with pytest.raises(Unavailable):
         start_replay({"parked": True}, "ann")
+
+
+def test_a_tail_stays_in_the_queue_until_its_hour_is_over_and_then_nothing_is_left(
+    module, queue, monkeypatch
+):
+    tail = new_tail(None, datetime.now(UTC), "0a1b2c3d")
+    tails = module.end_tail.tails
+    tails.open(tail.tail_id, None)
+    IdQueue(*queue).send(tail.message)
+    batch = messages(queue)
+    assert len(module.handler(batch, InTime())["batchItemFailures"]) == 1
+    assert tails.receive(tail.tail_id) == []
+    monkeypatch.setattr(module, "end_tail", EndTail(tails, lambda: tail.open_until))
+    assert module.handler(batch, InTime()) == {"batchItemFailures": []}
+    assert tails.receive(tail.tail_id) is None

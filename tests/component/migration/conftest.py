@@ -16,6 +16,7 @@ ENVIRONMENT = {
     "CODAT_CALLS_A_SECOND": "5",
     "WAIT_SCALE": "1",
     "WEBHOOKS_URL": "https://hub.example/webhooks/codat",
+    "WEBHOOKS_API_ID": "api",
     "AWS_DEFAULT_REGION": "eu-west-2",
 }
 

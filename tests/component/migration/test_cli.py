@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from codat_hub.api.app import answer
 from codat_hub.api.hub import Hub
 from codat_hub.errors import Unavailable
+from tests.support.migration.left_over import lift, refuse
 from tests.support.migration.world import OPERATOR, SECRET
 from tools.cli import api as client
 from tools.cli import environments
@@ -257,6 +258,23 @@ class TestScreens:
             "restore the client's sync settings",
         ):
             assert text in before_question
+
+    def test_a_repeated_rollback_shows_what_is_left_and_afterwards_what_to_do(self, hub, world):
+        companies = world.state.companies.values()
+        company = next(it.id for it in companies if "invoice-finance" not in it.products)
+        world.migrate()
+        refuse(world, company, "/products/", "DELETE")
+        first = hub("rollback", world.migration_id, "--yes")
+        assert first.exit_code == 1
+        assert f"tools/hub migrations rollback {world.migration_id} --env local" in first.stderr
+        asked = hub("rollback", world.migration_id, stdin="n\n").stderr.partition("Roll ")[0]
+        assert f"try again what is left: {company}: keeps" in asked
+        assert "delete the new consumer" not in asked
+        lift(world)
+        last = hub("rollback", world.migration_id, "--yes")
+        assert last.exit_code == 0
+        for text in ("within two weeks", "Give the signing secret", "Custom headers and mTLS"):
+            assert text in last.stderr
 
     def test_a_rollback_that_was_asked_for_ends_well_for_its_watchers_too(self, hub, world):
         world.migrate()

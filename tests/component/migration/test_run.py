@@ -1,7 +1,6 @@
 """Whole runs in one process, and the state of Codat and the hub after them."""
 
 import random
-from datetime import UTC, datetime
 
 import pytest
 
@@ -361,11 +360,3 @@ def test_an_invocation_that_runs_out_of_time_goes_on_in_the_next(worlds):
     world.migrations.rollback(run.migration_id, OPERATOR)
     assert world.go().status == "rolled_back"
     assert world.codat_now() == before
-
-
-def test_it_reserves_calls_so_that_refreshes_leave_room(worlds):
-    world = worlds()
-    assert world.migrate().status == "complete"
-    # Calls a minute: of one step alone, and of four chunks at once.
-    assert {calls for calls, _ in world.reserved} == {75, 300}
-    assert all(until > datetime.now(UTC) for _, until in world.reserved)

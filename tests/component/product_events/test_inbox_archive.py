@@ -45,6 +45,7 @@ def test_a_webhook_is_found_by_id_as_it_was_stored(archive, inbox):
     webhook = archive.get("msg-1")
     assert webhook.body == as_webhook(a_read(1)).body
     assert (webhook.quarantine, webhook.received_at) == (None, at(2.5))
+    assert webhook.expires_at == at(2.5) + timedelta(days=45)
     assert archive.get("msg-2") is None
 
 

@@ -1,8 +1,8 @@
 """One company, consumer or setting that Codat answers oddly about costs itself and not the run."""
 
 from base64 import b64encode
+from datetime import timedelta
 
-import httpx
 import pytest
 
 from codat_hub.codat.errors import NotUnderstood
@@ -11,7 +11,7 @@ from codat_hub.reconcile.domain.drift import DriftKind
 from codat_hub.reconcile.domain.reconcile_run import ReconcileStatus
 from codat_hub.storage.items import ItemKey
 from tests.support.reconciling import first, kinds, of_companies
-from tools.simulation.reconciling import KEY, Codats, Hub
+from tools.simulation.reconciling import KEY, Codats, Hub, OddCompanies
 
 
 def the_list(hub, change, path="/companies", **fault):
@@ -186,42 +186,13 @@ def test_an_unreadable_company_that_may_be_the_created_one_is_not_passed_over(in
     assert codat.created_since("Another", newest.created) == []
 
 
-ODD = [{"tags": {"k": 1}}, {"name": 7}, {"dataConnections": [{"id": "d"}]}, {"products": "x"}]
-
-
 def test_of_a_thousand_companies_the_odd_ones_are_listed_and_all_others_are_right():
     hub = Hub(Codats(companies=1000))
     hub.register()
-    send, companies = hub.codat.http.send, hub.codat.companies
-    odd = dict(zip(list(companies)[::100], ODD * 3, strict=False))
-    custom = [known.id for known in companies.values() if "invoice-finance" in known.products]
-    refused = [company_id for company_id in custom if company_id not in odd][:5]
-
-    def with_odd_companies(request, **options):
-        response = send(request, **options)
-        if request.url.path != "/companies":
-            return response
-        response.read()
-        content = response.json()
-        for company in content["results"]:
-            company.update(odd.get(company["id"], {}))
-        return httpx.Response(200, json=content, request=request)
-
-    hub.codat.http.send = with_odd_companies
-    for company_id in refused:
-        path = f"/companies/{company_id}/syncSettings"
-        hub.codat.portal("faults", path=path, status=403, body={"error": "no"})
+    hub.assign_everything()
+    hub.run()
+    hub.clock.ahead += timedelta(days=2)
+    odd = OddCompanies(hub)
+    assert len(odd.unreadable) == len(odd.refused) == 5
     run = hub.run()
-
-    assert run.status is ReconcileStatus.COMPLETE
-    assert run.counts["companies"] == 1000
-    listed = {(drift.kind, drift.company_id) for drift in hub.drift(run)}
-    assert {company for kind, company in listed if kind is DriftKind.ANSWER_UNREADABLE} == {*odd}
-    not_checked = {company for kind, company in listed if kind is DriftKind.NOT_CHECKED}
-    assert not_checked, "a run asks for the settings of 200 companies only"
-    assert not_checked <= {*refused}
-    right = companies.keys() - odd.keys()
-    entries = hub.companies.get_many(right)
-    assert {key: entry.name for key, entry in entries.items()} == {
-        key: companies[key].name for key in right
-    }
+    assert odd.wrong(hub, run) == []

@@ -1,5 +1,7 @@
 """The Codat client as a whole: its id and its webhook consumers."""
 
+from datetime import timedelta
+
 import pytest
 
 from codat_hub.codat.errors import WrongClient
@@ -33,6 +35,18 @@ def test_consumers_are_compared_with_what_the_hub_needs(in_step):
     }
     assert (DriftKind.CONSUMER_MISSING, "lending") not in found
     assert not any("example.com" in str(drift) for drift in found)
+
+
+def test_parked_webhooks_that_soon_leave_the_inbox_are_for_a_person(in_step):
+    now = in_step.clock()
+    in_step.parking.park("msg-1", "odd", now, now + timedelta(days=3))
+    in_step.parking.park("msg-2#0", "odd", now, now + timedelta(days=6))
+    in_step.parking.park("msg-3", "odd", now, now + timedelta(days=20))
+    run = in_step.run()
+    (drift,) = [d for d in in_step.drift(run) if d.kind is DriftKind.PARKED_EXPIRING]
+    expires = now + timedelta(days=3)
+    assert drift.detail == f"2 parked, the first expires at {expires:%Y-%m-%d %H:%M} UTC"
+    assert drift.unsafe
 
 
 class TestTheBoundClient:

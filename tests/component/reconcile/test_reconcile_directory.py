@@ -10,7 +10,7 @@ from codat_hub.product_events.domain.read_event import ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, KnownRead, ReadState
 from codat_hub.reconcile.domain.drift import DriftKind
 from codat_hub.reconcile.domain.reconcile_run import ReconcileStatus
-from codat_hub.storage.items import SHARDS, ItemKey
+from codat_hub.storage.items import SHARDS, ItemKey, company_key
 from tests.support.reconciling import first, of_companies
 from tools.simulation.reconciling import PRODUCTS
 
@@ -44,6 +44,26 @@ def test_a_repair_that_meets_an_unreadable_item_leaves_it_and_the_run_goes_on(in
     assert run.status is ReconcileStatus.COMPLETE
     (drift,) = of_companies(in_step, run)
     assert (drift.kind, drift.mended, drift.company_id) == (DriftKind.COMPANY_GONE, False, gone.id)
+
+
+def test_the_list_of_what_is_overdue_is_corrected_for_every_company(in_step):
+    """What a removal left in it goes, and what it lacks comes, of an earlier version too."""
+    name = "invoice-finance"
+    held = [c.id for c in in_step.codat.companies.values() if name in c.products]
+    linked = [company_id for company_id in held if in_step.companies.get(company_id)[0].linked]
+    removed, lacking = linked[:2]
+    late = in_step.clock() + timedelta(days=3)
+    in_step.run()
+    assert sorted(place[0] for place in in_step.read_states.overdue(name, late, 500)) == sorted(
+        linked
+    )
+    _, version = in_step.read_states.get(lacking, name)
+    assert in_step.table.put(company_key(lacking, f"READS#{name}"), {"reads": []}, version)
+    del in_step.codat.companies[removed]
+    in_step.run()  # marks the company as deleted
+    in_step.run()
+    listed = [place[0] for place in in_step.read_states.overdue(name, late, 500)]
+    assert sorted(listed) == sorted({*linked} - {removed})
 
 
 class TestWebhooksThatNeverCame:
@@ -80,7 +100,8 @@ class TestWebhooksThatNeverCame:
             ),  # all of a company's read states count
         ]
         for key in keys[2:]:
-            in_step.table.put(key, {"last_read_at": "noon"}, 0)
+            version = in_step.table.get(key).version
+            assert in_step.table.put(key, {"last_read_at": "noon"}, version)
         for key in keys[:2]:
             in_step.table.spoil(key, listed=["noon", "e"], status="paused")
         before = [in_step.table.items[key] for key in keys]
@@ -111,7 +132,8 @@ class TestWebhooksThatNeverCame:
         keys = [("invoices", "k"), ("payments", "k"), ("customers", "k")]
         for company_id, ago in ((reported, timedelta(days=2)), (punctual, timedelta(hours=1))):
             state = a_state(keys, in_step.clock() - ago)
-            assert in_step.read_states.put(company_id, "invoice-finance", state, 0)
+            _, version = in_step.read_states.get(company_id, "invoice-finance")
+            assert in_step.read_states.put(company_id, "invoice-finance", state, version)
 
         run = in_step.run()
 
@@ -191,6 +213,35 @@ class TestCompaniesThatVanishInNumbers:
         vanish(4)
         assert self.later(in_step, 1).drift[DriftKind.COMPANY_GONE] == 4
         assert self.deleted(in_step) == 4
+
+    def test_the_404s_that_refreshes_got_meanwhile_count_in_the_same_number(self, in_step, vanish):
+        vanish(4)
+        refused = first(in_step, "invoice-finance")
+        self.refuse(in_step, refused.id)
+        run = self.later(in_step, 1)
+        assert run.drift[DriftKind.COMPANY_VANISHED] == 4
+        assert self.deleted(in_step) == 0
+        assert run.counts["refused_as_unknown"] == 1
+
+    def test_so_do_those_about_companies_that_only_the_list_leaves_out(self, in_step, vanish):
+        vanish(4)
+        refused = first(in_step, "invoice-finance")
+        self.refuse(in_step, refused.id)
+        listed = in_step.observer.companies
+
+        def without_it(page):
+            found = listed(page)
+            kept = tuple(known for known in found.companies if known.company_id != refused.id)
+            return replace(found, companies=kept)
+
+        in_step.observer.companies = without_it
+        assert self.later(in_step, 1).drift[DriftKind.COMPANY_VANISHED] == 4
+        assert self.deleted(in_step) == 0
+
+    def refuse(self, hub, company_id):
+        """Mark the assignment as the worker does after a 404."""
+        known, version = hub.assignments.get(company_id, "invoice-finance")
+        assert hub.assignments.put(replace(known, status=AssignmentStatus.STALE), version)
 
     def test_a_company_that_is_listed_again_is_live_again_with_its_products(self, in_step, vanish):
         for company in in_step.codat.companies.values():

@@ -1,5 +1,6 @@
 """What a rollback leaves over: refusals for one company, reruns, and items that are settled."""
 
+from codat_hub.migration.steps.settling import ItemToSettle
 from tests.support.migration.world import OPERATOR, OTHER
 
 PRODUCT = "invoice-finance"
@@ -7,7 +8,11 @@ REASON = "the company left us"
 
 
 def refuse(world, company, path, method, status=402):
-    fault = {"path": f"/companies/{company}{path}", "method": method, "status": status}
+    refuse_path(world, f"/companies/{company}{path}", method, status)
+
+
+def refuse_path(world, path, method, status=402):
+    fault = {"path": path, "method": method, "status": status}
     world.portal_call("/faults", {**fault, "times": 100_000})
 
 
@@ -28,5 +33,6 @@ def left(world):
     return {(item["company_id"], item.get("product")) for item in standing(world).left}
 
 
-def settle(world, company, product=None):
-    world.migrations.settle(world.migration_id, OTHER, company, product, REASON)
+def settle(world, company, product=None, consumer=None):
+    item = ItemToSettle(company, product, consumer)
+    world.migrations.settle(world.migration_id, OTHER, item, REASON)

@@ -13,6 +13,7 @@ from codat_hub.migration.usecases.context import CLIENT, Command, Limits, StepCo
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.products.domain.product import Product, ProductKind
+from codat_hub.webhooks.hub_address import HubAddress
 from tests.support.migration.fakes import (
     FakeCodat,
     FakeExecutions,
@@ -68,7 +69,7 @@ class StepWorld:
             read_states=self.read_states,
             signing_secrets=self.secrets,
             check_client=self._check_client,
-            limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
+            limits=Limits(wait_scale=1, calls_a_second=5, hub=HubAddress(HUB_URL, "api")),
             now=lambda: self.now,
             sleep=self._sleep,
         )

@@ -25,6 +25,7 @@ from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.migration.usecases.operate import OperateMigrations
 from codat_hub.migration.usecases.watch import WatchMigrations
 from codat_hub.products.domain.product import Product, ProductKind
+from codat_hub.webhooks.hub_address import HubAddress
 from tests.support.migration.asl_walker import Aborted, Failed, Walker
 from tests.support.migration.fakes import (
     FakeExecutions,
@@ -102,7 +103,7 @@ class World:
         self.transport = InProcess(create_app(self.sandbox))
         self.http = httpx.Client(transport=self.transport)
         self.codat_client = CodatClient(Transport(self.http, Key(), base_url="http://localhost"))
-        self.codat = MigrationCalls(self.codat_client, lambda: None)
+        self.codat = MigrationCalls(self.codat_client)
         self.table = FakeStateTable()
         self.ledger, self.assignments = MigrationLedger(self.table), AssignmentStore(self.table)
         self.manifests, self.reads = FakeManifests(), FakeReads(self.now)
@@ -125,7 +126,6 @@ class World:
             consumers=self._consumers,
             now=self.now,
         )
-        self.reserved = []
         self.lock = MigrationLock(self.ledger, self.executions, self.now)
         self.watch = WatchMigrations(self.ledger, self.executions, self.now)
         self.operator = self.willing
@@ -256,7 +256,7 @@ class World:
             read_states=self.reads,
             signing_secrets=self.secrets,
             check_client=lambda: None,
-            limits=Limits(wait_scale=1, calls_a_second=5, hub_url=HUB_URL),
+            limits=Limits(wait_scale=1, calls_a_second=5, hub=HubAddress(HUB_URL, "api")),
             now=self.now,
             sleep=self.pass_time,
         )
@@ -316,7 +316,6 @@ class World:
         from codat_hub.handlers import run_migration_step  # noqa: PLC0415  # its environment first
 
         run_migration_step.step_context = self.context()
-        run_migration_step.reserve = lambda calls, until: self.reserved.append((calls, until))
         context = types.SimpleNamespace(
             get_remaining_time_in_millis=self.remaining,
             function_name="f",

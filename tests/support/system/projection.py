@@ -100,6 +100,20 @@ class Projection:
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
+def listening(hub):
+    """Return the projection, with a queue that gets every event of the bus."""
+    events, sqs = hub.client("events"), hub.client("sqs")
+    queue = sqs.create_queue(QueueName="every-team")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    bus = hub.described["event_bus"]
+    pattern = json.dumps({"source": ["codat-hub"], "detail-type": ["ProductReadCompleted"]})
+    events.put_rule(Name="everything", EventBusName=bus, EventPattern=pattern)
+    targets = [{"Id": "queue", "Arn": arn["QueueArn"]}]
+    events.put_targets(Rule="everything", EventBusName=bus, Targets=targets)
+    table = StateTable(hub.client("dynamodb"), hub.described["state_table"])
+    return Projection(hub, table, queue)
+
+
 def windows(details, data_type, connection="a"):
     """Return (from, until) of the Complete entries of one key, oldest first."""
     return sorted(

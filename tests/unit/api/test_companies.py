@@ -129,5 +129,5 @@ def test_a_company_is_shown_with_its_assignments_and_last_reads():
     view = CompanyQueries(directory, Assigned(directory), reads, SHARDS).show("c00001")
     assert view.reads == {"a": AT}
     assert view.assignments[0].product == "a"
-    with pytest.raises(Absent):
+    with pytest.raises(Absent, match="The hub knows no company c00009"):
         companies_of(1).show("c00009")

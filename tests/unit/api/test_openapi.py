@@ -1,6 +1,7 @@
 """The checked-in OpenAPI document is generated from the code, valid, and names every response."""
 
 import json
+import re
 
 import pytest
 from openapi_spec_validator import validate
@@ -58,6 +59,17 @@ def test_every_operation_is_signed_and_documents_its_answers(method, path, opera
     assert openapi()["security"] == [{"sigv4": []}]
     assert operation["operationId"].isidentifier()
     assert operation["summary"]
+
+
+def test_every_get_that_an_answer_points_to_exists():
+    named = {
+        ("GET", path if target == "on the same path" else target)
+        for _, path, operation in OPERATIONS
+        for answer in operation["responses"].values()
+        for target in re.findall(r"GET (on the same path|/\S+)", answer["description"])
+    }
+    assert len(named) > 1
+    assert named - {(method, path) for method, path, _ in OPERATIONS} == set()
 
 
 def test_operation_ids_are_unique():

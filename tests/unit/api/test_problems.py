@@ -77,6 +77,13 @@ def test_a_text_that_is_not_codats_is_not_quoted_as_codats():
     assert "connection refused" not in document["detail"]
 
 
+def test_a_call_that_the_hub_itself_held_back_is_not_blamed_on_the_quota():
+    status, document, headers = answered(codat_errors.RateLimited("no room for this call"))
+    assert (status, document["type"].removeprefix(TYPE)) == (429, "codat-rate-limited")
+    assert "quota" not in document["detail"]
+    assert "Retry-After" in headers
+
+
 @pytest.mark.parametrize(("wait", "seconds"), [(30, {30, 31}), (-30, {1})])
 def test_retry_after_is_the_time_that_codat_asks_for_and_at_least_a_second(wait, seconds):
     at = datetime.now(UTC) + timedelta(seconds=wait)

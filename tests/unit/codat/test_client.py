@@ -44,6 +44,29 @@ def test_every_answer_has_its_status_and_the_quota():
     assert (answer.value, answer.status, answer.quota) == (None, 202, Quota(2000, 1999))
 
 
+def test_each_call_is_admitted_before_it_leaves():
+    happened = []
+
+    def answer(_):
+        happened.append("left")
+        return httpx.Response(204)
+
+    codat = client(answer, admit=lambda: happened.append("admitted"))
+    codat.add_product("c1", "lending")
+    codat.remove_product("c1", "lending")
+    assert happened == ["admitted", "left"] * 2
+
+
+def test_a_call_that_is_held_back_does_not_leave():
+    def hold_back():
+        raise errors.RateLimited("no room")
+
+    codat = client(lambda _: pytest.fail("it left"), admit=hold_back)
+    with pytest.raises(errors.RateLimited) as held:
+        codat.client_id()
+    assert held.value.held_back
+
+
 def test_pages_are_walked_by_number_while_there_is_a_next_and_only_on_codats_host():
     asked = []
 

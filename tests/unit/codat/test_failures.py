@@ -228,3 +228,12 @@ def test_any_answer_outside_2xx_is_one_of_the_exceptions(status, body, call):
     assert isinstance(found, errors.CallFailed)
     assert type(found) is not errors.CallFailed
     assert len(str(found)) < 1200
+
+
+def test_an_answer_that_quotes_a_new_companys_name_does_not_reach_the_logs():
+    body = {"name": "Ann", "description": "Ann Lee, ann@x.example", "tags": {"owner": "Bo Lee"}}
+    call = Call("POST", "/companies", body)
+    quoted = "A company Ann (Ann Lee, ann@x.example) of Bo Lee exists"
+    error = failure(call, received(400, quoted))
+    assert error.error == "A company […] ([…]) of […] exists"
+    assert not any(text in str(error) for text in ("Ann", "Bo Lee"))

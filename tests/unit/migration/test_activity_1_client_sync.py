@@ -13,8 +13,10 @@ from codat_hub.codat.errors import (
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.run import Activity, MigrationStatus
 from codat_hub.migration.steps import activity_1_client_sync as activity_1
+from codat_hub.migration.steps.left_over import PATIENCE
 from codat_hub.migration.usecases import rollback
 from codat_hub.migration.usecases.context import CLIENT, company_entry
+from codat_hub.migration.usecases.outages import waits_for
 from tests.support.migration.fakes import settings
 from tests.support.migration.step_world import HOUR, NOW
 
@@ -287,18 +289,32 @@ class TestCompanies:
             inner(wanted, key)
 
         world.codat.set_company_settings = refuse
+        for minutes in (0, 5, 15, 30):
+            world.now = NOW + timedelta(minutes=minutes)
+            assert switch_off(world, *ids).next == "again"
+        world.now = NOW + PATIENCE - timedelta(seconds=1)
         assert switch_off(world, *ids).next == "again"
-        world.now = NOW + HOUR - timedelta(seconds=1)
-        assert switch_off(world, *ids).next == "again"
-        world.now = NOW + HOUR
+        world.now = NOW + PATIENCE
         assert switch_off(world, *ids).next == "done"
         tally = world.tally(activity_1.PHASE)
         assert (tally.done, tally.failed) == (1, 1)
+
+    def test_while_a_failure_of_one_company_may_pass_the_run_says_so(self, world):
+        company = world.company("a", 6)
+        world.codat.failing["set_company_settings"] = TryLater("down", status=503)
+        assert switch_off(world, company).next == "again"
+        told = waits_for(world.ledger, world.run)
+        assert told == "Codat, since 22 November 10:15 UTC: HTTP 503 | down"
+        world.codat.failing.clear()
+        assert switch_off(world, company).next == "done"
+        assert waits_for(world.ledger, world.run) is None
 
     def test_one_404_alone_does_not_prove_that_a_company_is_gone(self, world):
         company = world.company("a", 6)
         switch_off(world, company)
         del world.codat.levels[company]
+        assert restore(world, company).next == "again"
+        world.now += PATIENCE
         restore(world, company)
         assert world.entry(company_entry(company)).ours
         assert world.tally(activity_1.UNDO_PHASE, "undo").failed == 1

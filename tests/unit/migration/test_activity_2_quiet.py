@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from codat_hub.codat.errors import TryLater
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.run import Activity, MigrationRequest, Stragglers
 from codat_hub.migration.steps import activity_2_quiet as activity_2
-from tests.support.migration.step_world import HOUR, NOW, StepWorld
+from tests.support.migration.step_world import HOUR, ID, NOW, StepWorld
 
 
 @pytest.fixture
@@ -82,6 +84,35 @@ def test_it_needs_the_time_at_which_the_schedules_were_switched_off(world):
     world.change(disabled_at=None)
     with pytest.raises(StepFailed, match="when the schedules were switched off"):
         look(world, world.company("a"))
+
+
+def test_a_further_look_asks_only_for_the_companies_that_were_open(world):
+    companies = [world.company(name) for name in "abc"]
+    world.codat.running = {"b": 1}
+    asked, running_reads = [], world.codat.running_reads
+    world.codat.running_reads = lambda company, before: (
+        asked.append(company) or running_reads(company, before)
+    )
+    look(world, *companies)
+    look(world, *companies)
+    tally = world.tally(activity_2.PHASE)
+    assert asked == ["a", "b", "c", "b"]
+    assert (tally.done, tally.open, tally.reasons) == (2, 1, ("b: 1 reads are still running",))
+    world.codat.running = {}
+    look(world, *companies)
+    tally = world.tally(activity_2.PHASE)
+    assert (tally.done, tally.open, tally.reasons) == (3, 0, ())
+
+
+def test_open_companies_that_the_version_before_did_not_name_are_looked_at_with_the_others(world):
+    companies = [world.company(name) for name in "ab"]
+    world.codat.running = {"b": 1}
+    look(world, *companies)
+    before = replace(world.tally(activity_2.PHASE), unsettled=())
+    world.ledger.put_tally(ID, activity_2.PHASE, "snapshot-000000", before)
+    world.codat.running = {}
+    look(world, *companies)
+    assert (world.tally(activity_2.PHASE).done, world.tally(activity_2.PHASE).open) == (2, 0)
 
 
 def test_a_look_that_fails_leaves_its_company_open_and_looks_at_the_others(world):

@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.codat.errors import Permanent, WrongClient
+from codat_hub.codat.errors import Permanent, TryLater, WrongClient
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.consumers import Consumer
-from codat_hub.migration.domain.run import Activity, Mode
+from codat_hub.migration.domain.run import Activity, MigrationStatus, Mode
 from codat_hub.migration.steps import activity_3_old_webhooks as activity_3
+from codat_hub.migration.steps.left_over import PATIENCE, left
 from tests.support.migration.step_world import HOUR, HUB_URL, NOW, StepWorld
 
 OLD = Consumer("1", "https://old.example/1", ("read.completed", "company.created"))
@@ -57,6 +58,12 @@ def ids(consumers):
 
 def still_on(world):
     return ids(activity_3.still_on(world.ledger, world.run.migration_id))
+
+
+def left_of(world):
+    """Return the consumers that the undo left over."""
+    run = replace(world.run, status=MigrationStatus.ROLLING_BACK)
+    return [entry.before["consumer"] for entry in left(world.ledger, run).values()]
 
 
 class TestBothModes:
@@ -206,11 +213,21 @@ class TestApi:
             return made[0]
 
         world.codat.create_consumer = create_once
-        with pytest.raises(Permanent):
-            undo(world)
+        assert undo(world) == "done"
+        assert left_of(world) == ["twin"]
         world.codat.create_consumer = inner
+        world.change(attempts=1)
         undo(world)
+        assert left_of(world) == []
         assert [hook.url for hook in world.codat.hooks] == [OLD.url] * 2
+
+    def test_an_outage_is_borne_for_an_hour_and_then_costs_this_consumer(self, api):
+        apply(api)
+        api.codat.failing["create_consumer"] = TryLater("down", status=503)
+        assert undo(api) == "again"
+        api.now += PATIENCE
+        assert undo(api) == "done"
+        assert left_of(api) == ["1", "2"]
 
     def test_one_that_posts_to_the_hub_needs_its_new_secret_there(self):
         world = StepWorld(mode=Mode.API)

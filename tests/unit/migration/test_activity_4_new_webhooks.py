@@ -3,10 +3,11 @@ from dataclasses import asdict, replace
 import pytest
 
 from codat_hub.codat.errors import OutcomeUnknown, Permanent, WrongClient
-from codat_hub.errors import StepFailed, Superseded
+from codat_hub.errors import Superseded
 from codat_hub.migration.domain.consumers import Consumer, Wanted
-from codat_hub.migration.domain.run import Activity
+from codat_hub.migration.domain.run import Activity, MigrationStatus
 from codat_hub.migration.steps import activity_4_new_webhooks as activity_4
+from codat_hub.migration.steps.left_over import left
 from codat_hub.webhooks.fingerprint import fingerprint
 from tests.support.migration.step_world import HOUR, HUB_URL, ID, NOW, StepWorld
 
@@ -34,7 +35,7 @@ def apply(world):
 
 
 def undo(world):
-    activity_4.compensate(world.context, world.undo(epoch=2))
+    return activity_4.compensate(world.context, world.undo(epoch=2))
 
 
 def withdraw(world):
@@ -193,6 +194,48 @@ def test_the_undo_deletes_what_carries_the_mark_of_this_run_and_nothing_else(wor
     assert len(world.codat.changes) == seen
 
 
+def test_a_consumer_that_is_not_deleted_costs_itself(world):
+    apply(world)
+    world.change(status=MigrationStatus.ROLLING_BACK)
+    stuck = world.entry("NEW_CONSUMER#product-lending").detail["consumer_id"]
+    inner = world.codat.delete_consumer
+
+    def refuse(consumer_id):
+        if consumer_id == stuck:
+            raise Permanent("refused")
+        return inner(consumer_id)
+
+    world.codat.delete_consumer = refuse
+    assert undo(world).next == "done"
+    assert [hook.consumer_id for hook in world.codat.hooks] == [stuck]
+    (item,) = left(world.ledger, world.run).values()
+    assert item.before["consumer"] == "product-lending"
+    assert world.entry("NEW_CONSUMER#product-lending").ours
+    world.codat.delete_consumer = inner
+    world.change(attempts=1)
+    undo(world)
+    assert (world.codat.hooks, left(world.ledger, world.run)) == ([], {})
+
+
+def test_of_two_successors_with_one_url_the_one_that_stays_is_named(world):
+    twin = replace(ELSEWHERE, name="successor-2", event_types=("company.deleted",))
+    world.change(plan={"wanted": [asdict(ELSEWHERE), asdict(twin)]})
+    apply(world)
+    world.change(status=MigrationStatus.ROLLING_BACK)
+    stuck = world.entry("NEW_CONSUMER#successor-2").detail["consumer_id"]
+    inner = world.codat.delete_consumer
+
+    def refuse(consumer_id):
+        if consumer_id == stuck:
+            raise Permanent("refused")
+        return inner(consumer_id)
+
+    world.codat.delete_consumer = refuse
+    undo(world)
+    (item,) = left(world.ledger, world.run).values()
+    assert item.before["consumer"] == "successor-2"
+
+
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_404_on_deletion_counts_only_if_the_list_says_so(world, gone):
     apply(world)
@@ -204,13 +247,16 @@ def test_a_404_on_deletion_counts_only_if_the_list_says_so(world, gone):
         return False
 
     world.codat.delete_consumer = not_found
+    world.change(status=MigrationStatus.ROLLING_BACK)
+    undo(world)
+    entry, items = world.entry("NEW_CONSUMER#product-lending"), left(world.ledger, world.run)
     if gone:
-        undo(world)
-        assert world.entry("NEW_CONSUMER#product-lending").undone == "deleted"
+        assert (entry.undone, items) == ("deleted", {})
     else:
-        with pytest.raises(StepFailed, match=rf"answered 404: consumer {created(world)} \(https"):
-            undo(world)
-        assert world.entry("NEW_CONSUMER#product-lending").ours
+        errors = {item.before["consumer"]: item.detail["error"] for item in items.values()}
+        said = f"answered 404: consumer {created(world)} (https"
+        assert said in errors["product-lending"]
+        assert entry.ours
 
 
 def test_an_undo_of_something_never_done_calls_nothing(world):

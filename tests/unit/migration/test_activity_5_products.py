@@ -183,11 +183,13 @@ class TestAdd:
         add(world, company)
         assert (tally(world).skipped, entry(world).before) == (1, None)
 
-    def test_one_404_alone_does_not_prove_that_a_company_is_gone(self, world):
+    def test_one_404_for_a_company_that_is_there_skips_nothing(self, world):
         company = world.company("a")
-        del world.codat.companies["a"]  # Codat still has its settings
-        add(world, company)
-        assert (tally(world).skipped, tally(world).failed) == (0, 1)
+        listed = world.codat.companies.pop("a")
+        assert add(world, company).next == "again"
+        world.codat.companies["a"] = listed
+        assert add(world, company).next == "done"
+        assert (tally(world).done, entry(world).outcome) == (1, "added")
 
     def test_a_company_whose_settings_stayed_on_gets_no_product(self, world):
         ids = [world.company("a", 6), world.company("b", 6)]

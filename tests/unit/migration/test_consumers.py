@@ -13,9 +13,11 @@ from codat_hub.migration.domain.consumers import (
     shown,
     wanted,
 )
+from codat_hub.webhooks.hub_address import HubAddress
 from codat_hub.webhooks.signing_secret import is_consumer
 
 HUB = "https://hub.example/webhooks/codat"
+ADDRESS = HubAddress(HUB, "api")
 ID = "m-20261122-101500-ab12cd"
 
 
@@ -68,7 +70,7 @@ class TestOld:
 
 def make(old=(), present=(), custom=(), standard=False):
     present = [*present, *old]
-    return wanted(ID, old, present, custom=custom, standard=standard, hub_url=HUB)
+    return wanted(ID, old, present, custom=custom, standard=standard, hub=ADDRESS)
 
 
 class TestWanted:
@@ -140,7 +142,7 @@ class TestWanted:
     ],
 )
 def test_the_hubs_own_consumers_are_told_from_others(url, name):
-    assert hub_consumer_of(url, HUB) == name
+    assert hub_consumer_of(url, ADDRESS) == name
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,12 @@ from codat_hub.migration.usecases.context import (
     product_entry,
     resuming,
 )
+from codat_hub.webhooks.hub_address import HubAddress
 from tests.support.migration.step_world import HOUR, ID, NOW
 
 
 def limits(scale):
-    return Limits(wait_scale=scale, calls_a_second=5, hub_url="https://hub.example")
+    return Limits(wait_scale=scale, calls_a_second=5, hub=HubAddress("https://hub.example", "api"))
 
 
 class TestLimits:

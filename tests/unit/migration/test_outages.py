@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from codat_hub.codat.errors import OutcomeUnknown, TryLater, Unauthorized
+from codat_hub.codat.errors import OutcomeUnknown, RateLimited, TryLater, Unauthorized
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.usecases.context import StepResult
@@ -135,6 +135,18 @@ class TestWhatTheRunWaitsFor:
         step.fails(Unauthorized("401"))
         step.run()
         assert "tools/hub secrets set-api-key" in waits_for(world.ledger, world.run)
+
+    @pytest.mark.parametrize(
+        ("status", "text"),
+        [
+            (429, "Codat's quota, until 22 November 10:16 UTC: GET /x | HTTP 429 | no"),
+            (None, "room among the hub's other calls of Codat, until 22 November 10:16 UTC"),
+        ],
+    )
+    def test_tells_codats_quota_from_the_budget_of_the_hub(self, world, step, status, text):
+        step.fails(RateLimited("no", status=status, retry_after=MINUTE))
+        assert step.run().wait_seconds == 61
+        assert waits_for(world.ledger, world.run) == text
 
     def test_is_nothing_once_the_run_has_ended(self, world, step):
         step.fails(TryLater("503"))

@@ -4,7 +4,7 @@ import pytest
 
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
-from codat_hub.migration.domain.run import MigrationStatus, Pause, WaitingFor
+from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.steps import left_over
 from codat_hub.migration.steps.left_over import Attempts
 from codat_hub.migration.usecases import reports
@@ -108,93 +108,28 @@ class TestReport:
         assert reports.report(world.ledger, world.run)["replay_missed"] is None
 
 
-class TestNeeds:
-    """What a person has to do, with the command to run."""
-
-    def needs(self, world, **run):
-        world.change(**run)
-        left = left_over.left(world.ledger, world.run)
-        return [(need["what"], need["command"]) for need in reports.needs(world.run, left)]
-
-    def leave(self, world, *items, rounds=1, forward=False):
-        begin = Attempts.forward if forward else Attempts.back
-        ids = dict.fromkeys(item.company_id for item in items if item.company_id)
-        for number in range(rounds):
-            world.change(attempts=number)
-            attempts = begin(world.context, world.command(*ids), world.run, "x")
-            for item in items:
-                attempts.leave(item, "refused")
-
-    @pytest.mark.parametrize(
-        ("waiting_for", "command"),
-        [
-            (WaitingFor.APPROVAL, f"approve {ID}"),
-            (WaitingFor.WEBHOOKS_DISABLED, f"confirm-webhooks-disabled {ID}"),
-            (WaitingFor.SIGNING_SECRET, f"confirm-secret {ID} CONSUMER"),
-            (WaitingFor.WEBHOOKS_RESTORED, f"confirm-webhooks-restored {ID}"),
-            (WaitingFor.PRODUCTS_KEPT, f"approve {ID}"),
-        ],
-    )
-    def test_a_stop_needs_its_answer(self, world, waiting_for, command):
-        pause = Pause(waiting_for, NOW, "token", ("Look.", "Then answer."))
-        command = f"tools/hub migrations {command}"
-        assert self.needs(world, pause=pause) == [("Look. Then answer.", command)]
-        bare = replace(pause, instructions=())
-        assert self.needs(world, pause=bare) == [(f"Answer: {waiting_for.value}.", command)]
-
-    def test_nothing_is_needed_while_it_runs_and_when_all_is_well(self, world):
-        for status in (MigrationStatus.RUNNING, MigrationStatus.COMPLETE):
-            assert self.needs(world, status=status) == []
-
-    def test_an_incomplete_rollback_is_repeated_before_anything_is_settled(self, world):
-        self.leave(world, left_over.kept("a", "lending"), left_over.not_restored("a"))
-        again = (
-            "Correct the cause; then try again what is left (2 items).",
-            f"tools/hub migrations rollback {ID}",
-        )
-        incomplete = {"status": MigrationStatus.ROLLBACK_INCOMPLETE}
-        assert self.needs(world, **incomplete) == [again]
-        items = (left_over.kept("a", "lending"), left_over.not_restored("a"))
-        self.leave(world, *items, left_over.client_not_restored(), rounds=2)
-        first, *settle = self.needs(world, **incomplete)
-        assert first[0].endswith("(3 items).")
-        assert sorted(settle) == [
-            (
-                "Or leave lending of a as it is.",
-                f"tools/hub migrations settle {ID} a --product lending --reason REASON",
-            ),
-            (
-                "Or leave the settings of a as it is.",
-                f"tools/hub migrations settle {ID} a --reason REASON",
-            ),
-        ]
-
-    def test_at_most_ten_are_named(self, world):
-        self.leave(world, *(left_over.not_restored(f"c{n}") for n in range(12)), rounds=2)
-        assert len(self.needs(world, status=MigrationStatus.ROLLBACK_INCOMPLETE)) == 11
-
-    def test_a_product_that_is_missing_in_the_end_can_be_added(self, world):
-        self.leave(world, left_over.not_added("a", "lending"), forward=True)
-        assert self.needs(world, status=MigrationStatus.COMPLETE) == [
-            (
-                "a has no lending: correct the cause, then add it.",
-                "tools/hub companies add-product a lending",
-            )
-        ]
-
-    def test_a_company_that_was_left_out_is_migrated_later(self, world):
-        self.leave(world, left_over.still_on("a"), forward=True)
-        assert self.needs(world, status=MigrationStatus.COMPLETE) == [
-            (
-                "Some companies were left out: read which, then migrate these companies.",
-                f"tools/hub migrations report {ID}",
-            )
-        ]
+class TestStanding:
+    def test_a_rollback_whose_executions_died_names_what_it_did_not_undo(self, world):
+        world.save_client()
+        world.company("a")
+        world.company("b")
+        for name in ("CLIENT", "COMPANY#a", "PRODUCT#b#lending"):
+            world.ledger.intend(ID, 1, {name: LedgerEntry({"had": False})})
+        world.change(status=MigrationStatus.ROLLING_BACK)
+        assert reports.RunStanding.of(world.ledger, world.run, NOW).left == []
+        world.change(status=MigrationStatus.ROLLBACK_INCOMPLETE, error="the execution died")
+        standing = reports.RunStanding.of(world.ledger, world.run, NOW)
+        named = {(item["company_id"], item.get("product")) for item in standing.left}
+        assert named == {(None, None), ("a", None), ("b", "lending")}
+        assert {item["error"] for item in standing.left} == {"the execution died"}
+        assert "(3 items)" in standing.needs[0]["what"]
 
     def test_the_standing_shows_what_is_left_and_what_was_settled(self, world):
-        self.leave(world, left_over.kept("a", "lending"))
+        Attempts.back(world.context, world.command("a"), world.run, "x").leave(
+            left_over.kept("a", "lending"), "refused"
+        )
         world.change(status=MigrationStatus.ROLLBACK_INCOMPLETE)
-        standing = reports.RunStanding.of(world.ledger, world.run)
+        standing = reports.RunStanding.of(world.ledger, world.run, NOW)
         assert [item["company_id"] for item in standing.left] == ["a"]
         assert (standing.settled, len(standing.needs), standing.counts) == ([], 1, {})
         assert reports.report(world.ledger, world.run)["left"] == standing.left

@@ -11,7 +11,7 @@ from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, MigrationStatus, Pause, Undo, WaitingFor
 from codat_hub.migration.steps import activity_1_client_sync
 from codat_hub.migration.steps.left_over import left
-from codat_hub.migration.usecases import rollback
+from codat_hub.migration.usecases import outages, rollback
 from codat_hub.migration.usecases.context import StepResult
 from tests.support.migration.fakes import settings
 from tests.support.migration.step_world import ID, NOW
@@ -58,6 +58,12 @@ class TestBegin:
         assert begun == StepResult("nothing", epoch=2, cause="Permanent: refused")
         assert rollback.nothing_to_undo(world.context, world.command()).cause == begun.cause
         assert (world.run.status, world.run.ended_at) == ("failed", NOW)
+
+    def test_what_the_run_waited_for_before_is_over(self, world):
+        outages.say(world.context, world.command(), "add_products#a", "Codat, since noon")
+        assert outages.waits_for(world.ledger, world.run)
+        begin(world)
+        assert outages.waits_for(world.ledger, world.run) is None
 
     def test_every_rollback_has_a_new_epoch_and_keeps_the_first_cause(self, world):
         world.change(reached=Activity.ADD_PRODUCTS)

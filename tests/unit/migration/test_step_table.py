@@ -6,6 +6,7 @@ import pytest
 
 from codat_hub.codat.errors import Permanent, RateLimited, TryLater
 from codat_hub.errors import StepFailed
+from codat_hub.migration.usecases.outages import waits_for
 from codat_hub.migration.usecases.step_table import STEPS, run_step
 from tests.support.migration.step_world import ID
 from tools.samconfig import ROOT
@@ -48,6 +49,35 @@ def test_used_up_quota_is_waited_for(world, retry_after, seconds):
     world.codat.failing["set_client_settings"] = RateLimited("quota", retry_after=retry_after)
     result = run_step(world.context, "disable_client_sync", "apply", world.command())
     assert (result.next, result.wait_seconds) == ("again", seconds)
+
+
+def no_room():
+    raise RateLimited("calls of the last minute leave no room", retry_after=timedelta(minutes=2))
+
+
+def test_room_for_the_calls_is_waited_for_and_the_run_says_so(world):
+    world.save_client()
+    command = world.command()
+    result = run_step(world.context, "disable_client_sync", "apply", command, no_room)
+    assert (result.next, result.wait_seconds) == ("again", 121)
+    assert world.codat.changes == []
+    assert waits_for(world.ledger, world.run) == (
+        "Codat's quota, until 22 November 10:17 UTC: calls of the last minute leave no room"
+    )
+    assert run_step(world.context, "disable_client_sync", "apply", command).next == "done"
+    assert waits_for(world.ledger, world.run) is None
+
+
+def test_what_cannot_be_repeated_by_its_answer_needs_no_room(world):
+    command = world.command(token="t", waiting_for="approval")
+    run_step(world.context, "wait_for_person", "apply", command, no_room)
+    assert world.run.pause.token == "t"
+    command = world.command("a", state={"phase": "add_products"})
+    run_step(world.context, "note_chunk_failure", "apply", command, no_room)
+    assert world.tally("add_products").failed == 1
+    state = {"undo_error": {"Error": "StepFailed", "Cause": "refused"}}
+    run_step(world.context, "incomplete", "compensate", world.command(state=state), no_room)
+    assert world.run.status == "rollback_incomplete"
 
 
 def test_an_error_that_does_not_pass_is_the_state_machines(world):

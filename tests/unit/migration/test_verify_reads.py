@@ -7,6 +7,7 @@ from codat_hub.codat.errors import Forbidden
 from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.steps import activity_5_products, verify_reads
+from codat_hub.migration.usecases.listing import LATE_UNCHECKED
 from codat_hub.product_events.domain.read_event import ReadId, ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, ReadState
 from tests.support.migration.fakes import settings
@@ -97,7 +98,7 @@ class TestBegin:
         for listing in ("snapshot", "late-1"):
             chunk = {"name": f"{listing}-000000", "members": []}
             world.manifests.put(f"{ID}/{listing}.json", [chunk])
-        world.change(chunks={"plan": 1, "snapshot": 1, "late-1": 1})
+        world.change(chunks={"plan": 1, "snapshot": 1, "late-1": 1, "late-2": 0})
         return world
 
     def test_it_works_on_all_chunks_of_the_run(self, world):
@@ -127,6 +128,21 @@ class TestBegin:
         verify_reads.begin(world.context, world.command())
         assert len(world.run.notes) == notes
         assert all(note.startswith("companies that came late: ") for note in world.run.notes)
+
+    @pytest.mark.parametrize(
+        ("late", "everyone", "noted"),
+        [
+            ({}, True, True),  # the list could not be read
+            ({"late-1": 1}, True, True),  # nobody looked again
+            ({"late-1": 1, "late-2": 0}, True, False),
+            ({}, False, False),  # the client's level reads them
+            ({f"late-{number}": 1 for number in range(1, 6)}, True, False),
+        ],
+    )
+    def test_a_run_that_did_not_look_for_late_companies_says_so(self, world, late, everyone, noted):
+        world.change(chunks={"snapshot": 1, **late}, everyone=everyone)
+        verify_reads.begin(world.context, world.command())
+        assert any(LATE_UNCHECKED in note for note in world.run.notes) is noted
 
 
 @pytest.mark.parametrize("status", [s for s in MigrationStatus if s.given_up])

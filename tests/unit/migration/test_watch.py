@@ -1,6 +1,7 @@
 import pytest
 
 from codat_hub.migration.domain.run import Activity, MigrationStatus, Pause, WaitingFor
+from codat_hub.migration.usecases.listing import LATE_UNCHECKED
 from codat_hub.migration.usecases.watch import AUTOMATIC_TRIES, WatchMigrations
 from tests.support.migration.step_world import HOUR, ID, NOW
 
@@ -40,7 +41,17 @@ def test_a_run_that_died_before_any_change_failed(world, watch):
 def test_a_run_that_died_after_all_activities_is_complete(world, watch):
     world.change(reached=Activity.ADD_PRODUCTS, migrated=True)
     assert watch.ended(ID) == "complete"
-    assert world.run.notes[0].startswith("the check of the first reads was cut short")
+    (note,) = world.run.notes
+    assert note.startswith("the check of the first reads was cut short")
+    assert LATE_UNCHECKED in note
+
+
+def test_a_run_that_died_after_its_last_look_for_late_companies_does_not_ask_for_another(
+    world, watch
+):
+    world.change(reached=Activity.ADD_PRODUCTS, migrated=True, chunks={"late-1": 0})
+    assert watch.ended(ID) == "complete"
+    assert LATE_UNCHECKED not in world.run.notes[0]
 
 
 @pytest.mark.parametrize("reached", list(Activity))

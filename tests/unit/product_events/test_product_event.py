@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from codat_hub.product_events.domain.product_event import DataTypeDetail, Detail, as_text
 from codat_hub.product_events.domain.read_state import ReadState, project
 from tests.support.histories import Ledger, a_read, at, entry, histories
-from tools.example_consumer import product_events
+from tools.example_consumer.consumer import product_events
 from tools.samconfig import ROOT
 
 SCHEMA = json.loads((ROOT / "events/schemas/product_read_completed.v1.json").read_text())

@@ -215,6 +215,12 @@ class TestParking:
         assert project(world, READ) == Report("parked")
         assert world.parking.parked == {"msg-1": "fault: ZeroDivisionError"}
 
+    def test_it_is_parked_no_longer_than_the_inbox_keeps_it(self, world):
+        expires = NOW + timedelta(days=45)
+        project(world, StoredWebhook("msg-odd", b"[]", expires_at=expires))
+        project(world, replace(a_read_with(None), expires_at=expires))
+        assert world.parking.until == {"msg-odd": expires, "msg-1#1": expires}
+
     @pytest.mark.parametrize("port", ["read_states", "companies"])
     def test_an_unavailable_table_parks_nothing(self, world, monkeypatch, port):
         def fail(*_args):

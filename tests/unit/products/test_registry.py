@@ -17,7 +17,11 @@ B = Product("b", ProductKind.CUSTOM, data_types=("bills",))
 
 def a_registry(*products, **counts):
     store, schedules = FakeProductRegistry(*products), FakeSchedules()
-    return Registry(store, schedules, lambda product: counts.get(product, 0)), store, schedules
+    return (
+        Registry(store, schedules, lambda product, most: min(counts.get(product, 0), most)),
+        store,
+        schedules,
+    )
 
 
 def changes(applied):
@@ -65,6 +69,14 @@ def test_a_product_that_companies_have_is_not_removed_and_they_are_counted():
     with pytest.raises(Conflict):
         registry.remove("a", "arn:ann")
     assert store.by == []
+
+
+def test_of_a_product_on_thousands_of_companies_a_hundred_are_counted():
+    registry, _, _ = a_registry(A, a=5000)
+    with pytest.raises(Conflict) as refused:
+        registry.remove("a", "arn:ann")
+    (problem,) = refused.value.problems
+    assert problem.message == "100 or more companies have this product"
 
 
 def test_schedules_that_failed_are_finished_by_repeating():
@@ -163,7 +175,7 @@ def test_schedules_match_the_registry_as_it_is_at_the_end():
 def test_unknown_products_are_absent():
     registry, *_ = a_registry(A)
     for act in (lambda: registry.product("z"), lambda: registry.remove("z", "arn:ann")):
-        with pytest.raises(Absent, match="Registered are: a"):
+        with pytest.raises(Absent, match=r"No product 'z' is registered\."):
             act()
 
 

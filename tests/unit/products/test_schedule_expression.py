@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from codat_hub.products.domain.product import Schedule
 from codat_hub.products.domain.schedule_expression import NEVER, interval, next_after, problems
+from codat_hub.products.domain.schedule_expression import runs as has_slots
 
 
 def at(text: str) -> datetime:
@@ -38,7 +39,7 @@ def runs(expression: str, after: str, count: int = 3, timezone: str = "UTC") -> 
         ("cron(0 8 15W * ? *)", ["2026-01-15 08:00", "2026-02-16 08:00"]),
         ("cron(0 18 ? * MON-FRI *)", ["2026-01-01 18:00", "2026-01-02 18:00", "2026-01-05 18:00"]),
         ("cron(0 9 ? * 2#1 *)", ["2026-01-05 09:00", "2026-02-02 09:00"]),
-        ("cron(0 9 ? * FRI#5 *)", ["2026-01-30 09:00", "2026-05-29 09:00"]),
+        ("cron(0 9 ? * 6#5 *)", ["2026-01-30 09:00", "2026-05-29 09:00"]),
         ("cron(0/20 7 * * ? *)", ["2026-01-01 07:00", "2026-01-01 07:20", "2026-01-01 07:40"]),
         ("cron(5,50 1-2 * * ? *)", ["2026-01-01 01:05", "2026-01-01 01:50", "2026-01-01 02:05"]),
         ("cron(0 0 29 FEB ? *)", ["2028-02-29 00:00", "2032-02-29 00:00"]),
@@ -93,6 +94,8 @@ def test_the_interval_is_the_time_to_the_slot_after():
         ("every hour", "neither rate"),
         ("rate(0 minutes)", "no rate"),
         ("rate(5 hour)", "no rate"),
+        ("rate(1 hours)", "no rate"),
+        ("rate(05 hours)", "no rate"),
         ("rate(5  hours)", "no rate"),
         ("rate(5 weeks)", "no rate"),
         ("rate(1.5 hours)", "no rate"),
@@ -125,9 +128,17 @@ def test_the_interval_is_the_time_to_the_slot_after():
         ("cron(0  23 * * ? *)", "each after one space"),
         ("cron( 0 23 * * ? *)", "each after one space"),
         ("cron(0 23 ? * mon-fri *)", "day of week: 'mon-fri'"),
+        ("cron(0 23 ? * FRI#3 *)", "day of week: 'FRI#3'"),
+        ("cron(0 23 ? * FRIL *)", "day of week: 'FRIL'"),
+        ("cron(00 23 * * ? *)", "minutes: '00'"),
+        ("cron(0 023 * * ? *)", "hours: '023'"),
+        ("cron(0 23 L-3 * ? *)", "day of month: 'L-3'"),
+        ("cron(0 23 LW * ? *)", "day of month: 'LW'"),
+        ("cron(0 23 1,L * ? *)", "day of month: 'L'"),
+        ("cron(0 23 1W,15W * ? *)", "day of month: '1W'"),
+        ("CRON(0 23 * * ? *)", "neither rate"),
         ("cron(0 23 1 jan ? *)", "month: 'jan'"),
         ("cron(0 23 1 1 ? 2020,2021)", "only times in the past"),
-        ("rate(05 hours)", "no rate"),
         ("cron(" + "0," * 200 + "0 0 * * ? *)", "longer than 256"),
     ],
 )
@@ -154,6 +165,26 @@ def test_every_problem_is_listed():
         "month",
         "year",
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("cron(0\t23  ? * mon-fri *)", "cron(0 23 ? * MON-FRI *)"),
+        ("cron(0\u00a023 1 jan ? *)", "cron(0 23 1 JAN ? *)"),
+        ("cron(00 023 * * ? *)", "cron(0 23 * * ? *)"),
+        ("cron(7/90 0/24 * * ? *)", "cron(7 0 * * ? *)"),
+        ("cron(0 */30 1/31,15 * ? *)", "cron(0 0 1,15 * ? *)"),
+        ("cron(0 9 ? * FRI#3 *)", "cron(0 9 ? * 6#3 *)"),
+        ("cron(0 9 ? * sunL *)", "cron(0 9 ? * 1L *)"),
+        ("rate(1 hours)", "rate(1 hour)"),
+    ],
+)
+def test_a_schedule_that_was_registered_before_it_was_refused_goes_on(before, now):
+    assert problems(Schedule(before))
+    assert problems(Schedule(now)) == []
+    assert has_slots(Schedule(before))
+    assert runs(before, "2026-01-01T00:00:00+00:00", 3) == runs(now, "2026-01-01T00:00:00+00:00", 3)
 
 
 @pytest.mark.parametrize("zone", ["", "/etc/passwd", "../UTC", "localtime", "GMT+25", "Nowhere"])

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from codat_hub.codat.domain.quota import Quota
 from codat_hub.rate_limiting.domain.breaker import PROBE_EVERY, Breaker, Cause
-from codat_hub.rate_limiting.domain.pace import REFRESH_LIMIT, Pace
+from codat_hub.rate_limiting.domain.pace import LIMIT, Pace
 from codat_hub.rate_limiting.domain.rate_limiter import (
+    CALLERS,
+    COMMANDS,
     MIGRATION,
     RECONCILE,
+    REFRESHES,
     KnownQuota,
     RateLimiter,
     Wait,
@@ -22,7 +25,7 @@ from codat_hub.rate_limiting.domain.waits import Waits
 NOW = datetime(2026, 7, 1, 22, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 7, 2, tzinfo=UTC)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
-FULL = Pace(((int(NOW.timestamp()), REFRESH_LIMIT),))
+FULL = Pace(((int(NOW.timestamp()), 870),))
 USED_UP = KnownQuota(1000, 200, MIDNIGHT, NOW)
 OPEN = Breaker(Cause.FORBIDDEN, NOW, NOW + MINUTE)
 
@@ -54,7 +57,7 @@ def test_a_refresh_waits_for_the_breaker_first_then_the_reserve_then_the_pace():
     assert limiter.wait(NOW, None, by_person=False) == Wait(Waits.BREAKER, NOW + MINUTE)
     limiter = RateLimiter(Breaker(), FULL, USED_UP)
     assert limiter.wait(NOW, None, by_person=False) == Wait(Waits.RESERVE, MIDNIGHT)
-    assert limiter.wait(NOW, None, by_person=True) == Wait(Waits.PACE, NOW + 61 * SECOND)
+    assert limiter.wait(NOW, None, by_person=True) == Wait(Waits.PACE, NOW + 62 * SECOND)
     assert RateLimiter(quota=USED_UP).wait(NOW, None, by_person=True) is None
 
 
@@ -64,24 +67,57 @@ def test_an_open_breaker_blocks_all_refreshes_even_while_its_probe_is_due():
     assert RateLimiter(pace=FULL).blocked_by(NOW, None) is None
 
 
-@given(st.integers(0, 2000), st.integers(0, 2000))
-def test_reservations_are_taken_off_the_refreshes_but_for_60_calls(migration, reconcile):
-    limiter = RateLimiter().reserving(MIGRATION, migration, NOW + MINUTE)
+def counted(at, **calls):
+    """Return a limiter that has counted calls of each caller at a time."""
+    second = int(at.timestamp())
+    paces = {caller: Pace(((second, count),)) for caller, count in calls.items()}
+    return RateLimiter(pace=paces.pop(REFRESHES, Pace()), others=paces)
+
+
+calls = st.integers(0, 2000)
+
+
+@given(st.tuples(calls, calls, calls, calls), calls, calls)
+def test_what_is_kept_for_all_callers_together_is_within_the_limit(made, migration, reconcile):
+    limiter = counted(NOW, **dict(zip(CALLERS, made, strict=True)))
+    limiter = limiter.reserving(MIGRATION, migration, NOW + MINUTE)
     limiter = limiter.reserving(RECONCILE, reconcile, NOW + 2 * MINUTE)
-    assert limiter.ceiling(NOW) == max(REFRESH_LIMIT - migration - reconcile, 60)
-    assert limiter.ceiling(NOW + MINUTE) == max(REFRESH_LIMIT - reconcile, 60)
-    assert limiter.ceiling(NOW + 2 * MINUTE) == REFRESH_LIMIT
+    if sum(made) >= LIMIT:
+        assert all(limiter.full_until(caller, NOW) for caller in CALLERS)
+        return
+    for caller, least in ((REFRESHES, 62), (COMMANDS, 30)):
+        if made[CALLERS.index(caller)] < least:
+            assert limiter.full_until(caller, NOW) is None
+    quiet = RateLimiter(reservations=limiter.reservations)
+    assert quiet.ceiling(REFRESHES, NOW) >= 62
+    assert quiet.ceiling(COMMANDS, NOW) >= 30
+    assert quiet.ceiling(MIGRATION, NOW) >= min(migration, 744)
+    assert quiet.ceiling(RECONCILE, NOW) >= 62
 
 
-@pytest.mark.parametrize("migration", range(15))
-def test_refreshes_reconcile_and_migration_together_make_960_calls_at_most(migration):
-    """They exceed 870 only beside a migration at over 12 calls a second."""
-    limiter = RateLimiter().reserving(MIGRATION, 60 * migration, NOW + MINUTE)
-    reconcile = 60 * limiter.reconcile_per_second(NOW)
-    limiter = limiter.reserving(RECONCILE, reconcile, NOW + MINUTE)
-    together = limiter.ceiling(NOW) + reconcile + 60 * migration
-    assert together <= 960
-    assert (together > REFRESH_LIMIT) == (migration > 12)
+@given(st.tuples(calls, calls, calls, calls), st.sampled_from(CALLERS))
+def test_a_caller_is_told_the_first_second_with_room(made, caller):
+    limiter = counted(NOW - 30 * SECOND, **dict(zip(CALLERS, made, strict=True)))
+    limiter = limiter.reserving(RECONCILE, 310, NOW + 10 * SECOND)
+    until = limiter.full_until(caller, NOW)
+    if until is not None:
+        assert limiter.full_until(caller, until) is None
+        assert limiter.full_until(caller, until - SECOND) is not None
+
+
+def test_reservations_are_taken_off_the_refreshes_while_they_last():
+    limiter = RateLimiter().reserving(MIGRATION, 310, NOW + MINUTE)
+    limiter = limiter.reserving(RECONCILE, 200, NOW + 2 * MINUTE)
+    assert limiter.ceiling(REFRESHES, NOW) == 900 - 30 - 310 - 200
+    assert limiter.ceiling(REFRESHES, NOW + MINUTE) == 900 - 30 - 200
+    assert limiter.ceiling(REFRESHES, NOW + 2 * MINUTE) == 870
+
+
+def test_the_calls_of_others_count_where_they_exceed_what_is_kept_for_them():
+    limiter = counted(NOW, commands=100, migration=400)
+    limiter = limiter.reserving(MIGRATION, 310, NOW + MINUTE)
+    assert limiter.ceiling(REFRESHES, NOW) == 400
+    assert limiter.ceiling(REFRESHES, NOW + 62 * SECOND) == 870
 
 
 def test_a_reconcile_is_slow_beside_a_migration_that_leaves_it_no_room():
@@ -89,14 +125,21 @@ def test_a_reconcile_is_slow_beside_a_migration_that_leaves_it_no_room():
         limiter = RateLimiter().reserving(MIGRATION, calls, NOW + MINUTE)
         return limiter.reconcile_per_second(NOW), limiter.reconcile_per_second(NOW + MINUTE)
 
-    assert beside(510) == (5, 5)
-    assert beside(511) == (1, 5)
+    assert beside(498) == (5, 5)
+    assert beside(499) == (1, 5)
+
+
+def test_what_an_ended_reconcile_had_reserved_does_not_stop_refreshes_beside_a_migration():
+    limiter = RateLimiter().reserving(RECONCILE, 310, NOW + 8 * MINUTE)
+    limiter = limiter.reserving(MIGRATION, 744, NOW + MINUTE)
+    assert limiter.ceiling(REFRESHES, NOW) == 64
 
 
 def test_the_dispatcher_sends_fourteen_a_second_or_its_part():
     assert RateLimiter().per_second(NOW) == 14
-    assert RateLimiter().reserving(MIGRATION, 300, NOW + MINUTE).per_second(NOW) == 9
-    assert RateLimiter().reserving(MIGRATION, 5000, NOW + MINUTE).per_second(NOW) == 1
+    assert RateLimiter().reserving(MIGRATION, 310, NOW + MINUTE).per_second(NOW) == 9
+    assert RateLimiter().reserving(MIGRATION, 5000, NOW + MINUTE).per_second(NOW) == 2
+    assert counted(NOW, commands=890).per_second(NOW) == 1
 
 
 @pytest.mark.parametrize("quota", [None, Quota(), Quota(limit=1000), Quota(remaining=5)])
@@ -132,6 +175,7 @@ def test_a_call_that_passes_is_counted():
 
 def test_in_place_of_an_unreadable_limiter_a_probe_leaves_after_five_minutes():
     limiter = probing_limiter(NOW)
+    assert {limiter.full_until(caller, NOW) for caller in CALLERS} == {NOW + 62 * SECOND}
     until = NOW + PROBE_EVERY
     assert limiter.wait(NOW, None, by_person=True) == Wait(Waits.RATE_LIMIT, until)
     assert limiter.wait(until, None, by_person=True) is None

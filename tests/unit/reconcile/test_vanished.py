@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from codat_hub.reconcile.domain.reconcile_run import ReconcileRun, ReconcileStatus
-from codat_hub.reconcile.domain.vanished import believed, in_numbers
+from codat_hub.reconcile.domain.vanished import REFUSED, believed, in_numbers
 
 NIGHT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
@@ -26,6 +26,17 @@ def test_five_or_more_and_over_two_percent_are_many(gone, live, expected):
     assert in_numbers(a_run(gone, live)) is expected
     found = believed(a_run(gone, live), ["a", "b"], [], lambda _: ())
     assert found == (set() if expected else {"a", "b"})
+
+
+@pytest.mark.parametrize(
+    ("gone", "refused", "expected"), [(1, 3, False), (1, 4, True), (4, 1, True)]
+)
+def test_companies_that_codat_refused_to_refreshes_count_in_the_same_number(
+    gone, refused, expected
+):
+    run = a_run(gone, live=200)
+    run = replace(run, counts={**run.counts, REFUSED: refused})
+    assert in_numbers(run) is expected
 
 
 def test_an_empty_list_is_never_believed_whatever_was_before_or_is_confirmed():

@@ -9,7 +9,6 @@ from codat_hub import errors
 from codat_hub.codat import errors as codat_errors
 from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
 from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RateLimiter, Reservation
-from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
 from codat_hub.refresh.domain.ticket import LOST_AFTER, TicketStatus
 from tools.simulation.refresh_histories import a_backlog
 from tools.simulation.refresh_world import (
@@ -37,6 +36,11 @@ def waiting(world, count, product="a", **changes):
         company_id = f"{product}{number:05}"
         world.assign(company_id, product)
         world.opened(company_id, product, **changes)
+
+
+def reserve(world, calls, until):
+    limiter, version = world.limiters.get()
+    assert world.limiters.put(limiter.reserving(MIGRATION, calls, until), version)
 
 
 def calls_of(world, product):
@@ -95,7 +99,7 @@ def test_the_limiter_holds_the_pace_even_when_all_messages_come_at_once():
 
 
 def test_a_reservation_is_taken_off_the_refreshes_while_it_lasts(world):
-    ReserveCalls(world.limiters)(300, START + MINUTE)
+    reserve(world, 300, START + MINUTE)
     waiting(world, 1000)
     assert world.dispatcher().sent == 540
     delays = sorted(when - START for when, _, _ in world.events)
@@ -111,7 +115,7 @@ def test_the_limiter_holds_a_reservation_against_a_backlog_and_loses_no_ticket()
     world.register(a_product("a"))
     waiting(world, 800)
     world.dispatcher()
-    ReserveCalls(world.limiters)(300, START + 3 * MINUTE)  # after they were sent
+    reserve(world, 300, START + 3 * MINUTE)  # after they were sent
     backlog, world.events = sorted(world.events), []
     world.clock += MINUTE
     for _, _, deliver in backlog:
@@ -124,9 +128,9 @@ def test_the_limiter_holds_a_reservation_against_a_backlog_and_loses_no_ticket()
 
 
 def test_no_reservation_takes_all_of_the_pace(world):
-    ReserveCalls(world.limiters)(5000, START + HOUR)
-    waiting(world, 100)
-    assert world.dispatcher().sent == 60
+    reserve(world, 5000, START + HOUR)
+    waiting(world, 200)
+    assert world.dispatcher().sent == 120
 
 
 def test_a_product_with_thousands_due_delays_another_by_no_more_than_its_share():

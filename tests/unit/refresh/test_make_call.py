@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 
 from codat_hub.codat import errors
-from codat_hub.refresh.domain.ticket import TicketStatus
+from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from codat_hub.refresh.usecases.make_call import NotCalled
 from tests.support.refresh_worker import HOUR, ROWS, a_message, a_world, failing, work
 from tools.simulation.refresh_world import MINUTE, START
@@ -72,7 +72,7 @@ def test_a_client_that_cannot_be_checked_is_no_fault_of_the_company(world, make_
 
 @pytest.mark.parametrize(
     "failure",
-    [errors.Unauthorized("key"), errors.RateLimited("quota"), errors.Forbidden("plan")],
+    [errors.Unauthorized("key"), errors.RateLimited("quota", status=429), errors.Forbidden("plan")],
 )
 def test_a_check_that_meets_what_all_refreshes_meet_says_so(world, make_call, failure):
     def check():
@@ -82,6 +82,16 @@ def test_a_check_that_meets_what_all_refreshes_meet_says_so(world, make_call, fa
     world.check_client = check
     assert make_call(*world.tickets.get("c1", "a")).failure is failure
     assert world.codat.forgotten == isinstance(failure, errors.Unauthorized)
+
+
+def test_a_check_that_the_hub_itself_holds_back_concerns_this_refresh_only(world, make_call):
+    def check():
+        raise errors.RateLimited("no room", retry_at=world.clock)
+
+    world.opened()
+    world.check_client = check
+    assert isinstance(make_call(*world.tickets.get("c1", "a")).failure, errors.TryLater)
+    assert world.codat.calls == []
 
 
 @pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=str)
@@ -153,6 +163,7 @@ def test_a_wrong_client_makes_no_call_at_all(world):
     world.dispatching().run_until(START + 3 * MINUTE)
     assert not world.codat.calls
     assert world.ticket("c1").attempts == 0
+    assert world.ticket("c1").failure == Failure("wrong_client", "another client's key")
     world.check_client = lambda: None
     world.run_until(START + 12 * MINUTE)
     assert len(world.codat.accepted) == 2

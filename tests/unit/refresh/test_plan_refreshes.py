@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.codat import errors
+from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.products.domain.product import Schedule
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import ticket as ticket_rules
@@ -65,6 +66,18 @@ def test_tickets_are_due_within_the_jitter_window_and_end_before_the_next_slot(w
     world.register(a_product("a", Schedule("rate(6 hours)")))
     world.planner("a", SLOT + 6 * HOUR, always)
     assert world.ticket("c0000", "a").deadline == SLOT + 12 * HOUR
+
+
+def test_a_slot_lists_when_each_product_will_be_overdue_also_what_was_never_read(world):
+    with_companies(world, 250)
+    world.assign("unlinked", "a", linked=False)
+    world.planner("a", SLOT, always)
+    late = SLOT + 60 * HOUR  # assigned at START, due at the next 23:00, 12 h late
+    listed = ReadStateStore(world.table).overdue("a", late, 500)
+    assert sorted(place.company_id for place in listed) == opened(world)
+    writes = world.table.writes
+    world.planner("a", SLOT + HOUR, lambda: False)  # a run that plans nothing yet
+    assert world.table.writes == writes + 2
 
 
 def test_a_finished_run_is_not_repeated(world):
@@ -187,7 +200,8 @@ def test_100_000_companies_are_planned_by_the_cursor_across_invocations():
         (planned,) = world.planner.resume(pages_of(150))
     assert total == items
     assert invocations >= 6
-    cursor_writes = world.table.writes - writes - items
+    # a ticket each, and at its first slot a place each in the list of what will be overdue
+    cursor_writes = world.table.writes - writes - 2 * items
     assert cursor_writes < items / 80  # one a page of 100, and one an invocation
 
 

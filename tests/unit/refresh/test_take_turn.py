@@ -6,7 +6,7 @@ import pytest
 
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
-from codat_hub.rate_limiting.domain.pace import REFRESH_LIMIT, Pace
+from codat_hub.rate_limiting.domain.pace import LIMIT, Pace
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter, Wait
 from codat_hub.rate_limiting.domain.waits import Waits
@@ -71,13 +71,13 @@ def test_a_limiter_that_closes_after_the_lease_was_taken_leaves_the_lease_free(w
 
     def put_then_fill_the_pace(*arguments):
         world.leases.put = put
-        full = RateLimiter(pace=Pace(((int(START.timestamp()), REFRESH_LIMIT),)))
+        full = RateLimiter(pace=Pace(((int(START.timestamp()), LIMIT),)))
         world.limiters.put(full, 0)
         return put(*arguments)
 
     world.leases.put = put_then_fill_the_pace
     found = take_turn(ticket(world))
-    assert found == Wait(Waits.PACE, START + 61 * SECOND, lease_returned=True)
+    assert found == Wait(Waits.PACE, START + 62 * SECOND, lease_returned=True)
     assert lease(world).holder is None
     assert take_turn.lease_is_free(ticket(world, "b"))
 

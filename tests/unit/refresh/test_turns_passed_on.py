@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.codat import errors
-from codat_hub.rate_limiting.domain.pace import REFRESH_LIMIT, Pace
+from codat_hub.rate_limiting.domain.pace import LIMIT, Pace
 from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import lease as lease_rules
@@ -83,7 +83,7 @@ def test_a_refresh_that_held_the_lease_and_meets_the_pace_passes_the_turn_on():
 
     def put_then_fill_the_pace(*arguments):
         world.leases.put = put
-        full = RateLimiter(pace=Pace(((int(START.timestamp()), REFRESH_LIMIT),)))
+        full = RateLimiter(pace=Pace(((int(START.timestamp()), LIMIT),)))
         world.limiters.put(full, world.limiters.get()[1])
         return put(*arguments)
 

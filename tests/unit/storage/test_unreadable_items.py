@@ -1,5 +1,6 @@
 """An unreadable item stops its own company or product only, is reported, and can be repaired."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,11 +9,12 @@ from codat_hub import errors
 from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.domain.client_check import ClientCheck
 from codat_hub.codat.domain.stamp import Stamp
+from codat_hub.codat.errors import RateLimited
 from codat_hub.product_events.adapters.read_state_store import ReadStateStore
 from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RateLimiter, Reservation
-from codat_hub.rate_limiting.usecases.reserve_calls import ReserveCalls
+from codat_hub.rate_limiting.usecases.admit_calls import for_migrations
 from codat_hub.refresh.adapters.dispatch_store import DispatchStore
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
 from codat_hub.refresh.domain.refresh_run import RefreshRun
@@ -208,10 +210,15 @@ class TestTheHubsOwn:
         assert accepted(world) == ["c1", "c2", "c3"]
         assert world.limiters.get()[0].breaker.cause is None
 
-    def test_an_unreadable_limiter_holds_up_no_migration(self, world, reported):
+    def test_an_unreadable_limiter_holds_up_a_migration_for_a_minute(self, world, reported):
         world.limiters.put(RateLimiter(), 0)
         world.table.spoil(ItemKey(CODAT, "GATE"), calls="many")
-        ReserveCalls(world.limiters)(300, START + MINUTE)
+        admit = replace(for_migrations(world.limiters, 5), now=world.now)
+        with pytest.raises(RateLimited):
+            admit()
+        assert reported.count("item_unreadable") == 1
+        world.clock += timedelta(seconds=62)
+        admit()
         assert reported.count("item_unreadable") == 1
 
     def test_the_dispatcher_works_without_its_memory_and_the_last_notice(self, world, reported):

@@ -1,10 +1,15 @@
 """`make deploy` repeats a first deployment that failed, and protects one that succeeded."""
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
-from tools.deploy import Deploy, DeployError
+from tools.deploy import STACK_POLICY, Deploy, DeployError
 from tools.samconfig import Deployment
+from tools.template import RESOURCES
+
+KEPT = "RetainExceptOnCreate"
 
 
 class CloudFormation:
@@ -12,6 +17,7 @@ class CloudFormation:
 
     def __init__(self, status=None, **parameters):
         self.status, self.parameters, self.deleted = status, parameters, 0
+        self.policy, self.terminable = None, True
 
     def describe_stacks(self, StackName):  # noqa: N803
         if self.status is None:
@@ -29,6 +35,13 @@ class CloudFormation:
     def delete_stack(self, StackName):  # noqa: N803
         self.status = None
         self.deleted += 1
+
+    def set_stack_policy(self, StackName, StackPolicyBody):  # noqa: N803
+        assert self.status.endswith("_COMPLETE")
+        self.policy = json.loads(StackPolicyBody)
+
+    def update_termination_protection(self, StackName, EnableTerminationProtection):  # noqa: N803
+        self.terminable = not EnableTerminationProtection
 
     def get_waiter(self, _name):
         return self
@@ -64,10 +77,10 @@ class Sam:
         self.cloudformation.parameters = overrides
 
 
-def deploy(cloudformation, *ends, role="arn:role", **overrides):
+def deploy(cloudformation, *ends, role="arn:role", show=False, **overrides):
     sam = Sam(cloudformation, *ends)
     deployed = Deployment("eu-west-2", "hub", {"Environment": "dev"} | overrides)
-    act = Deploy(deployed, cloudformation, ApiGateway(role), sam, say=lambda _text: None)
+    act = Deploy(deployed, cloudformation, ApiGateway(role), sam, show, say=lambda _text: None)
     return act, sam
 
 
@@ -113,6 +126,43 @@ def test_who_removes_a_stack_can_take_the_protection_away():
     )
     act()
     assert protections(sam) == ["false"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "guarded"), [("dev", False), ("test", False), ("staging", True), ("prod", True)]
+)
+@pytest.mark.parametrize("status", [None, "UPDATE_COMPLETE"])
+def test_staging_and_prod_keep_their_stack_and_their_data(environment, guarded, status):
+    cloudformation = CloudFormation(status)
+    act, _ = deploy(cloudformation, "CREATE_COMPLETE", "UPDATE_COMPLETE", Environment=environment)
+    act()
+    assert cloudformation.terminable is not guarded
+    assert (cloudformation.policy is not None) is guarded
+
+
+def test_the_stack_policy_names_everything_that_holds_data():
+    allowed, denied = STACK_POLICY["Statement"]
+    assert (allowed["Effect"], allowed["Action"]) == ("Allow", "Update:*")
+    assert denied["Action"] == ["Update:Replace", "Update:Delete"]
+    kept = {name for name, body in RESOURCES.items() if body.get("DeletionPolicy") == KEPT}
+    named = {resource.removeprefix("LogicalResourceId/") for resource in denied["Resource"]}
+    assert named == kept - {"ControlApiLogs"}  # logs are no data of the hub
+
+
+@pytest.mark.parametrize(("status", "protection"), [(None, "false"), ("CREATE_COMPLETE", "true")])
+def test_a_look_at_the_change_set_changes_nothing(status, protection):
+    cloudformation = CloudFormation(status)
+    act, sam = deploy(cloudformation, show=True, Environment="prod")
+    act()
+    assert protections(sam) == [protection]
+    assert cloudformation.policy is None
+
+
+def test_a_refused_change_set_guards_nothing():
+    cloudformation = CloudFormation()
+    act, _ = deploy(cloudformation, "REVIEW_IN_PROGRESS", Environment="prod")
+    act()
+    assert cloudformation.policy is None
 
 
 @pytest.mark.parametrize("status", ["CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED"])

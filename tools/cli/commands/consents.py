@@ -67,17 +67,15 @@ def list_(
     """List a company's newest consent to each product, even if it is revoked."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
-        found = api.get(f"companies/{segment(company)}/consents", history=history or None)
-        if not found["consents"]:
+        path = f"companies/{segment(company)}/consents"
+        pages = list(api.pages(path, "history" if history else "consents", history=history or None))
+        if not any(pages):
             api.get(f"companies/{segment(company)}")  # an unknown company has no consents either
     empty = (
         f"{company} has no consents yet. Record one: "
         f"tools/hub consents grant {company} PRODUCT --by EMAIL --env {env}"
     )
-    if history:
-        output.table([found["history"] or []], _HISTORY, empty)
-    else:
-        output.table([found["consents"]], _CONSENTS, empty)
+    output.table(pages, _HISTORY if history else _CONSENTS, empty)
 
 
 @app.command()

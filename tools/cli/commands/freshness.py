@@ -29,11 +29,9 @@ def freshness(
     output = Output(as_json=as_json)
     filters = {"product": product, "company": company, "overdue": overdue or None}
     with control_api(env) as api:
-        # an unknown product or company must fail, or a typing error would look like good news
+        # an unknown product must fail, or a typing error would look like good news
         if product is not None:
             api.get(f"products/{segment(product)}")
-        if company is not None:
-            api.get(f"companies/{segment(company)}")
         count = output.table(
             api.pages("freshness", "freshness", limit=_PAGE, **filters),
             [

@@ -109,7 +109,8 @@ def plan(
     else:
         draw_plan(output, found["plan"])
     if found["plan"]["refusals"]:
-        raise Failure("The hub would refuse this migration.", " ".join(found["plan"]["refusals"]))
+        hint = " ".join(found["plan"]["refusals"]) if as_json else None  # else the plan shows them
+        raise Failure("The hub would refuse this migration.", hint)
 
 
 @app.command()
@@ -140,7 +141,7 @@ def start(
             output.note(f"Watch it: {_again(started['migration_id'], env)}")
             return
         output.note(f"Migration {started['migration_id']} has started.")
-        _show(output, api, _follow(output, api, started["migration_id"], env), env)
+        _show(output, _follow(output, api, started["migration_id"], env), env)
 
 
 @app.command()
@@ -148,7 +149,7 @@ def watch(migration: MigrationArgument, env: EnvOption, as_json: JsonOption = Fa
     """Watch a migration: its progress, and what a person must do now. Ctrl-C leaves it running."""
     output = Output(as_json=as_json)
     with control_api(env) as api:
-        _show(output, api, _follow(output, api, migration, env), env)
+        _show(output, _follow(output, api, migration, env), env)
 
 
 @app.command("list")
@@ -262,30 +263,45 @@ def rollback(
             output.result(found, f"The rollback has started. Watch it: {_again(migration, env)}")
             return
         found = _follow(output, api, migration, env)
-        _show(output, api, found, env, rolling_back=True)
+        _show(output, found, env, rolling_back=True)
 
 
 @app.command()
 def settle(
     migration: MigrationArgument,
-    company: Annotated[str, typer.Argument(metavar="COMPANY", help="The company's id.")],
     env: EnvOption,
     reason: Annotated[str, typer.Option(help="Why it stays as it is; reports show it.")],
+    company: Annotated[
+        str | None, typer.Argument(metavar="COMPANY", help="The company's id.")
+    ] = None,
     product: Annotated[
         str | None,
         typer.Option(metavar="PRODUCT", help="The product that stays; else the settings."),
     ] = None,
+    consumer: Annotated[
+        str | None,
+        typer.Option(metavar="CONSUMER", help="A webhook consumer, as `report` names it."),
+    ] = None,
+    client_settings: Annotated[
+        bool, typer.Option("--client-settings", help="The client's sync settings.")
+    ] = False,
     as_json: JsonOption = False,
     yes: YesOption = False,
     yes_prod: YesProdOption = False,
 ) -> None:
-    """Leave as it is what a repeated rollback could not undo for one company."""
+    """Leave one item as it is that a repeated rollback could not undo."""
     output = Output(as_json=as_json)
-    what = f"{product} of {company}" if product else f"the settings of {company}"
+    if sum((company is not None, consumer is not None, client_settings)) != 1:
+        raise Misused("Give one of COMPANY, --consumer and --client-settings.")
+    if consumer or client_settings:
+        what = f"consumer {consumer}" if consumer else "the client's sync settings"
+        body: Json = {"consumer": consumer} if consumer else {"client_settings": True}
+    else:
+        what = f"{product} of {company}" if product else f"the settings of {company}"
+        body = {"company_id": company, "product": product}
     Confirmation(env, yes=yes, yes_prod=yes_prod).ask(f"Leave {what} as it is, for good?")
-    body = {"company_id": company, "product": product, "reason": reason}
     with control_api(env) as api:
-        found = api.post(f"migrations/{segment(migration)}/settle", body)
+        found = api.post(f"migrations/{segment(migration)}/settle", body | {"reason": reason})
     output.result(found, f"Settled. Migration {migration} is {words(found['status'])}.")
     _show_left(output, found, env)
 
@@ -392,9 +408,14 @@ def _follow(
 def _show_undo(output: Output, api: ControlApi, migration: str) -> None:
     """Print what a rollback will undo, in its order."""
     report = api.get(f"migrations/{segment(migration)}/report")
-    added = report["counts"].get("add_products", {}).get("done", 0)
     output.note(f"Migration {migration} is {words(report['status'])}. A rollback will:")
-    rows = [f"remove the products that it added (products on {added} companies)"] if added else []
+    if report["status"] == "rollback_incomplete":
+        for item in report["left"]:
+            output.note(f"  - try again what is left: {_item(item)}")
+        return
+    rows = []
+    if report["counts"].get("add_products", {}).get("done"):
+        rows.append("remove the products that it added")
     rows += [f"delete the new consumer {new['url']}" for new in _not_undone(report, "new")]
     rows += [f"bring back the old consumer {old['url']}" for old in _not_undone(report, "old")]
     client = report["client_settings"]
@@ -411,27 +432,6 @@ def _not_undone(report: Json, which: str) -> list[Json]:
     return [found for found in consumers if found["changed"] and not found["undone"]]
 
 
-def _show_afterwards(output: Output, api: ControlApi, migration: str) -> None:
-    """Print what a person still has to do after a complete migration."""
-    report = api.get(f"migrations/{segment(migration)}/report")
-    if gap := report["replay_missed"]:
-        output.note(
-            f"→ Consumers missed events from {gap['from']} to {gap['to'] or 'now'}: let the Codat "
-            "Portal replay them within two weeks, for each enabled consumer."
-        )
-    for new in report["new_consumers"]:
-        if new["changed"] and not new["undone"] and not new["hub_consumer"]:
-            output.note(
-                f"→ Give the signing secret of consumer {new['consumer_id']} ({new['url']}) to the "
-                "team behind that URL: reveal it in the Codat Portal."
-            )
-    if report["webhooks"] == "api" and report["old_consumers"]:
-        output.note(
-            "→ Custom headers and mTLS of the deleted consumers are gone: set them again in the "
-            "Codat Portal, on their successors."
-        )
-
-
 def _fate(change: Json) -> str:
     if not change["changed"]:
         return "not changed"
@@ -439,9 +439,7 @@ def _fate(change: Json) -> str:
     return f"{outcome}, then {change['undone']}" if change["undone"] else outcome
 
 
-def _show(
-    output: Output, api: ControlApi, found: Json, env: Name, *, rolling_back: bool = False
-) -> None:
+def _show(output: Output, found: Json, env: Name, *, rolling_back: bool = False) -> None:
     migration, status = found["migration_id"], found["status"]
     asked_for = rolling_back or found.get("rollback_asked_for", False)
     cancelled = rolling_back and status == "failed"
@@ -453,8 +451,6 @@ def _show(
     for note in found["notes"]:
         output.note(f"! {note}")
     _show_left(output, found, env)
-    if status == "complete" and not rolling_back:
-        _show_afterwards(output, api, migration)
     if wrong:
         hint = f"See what it changed and undid: tools/hub migrations report {migration} --env {env}"
         raise Failure(f"{words(status)}: {found['error']}", hint)
@@ -467,7 +463,7 @@ def _show_left(output: Output, found: Json, env: Name) -> None:
     for item in found["settled"]:
         output.note(f"settled by {item['by']}: {_item(item)}: {item['reason']}")
     for need in found["needs"]:
-        output.note(need["what"])
+        output.note(f"→ {need['what']}")
         output.note(f"    {need['command']} --env {env}")
 
 

@@ -8,7 +8,7 @@ from tools.cli.api import ControlApi, segment
 from tools.cli.environments import Name, control_api
 from tools.cli.failures import Failure, Misused
 from tools.cli.terminal.confirmation import Confirmation
-from tools.cli.terminal.moments import moment_of, readable
+from tools.cli.terminal.moments import readable, time_given
 from tools.cli.terminal.options import EnvOption, JsonOption, StayOption, WatchOption, YesProdOption
 from tools.cli.terminal.output import Output
 from tools.cli.terminal.watching import watch
@@ -100,22 +100,12 @@ def _selection(
     if since is None:
         return {"webhook_ids": webhooks}
     body = {
-        "received_from": _moment("--from", since),
-        "received_to": _moment("--to", until or "0s"),
+        "received_from": time_given("--from", since),
+        "received_to": time_given("--to", until or "0s"),
         "company_id": company,
         "product": product,
     }
     return {name: value for name, value in body.items() if value is not None}
-
-
-def _moment(option: str, text: str) -> str:
-    try:
-        return moment_of(text).isoformat()
-    except (ValueError, OverflowError):
-        raise Misused(
-            f"{option} {text!r} is not a time. Allowed: 2026-11-22T10:00 (local), "
-            "2026-11-22T10:00+00:00, or an age such as 30m, 6h, 2d."
-        ) from None
 
 
 def _selected(body: Json) -> str:

@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from tools.cli.failures import Misused
+
 _UNITS: Final = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _AGE: Final = re.compile(r"(\d{1,6})([smhd])")
 _SHOWN_AGE: Final = re.compile(r" \((?:now|in \d+ [a-z]+|\d+ [a-z]+ ago)\)")
@@ -56,3 +58,14 @@ def moment_of(text: str, now: datetime | None = None) -> datetime:
         seconds = int(age[1]) * _AGE_UNITS[age[2]]
         return (now or datetime.now(UTC)) - timedelta(seconds=seconds)
     return datetime.fromisoformat(text.strip()).astimezone(UTC)
+
+
+def time_given(option: str, text: str) -> str:
+    """Return the time of an option as the API takes it. Raises Misused."""
+    try:
+        return moment_of(text).isoformat()
+    except (ValueError, OverflowError):
+        raise Misused(
+            f"{option} {text!r} is not a time. Allowed: 2026-11-22T10:00 (local), "
+            "2026-11-22T10:00+00:00, or an age such as 30m, 6h, 2d."
+        ) from None

@@ -104,13 +104,15 @@ class Drill:
                 end = self.world.now()
             waited = end - self.injector.first_at if self.injector.first_at else None
             hours = (waited or timedelta(0)) / timedelta(hours=1)
-            breaches += rules.of_the_end(self.row, self.ends[0], told, left, waited)
+            unsure = rules.unsure(self.world)
+            breaches += rules.of_the_end(self.row, self.ends[0], told, left, waited, unsure=unsure)
             breaches += self._of_this_end(told)
             self.injector.lifted = True
             breaches += self._way_out()
         except Exception as error:  # noqa: BLE001  # a row that breaks is one of the findings
             breaches.append(Breach(Rule.ENDS, f"{type(error).__name__}: {error}"))
         breaches += [Breach(Rule.ONCE, said) for said in dict.fromkeys(self.injector.twice)]
+        breaches += [Breach(Rule.SAID, said) for said in dict.fromkeys(self.injector.silent)]
         return Outcome(
             self.row,
             tuple(self.ends),

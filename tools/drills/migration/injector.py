@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import httpx
 
+from codat_hub.codat.errors import RateLimited
 from codat_hub.errors import Unavailable
 from tools.drills.migration.kinds import ABSENT, Cut, Kind
 from tools.drills.migration.rows import (
@@ -22,9 +23,10 @@ from tools.drills.migration.rows import (
 from tools.sandbox.requests.errors import CodatError
 from tools.sandbox.requests.faults import Fault, Reset
 
-_OUTAGE: Final = timedelta(minutes=50)
+_OUTAGE: Final = timedelta(hours=1)
 # A fault for ever ends for a run that still waits by then, so that it can go on.
 OUTLASTED: Final = timedelta(hours=30)
+_NO_ROOM: Final = timedelta(minutes=2)
 _IN_FLIGHT: Final = timedelta(seconds=20)
 _IN_FLIGHT_TEXT: Final = "A request with this Idempotency-Key is already being processed."
 
@@ -47,11 +49,14 @@ class Injector:
         self.first_at: datetime | None = None
         self.gave_up_at: datetime | None = None
         self.twice: list[str] = []
+        self.silent: list[str] = []
+        self._struck_before = 0
         self.late: str | None = None
 
     def attach(self) -> None:
         self._world.wire.exchange = self._exchange
         self._world.before_step = self._before_step
+        self._world.after_step = self._after_step
         self._world.aws = self._aws
 
     def _aws(self, point: str) -> None:
@@ -59,9 +64,13 @@ class Injector:
             kind = self._row.kind
             if kind.error:
                 raise self._world.failure(kind.error, f"{point}: a fault of the drill")
+            if kind.aws == "room":
+                now = self._world.now()
+                raise RateLimited("no room", retry_after=_NO_ROOM, retry_at=now + _NO_ROOM)
             raise Unavailable("throttled: a fault of the drill")
 
     def _before_step(self) -> None:
+        self._struck_before = self.struck
         if self._world.steps > 20_000:
             raise RuntimeError("the run does not end")
         if self._world.step == "begin_products" and self.late is None:
@@ -69,6 +78,13 @@ class Injector:
             self.appeared(self.late)
         if self._world.direction == Direction.BACK and self.first_at and not self.gave_up_at:
             self.gave_up_at = self._world.now()
+
+    def _after_step(self, answer: dict[str, Any]) -> None:
+        """Note a wait that the fault brings about and that nobody can see."""
+        waits = answer["next"] == "again" and answer["wait_seconds"] > 1
+        by_fault = waits and self.struck > self._struck_before
+        if by_fault and not self._world.migrations.waits_for(self._world.run):
+            self.silent.append(f"{self._world.direction} {self._world.step}")
 
     def _exchange(self, request: httpx.Request, send: Any) -> httpx.Response:
         self._world.check_deadline()

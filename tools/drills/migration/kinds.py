@@ -72,6 +72,7 @@ KINDS: Final = {
         Kind("table-away", Nature.OUTAGE, aws="table"),
         Kind("lambda-away", Nature.OUTAGE, aws="invoke", error="Lambda.TooManyRequestsException"),
         Kind("lambda-dies", Nature.OUTAGE, aws="return", error="Runtime.ExitError"),
+        Kind("no-room", Nature.OUTAGE, aws="room"),
         Kind("reader-fails", Nature.OUTAGE, aws="reader", error="States.ItemReaderFailed"),
     )
 }

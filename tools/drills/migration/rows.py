@@ -21,7 +21,7 @@ class Direction(StrEnum):
 
 class Lasting(StrEnum):
     ONCE = "once"
-    OUTAGE = "50min"
+    OUTAGE = "hour"
     EVER = "ever"
 
 

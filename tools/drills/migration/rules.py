@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from codat_hub.migration.usecases.listing import LATE_UNCHECKED
 from tools.drills.migration.kinds import Nature
 from tools.drills.migration.rows import Direction, Lasting, Row, Scope
 
@@ -20,12 +21,13 @@ class Rule(StrEnum):
     """A row breaks none of these."""
 
     ENDS = "the run ends"
-    BORNE = "a fault of less than an hour (a key: 20 h) undoes nothing"
+    BORNE = "a fault of an hour (a key: 20 h) undoes nothing"
     TOLERATED = "one refused company does not undo the run within the tolerance"
     TOLD = "what is missing at `complete` is told"
     NAMED = "what an incomplete rollback leaves is named"
     NEIGHBOURS = "one refused company leaves nothing else behind"
     READS = "no company is read twice, or not at all, without being named"
+    SAID = "while a fault is borne, the run says what it waits for"
     ONCE = "no effect happens twice"
     RESTORED = "a full rollback ends equal to the snapshot"
     RERUN = "once the fault is lifted, a rerun of the rollback ends rolled_back"
@@ -68,9 +70,18 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str
 
 
 def of_the_end(
-    row: Row, status: str, told: Told, left: list[str], waited: timedelta | None
+    row: Row,
+    status: str,
+    told: Told,
+    left: list[str],
+    waited: timedelta | None,
+    *,
+    unsure: Collection[str] = (),
 ) -> Iterator[Breach]:
-    """Yield what the first end of a row breaks; `waited`: from the first fault to giving up."""
+    """Yield what the first end of a row breaks.
+
+    waited: from the first fault to giving up; unsure: what the run does not know the outcome of
+    """
     if status not in _ENDS:
         yield Breach(Rule.ENDS, f"it is {status}")
     good = "complete" if row.call.direction is Direction.FORWARD else "rolled_back"
@@ -87,7 +98,7 @@ def of_the_end(
     if refused and forward and row.tolerated and status != "complete":
         yield Breach(Rule.TOLERATED, f"{status}: {told.text}")
     if status == "rollback_incomplete":
-        yield from _too_much(told, left)
+        yield from _too_much(told, {*left, *unsure})
         unnamed = [thing for thing in left if not told.names(thing)]
         if unnamed:
             yield Breach(Rule.NAMED, f"{', '.join(unnamed)} not in {told.text}")
@@ -96,7 +107,7 @@ def of_the_end(
             yield Breach(Rule.NEIGHBOURS, f"also left: {', '.join(others)}; {told.text}")
 
 
-def _too_much(told: Told, left: list[str]) -> Iterator[Breach]:
+def _too_much(told: Told, left: Collection[str]) -> Iterator[Breach]:
     """Yield what is named as left and is as in the snapshot."""
     for item in told.left or ():
         company, product = item.get("company_id"), item.get("product")
@@ -105,12 +116,24 @@ def _too_much(told: Told, left: list[str]) -> Iterator[Breach]:
             yield Breach(Rule.NAMED, f"named, but as in the snapshot: {dict(item)}")
 
 
+def unsure(world: Any) -> set[str]:
+    """Return what the run meant to change and got no answer about: that counts as changed."""
+    found = set()
+    for name in world.ledger.ours(world.migration_id, 10_000):
+        kind, _, rest = name.partition("#")
+        if world.ledger.entry(world.migration_id, name).outcome is None:
+            what = {"COMPANY": "settings", "PRODUCT": "products"}.get(kind, kind)
+            found.add(f"{what} {rest.partition('#')[0]}")
+    return found
+
+
 def of_completion(world: Any, told: Told, had: Mapping[str, set[str]]) -> Iterator[Breach]:
     """Yield what is missing and not told in a run that says it is complete."""
     wanted = set(world.run.request.products)
     for company in world.state.companies.values():
         missing = wanted - set(company.products)
-        if missing and not told.names(f"products {company.id}"):
+        named = told.names(f"products {company.id}") or _late(world, told, company.id)
+        if missing and not named:
             yield Breach(Rule.TOLD, f"{company.id} has no {', '.join(sorted(missing))}")
     listed = Counter(_shape(one.url, one.event_types, one.company_tags) for one in _on(world))
     plan = world.run.plan or {}
@@ -136,6 +159,8 @@ def of_reads(world: Any, told: Told, had: Mapping[str, set[str]]) -> Iterator[Br
     for company in world.state.companies.values():
         if company.id not in had or told.names(f"products {company.id}"):
             continue
+        if _late(world, told, company.id):
+            continue
         has = wanted & set(company.products)
         if not world.has_schedule(company.id):
             client_named = not company.override and told.names("client settings")
@@ -146,6 +171,12 @@ def of_reads(world: Any, told: Told, had: Mapping[str, set[str]]) -> Iterator[Br
         yield Breach(Rule.READS, f"read twice: {', '.join(twice)}; {told.text}")
     if never:
         yield Breach(Rule.READS, f"not read at all: {', '.join(never)}; {told.text}")
+
+
+def _late(world: Any, told: Told, company_id: str) -> bool:
+    """Tell whether a company came late and the run says that nobody looked for such companies."""
+    known = world.ledger.entry(world.migration_id, f"COMPANY#{company_id}").before
+    return known is None and LATE_UNCHECKED in told.text
 
 
 def _on(world: Any) -> list[Any]:

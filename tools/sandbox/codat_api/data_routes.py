@@ -3,6 +3,7 @@
 from tools.sandbox.codat_api.company_routes import company_of
 from tools.sandbox.http.exchange import Answer, Call
 from tools.sandbox.reads import data
+from tools.sandbox.requests.errors import invalid_request
 from tools.sandbox.requests.paging import page_of
 from tools.sandbox.runtime import Sandbox
 from tools.sandbox.settings import sync_settings
@@ -47,16 +48,39 @@ def validation(sandbox: Sandbox, call: Call) -> Answer:
 
 def company_data(sandbox: Sandbox, call: Call) -> Answer:
     """GET /companies/{companyId}/data/{…}."""
-    listing = data.of_company(sandbox.world, company_of(sandbox, call), call.params["kind"])
-    return Answer(200, page_of(listing, call.path, call.query))
+    return _found(
+        data.of_company(sandbox.world, company_of(sandbox, call), call.params["kind"]), call
+    )
+
+
+def financials(sandbox: Sandbox, call: Call) -> Answer:
+    """GET /companies/{companyId}/data/financials/{…}?periodLength=&periodsToCompare=."""
+    for name in ("periodLength", "periodsToCompare"):
+        if not call.query.get(name, "").isdecimal():
+            raise invalid_request(f"{name} must be a whole number.")
+    path = f"financials/{call.params['kind']}"
+    return _found(data.of_company(sandbox.world, company_of(sandbox, call), path), call)
 
 
 def connection_data(sandbox: Sandbox, call: Call) -> Answer:
     """GET /companies/{companyId}/connections/{connectionId}/data/{…}."""
     company = company_of(sandbox, call)
     params = call.params
-    listing = data.of_connection(sandbox.world, company, params["connection_id"], params["kind"])
-    return Answer(200, page_of(listing, call.path, call.query))
+    found = data.of_connection(sandbox.world, company, params["connection_id"], params["kind"])
+    return _found(found, call)
+
+
+def bank_transactions(sandbox: Sandbox, call: Call) -> Answer:
+    """GET …/connections/{connectionId}/data/bankAccounts/{accountId}/bankTransactions."""
+    company = company_of(sandbox, call)
+    params = call.params
+    listing = data.of_account(sandbox.world, company, params["connection_id"], params["account_id"])
+    return _found(listing, call)
+
+
+def _found(found: data.Found, call: Call) -> Answer:
+    whole = found if isinstance(found, dict) else page_of(found, call.path, call.query)
+    return Answer(200, whole)
 
 
 def get_client_settings(sandbox: Sandbox, _: Call) -> Answer:

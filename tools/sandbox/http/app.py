@@ -48,7 +48,13 @@ API: Final[list[tuple[str, str, Handler]]] = [
     ("GET", f"{_COMPANY}/data/history", data_routes.history),
     ("GET", f"{_COMPANY}/data/history/{{dataset_id}}", data_routes.history_entry),
     ("GET", f"{_COMPANY}/sync/{{dataset_id}}/validation", data_routes.validation),
+    ("GET", f"{_COMPANY}/data/financials/{{kind}}", data_routes.financials),
     ("GET", f"{_COMPANY}/data/{{kind}}", data_routes.company_data),
+    (
+        "GET",
+        f"{_CONNECTION}/data/bankAccounts/{{account_id}}/bankTransactions",
+        data_routes.bank_transactions,
+    ),
     ("GET", f"{_CONNECTION}/data/{{kind}}", data_routes.connection_data),
     ("GET", "/webhooks", webhook_routes.list_consumers),
     ("POST", "/webhooks", webhook_routes.create_consumer),

@@ -17,7 +17,7 @@ from tools.sandbox.requests.errors import CodatError
 from tools.sandbox.runtime import Sandbox
 
 # The ready line has 0.0.0.0 or :: if the sandbox listens there.
-_OWN_NAMES: Final = frozenset({"localhost", "0.0.0.0", "::"})  # noqa: S104 (binds nothing)
+_OWN_NAMES: Final = frozenset({"localhost", "0.0.0.0", "::"})  # noqa: S104  # nosec B104  # binds nothing
 
 type Action = Callable[..., Any]
 

@@ -9,8 +9,14 @@ from tools.sandbox.reads import progress, reads, records
 from tools.sandbox.requests.errors import CodatError, connection_not_found, invalid_request
 from tools.sandbox.requests.paging import Listing
 from tools.sandbox.settings import sync_settings
-from tools.sandbox.world.catalog import COMPANY_DATA, CONNECTION_DATA, DATA_TYPES, ERRORS
-from tools.sandbox.world.model import Company, Dataset, Record
+from tools.sandbox.world.catalog import (
+    COMPANY_DATA,
+    CONNECTION_DATA,
+    DATA_TYPES,
+    ERRORS,
+    SINGLE,
+)
+from tools.sandbox.world.model import Company, Dataset, Record, RecordSet
 from tools.sandbox.world.moments import codat_date
 from tools.sandbox.world.world import World
 
@@ -102,8 +108,11 @@ def validation(company: Company, dataset_id: str) -> dict[str, Any]:
     return {"errors": [], "warnings": [warning] if dataset.has_warnings else []}
 
 
-def of_company(world: World, company: Company, path: str) -> Listing[tuple[str, Record]]:
-    """List the records of a data type, from every connection that has it."""
+type Found = Listing[tuple[str, Record]] | dict[str, Any]
+
+
+def of_company(world: World, company: Company, path: str) -> Found:
+    """Return the records of a data type, from every connection that has it."""
     data_type = COMPANY_DATA.get(path)
     if data_type is None:
         raise _no_data(path, company)
@@ -111,10 +120,8 @@ def of_company(world: World, company: Company, path: str) -> Listing[tuple[str, 
     return _records(world, company, keys, data_type)
 
 
-def of_connection(
-    world: World, company: Company, connection_id: str, path: str
-) -> Listing[tuple[str, Record]]:
-    """List the records of a data type that is read by connection."""
+def of_connection(world: World, company: Company, connection_id: str, path: str) -> Found:
+    """Return the records of a data type that is read by connection."""
     connection = connections.find(company, connection_id)
     data_type = CONNECTION_DATA.get(path)
     if data_type is None:
@@ -122,17 +129,42 @@ def of_connection(
     return _records(world, company, [f"{connection.id}|{data_type}"], data_type)
 
 
-def _records(
-    world: World, company: Company, keys: list[str], data_type: str
+def of_account(
+    world: World, company: Company, connection_id: str, account_id: str
 ) -> Listing[tuple[str, Record]]:
-    caches = {key: records.cache(world, company, key) for key in keys}
-    known = {key: cached for key, cached in caches.items() if cached}
+    """List the bank transactions of one account."""
+    connection = connections.find(company, connection_id)
+    key = f"{connection.id}|bankTransactions"
+    found = [
+        (key, record)
+        for _, cached in _cached(world, company, [key], "bankTransactions")
+        for record in cached.records
+        if records.bank_account_of(record) == account_id
+    ]
+    return Listing(
+        found, lambda item: records.view(*item), records.record_property, "bankTransactions"
+    )
+
+
+def _records(world: World, company: Company, keys: list[str], data_type: str) -> Found:
+    known = _cached(world, company, keys, data_type)
+    if data_type in SINGLE:
+        key, cached = known[-1]
+        return records.single(key, cached)
+    items = [(key, record) for key, cached in known for record in cached.records]
+    return Listing(items, lambda item: records.view(*item), records.record_property, data_type)
+
+
+def _cached(
+    world: World, company: Company, keys: list[str], data_type: str
+) -> list[tuple[str, RecordSet]]:
+    caches = [(key, records.cache(world, company, key)) for key in keys]
+    known = [(key, cached) for key, cached in caches if cached]
     if not known:
         raise CodatError(
             409, f"The {data_type} of company {company.id} are not requested or still syncing."
         )
-    items = [(key, record) for key, cached in known.items() for record in cached.records]
-    return Listing(items, lambda item: records.view(*item), records.record_property, data_type)
+    return known
 
 
 def _status(world: World, company: Company, dataset: Dataset) -> dict[str, Any]:

@@ -61,13 +61,27 @@ def view(key: str, record: Record) -> dict[str, Any]:
     """Show a record as a data read does: a few of Codat's fields."""
     data_type = key.partition("|")[2]
     rng = random.Random(f"{key}|{record.id}|{record.version}")
+    identity = {"id": f"{data_type}-{record.id}"}
+    if data_type == "banking-accountBalances":
+        identity = {"accountId": f"banking-accounts-{record.id}", "date": "2026-07-01T00:00:00"}
     return {
-        "id": f"{data_type}-{record.id}",
+        **identity,
         **_FIELDS.get(data_type, _no_fields)(record.id, rng),
         "modifiedDate": codat_date(record.modified),
         "sourceModifiedDate": codat_date(record.source_modified),
         "metadata": {"isDeleted": record.deleted},
     }
+
+
+def single(key: str, cached: RecordSet) -> dict[str, Any]:
+    """Show what is no list, such as a balance sheet; it changes with every fetch."""
+    rng = random.Random(f"{key}|{cached.fetches}")
+    return {"currency": "GBP", "netAmount": rng.randint(1_000, 900_000) / 100}
+
+
+def bank_account_of(record: Record) -> str:
+    """Return the bank account of a bank transaction; every cache has the first four."""
+    return f"bankAccounts-{int(record.id) % 4 + 1}"
 
 
 def record_property(path: str) -> Callable[[tuple[str, Record]], Any] | None:

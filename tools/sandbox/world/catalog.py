@@ -88,20 +88,30 @@ ERRORS: Final = (
 NEUTRAL: Final = ("NotSupported", "Cancelled")
 FINAL: Final = (COMPLETE, *ERRORS, *NEUTRAL)
 
-# The data reads that the sandbox serves: path segment → data type, under the company …
-COMPANY_DATA: Final = {
-    "invoices": "invoices",
-    "payments": "payments",
-    "customers": "customers",
-    "bills": "bills",
-    "suppliers": "suppliers",
-    "accounts": "chartOfAccounts",
+# Where records are read: data type → path, below the company …
+_LISTS: Final = """
+    billCreditNotes billPayments bills creditNotes customers invoices items journalEntries journals
+    paymentMethods payments purchaseOrders salesOrders suppliers taxRates trackingCategories
+"""
+_COMPANY_PATHS: Final = {name: name for name in _LISTS.split()} | {
+    "chartOfAccounts": "accounts",
+    "company": "info",
+    "balanceSheet": "financials/balanceSheet",
+    "cashFlowStatement": "financials/cashFlowStatement",
+    "profitAndLoss": "financials/profitAndLoss",
 }
-# … and under a connection.
-CONNECTION_DATA: Final = {
-    "banking-accounts": "banking-accounts",
-    "banking-transactions": "banking-transactions",
+COMPANY_DATA: Final = {path: name for name, path in _COMPANY_PATHS.items()}
+# … and every other one under its connection. Bank transactions are under their account.
+_CONNECTION_PATHS: Final = {
+    name: "commerce-info" if name == "commerce-companyInfo" else name
+    for name in DATA_TYPES
+    if name not in _COMPANY_PATHS and name != "bankTransactions"
 }
+CONNECTION_DATA: Final = {path: name for name, path in _CONNECTION_PATHS.items()}
+# These are one object without a modifiedDate (docs/codat.md, C50).
+SINGLE: Final = frozenset(
+    {"company", "balanceSheet", "cashFlowStatement", "profitAndLoss", "commerce-companyInfo"}
+)
 
 READ_SUFFIXES: Final = (
     "",

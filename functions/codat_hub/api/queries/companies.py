@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from codat_hub.errors import Absent
+from codat_hub.companies.usecases.known_company import known_company
 from codat_hub.storage.cursor import Cursor
 
 if TYPE_CHECKING:
@@ -81,11 +81,7 @@ class CompanyQueries:
 
     def show(self, company_id: str) -> CompanyView:
         """Return one company with its assignments and last reads."""
-        company, version = self._companies.get(company_id)
-        if not version:
-            raise Absent(
-                f"The directory has no company {company_id}. tools/hub companies list shows them."
-            )
+        company = known_company(self._companies, company_id)
         assignments = tuple(self._assignments.of_company(company_id))
         reads = {}
         for product in (None, *(assignment.product for assignment in assignments)):

@@ -10,7 +10,15 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from pydantic import BaseModel
 
-from codat_hub.api.fields import LONGEST, CompanyId, GrantFields, ProductId
+from codat_hub.api.fields import (
+    LONGEST,
+    CompanyId,
+    GrantFields,
+    ProductId,
+    not_a_cursor,
+    seal,
+    unseal,
+)
 from codat_hub.api.problems import CALLS_CODAT
 from codat_hub.api.resource import Resource
 from codat_hub.api.routes.assignments import AssignmentAnswer, assignment_answer
@@ -54,21 +62,42 @@ class ConsentEvent(BaseModel):
 class ConsentList(BaseModel):
     """The consents of a company.
 
-    `consents`: the newest of each product. `history`: every entry, with `history=true` only.
+    `consents`: the newest of each product; empty on a later page of the history. `history`: the
+    entries, by product, the oldest first, with `history=true` only. `next_cursor`: of the history;
+    null on its last page.
     """
 
     consents: list[ConsentAnswer]
     history: list[ConsentEvent] | None = None
+    next_cursor: str | None = None
 
 
 @routes.get("/companies/<company_id>/consents", "List the consents of a company's customer")
-def list_consents(company_id: CompanyId, history: Annotated[bool, Query()] = False) -> ConsentList:
+def list_consents(
+    company_id: CompanyId,
+    history: Annotated[bool, Query()] = False,
+    limit: Annotated[int, Query(ge=1, le=200, description="entries of the history")] = 200,
+    cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
+) -> ConsentList:
     consents = routes.hub.consents
-    entries = consents.history(company_id) if history else None
+    newest = consents.of(company_id) if cursor is None else []
+    entries = consents.history(company_id, _unseal(cursor), limit + 1) if history else []
+    page, more = entries[:limit], len(entries) > limit
     return ConsentList(
-        consents=[ConsentAnswer.of(consent) for consent in consents.of(company_id)],
-        history=None if entries is None else [ConsentEvent.of(entry) for entry in entries],
+        consents=[ConsentAnswer.of(consent) for consent in newest],
+        history=[ConsentEvent.of(entry) for entry in page] if history else None,
+        next_cursor=seal(page[-1].consent.product, page[-1].number) if more else None,
     )
+
+
+def _unseal(cursor: str | None) -> tuple[str, int] | None:
+    if cursor is None:
+        return None
+    match unseal(cursor):
+        case [str() as product, int() as number] if 0 <= number < 10**8:
+            return product, number
+        case _:
+            raise not_a_cursor(cursor)
 
 
 @routes.put("/companies/<company_id>/consents/<product>", "Record a consent", *CALLS_CODAT)

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel
 
-from codat_hub.api.fields import COMPANY_ID, LONGEST, seal_place, unseal_place
+from codat_hub.api.fields import (
+    COMPANY_ID,
+    LONGEST,
+    not_a_cursor,
+    seal,
+    seal_place,
+    unseal,
+    unseal_place,
+)
 from codat_hub.api.resource import Resource
 from codat_hub.companies.domain.assignment import AssignmentStatus
+from codat_hub.product_events.usecases.measure_freshness import OverdueCursor
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -71,8 +80,11 @@ class FreshnessAnswer(BaseModel):
 class FreshnessList(BaseModel):
     """A page of products on companies.
 
-    `next_cursor`: null on the last page. An earlier page may hold fewer than `limit` products. All
-    products of a company come on one page.
+    `next_cursor`: null on the last page. An earlier page may hold fewer than `limit` products, or
+    none. Without `overdue`, all products of a company come on one page, which may then hold more.
+    With `overdue` they are in the order of the products, the longest overdue first. A product that
+    may be read again, after a time without consent or connection, is in that list from its next
+    slot on.
     """
 
     freshness: list[FreshnessAnswer]
@@ -93,16 +105,28 @@ def list_freshness(
 ) -> FreshnessList:
     measure = routes.hub.freshness
     if company is not None:
-        rows = measure.of_company(company, product or None)
-        wanted = [row for row in rows if row.overdue or not overdue]
+        of_company = measure.of_company(company, product or None)
+        wanted = [row for row in of_company if row.overdue or not overdue]
         return FreshnessList(
             freshness=[FreshnessAnswer.of(row) for row in wanted], next_cursor=None
         )
-    page = measure.page(product or None, unseal_place(cursor), limit, overdue=overdue)
-    return FreshnessList(
-        freshness=[FreshnessAnswer.of(row) for row in page.rows],
-        next_cursor=seal_place(page.following),
-    )
+    if overdue:
+        late = measure.overdue(product or None, _unseal_overdue(cursor), limit)
+        rows, following = late.rows, late.following and seal(*late.following)
+    else:
+        page = measure.page(product or None, unseal_place(cursor), limit)
+        rows, following = page.rows, seal_place(page.following)
+    return FreshnessList(freshness=[FreshnessAnswer.of(row) for row in rows], next_cursor=following)
+
+
+def _unseal_overdue(cursor: str | None) -> OverdueCursor:
+    if cursor is None:
+        return OverdueCursor()
+    match unseal(cursor):
+        case [str() as product, str() | None as after]:
+            return OverdueCursor(product, after)
+        case _:
+            raise not_a_cursor(cursor)
 
 
 def _seconds(span: timedelta | None) -> int | None:

@@ -20,6 +20,7 @@ from codat_hub.migration.domain.run import (
     Stragglers,
     WaitingFor,
 )
+from codat_hub.migration.steps.settling import ItemToSettle
 from codat_hub.migration.usecases.reports import RunStanding
 
 routes: Final = Resource("migrations")
@@ -107,19 +108,36 @@ class RollbackFields(RequestModel):
 class SettlementFields(RequestModel):
     """What a rollback could not undo, left as it is. Without `product`: the company's settings.
 
-    `reason`: why; reports show it with your name.
+    Of the client: a `consumer`, as `left` names it, or `client_settings`. `reason`: why; reports
+    show it with your name.
     """
 
-    company_id: Annotated[str, Field(pattern=COMPANY_ID)]
+    company_id: Annotated[str | None, Field(pattern=COMPANY_ID)] = None
     product: Text | None = None
+    consumer: Text | None = None
+    client_settings: bool = False
     reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+    @model_validator(mode="after")
+    def _one_item(self) -> Self:
+        given = (self.company_id is not None, self.consumer is not None, self.client_settings)
+        if sum(given) != 1 or (self.product is not None and self.company_id is None):
+            raise ValueError("give one of company_id, consumer and client_settings")
+        return self
+
+    def item(self) -> ItemToSettle:
+        return ItemToSettle(self.company_id, self.product, self.consumer)
 
 
 class LeftItem(BaseModel):
-    """What a migration or its rollback could not do: whose it is, what it is, and Codat's words."""
+    """What a migration or its rollback could not do: whose it is, what it is, and Codat's words.
+
+    `company_id` is null for what belongs to the client. `consumer`: a webhook consumer.
+    """
 
     company_id: str | None = None
     product: str | None = None
+    consumer: str | None = None
     what: str
     error: str
 
@@ -348,7 +366,7 @@ def roll_back_migration(
 
 @routes.post(
     "/migrations/<migration_id>/settle",
-    "Leave as it is what a repeated rollback could not undo for one company",
+    "Leave one item as it is that a repeated rollback could not undo",
     404,
     409,
     422,
@@ -357,5 +375,5 @@ def settle_migration(
     migration_id: MigrationId, body: Annotated[SettlementFields, Body()]
 ) -> MigrationAnswer:
     migrations = routes.hub.migrations
-    run = migrations.settle(migration_id, routes.caller, body.company_id, body.product, body.reason)
+    run = migrations.settle(migration_id, routes.caller, body.item(), body.reason)
     return MigrationAnswer.of(run, migrations.standing(run))

@@ -55,7 +55,7 @@ class ReconcileAnswer(BaseModel):
 
     `counts`: so far; `companies` at Codat, `directory` entries of the hub, `codat_calls` and more.
     `drift`: the number of each kind. `mended`: how many the hub repaired. `unsafe`: how many a
-    person must act on. `waiting_until`: Codat's quota is used up until then. `resumed`: how often
+    person must act on. `waiting_until`: no calls are left until then. `resumed`: how often
     the reconcile went on after its process was killed.
     """
 

@@ -29,7 +29,10 @@ class WhatToRefresh(RequestModel):
 
 
 class RefreshError(BaseModel):
-    """Why a refresh was not accepted. `kind`: such as busy or rejected. `message`: Codat's text."""
+    """Why a refresh was not accepted.
+
+    `kind`: such as busy or rejected. `message`: Codat's text, or the hub's.
+    """
 
     kind: str
     message: str
@@ -144,7 +147,7 @@ def cancel_refresh(company_id: CompanyId, product: ProductId) -> RefreshAnswer:
     "Refresh a product now for every company that has it",
     404,
     409,
-    success={202: "Requested; GET on the same path shows it."},
+    success={202: "Requested; GET /companies/{company_id}/products/{product}/refresh shows each."},
 )
 def refresh_product(product: ProductId) -> ProductRefreshAnswer:
     run = routes.hub.refresh_now.all_companies(product, routes.caller)

@@ -57,7 +57,7 @@ class ReplayAnswer(BaseModel):
     "/replays",
     "Process stored webhooks again",
     422,
-    success={202: "Queued; GET /replays/{id} shows how far it is."},
+    success={202: "Queued; GET /replays/{replay_id} shows how far it is."},
 )
 def start_replay(
     body: Annotated[SelectionFields, Body()],

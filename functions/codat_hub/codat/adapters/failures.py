@@ -36,6 +36,7 @@ _BY_STATUS: Final[dict[int, type[errors.CallFailed]]] = {
 # What only Codat can say. In any other body than its own, such as HTML or none, a proxy or firewall
 # on the way says it, for which no company, key or plan is to blame.
 _BY_CODAT: Final = frozenset({errors.Forbidden, errors.NotFound, errors.Permanent})
+PERSONAL: Final = ("name", "description")  # fields of a request that describe a customer
 _QUOTED: Final = 200  # characters of an answer that is not Codat's error body
 
 
@@ -58,6 +59,19 @@ class ErrorBody:
         """Return one printable line without the API key: Codat's text, else 200 characters."""
         text = tidy(redact(self.error))
         return text if self.codats else text[:_QUOTED]
+
+
+def _without_personal(call: Call, text: str) -> str:
+    """Return the text without what the request says about people: errors are logged.
+
+    Only a new company has such fields, and an answer may quote them.
+    """
+    body = call.body or {}
+    told = [body.get(name) for name in PERSONAL] + [*(body.get("tags") or {}).values()]
+    # the longest first, as one may be a part of another
+    for value in sorted((str(value) for value in told if value), key=len, reverse=True):
+        text = text.replace(value, "[…]")
+    return text
 
 
 def parse_error_body(body: bytes) -> ErrorBody:
@@ -93,7 +107,7 @@ def failure(
         at = _new_day(received)
         wait = at - received.at
     return (errors.TryLater if edge else kind)(
-        body.quoted(received.redact) or "no error text",
+        body.quoted(lambda text: _without_personal(call, received.redact(text))) or "no error text",
         status=received.status,
         call=str(call),
         correlation_id=body.reference(received.redact),

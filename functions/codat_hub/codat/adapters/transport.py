@@ -77,7 +77,10 @@ def new_http() -> httpx.Client:
 
 
 class Transport:
-    """Sends calls to Codat with the key of `api_key`, which is asked once for each call."""
+    """Sends calls to Codat with the key of `api_key`, which is asked once for each call.
+
+    admit: called right before each call leaves; it may wait, or raise RateLimited to refuse it
+    """
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class Transport:
         timeouts: Timeouts = Timeouts(),
         busy_phrases: tuple[str, ...] = BUSY_PHRASES,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
         self._http = http
         self._api_key = api_key
@@ -95,6 +99,7 @@ class Transport:
         self._timeouts = timeouts
         self._busy_phrases = busy_phrases
         self._now = now
+        self._admit = admit
 
     def send(self, call: Call) -> HttpAnswer:
         """Return the answer to a call if it is a 2xx. Raises the subclasses of CallFailed.
@@ -103,6 +108,7 @@ class Transport:
         """
         key = self._api_key.current()
         request = self._request(call, key)
+        self._admit()
         with deadline.within(self._timeouts.total):
             outcome = self._exchange(call, request, key)
         if isinstance(outcome, CallFailed):

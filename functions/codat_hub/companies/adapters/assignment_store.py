@@ -30,9 +30,9 @@ class AssignmentStore:
     """Assignments in the State table.
 
     The items: `company_id`, `product`, `status`, `changed_at`, `changed_by`, `unsettled_until`,
-    `added_at`, `removed_at`, `consent`: `{granted_at, granted_by, text_version, data_types,
-    revoked_at}`. The index lists them by product, in shards, ordered by company; absent ones are
-    not listed.
+    `added_at`, `removed_at`, `full_load_owed_at`, `consent`: `{granted_at, granted_by,
+    text_version, data_types, revoked_at}`. The index lists them by product, in shards, ordered by
+    company; absent ones are not listed.
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -66,6 +66,12 @@ class AssignmentStore:
             for key, stored in found
         ]
 
+    def readable_of(self, company_id: str) -> list[Assignment]:
+        """Return the company's readable assignments, absent ones too, by product."""
+        found = dict(self._table.under(company_key(company_id, "PRODUCT#")))
+        keys = {key: (company_id, _product(key)) for key in found}
+        return list(read_each(keys, found, _assignment).values())
+
     def companies_with(
         self, product: str, shard: int, after: str | None = None, limit: int = 100
     ) -> Sequence[str]:
@@ -76,9 +82,14 @@ class AssignmentStore:
         keys = self._table.listed(f"PRODUCT#{product}#{shard}", after=after, limit=limit)
         return [rank for rank, _ in keys]
 
-    def count(self, product: str) -> int:
-        """Return how many companies have the product; the index lags a little."""
-        return sum(self._table.count(f"PRODUCT#{product}#{shard}") for shard in range(SHARDS))
+    def count(self, product: str, most: int) -> int:
+        """Return how many companies have the product, counted up to `most`; the index lags."""
+        found = 0
+        for shard in range(SHARDS):
+            found += len(self.companies_with(product, shard, limit=most - found))
+            if found >= most:
+                break
+        return found
 
 
 def assignment_key(company_id: str, product: str) -> ItemKey:
@@ -115,6 +126,7 @@ def _assignment(pair: tuple[str, str], stored: Stored) -> Assignment:
         unsettled_until=moment_or_none(item.get("unsettled_until")),
         added_at=moment_or_none(item.get("added_at")),
         removed_at=moment_or_none(item.get("removed_at")),
+        full_load_owed_at=moment_or_none(item.get("full_load_owed_at")),
         consent=consent
         and Consent(
             product=product,

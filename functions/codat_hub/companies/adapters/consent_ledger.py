@@ -34,16 +34,37 @@ class ConsentLedger:
 
     def newest(self, company_id: str, product: str) -> ConsentEntry | None:
         """Return the newest entry, which is the valid one; None if there is none."""
-        found = self._query(company_id, f"{product}#", ScanIndexForward=False, Limit=1)
+        condition = "pk = :company AND begins_with(sk, :prefix)"
+        values = {":prefix": {"S": f"{product}#"}}
+        found = self._query(company_id, condition, values, 1, newest_first=True)
         return found[0] if found else None
 
-    def entries(self, company_id: str) -> list[ConsentEntry]:
-        """Return a company's entries, by product, the oldest first."""
-        return self._query(company_id, "")
+    def newest_of_each(self, company_id: str) -> list[ConsentEntry]:
+        """Return a company's newest entry of each product, by product; it costs a read each."""
+        found: list[ConsentEntry] = []
+        page = self._query(company_id, "pk = :company", {}, 1, newest_first=True)
+        while page:
+            found.append(page[0])
+            values = {":before": {"S": f"{page[0].consent.product}#"}}
+            condition = "pk = :company AND sk < :before"
+            page = self._query(company_id, condition, values, 1, newest_first=True)
+        return found[::-1]
+
+    def entries(
+        self, company_id: str, after: tuple[str, int] | None = None, limit: int = 1000
+    ) -> list[ConsentEntry]:
+        """Return up to `limit` of a company's entries, by product, the oldest first.
+
+        after: product and number of an entry; only those behind it
+        """
+        if after is None:
+            return self._query(company_id, "pk = :company", {}, limit)
+        condition, values = "pk = :company AND sk > :after", {":after": {"S": _sort_key(*after)}}
+        return self._query(company_id, condition, values, limit)
 
     def append(self, company_id: str, entry: ConsentEntry) -> bool:
         """Write the entry, unless its number is taken; tell whether it was written."""
-        item = {"pk": company_id, "sk": f"{entry.consent.product}#{entry.number:08d}"}
+        item = {"pk": company_id, "sk": _sort_key(entry.consent.product, entry.number)}
         filled = {name: value for name, value in _item(entry).items() if value is not None}
         number_is_free = "attribute_not_exists(pk)"
         with unavailable("the consent was not recorded"):
@@ -57,27 +78,38 @@ class ConsentLedger:
                 return False
         return True
 
-    def _query(self, company_id: str, prefix: str, **options: Any) -> list[ConsentEntry]:
-        condition, values = "pk = :company", {":company": {"S": company_id}}
-        if prefix:
-            condition += " AND begins_with(sk, :prefix)"
-            values[":prefix"] = {"S": prefix}
+    def _query(
+        self,
+        company_id: str,
+        condition: str,
+        values: Mapping[str, Any],
+        limit: int,
+        *,
+        newest_first: bool = False,
+    ) -> list[ConsentEntry]:
+        """Return up to `limit` entries; an answer of DynamoDB ends at a megabyte."""
         request: dict[str, Any] = {
             "TableName": self._name,
             "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": values,
+            "ExpressionAttributeValues": {":company": {"S": company_id}, **values},
             "ConsistentRead": True,
-            **options,
+            "ScanIndexForward": not newest_first,
+            "Limit": limit,
         }
         items: list[Mapping[str, Any]] = []
         with unavailable("the consents were not read"):
             while True:
                 answer = self._client.query(**request)
                 items += answer["Items"]
-                if "Limit" in options or "LastEvaluatedKey" not in answer:
+                if len(items) >= limit or "LastEvaluatedKey" not in answer:
                     break
                 request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        return [_entry({name: _deserialize(raw) for name, raw in item.items()}) for item in items]
+        found = [{name: _deserialize(raw) for name, raw in item.items()} for item in items]
+        return [_entry(item) for item in found[:limit]]
+
+
+def _sort_key(product: str, number: int) -> str:
+    return f"{product}#{number:08d}"
 
 
 def _item(entry: ConsentEntry) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Assignment:
     consent: a copy of the newest consent, for readers of many assignments; the ledger decides
     unsettled_until: until then a call that adds the product may still arrive at Codat
     added_at, removed_at: when the hub's newest call that adds, or removes, the product left
+    full_load_owed_at: when a person asked for a full load, the newest time
     """
 
     company_id: str
@@ -45,15 +46,17 @@ class Assignment:
     unsettled_until: datetime | None = None
     added_at: datetime | None = None
     removed_at: datetime | None = None
+    full_load_owed_at: datetime | None = None
 
     @property
     def changes(self) -> ProductTimes:
-        """Return the newest changes of the product by the hub."""
+        """Return the newest changes of the product by the hub, and the full load that is owed."""
         there = self.status in {AssignmentStatus.ADDING, AssignmentStatus.ASSIGNED}
         return ProductTimes(
             () if self.removed_at is None else (self.removed_at,),
             () if self.added_at is None else (self.added_at,),
             (self.changed_at,) if there and self.changed_at is not None else (),
+            () if self.full_load_owed_at is None else (self.full_load_owed_at,),
         )
 
     def with_removal(self, at: datetime) -> Assignment:

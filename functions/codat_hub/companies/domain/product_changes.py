@@ -14,15 +14,20 @@ class ProductTimes:
     """The known changes of one product on one company; several may report the same change.
 
     present: when the product was seen on the company, without a change
+    owed: when a person asked for a full load, without a change
     """
 
     removed: tuple[datetime, ...] = ()
     added: tuple[datetime, ...] = ()
     present: tuple[datetime, ...] = ()
+    owed: tuple[datetime, ...] = ()
 
     def and_also(self, other: ProductTimes) -> ProductTimes:
         return ProductTimes(
-            self.removed + other.removed, self.added + other.added, self.present + other.present
+            self.removed + other.removed,
+            self.added + other.added,
+            self.present + other.present,
+            self.owed + other.owed,
         )
 
     def off_at(self, moment: datetime) -> bool:
@@ -33,5 +38,5 @@ class ProductTimes:
 
     @property
     def resets(self) -> tuple[datetime, ...]:
-        """Return the changes that each owe the product's team a full load."""
-        return self.removed + self.added
+        """Return the changes and wishes that each owe the product's team a full load."""
+        return self.removed + self.added + self.owed

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from codat_hub.codat.errors import NotFound
 from codat_hub.companies.domain.consent import covers, missing
 from codat_hub.errors import Absent, Conflict, Problem
+from codat_hub.products.usecases.registry import registered
 from codat_hub.storage.update import update
 
 if TYPE_CHECKING:
@@ -57,13 +58,7 @@ class AssignmentContext:
 
     def registered(self, product: str) -> Product:
         """Return a product of the registry. Raises Absent for one that is not registered."""
-        products, _ = self.registry.read()
-        if product not in products:
-            raise Absent(
-                f"No product {product!r} is registered. `tools/hub products list` shows the"
-                " registered ones."
-            )
-        return products[product]
+        return registered(self.registry.read()[0], product)
 
     def refuse_during_migration(self, company_id: str, product: str) -> None:
         """Raise Conflict while a migration works on this product of this company."""

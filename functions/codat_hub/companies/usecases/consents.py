@@ -62,12 +62,16 @@ class RecordConsents:
 
     def of(self, company_id: str) -> list[Consent]:
         """Return the newest consent to each product, revoked ones too."""
-        entries = self._ledger.entries(company_id)
-        return list({entry.consent.product: entry.consent for entry in entries}.values())
+        return [entry.consent for entry in self._ledger.newest_of_each(company_id)]
 
-    def history(self, company_id: str) -> Sequence[ConsentEntry]:
-        """Return every entry of the ledger, by product, the oldest first."""
-        return self._ledger.entries(company_id)
+    def history(
+        self, company_id: str, after: tuple[str, int] | None, limit: int
+    ) -> Sequence[ConsentEntry]:
+        """Return a page of the ledger's entries, by product, the oldest first.
+
+        after: product and number of the last entry of the page before
+        """
+        return self._ledger.entries(company_id, after, limit)
 
     def grant(
         self, company_id: str, product: str, grant: Grant, by: str, *, first_only: bool = False

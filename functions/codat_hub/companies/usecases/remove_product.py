@@ -80,7 +80,8 @@ class RemoveProduct:
         current, gone = self._settle(company_id, product, looked_at)
         if gone is None:
             return current
-        logger.info("product removed", company_id=company_id, product=product, by=by, reason=reason)
+        # not the reason: a person wrote it, and it may name people
+        logger.info("product removed", company_id=company_id, product=product, by=by)
         return gone
 
     def _settle(

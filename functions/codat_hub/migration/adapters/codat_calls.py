@@ -1,8 +1,7 @@
-"""Codat's API for a migration: paced calls, settings as their JSON, consumers as ours."""
+"""Codat's API for a migration: settings as their JSON, consumers as ours."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.codat.adapters import models
@@ -13,7 +12,7 @@ from codat_hub.migration.domain.chunk import ListedCompany
 from codat_hub.migration.domain.consumers import Consumer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from codat_hub.codat.adapters.client import CodatClient
@@ -22,73 +21,44 @@ _RUNNING_QUERY: Final = "||".join(f"status={status}" for status in IN_PROGRESS)
 _PROBE: Final = "codat-hub-probe"  # no product has this name
 
 
-class CallPacer:
-    """Spaces the calls of one process: at most one begins every `spacing` seconds."""
-
-    def __init__(
-        self,
-        spacing: float,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._spacing = spacing
-        self._sleep = sleep
-        self._clock = clock
-        self._next = float("-inf")
-
-    def __call__(self) -> None:
-        now = self._clock()
-        if now < self._next:
-            self._sleep(self._next - now)
-        self._next = max(now, self._next) + self._spacing
-
-
 class MigrationCalls:
     """The calls of a migration. Each raises a subclass of CallFailed if it fails."""
 
-    def __init__(self, client: CodatClient, pace: Callable[[], None]) -> None:
+    def __init__(self, client: CodatClient) -> None:
         self._codat = client
-        self._pace = pace
 
     def companies_page(self, page: int) -> tuple[list[ListedCompany], bool]:
         """Return a page of companies, the oldest first, and whether there are more pages."""
-        self._pace()
         answer = self._codat.companies_page(page, order_by="created").value
         return [_listed(company) for company in _all(answer)], answer.has_next
 
     def company(self, company_id: str) -> ListedCompany | None:
         """Return a company, None if Codat does not have it (any more)."""
-        self._pace()
         try:
             return _listed(self._codat.company(company_id).value)
         except NotFound:
             return None
 
     def client_settings(self) -> dict[str, Any]:
-        self._pace()
         return self._codat.client_sync_settings().value.wire()
 
     def set_client_settings(self, settings: Mapping[str, Any], key: str) -> None:
-        self._pace()
         body = models.ClientSyncSettings.model_validate(settings)
         self._codat.set_client_sync_settings(body, idempotency_key=key)
 
     def company_settings(self, company_id: str) -> dict[str, Any] | None:
         """Return a company's settings, None if Codat does not have it (any more)."""
-        self._pace()
         try:
             return self._codat.company_sync_settings(company_id).value.wire()
         except NotFound:
             return None
 
     def set_company_settings(self, settings: Mapping[str, Any], key: str) -> None:
-        self._pace()
         body = models.CompanySyncSettings.model_validate(settings)
         self._codat.set_company_sync_settings(body, idempotency_key=key)
 
     def running_reads(self, company_id: str, before: datetime) -> int:
         """Count the running reads that were requested before a time; 0 if the company is gone."""
-        self._pace()
         try:
             page = self._codat.history_page(company_id, query=_RUNNING_QUERY).value
         except NotFound:
@@ -99,13 +69,11 @@ class MigrationCalls:
         return len(page.unreadable) + running
 
     def consumers(self) -> list[Consumer]:
-        self._pace()
         return [_consumer(consumer) for consumer in _all(self._codat.webhook_consumers().value)]
 
     def create_consumer(
         self, url: str, event_types: Sequence[str], tags: Sequence[str], key: str
     ) -> Consumer:
-        self._pace()
         created = self._codat.create_webhook_consumer(
             url, event_types, company_tags=tags or None, idempotency_key=key
         )
@@ -113,7 +81,6 @@ class MigrationCalls:
 
     def delete_consumer(self, consumer_id: str) -> bool:
         """Delete a consumer. Tells whether it was there."""
-        self._pace()
         try:
             self._codat.delete_webhook_consumer(consumer_id)
         except NotFound:
@@ -121,12 +88,10 @@ class MigrationCalls:
         return True
 
     def add_product(self, company_id: str, product: str) -> None:
-        self._pace()
         self._codat.add_product(company_id, product)
 
     def remove_product(self, company_id: str, product: str) -> bool:
         """Remove a product. Tells whether Codat had it; a 404 is false (docs/codat.md, C57)."""
-        self._pace()
         try:
             self._codat.remove_product(company_id, product)
         except NotFound:
@@ -138,7 +103,6 @@ class MigrationCalls:
 
         It removes a product that does not exist, which changes nothing (docs/codat.md, C56).
         """
-        self._pace()
         try:
             self._codat.remove_product(company_id, _PROBE)
         except (NotFound, Permanent):

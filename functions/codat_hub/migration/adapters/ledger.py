@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
-from itertools import batched
+from itertools import batched, islice, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.errors import Superseded, Unavailable
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _GROUP: Final = "MIGRATIONS"
 _LATEST: Final = ItemKey(CODAT, "MIGRATION")
 _PAGE: Final = 1000  # names
+_HEADS: Final = 20  # read at once; each has some tens of KB
 _AT_ONCE: Final = 90  # entries in one transaction
 _TIMES: Final = (
     "started_at",
@@ -97,11 +98,20 @@ class MigrationLedger:
         """Return the heads of migrations, the newest first."""
         return list(self._newest(limit))
 
+    def since(self, started_at: datetime) -> Iterator[MigrationRun]:
+        """Yield the heads of the migrations that were started later, the newest first."""
+        return takewhile(lambda run: run.started_at > started_at, self._newest(10_000))
+
     def _newest(self, limit: int) -> Iterator[MigrationRun]:
-        keys = [key for _, key in self._table.listed(_GROUP, limit=10_000)][::-1][:limit]
-        for batch in batched(keys, 20, strict=False):  # a head has some tens of KB
-            stored = self._table.get_many(batch)
-            yield from (_run(stored[key].attributes) for key in batch if key in stored)
+        before, left = None, limit
+        while left:
+            found = self._table.latest(_GROUP, before=before, limit=min(left, _HEADS))
+            if not found:
+                return
+            keys = [key for _, key in found]
+            stored = self._table.get_many(keys)
+            yield from (_run(stored[key].attributes) for key in keys if key in stored)
+            before, left = found[-1][0], left - len(found)
 
     def migrated(self, company_ids: Sequence[str]) -> set[str]:
         """Return the companies that a complete migration covered."""
@@ -177,13 +187,16 @@ class MigrationLedger:
                 yield key.sk.removeprefix("ENTRY#")
             place = keys[-1]
 
-    def ours(self, migration_id: str, limit: int) -> list[str]:
+    def ours(self, migration_id: str, limit: int, looked_at: int | None = None) -> list[str]:
         """Return the names of up to `limit` entries that no undo has taken back.
 
         It reads page by page: the entries of 100,000 companies fit into no function's memory.
+
+        looked_at: how many entries to look at, from the first; None: all
         """
         found: list[str] = []
-        for names in batched(self.names_under(migration_id, ""), _AT_ONCE, strict=False):
+        looked = islice(self.names_under(migration_id, ""), looked_at)
+        for names in batched(looked, _AT_ONCE, strict=False):
             entries = self.entries(migration_id, names)
             found += [name for name in names if entries[name].ours]
             if len(found) >= limit:
@@ -257,7 +270,10 @@ class MigrationLedger:
             return None if known and known.epoch > tally.epoch else tally
 
         def write(tally: Tally, version: int) -> bool:
-            return self._table.put(key, _body(asdict(tally)), version)
+            facts = asdict(tally)
+            if not tally.unsettled:
+                del facts["unsettled"]
+            return self._table.put(key, _body(facts), version)
 
         update(lambda: self._tally(key), newer, write, f"{phase} of {chunk} of {migration_id}")
 
@@ -375,6 +391,7 @@ def _tally(item: Mapping[str, Any]) -> Tally:
         **{
             **body,
             "reasons": tuple(body["reasons"]),
+            "unsettled": tuple(body.get("unsettled", ())),
             "survey": survey
             and Survey(
                 **{

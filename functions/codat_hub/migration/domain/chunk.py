@@ -49,6 +49,7 @@ class Tally:
     done, skipped, failed: companies, or products on companies
     open: neither done nor failed, such as a read that has not come yet
     reasons: texts for the operator
+    unsettled: the companies that are open, to look at them again without the others
     """
 
     epoch: int
@@ -59,6 +60,7 @@ class Tally:
     open: int = 0
     reasons: tuple[str, ...] = ()
     survey: Survey | None = None
+    unsettled: tuple[str, ...] = ()
 
     @property
     def seen(self) -> int:
@@ -79,9 +81,21 @@ class Tally:
         """Count one as failed."""
         return replace(self, failed=self.failed + 1, reasons=self._first(reason))
 
-    def leave_open(self, reason: str) -> Tally:
-        """Count one as open."""
-        return replace(self, open=self.open + 1, reasons=self._first(reason))
+    def leave_open(self, reason: str, company_id: str | None = None) -> Tally:
+        """Count one as open. `company_id`: the company to look at again."""
+        unsettled = self.unsettled if company_id is None else (*self.unsettled, company_id)
+        return replace(self, open=self.open + 1, reasons=self._first(reason), unsettled=unsettled)
+
+    def reopened(self, company_id: str) -> Tally:
+        """Return the tally without a company that was left open; it begins its reason."""
+        if company_id not in self.unsettled:
+            return self
+        return replace(
+            self,
+            open=self.open - 1,
+            unsettled=tuple(known for known in self.unsettled if known != company_id),
+            reasons=tuple(text for text in self.reasons if not text.startswith(f"{company_id}:")),
+        )
 
     def _first(self, reason: str) -> tuple[str, ...]:
         """Put a reason that a person has to look into before the reasons of skipped ones."""

@@ -16,6 +16,8 @@ from codat_hub.webhooks.signing_secret import is_consumer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from codat_hub.webhooks.hub_address import HubAddress
+
 MOST_CONSUMERS: Final = 50  # per client (docs/codat.md, C42)
 _READ: Final = re.compile(r"read\.completed(\.(initial|successful|unsuccessful))*")
 # Names of the same events in the rules from before 2025 (docs/codat.md, C32).
@@ -29,7 +31,7 @@ _LEGACY_READS: Final = frozenset(
         "SyncFailed",
     }
 )
-_SUCCESSOR: Final = "successor-"
+SUCCESSOR: Final = "successor-"  # begins the name of a consumer that takes over; its id follows
 _MARK: Final = re.compile(r"[?&]migration=(m-[0-9a-z-]+)(?:&|$)")
 
 
@@ -72,7 +74,7 @@ class Wanted:
     @property
     def is_successor(self) -> bool:
         """Whether it takes over the other events of an old consumer."""
-        return self.name.startswith(_SUCCESSOR)
+        return self.name.startswith(SUCCESSOR)
 
 
 def is_read_type(event_type: str) -> bool:
@@ -106,7 +108,7 @@ def wanted(
     *,
     custom: Iterable[str],
     standard: bool,
-    hub_url: str,
+    hub: HubAddress,
 ) -> tuple[Wanted, ...]:
     """Return the consumers to create: the hub's for the products, and successors of old ones.
 
@@ -114,7 +116,6 @@ def wanted(
     present: all consumers at Codat
     custom: custom products of the run; each needs `{product}.read.completed` at the hub
     standard: whether plain `read.completed` must come to the hub, for standard products
-    hub_url: of the webhooks API, up to the consumer's name
     """
     old = list(old)
     replaced = {consumer.consumer_id for consumer in old}
@@ -127,40 +128,39 @@ def wanted(
     if standard:
         needs["standard"] = "read.completed"
     return (
-        *_for_products(migration_id, needs, kept, hub_url),
-        *(_successor(migration_id, consumer, hub_url) for consumer in old if carried(consumer)),
+        *_for_products(migration_id, needs, kept, hub),
+        *(_successor(migration_id, consumer, hub) for consumer in old if carried(consumer)),
     )
 
 
 def _for_products(
-    migration_id: str, needs: Mapping[str, str], kept: Sequence[Consumer], hub_url: str
+    migration_id: str, needs: Mapping[str, str], kept: Sequence[Consumer], hub: HubAddress
 ) -> Iterator[Wanted]:
     """Yield a consumer of the hub for each event type that no kept consumer brings to it."""
     names: set[str] = set()
     for product, event_type in needs.items():
-        if not any(_brings(consumer, event_type, hub_url) for consumer in kept):
+        if not any(_brings(consumer, event_type, hub) for consumer in kept):
             name = _hub_name(product, names)
             names.add(name)
-            url = _marked(f"{hub_url}/{name}", migration_id)
+            url = _marked(hub.of(name), migration_id)
             yield Wanted(f"product-{product}", url, (event_type,), (), name)
 
 
-def _successor(migration_id: str, consumer: Consumer, hub_url: str) -> Wanted:
+def _successor(migration_id: str, consumer: Consumer, hub: HubAddress) -> Wanted:
     """Return the consumer that takes over the other event types of an old one."""
     return Wanted(
-        f"{_SUCCESSOR}{consumer.consumer_id}",
+        f"{SUCCESSOR}{consumer.consumer_id}",
         _marked(consumer.url, migration_id),
         carried(consumer),
         consumer.tags,
-        hub_consumer_of(consumer.url, hub_url),
+        hub_consumer_of(consumer.url, hub),
     )
 
 
-def hub_consumer_of(url: str, hub_url: str) -> str | None:
-    """Return the consumer's name at the hub, None for a URL that is not the hub's."""
-    path = url.partition("?")[0]
-    name = path.removeprefix(f"{hub_url}/")
-    return name if name != path and is_consumer(name) else None
+def hub_consumer_of(url: str, hub: HubAddress) -> str | None:
+    """Return the consumer's name at the hub, None for a URL that the hub does not accept."""
+    name = hub.consumer_of(url)
+    return name if name is not None and is_consumer(name) else None
 
 
 def shown(url: str) -> str:
@@ -175,9 +175,9 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, query, ""))
 
 
-def _brings(consumer: Consumer, event_type: str, hub_url: str) -> bool:
+def _brings(consumer: Consumer, event_type: str, hub: HubAddress) -> bool:
     """Tell whether the hub gets all events of this type by this consumer."""
-    at_hub = hub_consumer_of(consumer.url, hub_url) is not None
+    at_hub = hub_consumer_of(consumer.url, hub) is not None
     return at_hub and event_type in consumer.event_types and not consumer.tags
 
 

@@ -187,18 +187,17 @@ def compensate(context: StepContext, command: Command) -> StepResult:
     if not entry.ours:
         return StepResult()
 
-    def restore(tally: Tally) -> Tally:
+    def restore() -> None:
         before = entry.before["settings"]
         if sync_settings.differences(before, context.codat.client_settings()):
             send = partial(context.codat.set_client_settings, before)
             post(context, command, f"undo {CLIENT}", send)
             _require_posted(before, _client_read_back(context, command, before), _WHOSE)
         context.note(command, CLIENT, lambda entry: entry.undo("restored"))
-        return tally
 
     attempts = Attempts.back(context, command, context.run(command), CLIENT)
-    attempts.attempt(Tally(command.epoch), client_not_restored(), restore)
-    return attempts.again() if attempts.pending else StepResult()
+    attempts.try_client(client_not_restored(), restore)
+    return attempts.again_or_done()
 
 
 def compensate_chunk(context: StepContext, command: Command) -> StepResult:

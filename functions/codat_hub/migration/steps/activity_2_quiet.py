@@ -42,7 +42,8 @@ def apply_chunk(context: StepContext, command: Command) -> StepResult:
             if not command.more_time():
                 return StepResult("again")
             if member.linked:
-                progress.tally = _look(context, member.company_id, run.disabled_at, progress.tally)
+                tally = progress.tally.reopened(member.company_id)
+                progress.tally = _look(context, member.company_id, run.disabled_at, tally)
             else:
                 progress.tally = progress.tally.skip()
     return finish_chunk(context, command, PHASE, progress.tally)
@@ -54,9 +55,9 @@ def _look(context: StepContext, company_id: str, before: datetime, tally: Tally)
     except REFUSED as refusal:
         return tally.fail(f"{company_id}: nobody knows whether it is quiet: {refusal}")
     except PASSING as fault:
-        return tally.leave_open(f"{company_id}: {fault}")
+        return tally.leave_open(f"{company_id}: {fault}", company_id)
     if running:
-        return tally.leave_open(f"{company_id}: {running} reads are still running")
+        return tally.leave_open(f"{company_id}: {running} reads are still running", company_id)
     return tally.did()
 
 

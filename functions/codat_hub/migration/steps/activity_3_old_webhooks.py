@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import Consumer, hub_consumer_of, shown
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, Mode
+from codat_hub.migration.steps.findings import old_consumers
+from codat_hub.migration.steps.left_over import Attempts, not_back
 from codat_hub.migration.steps.posting import post
 from codat_hub.migration.usecases.context import CLIENT, StepResult
-from codat_hub.migration.usecases.planning import old_consumers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from codat_hub.migration.ports import Ledger
     from codat_hub.migration.usecases.context import Command, StepContext
 
-PREFIX = "OLD_CONSUMER#"
-_MADE_AGAIN = "made again"
+PREFIX: Final = "OLD_CONSUMER#"
+UNDO_PHASE: Final = "resubscribe_old_webhooks"
+MADE_AGAIN: Final = "made again"
 
 
 def apply(context: StepContext, command: Command) -> StepResult:
@@ -108,7 +110,10 @@ def to_restore(ledger: Ledger, migration_id: str) -> list[Consumer]:
 
 
 def compensate(context: StepContext, command: Command) -> StepResult:
-    """Undo of activity 3. Answers `ask` while a person has to enable consumers in the Portal."""
+    """Undo of activity 3. Answers `ask` while a person has to enable consumers in the Portal.
+
+    A consumer that Codat does not create again is left over: the others are restored all the same.
+    """
     entries = {
         name: entry
         for name, entry in context.ledger.under(command.migration_id, PREFIX).items()
@@ -117,17 +122,21 @@ def compensate(context: StepContext, command: Command) -> StepResult:
     if not entries:
         return StepResult()
     present = _present(context)
+    attempts = Attempts.back(context, command, context.run(command), UNDO_PHASE)
     asks = False
     for name, entry in entries.items():
         before = Consumer.from_ledger(entry.before)
         current = present.get(before.consumer_id)
         if current is None:
-            _make_again(context, command, name, before, present)
+            again = partial(_make_again, context, command, name, before, present)
+            attempts.try_client(not_back(before.consumer_id), again)
         elif current.disabled:
             asks = True
         else:
             context.note(command, name, partial(LedgerEntry.undo, how="enabled"))
-    return StepResult("ask" if asks else "done")
+            attempts.over(not_back(before.consumer_id))
+    result = attempts.again_or_done()
+    return StepResult("ask") if asks and result.next == "done" else result
 
 
 def _make_again(
@@ -147,7 +156,7 @@ def _make_again(
         create = partial(context.codat.create_consumer, before.url, before.event_types, before.tags)
         made = post(context, command, f"undo {name}", create)
     new_id = made.consumer_id
-    context.note(command, name, lambda entry: entry.undo(_MADE_AGAIN, new_id))
+    context.note(command, name, lambda entry: entry.undo(MADE_AGAIN, new_id))
     note = _lost(context, before, new_id)
     context.change_run(command, lambda run: run.noting(note))
 
@@ -160,7 +169,7 @@ def _taken(context: StepContext, command: Command) -> set[str]:
     snapshot = context.ledger.entry(command.migration_id, CLIENT).before or {"consumers": []}
     entries = context.ledger.under(command.migration_id, PREFIX).values()
     ids = {saved["consumer_id"] for saved in snapshot["consumers"]}
-    return ids | {entry.detail for entry in entries if entry.undone == _MADE_AGAIN}
+    return ids | {entry.detail for entry in entries if entry.undone == MADE_AGAIN}
 
 
 def _lost(context: StepContext, before: Consumer, new_id: str) -> str:
@@ -169,7 +178,7 @@ def _lost(context: StepContext, before: Consumer, new_id: str) -> str:
         f"consumer {before.consumer_id} ({shown(before.url)}) was made again as {new_id}: it has "
         "another signing secret and no custom headers, mTLS, throttle or transformation"
     )
-    if name_at_hub := hub_consumer_of(before.url, context.limits.hub_url):
+    if name_at_hub := hub_consumer_of(before.url, context.limits.hub):
         note += (
             "; the hub accepts nothing from it before it has that secret: reveal it in the "
             f"Portal, then run tools/hub secrets add {name_at_hub}"

@@ -16,9 +16,10 @@ from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.consumers import migration_in, shown
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity
+from codat_hub.migration.steps.findings import lost_since_snapshot, wanted_of
+from codat_hub.migration.steps.left_over import Attempts, not_deleted
 from codat_hub.migration.steps.posting import post
 from codat_hub.migration.usecases.context import StepResult
-from codat_hub.migration.usecases.planning import lost_since_snapshot, wanted_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from codat_hub.migration.usecases.context import Command, StepContext
 
 PREFIX = "NEW_CONSUMER#"
+UNDO_PHASE: Final = "unsubscribe_new_webhooks"
 # Entries of stored secrets; `detail`: fingerprints of the secrets that the run brought.
 SECRET_PREFIX = "SECRET#"  # noqa: S105
 # A delivery ends after 15 s, and a deleted consumer has no retries (docs/codat.md, C33, C43).
@@ -146,24 +148,53 @@ def without_secret(ledger: Ledger, migration_id: str) -> list[dict[str, Any]]:
 
 
 def compensate(context: StepContext, command: Command) -> StepResult:
-    """Undo of activity 4: delete the consumers whose URL carries the id of this run."""
+    """Undo of activity 4: delete the consumers whose URL carries the id of this run.
+
+    A consumer that Codat does not delete is left over: the others are deleted all the same.
+    """
     entries = context.ledger.under(command.migration_id, PREFIX)
-    left = set()
-    if any(entry.ours for entry in entries.values()):
-        ours, others = _by_owner(context, command)
-        left = {consumer.consumer_id for consumer in others}
-        gone = [context.codat.delete_consumer(consumer.consumer_id) for consumer in ours]
+    entries = {name: entry for name, entry in entries.items() if entry.ours}
+    if not entries:
+        return StepResult()
+    ours, others = _by_owner(context, command)
+    left = {consumer.consumer_id for consumer in others}
+    attempts = Attempts.back(context, command, context.run(command), UNDO_PHASE)
+    for name, consumers in _by_entry(entries, ours).items():
+        delete = partial(_delete, context, command, name, consumers, left)
+        attempts.try_client(not_deleted(name.removeprefix(PREFIX)), delete)
+    return attempts.again_or_done()
+
+
+def _by_entry(
+    entries: Mapping[str, LedgerEntry], ours: Iterable[Consumer]
+) -> dict[str, list[Consumer]]:
+    """Return the consumers of each entry: by their id, or by the URL if the answer was lost."""
+    by_id = {number: name for name, entry in entries.items() for number in _ids_of(entry)}
+    by_url = {entry.before["url"]: name for name, entry in entries.items()}
+    groups: dict[str, list[Consumer]] = {name: [] for name in entries}
+    for consumer in ours:
+        of_url = by_url.get(consumer.url, next(iter(entries)))
+        groups[by_id.get(consumer.consumer_id, of_url)].append(consumer)
+    return groups
+
+
+def _delete(
+    context: StepContext,
+    command: Command,
+    name: str,
+    consumers: Iterable[Consumer],
+    left: Collection[str],
+) -> None:
+    """Delete the consumers of one entry, and note it as undone."""
+    gone = [context.codat.delete_consumer(consumer.consumer_id) for consumer in consumers]
+    if not all(gone):
         # A 404 may come from something between the hub and Codat: only the list is proof.
-        if not all(gone) and (still := _by_owner(context, command)[0]):
-            names = ", ".join(
-                f"{consumer.consumer_id} ({shown(consumer.url)})" for consumer in still
-            )
+        ids = {consumer.consumer_id for consumer in consumers}
+        still = [consumer for consumer in context.codat.consumers() if consumer.consumer_id in ids]
+        if still:
+            names = ", ".join(f"{found.consumer_id} ({shown(found.url)})" for found in still)
             raise StepFailed(f"not deleted, though Codat answered 404: consumer {names}")
-    for name, entry in entries.items():
-        if entry.ours:
-            change = partial(_undone, left=left, now=context.now())
-            context.note(command, name, change)
-    return StepResult()
+    context.note(command, name, partial(_undone, left=left, now=context.now()))
 
 
 def _by_owner(context: StepContext, command: Command) -> tuple[list[Consumer], list[Consumer]]:

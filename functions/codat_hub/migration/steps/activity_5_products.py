@@ -21,6 +21,7 @@ from codat_hub.migration.steps.activity_1_client_sync import is_on, keep_off, sw
 from codat_hub.migration.steps.left_over import (
     Attempts,
     companies_that_keep,
+    company_of,
     kept,
     not_added,
     not_restored,
@@ -108,9 +109,8 @@ def _prepared(
 
     A company that came late has no snapshot before this step.
     """
-    company = context.codat.company(company_id)
+    company = company_of(context, company_id)
     if company is None:
-        products_of(context, company_id)  # fails if Codat has its settings
         return None
     if entry.before is None:
         facts = {

@@ -20,13 +20,16 @@ from codat_hub.codat.errors import (
     TryLater,
 )
 from codat_hub.errors import StepFailed
+from codat_hub.migration.domain.chunk import Tally
 from codat_hub.migration.domain.entry import LedgerEntry
+from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.usecases import outages
 from codat_hub.migration.usecases.context import CLIENT, StepResult, finish_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from codat_hub.migration.domain.chunk import Tally
+    from codat_hub.migration.domain.chunk import ListedCompany
     from codat_hub.migration.domain.run import MigrationRun
     from codat_hub.migration.ports import Ledger
     from codat_hub.migration.usecases.context import Command, StepContext
@@ -35,9 +38,11 @@ LEFT: Final = "left"
 SETTLED: Final = "settled"
 _SHOWN: Final = 5  # items in one error
 MOST_NAMED: Final = 1000  # items that a stopped rollback names
+_LOOKED_AT: Final = 5000  # entries of the ledger in one answer, whatever the size of the run
 REFUSED: Final = (Permanent, Forbidden, NotFound, NotUnderstood, StepFailed)
 PASSING: Final = (TryLater, OutcomeUnknown, Busy)
-_PATIENCE: Final = timedelta(hours=1)
+PATIENCE: Final = timedelta(minutes=65)  # more than the hour, as an outage may begin in a call
+_LEAST_TRIES: Final = 5  # however short the waits of a local stack are
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=5)
 _FORWARD: Final = "LEFT#apply#"
@@ -46,19 +51,21 @@ _BACK: Final = "LEFT#compensate#"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that a run may leave over: a product or the settings of a company.
+    """One thing that a run may leave over: a company's product or settings, or the client's.
 
-    company_id: None for what belongs to the client; then `what` tells items apart
+    company_id: None for what belongs to the client
     what: the sentence for people, without the cause
+    consumer: of the client's webhook consumers, the id of an old one or the name of a new one
     """
 
     company_id: str | None
     what: str
     product: str | None = None
+    consumer: str | None = None
 
     @property
     def name(self) -> str:
-        """The name within the ledger, the same whatever the sentence says."""
+        """The name within the ledger, by which one item is told from all others."""
         if self.company_id is None:
             return f"client#{self.what}"
         kind = "settings" if self.product is None else f"product#{self.product}"
@@ -85,6 +92,17 @@ def not_restored(company_id: str) -> Item:
     return Item(company_id, "its settings are not restored, so its scheduled reads do not come")
 
 
+def not_deleted(name: str) -> Item:
+    """Return the item of a new consumer, by its name in the plan."""
+    return Item(None, f"the new webhook consumer {name} is not deleted", consumer=name)
+
+
+def not_back(consumer_id: str) -> Item:
+    """Return the item of an old consumer that could not be made again."""
+    what = f"the old webhook consumer {consumer_id} is not back, so it gets no event"
+    return Item(None, what, consumer=consumer_id)
+
+
 def client_not_restored() -> Item:
     """Return the item of the client's settings."""
     return Item(
@@ -105,6 +123,7 @@ class Attempts:
     prefix: str
     known: dict[str, LedgerEntry] = field(default_factory=dict)
     pending_since: datetime | None = None
+    pending_error: str = ""
 
     @classmethod
     def forward(cls, context: StepContext, command: Command, run: MigrationRun, phase: str) -> Self:
@@ -136,6 +155,15 @@ class Attempts:
         self.over(item)
         return tally
 
+    def try_client(self, item: Item, act: Callable[[], None]) -> None:
+        """Act for one item of the client. A failure is noted, not raised."""
+
+        def counted(tally: Tally) -> Tally:
+            act()
+            return tally
+
+        self.attempt(Tally(self.command.epoch), item, counted)
+
     def leaves(self, item: Item) -> bool:
         """Tell whether the item is left over, in whichever phase, and not settled."""
         return self._entry(item).outcome == LEFT
@@ -155,28 +183,33 @@ class Attempts:
         if self._entry(item).before is not None and self._entry(item).outcome != "done":
             self._put(item, replace(self._entry(item), outcome="done"))
 
-    @property
-    def pending(self) -> bool:
-        """Whether a failure may pass, so that the step has to be repeated."""
-        return self.pending_since is not None
-
     def end(self, tally: Tally) -> StepResult:
         """End the step on the chunk, or answer `again` while a failure may pass."""
-        if self.pending:
-            return self.again()
-        return finish_chunk(self.context, self.command, self.phase, tally)
+        result = self.again_or_done()
+        if result.next == "done":
+            return finish_chunk(self.context, self.command, self.phase, tally)
+        return result
 
-    def again(self) -> StepResult:
-        """Return the answer of a step that tries again later: soon, then less and less often."""
-        now = self.context.now()
-        pause = min(max(now - (self.pending_since or now), _FIRST_PAUSE), _LONGEST_PAUSE)
+    def again_or_done(self) -> StepResult:
+        """Answer `again` while a failure may pass: soon, then less and less often."""
+        chunk = f"#{self.command.chunk.name}" if self.command.chunk else ""
+        wait = f"{self.phase}{chunk}"
+        if self.pending_since is None:
+            outages.say(self.context, self.command, wait, None)
+            return StepResult()
+        text = outages.codat_away(self.pending_since, self.pending_error)
+        outages.say(self.context, self.command, wait, text)
+        lasts = self.context.now() - self.pending_since
+        pause = min(max(lasts, _FIRST_PAUSE), _LONGEST_PAUSE)
         return StepResult("again", wait_seconds=self.context.limits.seconds(pause))
 
     def _failed(self, tally: Tally, item: Item, fault: Exception) -> Tally:
         limits, now = self.context.limits, self.context.now()
-        if isinstance(fault, PASSING) and not limits.over(self._since(item), _PATIENCE, now):
+        lasted = limits.over(self._since(item), PATIENCE, now)
+        if isinstance(fault, PASSING) and not (lasted and self._tries(item) + 1 >= _LEAST_TRIES):
             self._note(item, str(fault), None)
             self.pending_since = min(self._since(item), self.pending_since or now)
+            self.pending_error = str(fault)
             return tally
         return tally.fail(self.leave(item, str(fault)))
 
@@ -194,6 +227,11 @@ class Attempts:
             return datetime.fromisoformat(entry.detail["since"])
         return self.context.now()
 
+    def _tries(self, item: Item) -> int:
+        """Return how often the item has failed in this phase and round."""
+        entry = self._entry(item)
+        return int(entry.detail.get("tries", 0)) if entry.detail and self._is_now(entry) else 0
+
     def _is_now(self, entry: LedgerEntry) -> bool:
         now = (self.phase, self.run.attempts)
         return (entry.detail["phase"], entry.detail["round"]) == now
@@ -203,12 +241,12 @@ class Attempts:
             "what": item.what,
             "error": error,
             "since": self._since(item).isoformat(),
+            "tries": self._tries(item) + 1,
             "phase": self.phase,
             "round": self.run.attempts,
             "rounds": _rounds(self._entry(item), self.run.attempts),
         }
-        before = {"company_id": item.company_id, "product": item.product}
-        self._put(item, LedgerEntry(before=before, outcome=outcome, detail=detail))
+        self._put(item, LedgerEntry(before=_whose(item), outcome=outcome, detail=detail))
 
     def _put(self, item: Item, entry: LedgerEntry) -> None:
         name = self._name(item)
@@ -217,10 +255,18 @@ class Attempts:
         )
 
     def _entry(self, item: Item) -> LedgerEntry:
-        return self.known.get(self._name(item), LedgerEntry())
+        name = self._name(item)
+        if name not in self.known:
+            self.known[name] = self.context.ledger.entry(self.run.migration_id, name)
+        return self.known[name]
 
     def _name(self, item: Item) -> str:
         return f"{self.prefix}{item.name}"
+
+
+def _whose(item: Item) -> dict[str, Any]:
+    facts = {"company_id": item.company_id, "product": item.product}
+    return {**facts, "consumer": item.consumer} if item.consumer else facts
 
 
 def _rounds(entry: LedgerEntry, this: int) -> int:
@@ -236,8 +282,23 @@ def name_back(item: Item) -> str:
 
 
 def left(ledger: Ledger, run: MigrationRun) -> dict[str, LedgerEntry]:
-    """Return what is left over in the direction in which the run is, by name."""
-    return _of_outcome(ledger, run, LEFT)
+    """Return what is left over in the direction in which the run is, by name.
+
+    A rollback whose executions died names nothing itself: what it did not undo is read from the
+    ledger, from its first entries.
+    """
+    found = _of_outcome(ledger, run, LEFT)
+    if run.status is not MigrationStatus.ROLLBACK_INCOMPLETE:
+        return found
+    unnamed = {
+        name_back(item): LedgerEntry(
+            before=_whose(item),
+            outcome=LEFT,
+            detail={"what": item.what, "error": run.error or "", "rounds": 1},
+        )
+        for item in _items(ledger.ours(run.migration_id, MOST_NAMED, _LOOKED_AT))
+    }
+    return {**unnamed, **found}
 
 
 def settled(ledger: Ledger, run: MigrationRun) -> dict[str, LedgerEntry]:
@@ -291,14 +352,11 @@ def _items(names: Iterable[str]) -> Iterable[Item]:
                 company_id, _, product = rest.partition("#")
                 yield kept(company_id, product)
             case "NEW_CONSUMER":
-                yield Item(None, f"the new webhook consumer {rest} is not deleted")
+                yield not_deleted(rest)
             case _ if name == CLIENT:
                 yield client_not_restored()
             case _:
-                consumer = rest or name
-                yield Item(
-                    None, f"the old webhook consumer {consumer} is not back, so it gets no event"
-                )
+                yield not_back(rest or name)
 
 
 def require_nothing(context: StepContext, command: Command) -> None:
@@ -319,13 +377,19 @@ def settings_of(context: StepContext, company_id: str) -> Mapping[str, Any] | No
     """Return a company's settings, None if the company is gone. One 404 alone proves nothing."""
     settings = context.codat.company_settings(company_id)
     if settings is None and context.codat.company(company_id) is not None:
-        raise StepFailed("Codat answers 404 for its settings, though it lists the company")
+        raise TryLater("Codat answers 404 for its settings, though it lists the company")
     return settings
+
+
+def company_of(context: StepContext, company_id: str) -> ListedCompany | None:
+    """Return a company, None if it is gone. One 404 alone proves nothing."""
+    company = context.codat.company(company_id)
+    if company is None and context.codat.company_settings(company_id) is not None:
+        raise TryLater("Codat answers 404 for the company, though it has settings")
+    return company
 
 
 def products_of(context: StepContext, company_id: str) -> Collection[str] | None:
     """Return a company's products, None if the company is gone. One 404 alone proves nothing."""
-    company = context.codat.company(company_id)
-    if company is None and context.codat.company_settings(company_id) is not None:
-        raise StepFailed("Codat answers 404 for the company, though it has settings")
+    company = company_of(context, company_id)
     return company.products if company else None

@@ -25,7 +25,7 @@ from codat_hub.migration.usecases.context import (
     judge_phase,
     product_entry,
 )
-from codat_hub.migration.usecases.listing import all_chunks
+from codat_hub.migration.usecases.listing import LATE_UNCHECKED, all_chunks, late_unchecked
 from codat_hub.products.domain.product import ProductKind
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def begin(context: StepContext, command: Command) -> StepResult:
         for verdict in verdicts
         if verdict.bad(0) or verdict.reasons
     ]
+    if late_unchecked(run):
+        notes.append(f"companies could not be listed again: {LATE_UNCHECKED}")
     # The time counts from here: adding products to many companies may take longer than a read.
     context.change_run(
         command,

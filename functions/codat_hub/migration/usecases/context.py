@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from codat_hub.migration.ports import AcceptedSecrets, Ledger, Manifests, MigrationCodat
     from codat_hub.product_events.ports import ReadStates
     from codat_hub.products.ports import Products
+    from codat_hub.webhooks.hub_address import HubAddress
 
 CLIENT: Final = "CLIENT"  # the ledger entry of the client's settings and consumers
 _READ_BACK: Final = timedelta(minutes=1)
@@ -38,7 +39,6 @@ class Limits:
 
     wait_scale: multiplies every wait; 1 except on the local stack
     calls_a_second: Codat calls of all chunks together; the plan's time estimate uses it
-    hub_url: address of the webhooks API, without the consumer's name at the end
     quiet_for: how long activity 2 waits for old reads; reads_for: how long first reads may take
     quiet_poll, reads_poll: time from one look to the next
     call_timeout: after this time a call to Codat has ended
@@ -46,7 +46,7 @@ class Limits:
 
     wait_scale: float
     calls_a_second: float
-    hub_url: str
+    hub: HubAddress
     quiet_for: timedelta = timedelta(hours=14)
     quiet_poll: timedelta = timedelta(minutes=15)
     reads_for: timedelta = timedelta(hours=14)
@@ -161,15 +161,16 @@ def companies_of(context: StepContext, command: Command) -> list[tuple[Member, L
 
 @dataclass
 class Progress:
-    """How far a chunk is: the tally so far, of its first companies."""
+    """How far a chunk is: the tally so far."""
 
     tally: Tally
     members: tuple[Member, ...]
 
     @property
     def left(self) -> tuple[Member, ...]:
-        """The companies that were not counted yet."""
-        return self.members[self.tally.seen :]
+        """The companies that were not looked at yet, then those that were left open."""
+        unsettled = (member for member in self.members if member.company_id in self.tally.unsettled)
+        return (*self.members[self.tally.seen :], *unsettled)
 
 
 def look_again[T](
@@ -192,12 +193,17 @@ def look_again[T](
 def resuming(context: StepContext, command: Command, phase: str) -> Iterator[Progress]:
     """Yield the progress of a chunk that is looked at only, and save it unless it is finished.
 
-    So a retry goes on at the company whose call failed: the ledger has nothing else about the rest.
+    So a retry goes on at the company whose call failed, and a further look asks only for companies
+    that were left open: the ledger has nothing else about the rest.
     """
     chunk = command.required_chunk
     known = context.ledger.tally(command.migration_id, phase, chunk.name)
-    goes_on = known and not known.finished and known.epoch == command.epoch
-    progress = Progress(known if known and goes_on else Tally(command.epoch), chunk.members)
+    goes_on = known and known.epoch == command.epoch
+    # A version before this one did not name the companies that are open.
+    if known and goes_on and len(known.unsettled) == known.open:
+        progress = Progress(replace(known, finished=False), chunk.members)
+    else:
+        progress = Progress(Tally(command.epoch), chunk.members)
     try:
         yield progress
     finally:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PAGES_AT_ONCE: Final = 50  # in one part of the listing: 5,000 companies, half a megabyte
 _NAMED: Final = 20  # late companies in a note
 LATE_ROUNDS: Final = 5  # of looking for late companies
+# Part of the note of a run that did not look for late companies up to its end.
+LATE_UNCHECKED: Final = "companies that appeared during the run may have no product"
 
 
 def list_companies(context: StepContext, command: Command, listing: str) -> StepResult:
@@ -148,6 +150,17 @@ def find_late(context: StepContext, command: Command) -> StepResult:
     note = f"appeared during the run and taken in: {', '.join(late[:_NAMED])}{more}"
     context.change_run(command, lambda run: run.noting(note))
     return replace(result, next="late")
+
+
+def late_unchecked(run: MigrationRun) -> bool:
+    """Tell whether companies that appeared during the run may not have been found.
+
+    The last look found none, or it was the last of so many rounds, which has a note of its own.
+    """
+    if not run.everyone:
+        return False
+    rounds = [chunks for listing, chunks in run.chunks.items() if listing.startswith(LATE)]
+    return len(rounds) < LATE_ROUNDS and 0 not in rounds
 
 
 def all_chunks(context: StepContext, command: Command) -> StepResult:

@@ -12,7 +12,7 @@ from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, WaitingFor
 from codat_hub.migration.steps import activity_3_old_webhooks, activity_4_new_webhooks
 from codat_hub.migration.steps.activity_4_new_webhooks import secret_entry
-from codat_hub.migration.steps.settling import Settle
+from codat_hub.migration.steps.settling import ItemToSettle, Settle
 from codat_hub.migration.usecases import outages, reports
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.migration.usecases.reports import RunStanding
@@ -76,7 +76,7 @@ class OperateMigrations:
         return reports.counts(self.ledger, run)
 
     def standing(self, run: MigrationRun) -> RunStanding:
-        return RunStanding.of(self.ledger, run)
+        return RunStanding.of(self.ledger, run, self.now())
 
     def waits_for(self, run: MigrationRun) -> str | None:
         return outages.waits_for(self.ledger, run)
@@ -111,12 +111,10 @@ class OperateMigrations:
         )
         return self._go_on(run)
 
-    def settle(
-        self, migration_id: str, by: str, company_id: str, product: str | None, reason: str
-    ) -> MigrationRun:
+    def settle(self, migration_id: str, by: str, item: ItemToSettle, reason: str) -> MigrationRun:
         """Leave one item of an incomplete rollback as it is; see Settle."""
         settle = Settle(self.ledger, self.assignments, self.registry, self.now)
-        return settle(self.get(migration_id), by, company_id, product, reason)
+        return settle(self.get(migration_id), by, item, reason)
 
     def confirm_webhooks_disabled(self, migration_id: str) -> MigrationRun:
         """End the wait of activity 3. Raises Conflict if an old consumer is still enabled."""

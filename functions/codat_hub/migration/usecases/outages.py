@@ -19,6 +19,7 @@ from codat_hub.codat.errors import (
     Unauthorized,
 )
 from codat_hub.errors import StepFailed
+from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.usecases import stopping
 from codat_hub.migration.usecases.context import StepResult
 
@@ -73,11 +74,8 @@ def bear(context: StepContext, command: Command, name: str, act: Step) -> StepRe
 
     name: names the step in the ledger; of a chunk, its phase
 
-    Raises StepFailed once a call has failed for too long, and whatever the step raises. A wait for
-    a person cannot be repeated with `again`: its failures are the state machine's.
+    Raises StepFailed once a call has failed for too long, and whatever the step raises.
     """
-    if command.token is not None:
-        return act(context, command)
     entry = f"{PREFIX}{name}#{command.epoch}"
     if command.chunk is not None:
         entry += f"#{command.chunk.name}"
@@ -100,11 +98,22 @@ def bear(context: StepContext, command: Command, name: str, act: Step) -> StepRe
     return result
 
 
+def codat_away(since: datetime, error: str) -> str:
+    """Return the text for a wait until Codat takes a call again."""
+    return f"Codat, since {since:%d %B %H:%M} UTC: {error}"
+
+
 def waits_for(ledger: Ledger, run: MigrationRun) -> str | None:
     """Return what a run waits for other than a person, None if it waits for nothing."""
-    if run.status.final or run.pause:
+    stopped = run.status.final or run.status is MigrationStatus.ROLLBACK_INCOMPLETE
+    if stopped or run.pause:
         return None
     return (ledger.entry(run.migration_id, WAITS).detail or {}).get("text")
+
+
+def needs_key(ledger: Ledger, run: MigrationRun) -> bool:
+    """Tell whether the run waits for an API key that Codat takes."""
+    return (waits_for(ledger, run) or "").endswith(_STORE_KEY)
 
 
 def _wait_for_quota(
@@ -113,7 +122,10 @@ def _wait_for_quota(
     asked = _LONGEST_QUOTA if limited.retry_after is None else limited.retry_after
     wait = min(asked, _LONGEST_QUOTA)
     until = context.now() + wait
-    _say(context, command, entry, f"Codat's quota is used up, until {until:%d %B %H:%M} UTC")
+    text = f"Codat's quota, until {until:%d %B %H:%M} UTC: {limited}"
+    if limited.held_back:
+        text = f"room among the hub's other calls of Codat, until {until:%d %B %H:%M} UTC"
+    say(context, command, entry, text)
     return StepResult("again", wait_seconds=max(1, int(wait.total_seconds()) + 1))
 
 
@@ -126,10 +138,10 @@ def _wait(
     if now - since >= _patience(context, outage, failure):
         return _give_up(context, command, entry, outage, failure)
     _save(context, command, entry, outage)
-    what = f"Codat, since {since:%d %B %H:%M} UTC: {failure}"
+    what = codat_away(since, str(failure))
     if isinstance(failure, Unauthorized):
         what += f"; {_STORE_KEY}"
-    _say(context, command, entry, what)
+    say(context, command, entry, what)
     return StepResult("again", wait_seconds=context.limits.seconds(outage.pause()))
 
 
@@ -138,7 +150,7 @@ def _went_on(context: StepContext, command: Command, entry: str, known: Outage) 
     after = Outage(given_up=known.given_up if command.chunk else ())
     if known != after:
         _save(context, command, entry, after)
-    _say(context, command, entry, None)
+    say(context, command, entry, None)
 
 
 def _patience(context: StepContext, outage: Outage, failure: CallFailed) -> timedelta:
@@ -158,7 +170,7 @@ def _give_up(
     """
     given_up = (*outage.given_up, outage.call)
     _save(context, command, entry, Outage(given_up=given_up))
-    _say(context, command, entry, None)
+    say(context, command, entry, None)
     if command.chunk is not None:
         tolerated = stopping.tolerated(context.run(command))
         if isinstance(failure, Unauthorized) or len(given_up) > tolerated:
@@ -191,6 +203,11 @@ def _name(failure: CallFailed) -> str:
     return failure.call or "the API key"  # without a key there is no call
 
 
+def end_waits(context: StepContext, command: Command) -> None:
+    """End every wait: a chunk that was stopped ends none of its own."""
+    context.note(command, WAITS, lambda entry: replace(entry, detail=None))
+
+
 def _outage(entry: LedgerEntry) -> Outage:
     if entry.detail is None:
         return Outage()
@@ -204,8 +221,8 @@ def _save(context: StepContext, command: Command, entry: str, outage: Outage) ->
     context.note(command, entry, lambda known: replace(known, detail=facts))
 
 
-def _say(context: StepContext, command: Command, entry: str, text: str | None) -> None:
-    """Save what the run waits for; None ends the wait of this step."""
+def say(context: StepContext, command: Command, entry: str, text: str | None) -> None:
+    """Save what the run waits for. None ends this wait, and no other; `entry` names it."""
     known = context.ledger.entry(command.migration_id, WAITS).detail
     if text is not None or (known and known["text"] and known["step"] == entry):
         facts = {"step": entry, "text": text}

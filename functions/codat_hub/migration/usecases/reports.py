@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from codat_hub.migration.domain.consumers import shown
 from codat_hub.migration.domain.entry import LedgerEntry
-from codat_hub.migration.domain.run import MigrationStatus, WaitingFor
 from codat_hub.migration.steps import (
     activity_1_client_sync,
     activity_2_quiet,
@@ -18,6 +17,7 @@ from codat_hub.migration.steps import (
     verify_reads,
 )
 from codat_hub.migration.usecases.context import CLIENT, counts_key
+from codat_hub.migration.usecases.needs import gap_to, needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,15 +35,6 @@ _PHASES = (
     verify_reads.PHASE,
 )
 _UNDO_PHASES = (activity_5_products.UNDO_PHASE, activity_1_client_sync.UNDO_PHASE)
-ROUNDS: Final = 2  # rollbacks that must have failed before an item may be settled
-_MOST: Final = 10  # needs for single items
-_ANSWERS: Final[Mapping[WaitingFor, str]] = {
-    WaitingFor.APPROVAL: "approve {id}",
-    WaitingFor.WEBHOOKS_DISABLED: "confirm-webhooks-disabled {id}",
-    WaitingFor.SIGNING_SECRET: "confirm-secret {id} CONSUMER",
-    WaitingFor.WEBHOOKS_RESTORED: "confirm-webhooks-restored {id}",
-    WaitingFor.PRODUCTS_KEPT: "approve {id}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,58 +51,14 @@ class RunStanding:
     needs: list[dict[str, str]]
 
     @classmethod
-    def of(cls, ledger: Ledger, run: MigrationRun) -> Self:
+    def of(cls, ledger: Ledger, run: MigrationRun, now: datetime) -> Self:
         left = left_over.left(ledger, run)
         return cls(
             counts=counts(ledger, run),
             left=[left_over.shown(entry) for entry in left.values()],
             settled=settled(ledger, run),
-            needs=needs(run, left),
+            needs=needs(ledger, run, left, now),
         )
-
-
-def needs(run: MigrationRun, left: Mapping[str, LedgerEntry]) -> list[dict[str, str]]:
-    """Return what a person has to do now or still, the most urgent first."""
-    found = []
-    if run.pause:
-        what = " ".join(run.pause.instructions) or f"Answer: {run.pause.waiting_for.value}."
-        found.append(_need(what, _ANSWERS[run.pause.waiting_for], run))
-    if run.status is MigrationStatus.ROLLBACK_INCOMPLETE:
-        what = f"Correct the cause; then try again what is left ({len(left)} items)."
-        found.append(_need(what, "rollback {id}", run))
-        found += [_settling(run, entry) for entry in left.values() if may_settle(entry)][:_MOST]
-    if run.status is MigrationStatus.COMPLETE:
-        missing = [entry for entry in left.values() if entry.before["product"]]
-        found += [_adding(entry) for entry in missing[:_MOST]]
-        if len(left) > len(missing[:_MOST]):
-            what = "Some companies were left out: read which, then migrate these companies."
-            found.append(_need(what, "report {id}", run))
-    return found
-
-
-def may_settle(entry: LedgerEntry) -> bool:
-    """Tell whether a person may settle an item: a company's, which a rerun failed on too."""
-    return entry.before["company_id"] is not None and entry.detail["rounds"] >= ROUNDS
-
-
-def _settling(run: MigrationRun, entry: LedgerEntry) -> dict[str, str]:
-    company_id, product = entry.before["company_id"], entry.before["product"]
-    more = f" --product {product}" if product else ""
-    command = f"settle {{id}} {company_id}{more} --reason REASON"
-    return _need(f"Or leave {product or 'the settings'} of {company_id} as it is.", command, run)
-
-
-def _adding(entry: LedgerEntry) -> dict[str, str]:
-    company_id, product = entry.before["company_id"], entry.before["product"]
-    return {
-        "what": f"{company_id} has no {product}: correct the cause, then add it.",
-        "command": f"tools/hub companies add-product {company_id} {product}",
-    }
-
-
-def _need(what: str, command: str, run: MigrationRun) -> dict[str, str]:
-    command = command.format(id=run.migration_id)
-    return {"what": what, "command": f"tools/hub migrations {command}"}
 
 
 def counts(ledger: Ledger, run: MigrationRun) -> dict[str, dict[str, int]]:
@@ -148,7 +95,7 @@ def report(ledger: Ledger, run: MigrationRun) -> dict[str, Any]:
         "client_settings": _outcome(client),
         "old_consumers": [_consumer(entry) for entry in old.values()],
         "new_consumers": [_consumer(entry) for entry in new.values()],
-        "replay_missed": {"from": run.gap_from, "to": _gap_to(run)} if run.gap_from else None,
+        "replay_missed": {"from": run.gap_from, "to": gap_to(run)} if run.gap_from else None,
         "counts": counts(ledger, run),
         "notes": list(run.notes),
         "left": [left_over.shown(entry) for entry in left_over.left(ledger, run).values()],
@@ -173,16 +120,6 @@ def _counts(ledger: Ledger, run: MigrationRun, phase: str, listing: str) -> Mapp
         "failed": sum(tally.failed for tally in tallies),
         "open": sum(tally.open for tally in tallies),
     }
-
-
-def _gap_to(run: MigrationRun) -> datetime | None:
-    """Return when all present consumers got events again, None if they do not yet."""
-    match run.status:
-        case MigrationStatus.ROLLED_BACK:  # until then the old consumers missed all events
-            return run.ended_at
-        case MigrationStatus.ROLLING_BACK | MigrationStatus.ROLLBACK_INCOMPLETE:
-            return None
-    return run.gap_to
 
 
 def _listings(run: MigrationRun, phase: str) -> list[str]:

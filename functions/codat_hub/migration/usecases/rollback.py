@@ -12,6 +12,7 @@ from codat_hub.migration.domain.run import MigrationRun, MigrationStatus, Undo, 
 from codat_hub.migration.steps import activity_1_client_sync, activity_4_new_webhooks, verify_reads
 from codat_hub.migration.steps.activity_1_client_sync import client_changes
 from codat_hub.migration.steps.left_over import name_all, require_nothing
+from codat_hub.migration.usecases import outages
 from codat_hub.migration.usecases.context import CLIENT, StepResult
 from codat_hub.migration.usecases.listing import all_chunks
 from codat_hub.telemetry import logger
@@ -47,6 +48,7 @@ def begin(context: StepContext, command: Command) -> StepResult:
     cause = caught(state) or run.error or "asked for"
     # The epoch comes first: from here on, no step forward can change anything.
     epoch = context.ledger.raise_epoch(run.migration_id)
+    outages.end_waits(context, command)
     run = context.change_run(command, lambda run: _rolling_back(run, cause))
     logger.warning("migration rolls back", migration_id=run.migration_id, cause=cause)
     undo = undo_of(run.reached)

@@ -69,9 +69,8 @@ class StartRollback:
 
     def _refuse_if_built_on(self, run: MigrationRun) -> None:
         """Refuse if a later run may use this run's consumers or its client-level settings."""
-        for later in self.ledger.newest(10_000):  # there may be many dry runs
-            done = later.status is MigrationStatus.COMPLETE and not later.request.dry_run
-            if done and later.started_at > run.started_at:
+        for later in self.ledger.since(run.started_at):
+            if later.status is MigrationStatus.COMPLETE and not later.request.dry_run:
                 raise Conflict(
                     f"migration {later.migration_id} came later and builds on it: first run "
                     f"tools/hub migrations rollback {later.migration_id}"

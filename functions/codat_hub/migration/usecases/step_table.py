@@ -16,9 +16,11 @@ from codat_hub.migration.steps import (
     activity_3_old_webhooks,
     activity_4_new_webhooks,
     activity_5_products,
+    planning,
+    snapshot,
     verify_reads,
 )
-from codat_hub.migration.usecases import listing, outages, planning, rollback, stopping, waiting
+from codat_hub.migration.usecases import listing, outages, rollback, stopping, waiting
 from codat_hub.migration.usecases.context import StepResult
 
 if TYPE_CHECKING:
@@ -49,9 +51,9 @@ STEPS: Final[Mapping[tuple[str, str], Step]] = {
     (APPLY, "survey"): planning.survey,
     (APPLY, "finish_plan"): planning.finish_plan,
     (APPLY, "wait_for_person"): waiting.wait_for_person,
-    (APPLY, "snapshot"): planning.snapshot,
-    (APPLY, "snapshot_companies"): planning.snapshot_companies,
-    (APPLY, "compare_snapshot"): planning.compare_snapshot,
+    (APPLY, "snapshot"): snapshot.snapshot,
+    (APPLY, "snapshot_companies"): snapshot.snapshot_companies,
+    (APPLY, "compare_snapshot"): snapshot.compare_snapshot,
     (APPLY, "disable_client_sync"): activity_1_client_sync.apply,
     (APPLY, "disable_company_sync"): activity_1_client_sync.apply_chunk,
     (APPLY, "judge_company_sync"): activity_1_client_sync.judge,
@@ -99,6 +101,10 @@ _PHASES: Final[Mapping[tuple[str, str], str]] = {
 }
 
 
+# Nobody reads these answers, so `again` would skip the step. They call nothing but AWS.
+_NEVER_REPEATED: Final = (waiting.wait_for_person, note_chunk_failure, rollback.incomplete)
+
+
 def run_step(context: StepContext, step: str, direction: str, command: Command) -> StepResult:
     """Run one step. While a fault may pass, answer `again` and how long to wait.
 
@@ -108,9 +114,12 @@ def run_step(context: StepContext, step: str, direction: str, command: Command) 
     act = STEPS.get((direction, step))
     if act is None:
         raise StepFailed(f"there is no step {step!r} to {direction}")
-    if command.chunk is None or act is note_chunk_failure:
+    if act in _NEVER_REPEATED:
+        return act(context, command)
+    if command.chunk is None:
         return outages.bear(context, command, f"{step} to {direction}", act)
     phase = _PHASES.get((direction, step), step)
     if stopping.is_stopped(context, command, phase):
         return StepResult()
-    return outages.bear(context, stopping.stoppable(context, command, phase), phase, act)
+    stoppable = stopping.stoppable(context, command, phase)
+    return outages.bear(context, stoppable, phase, act)

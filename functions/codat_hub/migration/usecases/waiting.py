@@ -12,9 +12,9 @@ from codat_hub.migration.steps import (
     activity_2_quiet,
     activity_3_old_webhooks,
     activity_4_new_webhooks,
+    snapshot,
 )
 from codat_hub.migration.steps.left_over import companies_that_keep
-from codat_hub.migration.usecases import planning
 from codat_hub.migration.usecases.context import StepResult
 from codat_hub.telemetry import logger
 
@@ -80,7 +80,7 @@ def _to_approve(run: MigrationRun) -> Iterable[str]:
         yield "To go on without waiting for these reads, run tools/hub migrations approve."
     else:
         # After the first approval, a person reads only what differs.
-        yield from [note for note in run.notes if note.startswith(planning.DIFFERS)][-1:]
+        yield from [note for note in run.notes if note.startswith(snapshot.DIFFERS)][-1:]
         yield "Read the plan, then run tools/hub migrations approve."
     yield "To stop instead, run tools/hub migrations rollback."
 

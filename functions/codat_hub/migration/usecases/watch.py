@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from codat_hub.errors import Conflict
 from codat_hub.migration.domain.run import MigrationStatus, WaitingFor, migration_of
+from codat_hub.migration.usecases.listing import LATE_UNCHECKED, late_unchecked
 from codat_hub.migration.usecases.lock import MigrationLock
 from codat_hub.migration.usecases.starting_rollback import StartRollback
 from codat_hub.telemetry import logger
@@ -90,6 +91,8 @@ class WatchMigrations:
 
     def _complete(self, run: MigrationRun, why: str) -> None:
         note = f"the check of the first reads was cut short: {why}"
+        if late_unchecked(run):
+            note += f"; {LATE_UNCHECKED}"
         self.ledger.change(
             run.migration_id,
             lambda current: current.noting(note).ended(MigrationStatus.COMPLETE, self.now()),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from codat_hub.product_events.domain.stored_webhook import StoredWebhook
@@ -22,7 +23,13 @@ def stored_webhook(image: Mapping[str, Any]) -> StoredWebhook:
         quarantine=image.get("quarantine"),
         received_at=received_at,
         unreadable="received_at" if received is not None and received_at is None else None,
+        expires_at=_epoch(image.get("expires_at")),
     )
+
+
+def _epoch(seconds: object) -> datetime | None:
+    """Return the time of a TTL, None if there is none."""
+    return datetime.fromtimestamp(int(seconds), UTC) if isinstance(seconds, Decimal) else None
 
 
 def _time(text: object) -> datetime | None:

@@ -6,11 +6,13 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from codat_hub.product_events.domain.freshness import OverduePlace
 from codat_hub.product_events.domain.read_event import ReadId, ReadKey
 from codat_hub.product_events.domain.read_state import KeyState, KnownRead, ReadState
 from codat_hub.products.domain.product import STANDARD
 from codat_hub.storage.items import (
     ItemKey,
+    Listed,
     Stored,
     company_key,
     moment_or_none,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from codat_hub.storage.state_table import StateTable
 
 
+_UP_TO: Final = "~"  # sorts after the rest of a rank
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -40,6 +43,8 @@ class ReadStateStore:
     is the item's own `full_load_at`, that of most keys. The first version of the hub stored there
     the newest reset that a full load answered.
     `named`: standard product -> time
+    `overdue_from`: the index lists the item by it, for each custom product. The first version of
+    the hub did not: ListOverdue lists its items.
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -75,12 +80,39 @@ class ReadStateStore:
         Raises Unavailable, NeverProjected.
         """
         item = {"company_id": company_id, "product": product or STANDARD} | _item(state)
-        return self._table.put(_key(company_id, product), item, version)
+        listed = None
+        if product is not None and state.overdue_from is not None:
+            listed = Listed(_group(product), _rank(state.overdue_from, company_id))
+        return self._table.put(_key(company_id, product), item, version, listed)
+
+    def overdue(
+        self, product: str, now: datetime, limit: int, after: str | None = None
+    ) -> list[OverduePlace]:
+        """Return the companies whose product is overdue, by `overdue_from`, in pages.
+
+        after: the place of a company; only those behind it
+
+        The index lags a little, and an entry may be wrong until the product's next slot.
+        """
+        listed = self._table.listed(
+            _group(product), after=after, up_to=spell(now) + _UP_TO, limit=limit
+        )
+        return [
+            OverduePlace(key.pk.removeprefix("COMPANY#"), product, place) for place, key in listed
+        ]
 
 
 def _key(company_id: str, product: str | None) -> ItemKey:
     # A custom product may be called "standard".
     return company_key(company_id, f"READS#{product}" if product else "READS")
+
+
+def _group(product: str) -> str:
+    return f"OVERDUE#{product}"
+
+
+def _rank(overdue_from: datetime, company_id: str) -> str:
+    return f"{spell(overdue_from)}#{company_id}"
 
 
 def _item(state: ReadState) -> dict[str, Any]:
@@ -104,6 +136,7 @@ def _item(state: ReadState) -> dict[str, Any]:
         or None,
         "keys": keys,
         "named": {product: spell(at) for product, at in state.named.items()} or None,
+        "overdue_from": spell_or_none(state.overdue_from),
     }
 
 
@@ -127,7 +160,13 @@ def _state(_name: object, stored: Stored) -> ReadState:
     }
     keys = {key: keys[key] for key in sorted(keys)}
     named = {name: datetime.fromisoformat(at) for name, at in item.get("named", {}).items()}
-    return ReadState(keys, reads, moment_or_none(item.get("last_read_at")), named)
+    return ReadState(
+        keys,
+        reads,
+        moment_or_none(item.get("last_read_at")),
+        named,
+        moment_or_none(item.get("overdue_from")),
+    )
 
 
 def _usual(times: Iterable[datetime | None]) -> datetime | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from codat_hub.codat.domain.data_types import is_unsuccessful
 from codat_hub.companies.domain.consent import covers
-from codat_hub.products.domain.schedule_expression import NEVER, interval, problems
+from codat_hub.products.domain.schedule_expression import NEVER, interval, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 _LEAST_GRACE: Final = timedelta(hours=1)
 # The hub tries a refresh for 14 h, so a read is not late before that.
 _MOST_GRACE: Final = timedelta(hours=14)
+
+
+class OverduePlace(NamedTuple):
+    """A company whose product the index lists as overdue, and its place in the product's list."""
+
+    company_id: str
+    product: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,19 @@ class Freshness:
         return self.overdue_by is not None
 
 
+def overdue_from(
+    assignment: Assignment, company: Company, product: Product | None, last_read_at: datetime | None
+) -> datetime | None:
+    """Return from when the product is overdue, unless it is read before; None: never.
+
+    Only a product that the hub may read is ever overdue.
+    """
+    if product is None or not company.linked or not assignment.may_be_read(product):
+        return None
+    cadence, due_at = _due(assignment, product, last_read_at)
+    return due_at + grace(cadence) if due_at and cadence else None
+
+
 def freshness(
     assignment: Assignment,
     company: Company,
@@ -66,10 +87,8 @@ def freshness(
     """Measure freshness; product None: not registered, so without cadence and consent."""
     consent = product is not None and covers(assignment.consent, product)
     cadence, due_at = _due(assignment, product, state.last_read_at)
-    overdue_by = None
-    expected = product is not None and company.linked and assignment.may_be_read(product)
-    if expected and due_at and cadence and now > due_at + grace(cadence):
-        overdue_by = now - due_at
+    late_from = overdue_from(assignment, company, product, state.last_read_at)
+    overdue_by = now - due_at if due_at and late_from and now > late_from else None
     keys = _live_keys(company, state)
     return Freshness(
         company_id=assignment.company_id,
@@ -98,7 +117,7 @@ def _due(
 ) -> tuple[timedelta | None, datetime | None]:
     schedule = product.schedule if product else None
     since = last_read_at or assignment.changed_at
-    if schedule is None or not schedule.enabled or problems(schedule):
+    if schedule is None or not schedule.enabled or not runs(schedule):
         return None, None
     if since is None:
         return None, None

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from codat_hub.companies.domain.assignment import Assignment
     from codat_hub.companies.domain.product_changes import ProductTimes
     from codat_hub.product_events.domain.read_event import ReadEvent, ReadKey
 
@@ -20,11 +21,13 @@ class ReadProducts:
     changes: of the custom product that was read, or else of the standard products
     data_types: registered product -> its data types; none are registered: all of them
     removed_connections: connection id -> its newest removal
+    assignment: of the custom product that was read
     """
 
     changes: Mapping[str, ProductTimes]
     data_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     removed_connections: Mapping[str, datetime] = field(default_factory=dict)
+    assignment: Assignment | None = None
 
     def off(self, event: ReadEvent) -> bool:
         """Return whether the company was without the custom product when the read ended."""

@@ -110,12 +110,14 @@ class ReadState:
 
     reads: the reads that `keys` refer to, and those dated ahead that may be repeated, oldest first
     named: for plain reads, each standard product of the newest read -> when it first appeared
+    overdue_from: from then on the product is overdue, unless it is read before; None: never
     """
 
     keys: Mapping[ReadKey, KeyState] = field(default_factory=dict)
     reads: tuple[KnownRead, ...] = ()
     last_read_at: datetime | None = None
     named: Mapping[str, datetime] = field(default_factory=dict)
+    overdue_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class StoredWebhook:
     quarantine: why its body was not recognised, None if it was
     entry: project only this entry of the read, by its position in dataTypes; None: all entries
     unreadable: the attribute of the item that cannot be read, if any
+    expires_at: when the inbox drops it, None: never
     """
 
     webhook_id: str
@@ -45,6 +46,7 @@ class StoredWebhook:
     received_at: datetime | None = None
     entry: int | None = None
     unreadable: str | None = None
+    expires_at: datetime | None = None
 
     @property
     def key(self) -> str:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 from codat_hub.companies.domain import company as directory
 from codat_hub.companies.domain.assignment import Assignment, AssignmentStatus
 from codat_hub.companies.domain.company import Company, CompanyChange
+from codat_hub.companies.domain.product_changes import ProductTimes
 from codat_hub.errors import NeverProjected, Unavailable, Unreadable
+from codat_hub.product_events.domain.freshness import overdue_from
 from codat_hub.product_events.domain.read_event import ReadEvent
 from codat_hub.product_events.domain.read_products import ReadProducts
 from codat_hub.product_events.domain.read_state import project
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from codat_hub.product_events.domain.product_event import ProductEvent
     from codat_hub.product_events.domain.read_state import Projection, ReadState
     from codat_hub.product_events.domain.stored_webhook import StoredWebhook
-    from codat_hub.product_events.ports import Parking, ProductBus, ReadStates
+    from codat_hub.product_events.ports import FullLoads, Parking, ProductBus, ReadStates
     from codat_hub.products.domain.product import Product
     from codat_hub.products.ports import Products
     from codat_hub.rate_limiting.ports import RateLimitNotices
@@ -84,6 +86,7 @@ class ProjectReads:
     registry: Products
     bus: ProductBus
     parking: Parking
+    full_loads: FullLoads
     wake: Callable[[str, str | None, datetime], Woken] = lambda *_: Woken()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -102,10 +105,10 @@ class ProjectReads:
         except Unavailable:
             raise
         except NeverProjected as reason:
-            return self._park(webhook.key, str(reason))
+            return self._park(webhook, webhook.key, str(reason))
         except Exception as fault:  # noqa: BLE001  # a fault of the hub must not block the stream
             logger.exception("webhook could not be projected", webhook_id=webhook.key)
-            return self._park(webhook.key, f"fault: {type(fault).__name__}")
+            return self._park(webhook, webhook.key, f"fault: {type(fault).__name__}")
 
     def _project(self, webhook: StoredWebhook) -> Report:
         # A newer version of the hub may recognise an old webhook that is replayed.
@@ -135,7 +138,7 @@ class ProjectReads:
             raise NeverProjected(next(iter(unusable.values())))
         report = self._project_read(read)
         for position, reason in unusable.items():
-            self._park(webhook.entry_key(position), reason)
+            self._park(webhook, webhook.entry_key(position), reason)
         return replace(report, parked_entries=len(unusable))
 
     def _woken(self, read: ReadEvent) -> Woken:
@@ -150,7 +153,7 @@ class ProjectReads:
         `publish` therefore runs before each try to write. After a lost race it publishes only if
         the new event says more.
         """
-        products = self.registry.products()
+        products, owed = self.registry.products(), self.full_loads.owed()
         published: ProductEvent | None = None
         result: Projection
 
@@ -162,13 +165,14 @@ class ProjectReads:
         def publish(known: tuple[Company, ReadState]) -> ReadState | None:
             nonlocal published, result
             company, state = known
-            found = self._products_of(event, company, products)
+            found = self._products_of(event, company, products, owed)
             resets, standard = partial(found.resets, event), found.standard(event)
             result = project(state, event, resets, standard, off=found.off(event))
+            after = _with_overdue_from(result.state, found.assignment, company, products)
             if result.published and not (published and published.covers(result.published)):
                 published = result.published
                 self.bus.publish(published)
-            return None if result.state == state else result.state
+            return None if result.state == state else after
 
         write = partial(self.read_states.put, event.company_id, event.product)
         updated = update(read, publish, write, f"the read state of {event.company_id}")
@@ -176,16 +180,28 @@ class ProjectReads:
         return _report(result, company, products, published)
 
     def _products_of(
-        self, event: ReadEvent, company: Company, products: Mapping[str, Product]
+        self,
+        event: ReadEvent,
+        company: Company,
+        products: Mapping[str, Product],
+        owed: Mapping[str, datetime],
     ) -> ReadProducts:
-        """Return the product that was read, or the company's standard products."""
+        """Return the product that was read, or the company's standard products.
+
+        owed: product -> when a full load of it was asked for, for all companies
+        """
+
+        def changes_of(name: str, ours: Assignment) -> ProductTimes:
+            asked = ProductTimes(owed=(owed[name],) if name in owed else ())
+            return company.changes(name).and_also(ours.changes).and_also(asked)
+
         if event.product is not None:
             try:
                 ours, _ = self.assignments.get(event.company_id, event.product)
             except Unreadable:  # it costs itself, not the event
                 ours = Assignment(event.company_id, event.product)
-            changes = {event.product: company.changes(event.product).and_also(ours.changes)}
-            return ReadProducts(changes, {}, company.removed_connections)
+            changes = {event.product: changes_of(event.product, ours)}
+            return ReadProducts(changes, {}, company.removed_connections, ours)
         standard = {name for name, known in products.items() if known.kind != ProductKind.CUSTOM}
         # An unregistered product may be standard: an extra event does less harm than a lost event.
         listed = set(company.products) - (products.keys() - standard)
@@ -194,7 +210,7 @@ class ProjectReads:
             ours, _ = self.assignments.get(event.company_id, name)
             # The hub knows what it has added before Codat's event arrives (docs/codat.md, C29).
             if name in listed or ours.status in _ADDED:
-                changes[name] = company.changes(name).and_also(ours.changes)
+                changes[name] = changes_of(name, ours)
         data_types = {name: products[name].data_types for name in standard}
         return ReadProducts(changes, data_types, company.removed_connections)
 
@@ -228,10 +244,24 @@ class ProjectReads:
         updated = update(self.rate_limits.get, newer, self.rate_limits.put, what)
         return Report("unchanged" if updated.after is None else "applied")
 
-    def _park(self, key: str, reason: str) -> Report:
+    def _park(self, webhook: StoredWebhook, key: str, reason: str) -> Report:
+        """Park a webhook, or an entry of it, for as long as the inbox keeps the webhook."""
         logger.error("webhook parked", webhook_id=key, reason=reason)
-        self.parking.park(key, reason, self.now())
+        self.parking.park(key, reason, self.now(), webhook.expires_at)
         return Report("parked")
+
+
+def _with_overdue_from(
+    state: ReadState,
+    assignment: Assignment | None,
+    company: Company,
+    products: Mapping[str, Product],
+) -> ReadState:
+    if assignment is None:  # no standard product has a schedule
+        return state
+    product = products.get(assignment.product)
+    at = overdue_from(assignment, company, product, state.last_read_at)
+    return replace(state, overdue_from=at)
 
 
 def _report(

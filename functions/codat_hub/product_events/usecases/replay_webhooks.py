@@ -126,9 +126,16 @@ class ReplayWebhooks:
                 webhooks, cursor = self.archive.page(received, replay.cursor)
                 return [self._replay(webhook) for webhook in webhooks], cursor
 
-    def _replay_all(self, webhook_ids: Iterable[str]) -> list[str]:
-        webhooks = map(self._find, webhook_ids)
-        return ["missing" if webhook is None else self._replay(webhook) for webhook in webhooks]
+    def _replay_all(self, keys: Iterable[str]) -> list[str]:
+        found = ((key, self._find(key)) for key in keys)
+        return [
+            self._missing(key) if webhook is None else self._replay(webhook)
+            for key, webhook in found
+        ]
+
+    def _missing(self, key: str) -> str:
+        self.parking.unpark(key)  # the inbox has dropped it, so no replay can ever help
+        return "missing"
 
     def _find(self, key: str) -> StoredWebhook | None:
         """Return a webhook, or a parked entry of a webhook as one that has no other."""

@@ -6,16 +6,14 @@ Scheduler". No cron library fits. In this dialect Sunday is day 1, exactly one f
 change of clocks has its own rules: a time that the clock skips in spring does not run, and a time
 that it shows twice in autumn runs once (here: the first time).
 
-What the guide does not show to be taken is refused. It separates the fields by white space, and
-shows spaces only; it writes names in capitals only; it gives each field's range and no increment
-beyond it; it says nothing of an expression that has only past years.
+What AWS's guides do not show to be taken is refused: docs/operate/products.md has the list.
 """
 
 from __future__ import annotations
 
 import re
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
@@ -61,6 +59,7 @@ _DAY: Final = _Field("day of month", 1, 31)
 _MONTH: Final = _Field("month", 1, 12, _MONTHS)
 _WEEKDAY: Final = _Field("day of week", 1, 7, _DAYS, steps=False)
 _YEAR: Final = _Field("year", 1970, 2199)
+_FIELDS: Final = (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY, _YEAR)
 
 type _Days = Callable[[int, int], Iterable[int]]
 """A function from year and month to the matching days of that month."""
@@ -109,6 +108,11 @@ def problems(schedule: Schedule, now: datetime | None = None) -> list[str]:
     return found
 
 
+def runs(schedule: Schedule) -> bool:
+    """Tell whether a registered schedule has slots, by a version before this one too."""
+    return not problems(replace(schedule, expression=_as_shown(schedule.expression)))
+
+
 def _cadence(parsed: timedelta | _Cron) -> timedelta:
     """Return the shortest time between two slots, as if a cron ran on two days in a row."""
     if isinstance(parsed, timedelta):
@@ -122,9 +126,9 @@ def next_after(schedule: Schedule, moment: datetime) -> datetime | None:
     """Return the first slot after an aware moment, in UTC; None if there is no more.
 
     A rate counts from the moment, so pass the last slot. Raises ValueError for a schedule with
-    problems.
+    problems, but not for one that a version before this one has registered.
     """
-    parsed = _parse(schedule.expression)
+    parsed = _parse(_as_shown(schedule.expression))
     if isinstance(parsed, timedelta):
         return moment.astimezone(UTC) + parsed
     zone = ZoneInfo(schedule.timezone)
@@ -160,6 +164,39 @@ def _zones() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
+def _as_shown(expression: str) -> str:
+    """Return an expression as AWS's guide writes it.
+
+    Versions before this one took small letters, more white space, leading zeros, steps beyond the
+    range, a name beside L or #, and `rate(1 hours)`.
+    """
+    if rate := re.fullmatch(r"rate\(1 (minute|hour|day)s\)", expression):
+        return f"rate(1 {rate[1]})"
+    cron = _CRON.fullmatch(expression)
+    texts = cron[1].upper().split() if cron else []
+    if len(texts) != len(_FIELDS):
+        return expression
+    shown = (
+        ",".join(_part_shown(field, part) for part in text.split(","))
+        for field, text in zip(_FIELDS, texts, strict=True)
+    )
+    return f"cron({' '.join(shown)})"
+
+
+def _part_shown(field: _Field, part: str) -> str:
+    plain = re.sub(r"\b0+(?=\d)", "", part)
+    named = re.sub(r"^([A-Z]{3})(?=L$|#)", lambda name: str(_number_of(name[1])), plain)
+    span, slash, step = named.partition("/")
+    if slash and step.isdecimal() and int(step) > field.high - field.low:
+        return str(field.low) if span == "*" else span.partition("-")[0]
+    return named
+
+
+def _number_of(name: str) -> int | str:
+    return 1 + _DAYS.index(name) if name in _DAYS else name
+
+
+@lru_cache(maxsize=256)
 def _parse(expression: str) -> timedelta | _Cron:
     """Raise ValueError with one argument per problem."""
     if expression.startswith("at("):
@@ -176,10 +213,10 @@ def _parse(expression: str) -> timedelta | _Cron:
 
 def _parse_rate(expression: str) -> timedelta:
     match = _RATE.fullmatch(expression)
-    if match is None or int(match[1]) == 0 or (int(match[1]) > 1 and not match[3]):
+    if match is None or int(match[1]) == 0 or (int(match[1]) > 1) != bool(match[3]):
         raise ValueError(
             f"{expression!r} is no rate: rate(value unit), with a whole number of at least 1 and "
-            "minutes, hours or days, such as rate(6 hours)"
+            "minutes, hours or days, such as rate(6 hours) or rate(1 hour)"
         )
     unit = {"minute": 1, "hour": 60, "day": 1440}[match[2]]
     if int(match[1]) * unit > LONGEST_RATE / timedelta(minutes=1):
@@ -267,7 +304,7 @@ def _value(field: _Field, text: str, part: str) -> int:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 4
+    return text.isascii() and text.isdecimal() and len(text) <= 4 and text == str(int(text))
 
 
 def _refused(field: _Field, part: str) -> ValueError:
@@ -304,15 +341,22 @@ def _days_of_week(text: str) -> _Days:
     if text == "L":
         return _on_weekdays((_SATURDAY,))
     if text.endswith("L"):
-        weekday = _value(_WEEKDAY, text[:-1], text)
+        weekday = _numbered(text[:-1], text)
         return lambda year, month: _matching(year, month, weekday)[-1:]
     named, mark, place = text.partition("#")
     if mark:
         if place not in {"1", "2", "3", "4", "5"}:
             raise ValueError(f"day of week: {text!r} must name the 1st to 5th, such as 6#3")
-        weekday = _value(_WEEKDAY, named, text)
+        weekday = _numbered(named, text)
         return lambda year, month: _matching(year, month, weekday)[int(place) - 1 : int(place)]
     return _on_weekdays(_values(_WEEKDAY, text))
+
+
+def _numbered(weekday: str, text: str) -> int:
+    """Return a weekday beside L or #, where the guide shows numbers only."""
+    if weekday in _DAYS:
+        raise _refused(_WEEKDAY, text)
+    return _value(_WEEKDAY, weekday, text)
 
 
 def _on_weekdays(weekdays: tuple[int, ...]) -> _Days:

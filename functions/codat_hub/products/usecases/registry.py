@@ -13,6 +13,7 @@ from codat_hub.products.domain.product_rules import (
     too_many,
 )
 from codat_hub.products.ports import Matched
+from codat_hub.storage.found import named
 from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from codat_hub.products.ports import Products, Schedules
     from codat_hub.storage.found import Found
 
+_MOST_COUNTED: Final = 100  # companies with a product that is to be removed
 _FIELDS: Final = ("kind", "name", "data_types", "schedule", "team", "consent_text_version")
 
 
@@ -62,20 +64,23 @@ class Registry:
     """The registry and its changes. Raises Invalid, Absent, Conflict, Unavailable."""
 
     def __init__(
-        self, store: Products, schedules: Schedules, companies_with: Callable[[str], int]
+        self, store: Products, schedules: Schedules, companies_with: Callable[[str, int], int]
     ) -> None:
-        """Take the registry, its schedules, and how many companies have a product or soon will."""
+        """Take the registry, its schedules, and a count of companies that have a product.
+
+        companies_with: counts those that soon will have it too, up to a number
+        """
         self._store = store
         self._schedules = schedules
         self._companies_with = companies_with
 
-    def products(self) -> Mapping[str, Product]:
+    def products(self) -> Found[str, Product]:
         """Return the registered products by identifier."""
         return self._store.read()[0]
 
     def product(self, identifier: str) -> Product:
         """Return one registered product."""
-        return _named(self.products(), identifier)
+        return registered(self.products(), identifier)
 
     def apply(self, products: Sequence[Product], by: str, *, dry_run: bool = False) -> Applied:
         """Make these the whole registry; `dry_run` returns the changes and makes none."""
@@ -100,15 +105,15 @@ class Registry:
     def remove(self, identifier: str, by: str) -> Applied:
         """Unregister a product that no company has."""
 
-        def without(known: Mapping[str, Product]) -> dict[str, Product]:
-            _named(known, identifier)
+        def without(known: Found[str, Product]) -> dict[str, Product]:
+            registered(known, identifier)
             return {name: product for name, product in known.items() if name != identifier}
 
         return self._change(without, by, {identifier})
 
     def _change(
         self,
-        change: Callable[[Mapping[str, Product]], Mapping[str, Product]],
+        change: Callable[[Found[str, Product]], Mapping[str, Product]],
         by: str,
         subjects: Collection[str],
         *,
@@ -156,9 +161,9 @@ class Registry:
     def _refuse_removing_what_companies_have(self, applied: Applied) -> None:
         removed = [done.product for done in applied.changes if done.change == "removed"]
         problems = [
-            Problem(product, f"{count} companies have this product", allowed="remove it from them")
+            Problem(product, f"{_counted(count)} have this product", allowed="remove it from them")
             for product in removed
-            if (count := self._companies_with(product))
+            if (count := self._companies_with(product, _MOST_COUNTED))
         ]
         if problems:
             raise Conflict(
@@ -182,6 +187,11 @@ class Registry:
 
         matched = update(self._store.read, match, still_the_same, "the registry").after
         return Matched(tuple(changed), matched.refused if matched else {})
+
+
+def _counted(companies: int) -> str:
+    more = " or more" if companies == _MOST_COUNTED else ""
+    return f"{companies}{more} companies"
 
 
 def _refuse_unscheduled(refused: Mapping[str, str]) -> None:
@@ -234,8 +244,12 @@ def _warnings(known: Mapping[str, Product], wanted: Mapping[str, Product]) -> It
             )
 
 
-def _named(products: Mapping[str, Product], identifier: str) -> Product:
-    if identifier not in products:
-        known = ", ".join(sorted(products)) or "none yet"
-        raise Absent(f"No product {identifier!r} is registered. Registered are: {known}.")
-    return products[identifier]
+def registered(products: Found[str, Product], identifier: str) -> Product:
+    """Return a product of the registry. Raises Absent for an unregistered one, and Unreadable."""
+    product = named(products, identifier)
+    if product is None:
+        raise Absent(
+            f"No product {identifier!r} is registered. `tools/hub products list` shows the"
+            " registered ones."
+        )
+    return product

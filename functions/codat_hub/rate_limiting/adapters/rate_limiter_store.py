@@ -12,7 +12,7 @@ from codat_hub.storage.items import CODAT, ItemKey, attributes, moment_or_none
 from codat_hub.storage.reading import key_text, read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from codat_hub.storage.state_table import StateTable
 
@@ -21,12 +21,13 @@ _LEFT_OUT_WHILE_EMPTY: Final = frozenset({"edges", "pauses", "disproved_at"})
 
 
 class RateLimiterStore:
-    """The limiter's item has four attributes.
+    """The limiter's item has five attributes.
 
     breaker: `{cause, opened_at, probe_at, refused, edges, pauses, disproved_at}`
-    calls: `[[second, count]]`
+    calls: `[[second, count]]`, of refreshes
     quota: `{limit, remaining, resets_at, noted_at}`
-    reservations: `{holder: [calls, until, counts from]}`
+    reservations: `{holder: [calls, until]}`
+    others: `{caller: [[second, count]]}`
     """
 
     def __init__(self, table: StateTable) -> None:
@@ -48,7 +49,7 @@ class RateLimiterStore:
 
 def _item(limiter: RateLimiter) -> dict[str, Any]:
     item = attributes(limiter)
-    return {
+    found = {
         "breaker": {
             name: value
             for name, value in item["breaker"].items()
@@ -57,20 +58,26 @@ def _item(limiter: RateLimiter) -> dict[str, Any]:
         "calls": item["pace"]["calls"],
         "quota": item["quota"],
         "reservations": {
-            holder: [value for value in reservation.values() if value is not None]
+            holder: list(reservation.values())
             for holder, reservation in item["reservations"].items()
         },
     }
+    others = {caller: pace["calls"] for caller, pace in item["others"].items()}
+    return {**found, "others": others} if others else found
 
 
 def _limiter(item: Mapping[str, Any]) -> RateLimiter:
-    calls = tuple((int(second), int(count)) for second, count in item.get("calls", ()))
     return RateLimiter(
         _breaker(item.get("breaker")),
-        Pace(calls),
+        _pace(item.get("calls", ())),
         _quota(item.get("quota")),
         {holder: _reservation(row) for holder, row in item.get("reservations", {}).items()},
+        {caller: _pace(rows) for caller, rows in item.get("others", {}).items()},
     )
+
+
+def _pace(rows: Iterable[tuple[Any, Any]]) -> Pace:
+    return Pace(tuple((int(second), int(count)) for second, count in rows))
 
 
 def _breaker(item: Mapping[str, Any] | None) -> Breaker:
@@ -99,5 +106,5 @@ def _quota(item: Mapping[str, Any] | None) -> KnownQuota | None:
 
 
 def _reservation(row: list[Any]) -> Reservation:
-    calls, until, counts_from = (*row, None)[:3]
-    return Reservation(int(calls), datetime.fromisoformat(until), moment_or_none(counts_from))
+    calls, until = row[:2]  # a version before wrote a third value
+    return Reservation(int(calls), datetime.fromisoformat(until))

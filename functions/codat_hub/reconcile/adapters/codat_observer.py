@@ -1,14 +1,12 @@
-"""Reads Codat for reconcile, at a limited pace, and translates the answers."""
+"""Reads Codat for reconcile, and translates the answers."""
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.codat.adapters.elements import Unread, readable, unreadable
 from codat_hub.codat.errors import NotFound, NotUnderstood, Unauthorized
-from codat_hub.rate_limiting.domain.pace import RECONCILE_PER_SECOND
 from codat_hub.reconcile.domain.observed import (
     ObservedCompany,
     ObservedConnection,
@@ -35,8 +33,6 @@ _LONGEST_NAME: Final = 2000  # characters; a longer name could fill an item of D
 class Observer:
     """Codat as reconcile reads it: each method makes one call, and raises CallFailed.
 
-    per_second: returns how many calls a second are allowed; called before each call, and may
-        raise RateLimited
     calls: how many calls were made; quota: the latest that an answer stated
     Not thread-safe: a Lambda works on one run at a time.
     """
@@ -45,17 +41,10 @@ class Observer:
         self,
         codat: CodatClient,
         *,
-        per_second: Callable[[], float] = lambda: RECONCILE_PER_SECOND,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._codat = codat
-        self._per_second = per_second
         self._now = now
-        self._clock = clock
-        self._sleep = sleep
-        self._next_at = float("-inf")
         self.calls = 0
         self.quota: Quota | None = None
 
@@ -110,11 +99,7 @@ class Observer:
         }
 
     def _call[T](self, ask: Callable[[], Answer[T]]) -> T:
-        """Wait for the pace, count the call and keep the quota; forget the API key after a 401."""
-        ahead = self._next_at - self._clock()
-        if ahead > 0:
-            self._sleep(ahead)
-        self._next_at = self._clock() + 1 / self._per_second()
+        """Count the call and keep the quota; forget the API key after a 401."""
         self.calls += 1
         try:
             answer = ask()

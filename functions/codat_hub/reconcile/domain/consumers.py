@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from codat_hub.products.domain.product import ProductKind
 from codat_hub.reconcile.domain.drift import Drift, DriftKind
+from codat_hub.webhooks.hub_address import HUB_PATH
 from codat_hub.webhooks.signing_secret import is_consumer
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from codat_hub.products.domain.product import Product
     from codat_hub.reconcile.domain.observed import ObservedConsumer
+    from codat_hub.webhooks.hub_address import HubAddress
 
 PLAIN: Final = "read.completed"
 # For the directory and the rate limiter; company.product.* may not exist (docs/codat.md, C29).
@@ -35,24 +35,6 @@ _MISSING: Final = {
     DriftKind.EVENT_UNSUBSCRIBED,
     DriftKind.SECRET_UNUSED,
 }
-_HUB_PATH: Final = re.compile(r"/webhooks/codat/(?P<name>[^/]+)/?$")
-
-
-@dataclass(frozen=True, slots=True)
-class HubAddress:
-    """The id of this hub's webhook API, and the hub's own domain, if it has one."""
-
-    api_id: str
-    domain: str = ""
-
-    def consumer_of(self, url: str) -> str | None:
-        """Return the consumer's name in a URL of this hub; None for any other URL."""
-        parts = urlsplit(url)
-        path = _HUB_PATH.search(parts.path)
-        # AWS puts the API's id into the host name, the emulator into the path
-        at_api = self.api_id in {*(parts.hostname or "").split("."), *parts.path.split("/")}
-        at_domain = bool(self.domain) and parts.hostname == self.domain.lower()
-        return path["name"] if path and (at_api or at_domain) else None
 
 
 def summary(
@@ -92,7 +74,7 @@ def check(
         name = hub.consumer_of(consumer.url)
         if name is not None:
             ours.setdefault(name, []).append(consumer)
-        elif _HUB_PATH.search(urlsplit(consumer.url).path):
+        elif HUB_PATH.search(urlsplit(consumer.url).path):
             text = "its URL is that of another hub"
             found.append(Drift(DriftKind.CONSUMER_ELSEWHERE, text, subject=consumer.url))
     every = [consumer for named in ours.values() for consumer in named]

@@ -47,6 +47,7 @@ class DriftKind(StrEnum):
     QUOTA_LOW = "quota_low"
     ANSWER_UNREADABLE = "answer_unreadable"
     NOT_CHECKED = "not_checked"
+    PARKED_EXPIRING = "parked_expiring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,5 +259,11 @@ EXPLAINED: Final = {
         "Codat gave no usable answer about a company, so the hub could not check this part of it.",
         "Nothing if it passes by the next night. If not, follow Codat's words, or send its support"
         " the correlation id.",
+    ),
+    DriftKind.PARKED_EXPIRING: Explanation(
+        Severity.UNSAFE,
+        "Parked webhooks leave the inbox within seven days. After that their events can no longer"
+        " be published, and the product owes its team a full load.",
+        "Correct the cause, then replay them: tools/hub replay start --parked.",
     ),
 }

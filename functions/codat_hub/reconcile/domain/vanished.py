@@ -12,15 +12,24 @@ if TYPE_CHECKING:
 
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
 
+REFUSED: Final = "refused_as_unknown"  # of a run's counts: companies that Codat has, refused before
 MANY: Final = 5  # of fewer, each is believed
 _PART: Final = 50  # more than a fiftieth of the companies, so over 2 %
 BELIEVED_AFTER: Final = timedelta(hours=12)
 
 
 def in_numbers(run: ReconcileRun) -> bool:
-    """Tell whether so many companies are gone in a run that one run is not believed."""
-    gone, live = run.counts.get("gone", 0), run.counts.get("live", 0)
-    return _list_was_empty(run) or (gone >= MANY and gone * _PART > live)
+    """Tell whether so many companies are gone in a run that one run is not believed.
+
+    Companies that Codat has, but refused as unknown to a refresh before the run, count too.
+    """
+    answered_404, live = answers_404(run), run.counts.get("live", 0)
+    return _list_was_empty(run) or (answered_404 >= MANY and answered_404 * _PART > live)
+
+
+def answers_404(run: ReconcileRun) -> int:
+    """Return for how many companies Codat answered 404: to the run, or to a refresh before it."""
+    return run.counts.get("gone", 0) + run.counts.get(REFUSED, 0)
 
 
 def believed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.reconcile.domain import consumers
@@ -12,15 +13,18 @@ from codat_hub.reconcile.usecases.reconcile_companies import buckets
 from codat_hub.reconcile.usecases.reconcile_step import Finding, StepFindings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from codat_hub.codat.domain.client_check import ClientCheck
     from codat_hub.codat.domain.quota import Quota
     from codat_hub.products.ports import Products
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
     from codat_hub.reconcile.ports import ObservedCodat, ReconcileRuns
+    from codat_hub.webhooks.hub_address import HubAddress
 
 _LOW: Final = 5  # the quota is low below a fifth of its limit
+_WARNED_BEFORE: Final = timedelta(days=7)
+_MOST_PARKED: Final = 1000  # counted
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class CheckAccount:
 
     confirm: asks Codat for the client of the API key, and keeps the answer
     stored_secrets: returns the names of the consumers whose signing secret is stored
+    parked: returns when parked webhooks expire, between two times and at most so many
     If the stack is bound to another client or to none, the run ends here: the companies of that
     client do not belong to this stack.
     """
@@ -38,7 +43,9 @@ class CheckAccount:
     registry: Products
     stored_secrets: Callable[[], Collection[str]]
     runs: ReconcileRuns
-    hub: consumers.HubAddress
+    hub: HubAddress
+    parked: Callable[[datetime, datetime, int], Sequence[datetime]]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __call__(self, run: ReconcileRun) -> StepFindings:
         before = self.codat.calls
@@ -52,6 +59,7 @@ class CheckAccount:
         found = consumers.check(listed, self.hub, products, secrets, complete=complete)
         found += _unread("webhook consumers", observed.unread)
         found += _unread("client-level sync settings", settings.unread)
+        found += self._parked()
         facts: dict[str, Any] = {
             "client_id": check.reported,
             "schedules": dict(settings.schedules),
@@ -69,6 +77,15 @@ class CheckAccount:
             facts=facts,
         )
         return StepFindings(outcome, tuple(Finding((drift,)) for drift in found))
+
+    def _parked(self) -> list[Drift]:
+        now = self.now()
+        expiring = self.parked(now, now + _WARNED_BEFORE, _MOST_PARKED)
+        if not expiring:
+            return []
+        count = f"{len(expiring)}{' or more' if len(expiring) == _MOST_PARKED else ''}"
+        text = f"{count} parked, the first expires at {min(expiring):%Y-%m-%d %H:%M} UTC"
+        return [Drift(DriftKind.PARKED_EXPIRING, text)]
 
     def _buckets(self, run: ReconcileRun) -> int:
         """Spread the calls for companies' own settings over nights, as the last run counted."""

@@ -18,6 +18,7 @@ from codat_hub.reconcile.domain.assignment_comparison import Repair, judge
 from codat_hub.reconcile.domain.company_comparison import BY, CompanyComparison, compare, seen_at
 from codat_hub.reconcile.domain.drift import Drift, DriftKind
 from codat_hub.reconcile.domain.reconcile_run import Integration, Phase, StepOutcome
+from codat_hub.reconcile.domain.vanished import REFUSED
 from codat_hub.reconcile.usecases.reconcile_step import Finding, Questions, StepFindings
 from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
@@ -61,6 +62,9 @@ class CheckCompanies:
         ids = tuple(company.company_id for company in page.companies)
         known = self.companies.get_many(ids)
         findings = [*self._directory(page, known), *self._assignments(page, known, products)]
+        refused = {
+            drift.company_id for found in findings for drift in found.drift if _is_stale(drift)
+        }
         findings += _unreadable(number, page)
         with_custom = [company for company in page.companies if _has_custom(company, products)]
         overrides, read = self._overrides(run, with_custom)
@@ -72,6 +76,7 @@ class CheckCompanies:
                 "not_told": sum(map(_hides_something, page.companies)),
                 "with_custom": len(with_custom),
                 "overrides_read": read,
+                REFUSED: len(refused),
                 "codat_calls": self.codat.calls - before,
             },
             _integrations(page.companies),
@@ -227,6 +232,10 @@ def buckets(with_custom: int) -> int:
     with_custom: the number of companies with a custom product
     """
     return max(1, -(-with_custom // OVERRIDES_A_RUN))
+
+
+def _is_stale(drift: Drift) -> bool:
+    return drift.kind is DriftKind.ASSIGNMENT_STALE
 
 
 def _unreadable(number: int, page: ObservedPage) -> Iterator[Finding]:

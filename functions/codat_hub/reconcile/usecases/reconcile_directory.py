@@ -12,6 +12,7 @@ from codat_hub.companies.domain.company import CompanyChange, apply
 from codat_hub.errors import Unreadable
 from codat_hub.product_events.domain.freshness import freshness
 from codat_hub.product_events.domain.read_state import ReadState
+from codat_hub.product_events.usecases.list_overdue import ListOverdue
 from codat_hub.products.domain.product import ProductKind
 from codat_hub.reconcile.domain import vanished
 from codat_hub.reconcile.domain.company_comparison import BY, seen_at
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from codat_hub.products.ports import Products
     from codat_hub.reconcile.domain.reconcile_run import ReconcileRun
     from codat_hub.reconcile.ports import ObservedCodat, ReconcileRuns
+    from codat_hub.storage.found import Found
 
 PAGE: Final = 100
 _GONE: Final = "gone"  # the cursor of the last steps, in place of a shard
@@ -68,7 +70,7 @@ class CheckDirectory:
         entries = self.companies.get_many(ids)
         questions = Questions(run)
         gone, present = self._parted(questions, entries)
-        findings = [*self._overdue(questions, present), *questions.missed]
+        findings = [*self._overdue(questions, entries, present), *questions.missed]
         outcome = self._next(int(shard), ids)
         if outcome.phase is None and (gone or run.counts.get("gone")):
             outcome = StepOutcome(Phase.DIRECTORY, f"{_GONE}:")
@@ -76,6 +78,7 @@ class CheckDirectory:
             "directory": len(ids),
             "live": sum(entry.deleted_at is None for entry in entries.values()),
             "gone": len(gone),
+            vanished.REFUSED: self._refused_before(present),
             "codat_calls": self.codat.calls - before,
         }
         return StepFindings(replace(outcome, counts=counts), tuple(findings), gone=gone)
@@ -103,7 +106,8 @@ class CheckDirectory:
         if believed:
             drift = Drift(DriftKind.COMPANY_GONE, text, entry.company_id)
             return Finding((drift,), partial(self._mark_deleted, entry.company_id, asked_at))
-        text += f"; so are {run.counts['gone']} of {run.counts['live']} companies"
+        many, live = vanished.answers_404(run), run.counts["live"]
+        text += f"; so it did for {many} of {live} companies, to this run or to refreshes before"
         return Finding((Drift(DriftKind.COMPANY_VANISHED, text, entry.company_id),))
 
     def _next(self, shard: int, ids: Sequence[str]) -> StepOutcome:
@@ -137,6 +141,17 @@ class CheckDirectory:
                 gone[company_id] = asked_at
         return gone, present
 
+    def _refused_before(self, present: Iterable[Company]) -> int:
+        """Count companies that were not in Codat's list, exist, and were refused to a refresh."""
+        unlisted = (entry for entry in present if entry.company_id not in self._seen[1])
+        return sum(
+            any(
+                assignment.status is AssignmentStatus.STALE
+                for assignment in self.assignments.of_company(entry.company_id)
+            )
+            for entry in unlisted
+        )
+
     def _mark_deleted(self, company_id: str, asked_at: datetime) -> bool:
         for assignment in self.assignments.of_company(company_id):
             self._clear(assignment)
@@ -157,10 +172,12 @@ class CheckDirectory:
             )
             self.assignments.put(absent, version)
 
-    def _overdue(self, questions: Questions, companies: Iterable[Company]) -> Iterator[Finding]:
+    def _overdue(
+        self, questions: Questions, entries: Found[str, Company], present: Iterable[Company]
+    ) -> Iterator[Finding]:
         """Ask Codat only about companies with a product that is late by its own cadence."""
         late: dict[str, list[Freshness]] = {}
-        for measured in self._measured(companies):
+        for measured in self._measured(entries, present):
             if measured.overdue:
                 late.setdefault(measured.company_id, []).append(measured)
         for company_id, products in late.items():
@@ -177,25 +194,27 @@ class CheckDirectory:
                 if drift := self._missing(measured, missing):
                     yield Finding((drift,))
 
-    def _measured(self, companies: Iterable[Company]) -> Iterator[Freshness]:
-        """Measure every assigned custom product with a schedule on the linked companies."""
-        linked = {company.company_id: company for company in companies if company.linked}
+    def _measured(
+        self, entries: Found[str, Company], present: Iterable[Company]
+    ) -> Iterator[Freshness]:
+        """Measure every assigned custom product with a schedule on the linked companies.
+
+        On the way it corrects the list of what is overdue, of companies that are gone too.
+        """
+        linked = {company.company_id: company for company in present if company.linked}
         products = {
             name: product
             for name, product in self.registry.products().items()
             if product.kind is ProductKind.CUSTOM and product.schedule and product.schedule.enabled
         }
-        pairs = [(company_id, name) for company_id in linked for name in products]
-        assigned = {
-            pair: assignment
-            for pair, assignment in self.assignments.get_many(pairs).items()
-            if assignment.status is AssignmentStatus.ASSIGNED
-        }
-        states = self.read_states.get_many(assigned)
-        for pair, assignment in assigned.items():
+        pairs = [(company_id, name) for company_id in entries for name in products]
+        assignments = self.assignments.get_many(pairs)
+        states = ListOverdue(self.read_states)(assignments.values(), entries, products)
+        for pair, assignment in assignments.items():
             company_id, name = pair
-            state = states.get(pair, ReadState())
-            yield freshness(assignment, linked[company_id], products[name], state, self.now())
+            if assignment.status is AssignmentStatus.ASSIGNED and company_id in linked:
+                state = states.get(pair, ReadState())
+                yield freshness(assignment, linked[company_id], products[name], state, self.now())
 
     def _missing(self, late: Freshness, missing: Mapping[str, datetime]) -> Drift | None:
         """Return the drift of a late product; None if it has none of the missing data types."""

@@ -18,7 +18,7 @@ _KEY: Final = ItemKey(CODAT, "DISPATCH")
 
 
 class DispatchStore:
-    """The item: `busy_until`, `products`."""
+    """The item: `busy_until`, `products`, `probes`, `swept`: `[product, place]`."""
 
     def __init__(self, table: StateTable) -> None:
         self._table = table
@@ -41,8 +41,10 @@ class DispatchStore:
 
 
 def _memory(item: Mapping[str, Any]) -> DispatchMemory:
+    swept = item.get("swept")
     return DispatchMemory(
         moment_or_none(item.get("busy_until")),
         tuple(item.get("products", ())),
         int(item.get("probes", 0)),
+        None if swept is None else (swept[0], swept[1]),
     )

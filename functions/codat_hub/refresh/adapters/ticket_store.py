@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from codat_hub.codat.domain.idempotency import HeldKey
 from codat_hub.rate_limiting.domain.waits import Waits
+from codat_hub.refresh.domain.dispatch import DueTicket
 from codat_hub.refresh.domain.ticket import Failure, Ticket, TicketStatus
 from codat_hub.storage.items import (
     ItemKey,
@@ -20,7 +21,7 @@ from codat_hub.storage.items import (
 from codat_hub.storage.reading import key_text, read, read_each
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from codat_hub.storage.found import Found
     from codat_hub.storage.state_table import StateTable
@@ -75,13 +76,19 @@ class TicketStore:
         found = dict(self._table.under(company_key(company_id, _TICKET)))
         return list(read_each({key: key for key in found}, found, _with_version).values())
 
-    def due(self, product: str | None, now: datetime, limit: int) -> Sequence[str]:
-        """Return ids of up to `limit` companies whose ticket is due, the longest due first.
+    def due(
+        self, product: str | None, now: datetime, limit: int, after: str | None = None
+    ) -> list[DueTicket]:
+        """Return up to `limit` tickets that are due, the longest due first.
+
+        after: the place of a ticket; only tickets behind it
 
         The index lags a little behind, so read a ticket before you act on it.
         """
-        keys = self._table.listed(_group(product), up_to=spell(now) + _UP_TO, limit=limit)
-        return [key.pk.removeprefix("COMPANY#") for _, key in keys]
+        listed = self._table.listed(
+            _group(product), after=after, up_to=spell(now) + _UP_TO, limit=limit
+        )
+        return [DueTicket(key.pk.removeprefix("COMPANY#"), product, place) for place, key in listed]
 
 
 def _key(company_id: str, product: str | None) -> ItemKey:

@@ -1,15 +1,23 @@
-"""What the dispatcher remembers between two runs."""
+"""What the dispatcher finds due, and what it remembers between two runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 HORIZON: Final = timedelta(minutes=1)  # how far ahead one run may send
+
+
+class DueTicket(NamedTuple):
+    """A ticket that the index lists as due, and its place in the list of its product."""
+
+    company_id: str
+    product: str | None
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +26,14 @@ class DispatchMemory:
 
     products: the products that may have open tickets, registered or not
     probes: how many times a probe was sent, so that the products take turns
+    swept: product and place of the due ticket that was looked at last for its deadline; None: all
+        were. The product of tickets by client-level settings is empty.
     """
 
     busy_until: datetime | None = None
     products: tuple[str, ...] = ()
     probes: int = 0
+    swept: tuple[str, str] | None = None
 
     def starts_at(self, now: datetime) -> datetime:
         """Return when the next message may be worked on."""

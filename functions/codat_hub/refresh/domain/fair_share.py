@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-_NONE: Final[Any] = object()
+    from collections.abc import Iterable, Iterator, Sequence
 
 
-def in_turn[T](queues: Iterable[Sequence[T]], capacity: int) -> list[T]:
-    """Take one entry of each queue in turn, in the queue's own order, up to the capacity.
+def in_turn[T](queues: Iterable[Iterable[T]]) -> Iterator[T]:
+    """Yield one entry of each queue in turn, in the queue's own order.
 
-    A queue that is shorter than its equal share goes whole, and the others share the rest.
+    A queue that is shorter than its equal share goes whole, and the others share the rest. A queue
+    is asked for its next entry only when it is that queue's turn.
     """
-    rounds = chain.from_iterable(zip_longest(*queues, fillvalue=_NONE))
-    return [entry for entry in rounds if entry is not _NONE][: max(capacity, 0)]
+    waiting = [iter(queue) for queue in queues]
+    while waiting:
+        still_waiting = []
+        for queue in waiting:
+            for entry in queue:
+                yield entry
+                still_waiting.append(queue)
+                break
+        waiting = still_waiting
 
 
 def rotated[T](queues: Sequence[T], turn: int) -> list[T]:

@@ -47,8 +47,8 @@ OPEN: Final = frozenset({TicketStatus.QUEUED, TicketStatus.SENT, TicketStatus.BU
 class Failure:
     """The last failure of a ticket.
 
-    kind: from the table in call_outcome.py. Without a call: `breaker_open` or `never_called` at the
-    deadline (`expired`), or `cancelled`
+    kind: from the table in call_outcome.py. Without a call: `wrong_client`, `cancelled`, or at the
+    deadline (`expired`) `breaker_open` or `never_called`
     """
 
     kind: str

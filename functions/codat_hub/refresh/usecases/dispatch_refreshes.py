@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from itertools import batched
-from typing import TYPE_CHECKING, Final
+from itertools import batched, chain, islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from codat_hub.errors import Unreadable
 from codat_hub.products.domain.product import ProductKind
@@ -17,10 +17,11 @@ from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.domain.dispatch import HORIZON, DispatchMemory
 from codat_hub.refresh.domain.fair_share import in_turn, rotated
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
+from codat_hub.refresh.usecases.due_tickets import DueTickets
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from codat_hub.products.domain.product import Product
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
     from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter
     from codat_hub.rate_limiting.ports import RateLimiters, RateLimitNotices
     from codat_hub.refresh import ports
+    from codat_hub.refresh.domain.dispatch import DueTicket
     from codat_hub.refresh.domain.ticket import Ticket
     from codat_hub.storage.found import Found
 
 
-# Tickets of each product that are read even if nothing may be sent: some may be past deadline.
-_LOOKED_AT: Final = 200
+# Tickets that are looked at beyond those that may be sent: some may be past their deadline.
+_LOOKED_AT: Final = 1000
+_PAGE: Final = 100  # tickets read at once
 _CHUNK: Final = 10
 _PROBES: Final = 10  # messages of which the first that may call is the probe
 # The tickets behind an unreadable ticket are not held up, and its alarm stays on.
@@ -57,9 +60,20 @@ class DispatchReport:
     stopped: Cause | None = None
 
 
+class _Run(NamedTuple):
+    """What one run goes by. `blocked_by` keeps all refreshes back now."""
+
+    now: datetime
+    limiter: RateLimiter
+    blocked_by: Waits | None
+    report: DispatchReport
+
+
 @dataclass(frozen=True, slots=True)
 class DispatchRefreshes:
     """Raises Unavailable, and may be repeated, also at the same time.
+
+    A run reads the tickets that it may send and a constant number more, however many are due.
 
     A ticket or product that cannot be read waits until it is repaired; the others go on.
     """
@@ -82,27 +96,27 @@ class DispatchRefreshes:
         capacity = _capacity(before, limiter, notice, now)
         registered = self.registry.products()
         products = _products(registered, before)
+        portion = capacity // len(products) + 1
         queues = [
-            []  # its tickets wait until the product can be read
-            if product in registered.unreadable
-            else self._due(product, now, max(capacity, _LOOKED_AT))
+            DueTickets(self.tickets, product, now, portion)
             for product in products
+            if product not in registered.unreadable  # its tickets wait until it can be read
         ]
         stopped = limiter.breaker.open_for(now, notice)
         report = DispatchReport(blocked=capacity == 0, stopped=stopped and stopped.cause)
+        most = capacity + _LOOKED_AT
         probes = before.probes
         order = queues
         if capacity and limiter.breaker.probing(now, notice):
             # A probe is due. One ticket of each of some products is sent, a second after the other,
             # because a worker may cancel some of them; the limiter lets the first of the rest call.
-            order = rotated([queue for queue in queues if queue], probes)
+            order = rotated([queue for queue in queues if not queue.empty], probes)
             capacity, per_second, probes = min(len(order), _PROBES), 1, probes + 1
-        pairs = in_turn(order, sum(map(len, queues)))
-        blocked_by = limiter.blocked_by(now, notice)
-        chosen = self._chosen(pairs, capacity, limiter, report, now=now, blocked_by=blocked_by)
-        after = replace(
-            before, products=self._still_known(registered, products, queues), probes=probes
-        )
+        run = _Run(now, limiter, limiter.blocked_by(now, notice), report)
+        chosen, looked_at = self._chosen(in_turn(order), capacity, most, run)
+        swept = self._sweep(queues, before.swept, most - looked_at, run)
+        known = self._still_known(registered, products)
+        after = replace(before, products=known, probes=probes, swept=swept)
         if chosen:
             after = replace(after, busy_until=before.busy_after(now, len(chosen), per_second))
         if after != before and not self.memories.put(after, version):
@@ -118,64 +132,84 @@ class DispatchRefreshes:
             self.limiters.replace(limiter)
             return limiter
 
-    def _due(self, product: str | None, now: datetime, limit: int) -> list[ports.Pair]:
-        return [(company_id, product) for company_id in self.tickets.due(product, now, limit)]
-
     def _still_known(
-        self,
-        registered: Found[str, Product],
-        products: list[str | None],
-        queues: list[list[ports.Pair]],
+        self, registered: Found[str, Product], products: list[str | None]
     ) -> tuple[str, ...]:
         """Return the products to remember: registered, or with open tickets."""
         return tuple(
             product
-            for product, queue in zip(products, queues, strict=True)
+            for product in products
             if product is not None
-            and (product in registered or queue or self.tickets.due(product, _never(self.now()), 1))
+            and (product in registered or self.tickets.due(product, _never(self.now()), 1))
         )
 
     def _chosen(
-        self,
-        pairs: list[ports.Pair],
-        capacity: int,
-        limiter: RateLimiter,
-        report: DispatchReport,
-        *,
-        now: datetime,
-        blocked_by: Waits | None,
-    ) -> list[tuple[Ticket, int]]:
-        """Return the tickets to send; close expired tickets, and keep back for the reserve."""
+        self, due: Iterator[DueTicket], capacity: int, most: int, run: _Run
+    ) -> tuple[list[tuple[Ticket, int]], int]:
+        """Return the tickets to send, and how many were looked at, `most` at most.
+
+        It closes expired tickets on the way, and keeps scheduled ones back for the reserve.
+        """
         chosen: list[tuple[Ticket, int]] = []
-        left = limiter.scheduled_left(now)
-        for ticket, version in self._read(pairs, now):
-            if now >= ticket.deadline:
-                self._close(ticket_rules.expired(ticket, now, blocked_by), version, report)
-            elif len(chosen) >= capacity:
-                continue
-            elif ticket.requested_by is None and left == 0:
-                until = limiter.reserve_until(now) or now + HORIZON
-                kept = ticket_rules.kept_back(ticket, Waits.RESERVE, until)
-                self.tickets.put(kept, version)
-            else:
-                chosen.append((ticket, version))
-                left = left - 1 if left and ticket.requested_by is None else left
-        return chosen
+        left, looked_at = run.limiter.scheduled_left(run.now), 0
+        while len(chosen) < capacity and looked_at < most:
+            page = list(islice(due, min(_PAGE, most - looked_at)))
+            if not page:
+                break
+            looked_at += len(page)
+            for ticket, version in self._read(page, run.now):
+                if run.now >= ticket.deadline:
+                    self._close(ticket, version, run)
+                elif len(chosen) >= capacity:
+                    continue
+                elif ticket.requested_by is None and left == 0:
+                    until = run.limiter.reserve_until(run.now) or run.now + HORIZON
+                    kept = ticket_rules.kept_back(ticket, Waits.RESERVE, until)
+                    self.tickets.put(kept, version)
+                else:
+                    chosen.append((ticket, version))
+                    left = left - 1 if left and ticket.requested_by is None else left
+        return chosen, looked_at
 
-    def _read(self, pairs: list[ports.Pair], now: datetime) -> Iterator[tuple[Ticket, int]]:
+    def _sweep(
+        self, queues: list[DueTickets], before: tuple[str, str] | None, most: int, run: _Run
+    ) -> tuple[str, str] | None:
+        """Close expired tickets that wait behind others, and return the place that it came to.
+
+        The due tickets are in the order they are due, not in that of their deadlines. So each run
+        looks at the next `most` of those that nothing was sent of, from the place of the last run.
+        """
+        if most <= 0:
+            return before
+        first, place = before or ("", None)
+        waiting = {queue.product or "": queue for queue in queues if not queue.exhausted}
+        if place is not None and first in waiting:
+            waiting[first] = DueTickets(self.tickets, first or None, run.now, _PAGE, place)
+        due = chain.from_iterable(waiting[name] for name in sorted(waiting) if name >= first)
+        looked_at = list(islice(due, most))
+        for page in batched(looked_at, _PAGE, strict=False):
+            for ticket, version in self._read(page, run.now):
+                if run.now >= ticket.deadline:
+                    self._close(ticket, version, run)
+        if len(looked_at) < most:
+            return None
+        return looked_at[-1].product or "", looked_at[-1].place
+
+    def _read(self, due: Sequence[DueTicket], now: datetime) -> Iterator[tuple[Ticket, int]]:
         """Read the tickets, and leave out those that the lagging index lists wrongly as due."""
-        for page in batched(pairs, 100, strict=False):
-            found = self.tickets.get_many(page)
-            for company_id, product in found.unreadable:
-                self.tickets.postpone(company_id, product, now + _UNREADABLE_AGAIN)
-            for pair in page:
-                ticket, version = found.get(pair, (None, 0))
-                if ticket is not None and ticket.open and ticket.due_at <= now:
-                    yield ticket, version
+        pairs = [(listed.company_id, listed.product) for listed in due]
+        found = self.tickets.get_many(pairs)
+        for company_id, product in found.unreadable:
+            self.tickets.postpone(company_id, product, now + _UNREADABLE_AGAIN)
+        for pair in pairs:
+            ticket, version = found.get(pair, (None, 0))
+            if ticket is not None and ticket.open and ticket.due_at <= now:
+                yield ticket, version
 
-    def _close(self, ended: Ticket, version: int, report: DispatchReport) -> None:
+    def _close(self, ticket: Ticket, version: int, run: _Run) -> None:
+        ended = ticket_rules.expired(ticket, run.now, run.blocked_by)
         if self.tickets.put(ended, version):
-            report.closed[ended.status.value] += 1
+            run.report.closed[ended.status.value] += 1
 
     def _send(
         self,

@@ -95,9 +95,11 @@ class MakeCall:
         """Raise WrongClient or a failure that concerns all refreshes, never this company alone."""
         try:
             self.check_client()
-        except (Unauthorized, RateLimited, Forbidden):
+        except (Unauthorized, Forbidden):
             raise
         except CallFailed as failure:
+            if isinstance(failure, RateLimited) and not failure.held_back:
+                raise
             why = f"the client could not be checked: {failure}"
             raise TryLater(why, edge=failure.edge) from failure
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from codat_hub.companies.domain.assignment import Assignment
     from codat_hub.companies.domain.company import Company
     from codat_hub.companies.ports import Assignments, Companies
+    from codat_hub.product_events.usecases.list_overdue import ListOverdue
     from codat_hub.products.domain.product import Product, Schedule
     from codat_hub.products.ports import Products
     from codat_hub.rate_limiting.domain.waits import Waits
@@ -75,6 +76,7 @@ class PlanRefreshes:
     assignments: Assignments
     companies: Companies
     registry: Products
+    list_overdue: ListOverdue
     limiters: RateLimiters
     notices: RateLimitNotices
     next_slot: Callable[[Schedule, datetime], datetime | None]
@@ -168,6 +170,8 @@ class PlanRefreshes:
         assigned = self.assignments.get_many(pairs)
         companies = self.companies.get_many(ids)
         tickets = self.tickets.get_many(pairs)
+        if product.schedule is not None:
+            self.list_overdue(assigned.values(), companies, {name: product})
         slot = _Slot(run, deadline, self._window(product, run), self._blocked_by())
         opened, served, skipped = 0, 0, Counter[str]()
         for pair in pairs:

@@ -16,7 +16,7 @@ from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import call_outcome
 from codat_hub.refresh.domain import ticket as ticket_rules
-from codat_hub.refresh.domain.ticket import TicketStatus
+from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
@@ -77,7 +77,7 @@ class RecordOutcome:
         """Record the call, which was made in this turn, and end the turn."""
         ticket, failure = call.ticket, call.failure
         if isinstance(failure, WrongClient):
-            return self._not_called(call, turn)
+            return self._not_called(call, failure, turn)
         learned = self._learned(call, turn.limiter) is not None
         opened = self._tell_limiter(call) if learned else None
         if isinstance(failure, NotFound):
@@ -102,14 +102,17 @@ class RecordOutcome:
         woken = self._end_turn(call, turn, row, after)
         return RefreshReport(row.kind, after, called=True, opened=opened, woken=woken)
 
-    def _not_called(self, call: RefreshCall, turn: Turn) -> RefreshReport:
+    def _not_called(self, call: RefreshCall, wrong: WrongClient, turn: Turn) -> RefreshReport:
         """Stop all refreshes until the API key is of the right client; this one was not called."""
         opened = self._tell_limiter(call)
         now = self.now()
         uncalled = replace(call.ticket, key=call.plan.before, attempts=call.ticket.attempts - 1)
-        after = self._write(
-            uncalled, lambda ticket: ticket_rules.kept_back(ticket, Waits.BREAKER, now)
-        )
+        why = Failure("wrong_client", str(wrong))
+
+        def kept_back(ticket: Ticket) -> Ticket:
+            return ticket_rules.kept_back(replace(ticket, failure=why), Waits.BREAKER, now)
+
+        after = self._write(uncalled, kept_back)
         self.take_turn.give_back(uncalled, turn.lease)
         woken = self.wake.wake_next(uncalled.company_id) is not None
         return RefreshReport("wrong_client", after, opened=opened, woken=woken)

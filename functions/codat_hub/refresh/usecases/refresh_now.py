@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 from codat_hub.codat.domain.data_types import DATA_TYPES
 from codat_hub.companies.domain.assignment import AssignmentStatus
+from codat_hub.companies.usecases.known_company import known_company
 from codat_hub.errors import Absent, Conflict, Invalid, Problem
 from codat_hub.products.domain.product import ProductKind
+from codat_hub.products.usecases.registry import registered
 from codat_hub.refresh.domain import ticket as ticket_rules
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
 from codat_hub.refresh.domain.ticket import LONGEST, Ticket, TicketStatus
@@ -100,9 +102,7 @@ class RefreshNow:
         return self.show(company_id, product)
 
     def _custom(self, product: str) -> Product:
-        known = self.registry.products().get(product)
-        if known is None:
-            raise Absent(f"No product {product} is registered. See them: tools/hub products list")
+        known = registered(self.registry.products(), product)
         if known.kind is not ProductKind.CUSTOM:
             raise Conflict(
                 f"{product} is a standard product. Codat reads it by itself and refreshes custom"
@@ -111,10 +111,7 @@ class RefreshNow:
         return known
 
     def _linked(self, company_id: str) -> None:
-        company, version = self.companies.get(company_id)
-        if not version:
-            raise Absent(f"No company {company_id} is known.")
-        if not company.linked:
+        if not known_company(self.companies, company_id).linked:
             raise Conflict(
                 "The company has no linked connection, so Codat has nothing to read. Its customer"
                 " links one first, with the company's link: `link_url` in the answer to its"

@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from codat_hub.companies.domain.assignment import AssignmentStatus
-from codat_hub.errors import Unavailable
 from codat_hub.products.domain.product import ProductKind
 from codat_hub.rate_limiting.domain.rate_limiter import Wait
 from codat_hub.rate_limiting.domain.waits import Waits
@@ -29,7 +28,7 @@ from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from codat_hub.refresh.usecases.make_call import MakeCall, NotCalled
 from codat_hub.refresh.usecases.record_outcome import RecordOutcome, RefreshReport
 from codat_hub.storage.found import named
-from codat_hub.storage.update import TRIES
+from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from codat_hub.refresh.usecases.wake_company import WakeCompany
 
 STALE: Final = "stale"
+_LOST_RACE: Final = "lost_race"  # another process changed the ticket first
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +66,26 @@ class RefreshProduct:
         A lost race is decided anew: the ticket may have changed and yet be of this message. If it
         was called meanwhile, the message came twice at once.
         """
-        attempts = None
-        for _ in range(TRIES):  # not `update`: the decision makes a call
-            ticket, version = self.tickets.get(message.company_id, message.product)
+        calls: set[int] = set()
+
+        def work(read: tuple[Ticket | None, int]) -> RefreshReport:
+            ticket, version = read
             if ticket is None or not ticket.is_current(message.generation):
                 lost = ticket is not None and ticket_rules.lost_its_turn(ticket, message.generation)
                 return self._pass_on(RefreshReport(STALE), ticket if lost else None)
-            if attempts not in {None, ticket.attempts}:
-                return RefreshReport(STALE)
-            attempts = ticket.attempts
-            report = self._work(ticket, version)
-            if report.outcome != STALE:
-                return report
-        raise Unavailable("others keep changing the refresh at the same time")
+            calls.add(ticket.attempts)
+            return self._work(ticket, version) if len(calls) == 1 else RefreshReport(STALE)
+
+        worked = update(
+            lambda: (self.tickets.get(message.company_id, message.product), None),
+            work,
+            lambda report, _: report.outcome != _LOST_RACE,
+            "the refresh",
+        )
+        return worked.after or RefreshReport(STALE)
 
     def _work(self, ticket: Ticket, version: int) -> RefreshReport:
-        """Work on a ticket; `stale`: another process changed it, and nothing was called."""
+        """Work on a ticket. Nothing is called after another process changed it."""
         now = self.now()
         if now >= ticket.deadline:
             expired = ticket_rules.expired(ticket, now)
@@ -148,7 +152,7 @@ class RefreshProduct:
         call = self.make_call(ticket, version)
         if call is NotCalled.STALE:
             self.take_turn.give_back(ticket, turn.lease, called=False)
-            return RefreshReport(STALE)
+            return RefreshReport(_LOST_RACE)
         if call is NotCalled.ALREADY_READ:
             done = call_outcome.after_call(ticket, None, None, self.now(), 0)
             if not done.open:
@@ -159,6 +163,6 @@ class RefreshProduct:
         return self.record_outcome(call, turn)
 
     def _written(self, outcome: str, ticket: Ticket, version: int) -> RefreshReport:
-        """Write the ticket; if another process changed it meanwhile, the message is stale."""
+        """Write the ticket, unless another process changed it meanwhile."""
         written = self.tickets.put(ticket, version)
-        return RefreshReport(outcome, ticket) if written else RefreshReport(STALE)
+        return RefreshReport(outcome, ticket) if written else RefreshReport(_LOST_RACE)

@@ -193,7 +193,7 @@ def test_no_consents_yet_says_how_to_record_one(hub, api, company):
 
 def test_consents_of_an_unknown_company_are_not_an_empty_list(hub, api):
     answer = hub("consents", "list", "nobody")
-    assert (answer.exit_code, "has no company nobody" in answer.stderr) == (1, True)
+    assert (answer.exit_code, "knows no company nobody" in answer.stderr) == (1, True)
     assert "consents grant" not in answer.stderr
 
 

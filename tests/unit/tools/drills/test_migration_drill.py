@@ -1,11 +1,13 @@
 """The migration's drill notices a run that breaks a rule: each rule, by a break put into it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from codat_hub.migration.adapters.codat_calls import MigrationCalls
 from codat_hub.migration.steps import activity_1_client_sync, activity_5_products
+from codat_hub.migration.usecases import outages
 from codat_hub.migration.usecases.lock import MigrationLock
 from tools.drills.migration import drill, rules
 from tools.drills.migration.kinds import KINDS
@@ -70,7 +72,18 @@ def test_a_map_reads_its_manifest_through_aws():
     assert drill.run_row(row(call, "reader-fails", scope=Scope.CLIENT)).struck == 1
 
 
+def test_a_person_whose_command_codat_does_not_answer_tries_again():
+    call = Call(Direction.FORWARD, "wait_for_person", "GET", "/webhooks")
+    outcome = drill.run_row(replace(row(call, "503", Lasting.OUTAGE, Scope.CLIENT), mode="portal"))
+    assert outcome.struck
+    assert outcome.breaches == ()
+
+
 class TestABreakIsNoticed:
+    def test_a_wait_that_nobody_can_see(self, monkeypatch):
+        monkeypatch.setattr(outages, "waits_for", lambda *_: None)
+        assert Rule.SAID in broken(drill.run_row(row(kind="503")))
+
     def test_products_that_are_not_added(self, monkeypatch):
         monkeypatch.setattr(MigrationCalls, "add_product", lambda *_: None)
         assert {Rule.TOLD, Rule.READS} <= broken(drill.run_row(row()))

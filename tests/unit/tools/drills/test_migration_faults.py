@@ -130,10 +130,10 @@ class TestWhatIsStruck:
         assert [post(world, key) for key in "abc"] == [500, 204, 204]
         assert injector.struck == 1
 
-    def test_for_50_minutes(self, world):
+    def test_for_an_hour(self, world):
         inject(world, "500", Lasting.OUTAGE)
         assert [post(world, key) for key in "ab"] == [500, 500]
-        world.pass_time(51 * 60)
+        world.pass_time(61 * 60)
         assert post(world, "c") == 204
 
     def test_until_it_is_lifted(self, world):

@@ -15,7 +15,10 @@ class DataTypeRead(TypedDict):
 
 
 class ProductReadCompleted(TypedDict):
-    """The event's `detail`. It comes at least once, in any order: dedupe by `event_key`."""
+    """The event's `detail`. It comes at least once, in any order.
+
+    Dedupe by `event_key` and the envelope's `replay-name`.
+    """
 
     version: Literal[1]
     event_key: str

@@ -1,21 +1,20 @@
-"""Environments beside .venv, for tools whose packages cannot or need not be in it."""
+"""Installs a tool with its pins into an environment of its own, once for each set of pins."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tools.samconfig import ROOT
-
 
 class NotInstalled(Exception):
-    """The packages cannot be installed. The text is what the installer said."""
+    """The packages cannot be installed; the text is what the installer said."""
 
 
-def installed(name: str, pins: Path) -> Path:
-    """Return the folder of an environment's commands, after installing its pins if they changed."""
-    home = ROOT / ".local" / name
+def installed(pins: Path, home: Path) -> Path:
+    """Return the folder with the commands of these packages. Raises NotInstalled."""
     commands, stamp = home / "bin", home / "pins"
-    if stamp.exists() and stamp.read_text() == pins.read_text():
+    wanted = pins.read_text()
+    if stamp.exists() and stamp.read_text() == wanted:
         return commands
     uv = str(Path(sys.executable).parent / "uv")
     python = str(commands / "python")
@@ -24,8 +23,8 @@ def installed(name: str, pins: Path) -> Path:
         [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(pins)],
     )
     for step in steps:
-        done = subprocess.run(step, check=False, capture_output=True, text=True)
+        done = subprocess.run(step, check=False, capture_output=True, text=True, env=os.environ)
         if done.returncode:
             raise NotInstalled(done.stdout + done.stderr)
-    stamp.write_text(pins.read_text())
+    stamp.write_text(wanted)
     return commands

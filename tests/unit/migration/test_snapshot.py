@@ -1,0 +1,100 @@
+import pytest
+
+from codat_hub.codat.errors import WrongClient
+from codat_hub.migration.steps import snapshot
+from codat_hub.migration.usecases.context import CLIENT, company_entry
+from tests.support.migration.fakes import settings
+from tests.support.migration.planned import OLD, listed, planned
+
+
+def snapshotted(world):
+    """Plan, approve and take the snapshot, as far as its comparison."""
+    planned(world)
+    world.change(approved_hash=world.run.plan_hash)
+    snapshot.snapshot(world.context, world.command())
+    listing = world.run.listing
+    ids = listed(world, listing)
+    snapshot.snapshot_companies(world.context, world.command(*ids, listing=listing))
+
+
+def compare(world):
+    return snapshot.compare_snapshot(world.context, world.command()).next
+
+
+def test_the_client_is_checked_before_the_snapshot(world):
+    world.wrong_client = WrongClient("another client")
+    with pytest.raises(WrongClient):
+        snapshot.snapshot(world.context, world.command())
+
+
+def test_what_is_there_is_saved_once(world):
+    world.company("a", 6, late=True)
+    world.codat.hooks = [OLD]
+    snapshotted(world)
+    before = world.entry(CLIENT).before
+    assert before["settings"] == settings(24, 0)
+    assert [saved["consumer_id"] for saved in before["consumers"]] == ["1"]
+    company = world.entry(company_entry("a")).before
+    assert (company["products"], company["linked"]) == ([], True)
+    world.codat.client, world.codat.levels["a"] = settings(1, 0), settings(1)
+    snapshotted(world)
+    assert world.entry(CLIENT).before == before
+    assert world.entry(company_entry("a")).before == company
+
+
+def test_as_approved_the_run_goes_on(world):
+    world.company("a", 6, late=True)
+    snapshotted(world)
+    assert compare(world) == "done"
+    assert world.run.notes == ()
+
+
+@pytest.mark.parametrize("change", ["client", "company", "products", "many", "consumers"])
+def test_anything_else_asks_again(world, change):
+    world.company("a", 6, late=True)
+    planned(world)
+    world.change(approved_hash=world.run.plan_hash)
+    match change:
+        case "client":
+            world.codat.client = settings(12, 0)
+        case "company":
+            world.codat.levels["a"] = settings(12)
+        case "products":
+            world.codat.add_product("a", "lending")
+        case "many":
+            for number in range(11):
+                world.company(f"b{number:02}", 6, late=True)
+        case "consumers":
+            world.codat.hooks = [OLD]
+    snapshot.snapshot(world.context, world.command())
+    listing = world.run.listing
+    ids = listed(world, listing)
+    snapshot.snapshot_companies(world.context, world.command(*ids, listing=listing))
+    assert compare(world) == "differs"
+    assert world.run.plan_hash != world.run.approved_hash
+    assert "asks again for approval" in world.run.notes[0]
+    shown = {"many": "12 companies, and the approval covers 11", "company": "of a:"}
+    assert shown.get(change, ": ") in world.run.notes[0]
+
+
+def test_companies_within_the_ceiling_are_covered_and_named(world):
+    world.company("a", 6, late=True)
+    planned(world)
+    world.change(approved_hash=world.run.plan_hash)
+    for number in range(10):
+        world.company(f"b{number}", late=True, consent=number == 0)
+    snapshot.snapshot(world.context, world.command())
+    listing = world.run.listing
+    ids = listed(world, listing)
+    snapshot.snapshot_companies(world.context, world.command(*ids, listing=listing))
+    assert compare(world) == "done"
+    (note,) = world.run.notes
+    assert "b0 (its own settings, consent to lending), b1 (its own settings" in note
+    assert "b9 (its own settings, consent to nothing)" in note
+
+
+def test_out_of_time_the_next_call_goes_on(world):
+    world.company("a", 6, late=True)
+    command = world.command("a", more_time=lambda: False)
+    assert snapshot.snapshot_companies(world.context, command).next == "again"
+    assert world.entry(company_entry("a")).before is None

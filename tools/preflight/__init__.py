@@ -1,0 +1,1 @@
+"""`make preflight ENV=dev`: what would make a deployment fail, before it starts."""
