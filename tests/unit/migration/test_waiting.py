@@ -4,8 +4,8 @@ from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, MigrationStatus, WaitingFor
 from codat_hub.migration.steps.left_over import Attempts, kept
+from codat_hub.migration.steps.snapshot import DIFFERS
 from codat_hub.migration.usecases.context import StepResult
-from codat_hub.migration.usecases.planning import DIFFERS
 from codat_hub.migration.usecases.waiting import wait_for_person
 from tests.support.migration.step_world import HUB_URL, ID, NOW
 
