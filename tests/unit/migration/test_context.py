@@ -154,7 +154,3 @@ class TestResuming:
         with pytest.raises(TryLater):
             self.work(world, "b")
         assert self.work(world, epoch=2) == ["a", "b"]
-
-    def test_a_chunk_that_is_finished_begins_anew(self, world):
-        world.ledger.put_tally(ID, "survey", "snapshot-000000", Tally(1, finished=True, done=1))
-        assert self.work(world) == ["a", "b"]

@@ -57,23 +57,29 @@ class TestAttempts:
         assert item["error"] == "no such plan"
 
     @pytest.mark.parametrize("fault", [TryLater, OutcomeUnknown, Busy])
-    def test_a_failure_that_may_pass_counts_after_an_hour(self, world, fault):
-        for minutes in (0, 30, 59):
+    def test_a_failure_that_may_pass_counts_after_more_than_an_hour(self, world, fault):
+        for minutes in (0, 30, 60, 64):
             world.now = NOW + timedelta(minutes=minutes)
             attempts = back(world)
             tally = attempt(attempts, fault("away"))
             assert (tally.failed, attempts.end(tally).next, left(world)) == (0, "again", [])
-        world.now = NOW + HOUR
+        world.now = NOW + timedelta(minutes=65)
         attempts = back(world)
-        assert attempt(attempts, fault("away")).failed == 1
-        assert not attempts.pending
+        tally = attempt(attempts, fault("away"))
+        assert (tally.failed, attempts.end(tally).next) == (1, "done")
+
+    def test_a_failure_that_may_pass_is_tried_five_times_at_least(self, world):
+        attempt(back(world), TryLater("away"))
+        world.now = NOW + 24 * HOUR
+        failed = [attempt(back(world), TryLater("away")).failed for _ in range(4)]
+        assert failed == [0, 0, 0, 1]
 
     def test_the_pause_before_the_next_try_grows(self, world):
         def pause(seconds):
             world.now = NOW + timedelta(seconds=seconds)
             attempts = back(world)
             attempt(attempts, TryLater("away"))
-            return attempts.again().wait_seconds
+            return attempts.again_or_done().wait_seconds
 
         assert [pause(seconds) for seconds in (0, 20, 2000)] == [5, 20, 300]
 
@@ -83,7 +89,7 @@ class TestAttempts:
         attempts = back(world)
         attempt(attempts, TryLater("away"))
         attempt(attempts, TryLater("away"), kept("b", PRODUCT))
-        assert attempts.again().wait_seconds == 60
+        assert attempts.again_or_done().wait_seconds == 60
 
     def test_another_phase_or_round_has_an_hour_of_its_own(self, world):
         attempt(back(world), TryLater("away"))
@@ -206,7 +212,7 @@ class TestGone:
 
     def test_one_404_alone_proves_nothing(self, world, look):
         del (world.codat.levels if look is left_over.settings_of else world.codat.companies)["a"]
-        with pytest.raises(StepFailed, match="Codat answers 404 for"):
+        with pytest.raises(TryLater, match="Codat answers 404 for"):
             look(world.context, "a")
 
     def test_a_company_that_is_there_has_something(self, world, look):

@@ -7,7 +7,7 @@ from codat_hub.errors import Absent, Conflict
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationRequest, MigrationStatus
 from codat_hub.migration.steps.left_over import Attempts, kept, not_restored, settled, shown_settled
-from codat_hub.migration.steps.settling import Settle
+from codat_hub.migration.steps.settling import ItemToSettle, Settle
 from codat_hub.migration.usecases.context import company_entry, product_entry
 from tests.support.migration.step_world import HOUR, ID, NOW
 
@@ -39,7 +39,8 @@ def leave(world, *items, rounds=2):
 
 def settle(world, product=None, company_id="a"):
     settling = Settle(world.ledger, world.assignments, world.registry, lambda: world.now)
-    return settling(world.run, "pat", company_id, product, "the company left us")
+    wanted = ItemToSettle(company_id, product)
+    return settling(world.run, "pat", wanted, "the company left us")
 
 
 def decisions(world):
@@ -105,7 +106,7 @@ def test_an_item_is_tried_twice_before_a_person_may_settle_it(world):
 @pytest.mark.parametrize(("company_id", "product"), [("a", OTHER), ("a", None), ("b", PRODUCT)])
 def test_what_is_not_left_cannot_be_settled(world, company_id, product):
     leave(world, kept("a", PRODUCT))
-    with pytest.raises(Absent, match=f"no such item of company {company_id}"):
+    with pytest.raises(Absent, match=f"left no such item of {company_id}: read"):
         settle(world, product, company_id)
 
 

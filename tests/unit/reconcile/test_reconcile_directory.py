@@ -40,7 +40,7 @@ class Companies(FakeCompanies):
         return [name for name in listed if name > (after or "")][:limit]
 
     def get_many(self, ids):
-        return {company_id: self.get(company_id)[0] for company_id in ids}
+        return Found({company_id: self.get(company_id)[0] for company_id in ids})
 
 
 class Assignments(FakeAssignments):
@@ -48,7 +48,7 @@ class Assignments(FakeAssignments):
         return [kept for (company, _), (kept, _) in self.kept.items() if company == company_id]
 
     def get_many(self, pairs):
-        return {pair: self.kept[pair][0] for pair in pairs if pair in self.kept}
+        return Found({pair: self.kept[pair][0] for pair in pairs if pair in self.kept})
 
 
 class ReadStates:
@@ -56,7 +56,14 @@ class ReadStates:
         self.kept, self.unreadable = {}, set()
 
     def get_many(self, pairs):
-        return {pair: self.kept[pair] for pair in pairs if pair in self.kept}
+        return Found({pair: self.kept[pair] for pair in pairs if pair in self.kept})
+
+    def get(self, company_id, product):
+        return self.kept.get((company_id, product), ReadState()), 1
+
+    def put(self, company_id, product, state, _version):
+        self.kept[company_id, product] = state
+        return True
 
     def of_company(self, company_id):
         if company_id in self.unreadable:
@@ -263,7 +270,9 @@ class TestGone:
         found = drifts(steps)
         assert {drift.kind for drift in found} == {DriftKind.COMPANY_VANISHED}
         assert len({drift.company_id for drift in found}) == len(found) == count
-        assert found[0].detail.endswith(f"answers 404; so are {count} of {count} companies")
+        assert found[0].detail.startswith(
+            f"Ltd: not in Codat's list, and Codat answers 404; so it did for {count} of {count} "
+        )
         assert repair(steps) == []
 
     def test_in_numbers_they_are_believed_after_a_run_of_the_night_before(self, world):
