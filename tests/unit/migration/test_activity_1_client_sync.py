@@ -201,6 +201,14 @@ class TestCompanies:
         assert len(world.codat.changes) == 2
         assert world.entry(company_entry(changed)).undone == "restored"
 
+    def test_out_of_time_the_undo_goes_on_in_the_next_call(self, world):
+        ids = [world.company("a", 6), world.company("b", 6)]
+        switch_off(world, *ids)
+        times = iter([True, False])
+        command = world.undo(*ids, epoch=2, more_time=lambda: next(times))
+        assert activity_1.compensate_chunk(world.context, command).next == "again"
+        assert [world.entry(company_entry(name)).ours for name in ids] == [False, True]
+
     def test_what_others_changed_since_is_named(self, world):
         company = world.company("a", 6)
         switch_off(world, company)
