@@ -203,4 +203,4 @@ def test_the_bus_is_followed_by_a_rule_and_a_queue_that_go_again(
     assert operator.call("DELETE", f"/tails/{tail['tail_id']}")[0] == 200
     assert operator.call("POST", f"/tails/{tail['tail_id']}/events")[0] == 404
     rules = hub.client("events").list_rules(EventBusName=hub.described["event_bus"])["Rules"]
-    assert not [rule for rule in rules if "-tail-" in rule["Name"]]
+    assert not [rule for rule in rules if rule["Name"].endswith(tail["tail_id"])]

@@ -26,6 +26,7 @@ from codat_hub.product_events.adapters.replay_store import ReplayStore
 from codat_hub.product_events.domain.freshness import overdue_from
 from codat_hub.product_events.domain.read_state import ReadState
 from codat_hub.product_events.domain.replay import Parked, Replay
+from codat_hub.product_events.domain.resend import Resend, ResendStatus, TimeSpan
 from codat_hub.product_events.usecases.measure_freshness import MeasureFreshness
 from codat_hub.products.adapters.product_store import ProductStore
 from codat_hub.products.usecases.registry import Registry
@@ -164,6 +165,7 @@ class ReadsWorld:
                 self.companies, self.assignments, self.read_states, self.products, SHARDS, self.now
             ),
             replays=self.replays,
+            resends=SimpleNamespace(show=a_resend),  # EventBridge has them, and no table
             refresh_now=RefreshNow(
                 self.refreshes.tickets, self.assignments, self.companies, self.products,
                 SimpleNamespace(), SimpleNamespace(), self.now,
@@ -246,6 +248,7 @@ def _get(path, **query):
         first = {"company_id": world.companies_ids[0], "product": world.names[0]}
         given = {name: str(value).format(**first) for name, value in query.items()}
         runs = {"migration_id": "m-0", "reconcile_id": "r00000", "replay_id": REPLAY}
+        runs["resend_id"] = "r1"
         world.get(path.format(**first, **runs), **given)
 
     shown = "&".join(f"{name}={value}" for name, value in query.items())
@@ -257,6 +260,10 @@ def _get(path, **query):
 def _function(title, act: Callable):
     act.title, act.route = title, None
     return act
+
+
+def a_resend(resend_id):
+    return Resend(resend_id, "lending", TimeSpan(NOW, NOW), ResendStatus.RUNNING)
 
 
 COMPANY = "/companies/{company_id}"
@@ -280,6 +287,7 @@ OPERATIONS = (
     _get("/reconciles", limit=50),
     _get("/reconciles/{reconcile_id}", limit=50),
     _get("/replays/{replay_id}"),
+    _get("/resends/{resend_id}"),
     _get("/status"),
     _function("plan_refreshes, a page of a slot", ReadsWorld.plan),
     _function("plan_refreshes, each minute", ReadsWorld.resume),

@@ -265,6 +265,12 @@ class TestCompanies:
         assert (tally.skipped, tally.failed) == (gone, not gone)
         assert tally.reasons[0].startswith("a was deleted" if gone else "a: its settings are as")
 
+    def test_a_company_that_is_deleted_after_the_post_is_not_looked_at_again(self, world):
+        company = world.company("a", 6)
+        world.codat.set_company_settings = lambda _wanted, _key: world.codat.delete(company)
+        switch_off(world, company)
+        assert (world.tally(activity_1.PHASE).skipped, world.now) == (1, NOW)
+
     def test_a_company_that_is_deleted_while_it_is_restored_is_named(self, world):
         company = world.company("a", 6)
         switch_off(world, company)
@@ -321,7 +327,8 @@ class TestCompanies:
         company = world.company("a", 6)
         switch_off(world, company)
         del world.codat.levels[company]
-        assert restore(world, company).next == "again"
+        for _ in range(4):
+            assert restore(world, company).next == "again"
         world.now += PATIENCE
         for _ in range(4):  # an outage needs five tries
             restore(world, company)
@@ -357,6 +364,7 @@ class TestJudge:
             assert (result.next, result.wait_seconds) == ("done", 3600)
             world.now += HOUR
         assert world.run.disabled_at == NOW + HOUR
+        assert world.run.notes == ()
 
     @pytest.mark.parametrize("tolerated", [0, 1])
     def test_failures_are_noted_up_to_the_tolerance(self, world, tolerated):

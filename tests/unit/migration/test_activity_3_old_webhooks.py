@@ -224,7 +224,8 @@ class TestApi:
     def test_an_outage_is_borne_for_an_hour_and_then_costs_this_consumer(self, api):
         apply(api)
         api.codat.failing["create_consumer"] = TryLater("down", status=503)
-        assert undo(api) == "again"
+        for _ in range(4):
+            assert undo(api) == "again"
         api.now += PATIENCE
         assert undo(api) == "done"
         assert left_of(api) == ["1", "2"]

@@ -69,6 +69,7 @@ class TestAdd:
         assert status(world) is AssignmentStatus.ASSIGNED
         assert world.assignments.get("a", PRODUCT)[0].changed_by == f"migration {ID}"
         assert (tally(world).finished, tally(world).done) == (True, 1)
+        assert entry(world).detail == world.now.isoformat()  # its first read comes later
 
     def test_a_product_that_a_company_had_before_is_not_ours(self, world):
         company = world.company("a", products=(PRODUCT,))
@@ -298,6 +299,7 @@ class TestRemove:
         assert world.codat.changes == [ADDED, REMOVED]
         assert (entry(world).undone, status(world)) == ("removed", AssignmentStatus.ABSENT)
         assert world.tally(activity_5.UNDO_PHASE, "undo").skipped == 1
+        assert world.tally(activity_5.UNDO_PHASE, "undo").reasons == ()
 
     def test_a_product_that_others_removed_counts_as_undone(self, world):
         company = world.company("a")

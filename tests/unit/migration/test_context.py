@@ -11,7 +11,6 @@ from codat_hub.migration.usecases.context import (
     Command,
     Limits,
     StepContext,
-    StepResult,
     call_key,
     companies_of,
     company_entry,
@@ -66,17 +65,6 @@ def test_a_step_on_a_chunk_needs_one(world):
 def test_a_run_without_a_ledger_fails_the_step(world):
     with pytest.raises(StepFailed, match="no ledger of migration m-nobody"):
         world.context.run(Command("m-nobody", 1))
-
-
-def test_a_result_without_facts_goes_on_at_once(world):
-    result = StepResult()
-    assert (result.next, result.wait_seconds, result.listed) == ("done", 1, "companies")
-    assert (result.manifest, result.listing, result.cause, result.epoch) == ("", "", "", 0)
-
-
-def test_a_note_changes_the_entry_of_the_run(world):
-    world.context.note(world.command(), "X", lambda entry: entry.came_to("y"))
-    assert world.entry("X").outcome == "y"
 
 
 def test_each_company_comes_with_its_entry(world):
@@ -154,3 +142,10 @@ class TestResuming:
         with pytest.raises(TryLater):
             self.work(world, "b")
         assert self.work(world, epoch=2) == ["a", "b"]
+
+    @pytest.mark.parametrize(("unsettled", "left"), [(("b",), ["b"]), ((), ["a", "b"])])
+    def test_a_further_look_is_at_what_is_open(self, world, unsettled, left):
+        """The version before did not name the companies that are open."""
+        tally = Tally(1, finished=True, done=1, open=1, unsettled=unsettled)
+        world.ledger.put_tally(ID, "survey", "snapshot-000000", tally)
+        assert self.work(world) == left

@@ -51,33 +51,31 @@ def test_used_up_quota_is_waited_for(world, retry_after, seconds):
     assert (result.next, result.wait_seconds) == ("again", seconds)
 
 
-def no_room():
-    raise RateLimited("calls of the last minute leave no room", retry_after=timedelta(minutes=2))
-
-
 def test_room_for_the_calls_is_waited_for_and_the_run_says_so(world):
     world.save_client()
+    no_room = RateLimited(
+        "calls of the last minute leave no room", retry_after=timedelta(minutes=2)
+    )
+    world.codat.failing["set_client_settings"] = no_room
     command = world.command()
-    result = run_step(world.context, "disable_client_sync", "apply", command, no_room)
+    result = run_step(world.context, "disable_client_sync", "apply", command)
     assert (result.next, result.wait_seconds) == ("again", 121)
     assert world.codat.changes == []
     assert waits_for(world.ledger, world.run) == (
-        "Codat's quota, until 22 November 10:17 UTC: calls of the last minute leave no room"
+        "room among the hub's other calls of Codat, until 22 November 10:17 UTC"
     )
+    world.codat.failing.clear()
     assert run_step(world.context, "disable_client_sync", "apply", command).next == "done"
     assert waits_for(world.ledger, world.run) is None
 
 
-def test_what_cannot_be_repeated_by_its_answer_needs_no_room(world):
-    command = world.command(token="t", waiting_for="approval")
-    run_step(world.context, "wait_for_person", "apply", command, no_room)
-    assert world.run.pause.token == "t"
-    command = world.command("a", state={"phase": "add_products"})
-    run_step(world.context, "note_chunk_failure", "apply", command, no_room)
-    assert world.tally("add_products").failed == 1
-    state = {"undo_error": {"Error": "StepFailed", "Cause": "refused"}}
-    run_step(world.context, "incomplete", "compensate", world.command(state=state), no_room)
-    assert world.run.status == "rollback_incomplete"
+@pytest.mark.parametrize("step", ["wait_for_person", "note_chunk_failure", "incomplete"])
+def test_what_nobody_could_repeat_is_left_to_the_state_machines_retries(world, step, monkeypatch):
+    command = world.command("a", token="t", waiting_for="approval", state={"phase": "survey"})
+    monkeypatch.setattr(world.ledger, "change", mock.Mock(side_effect=TryLater("down")))
+    direction = "compensate" if step == "incomplete" else "apply"
+    with pytest.raises(TryLater):
+        run_step(world.context, step, direction, command)
 
 
 def test_an_error_that_does_not_pass_is_the_state_machines(world):

@@ -89,7 +89,7 @@ def _moment(name: str, text: str) -> datetime:
     404,
     409,
     422,
-    success={202: "Started; GET /resends/{id} shows how far it is."},
+    success={202: "Started; GET /resends/{resend_id} shows how far it is."},
 )
 def start_resend(
     body: Annotated[ResendFields, Body()],

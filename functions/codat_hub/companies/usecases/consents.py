@@ -65,7 +65,7 @@ class RecordConsents:
         return [entry.consent for entry in self._ledger.newest_of_each(company_id)]
 
     def history(
-        self, company_id: str, after: tuple[str, int] | None, limit: int
+        self, company_id: str, after: tuple[str, int] | None = None, limit: int = 1000
     ) -> Sequence[ConsentEntry]:
         """Return a page of the ledger's entries, by product, the oldest first.
 
