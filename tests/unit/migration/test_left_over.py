@@ -75,6 +75,12 @@ class TestAttempts:
         assert attempt(attempts, fault("away")).failed == 1
         assert attempts.again_or_done().next == "done"
 
+    def test_a_failure_that_may_pass_is_tried_five_times_at_least(self, world):
+        attempt(back(world), TryLater("away"))
+        world.now = NOW + 24 * HOUR
+        failed = [attempt(back(world), TryLater("away")).failed for _ in range(4)]
+        assert failed == [0, 0, 0, 1]
+
     def test_the_pause_before_the_next_try_grows(self, world):
         def pause(seconds):
             world.now = NOW + timedelta(seconds=seconds)
