@@ -96,6 +96,14 @@ class TestAdd:
         assert world.codat.changes == [REMOVED]
         assert (entry(world).outcome, entry(world).ours) == ("had", False)
 
+    def test_while_the_call_is_made_the_hub_says_that_it_is_adding(self, world):
+        company = world.company("a")
+        seen = []
+        intercept(world, "add_product", before=lambda *_: seen.append(status(world)))
+        add(world, company)
+        assert seen == [AssignmentStatus.ADDING]
+        assert world.assignments.get("a", PRODUCT)[0].added_at == world.now
+
     def test_a_repeat_adds_nothing_twice(self, world):
         company = world.company("a")
         add(world, company)

@@ -77,7 +77,7 @@ class TestAttempts:
 
     def test_a_failure_that_may_pass_is_tried_five_times_at_least(self, world):
         attempt(back(world), TryLater("away"))
-        world.now = NOW + 24 * HOUR
+        world.now = NOW + timedelta(days=1)
         failed = [attempt(back(world), TryLater("away")).failed for _ in range(4)]
         assert failed == [0, 0, 0, 1]
 
@@ -131,6 +131,10 @@ class TestAttempts:
         assert back(world).products_left("b") == []
         assert not back(world).leaves(not_restored("a"))
 
+    def test_a_phase_back_does_not_take_over_the_refusals_of_another(self, world):
+        attempt(back(world), Permanent("refused"))
+        assert attempt(back(world, "another")).done == 1
+
     def test_the_two_directions_do_not_mix(self, world):
         forward = Attempts.forward(world.context, world.command("a"), world.run, PHASE)
         assert attempt(forward, Permanent("refused"), still_on("a")).failed == 1
@@ -181,6 +185,14 @@ class TestNameAll:
         world.change(attempts=1)
         attempt(back(world))
         assert left_over.companies_that_keep(world.ledger, world.run) == set()
+
+
+def test_a_rollback_that_died_names_what_the_ledger_has(world):
+    world.ledger.intend(ID, 1, {product_entry("a", PRODUCT): LedgerEntry({"had": False})})
+    world.change(status=MigrationStatus.ROLLBACK_INCOMPLETE, error="it died")
+    (entry,) = left_over.left(world.ledger, world.run).values()
+    shown = left_over.shown(entry)
+    assert (shown["company_id"], shown["product"], shown["error"]) == ("a", PRODUCT, "it died")
 
 
 class TestRequireNothing:
