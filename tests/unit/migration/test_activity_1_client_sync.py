@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,12 +14,12 @@ from codat_hub.codat.errors import (
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.run import Activity, MigrationStatus
 from codat_hub.migration.steps import activity_1_client_sync as activity_1
-from codat_hub.migration.steps.left_over import PATIENCE
+from codat_hub.migration.steps.left_over import PATIENCE, Attempts, kept
 from codat_hub.migration.usecases import rollback
 from codat_hub.migration.usecases.context import CLIENT, company_entry
 from codat_hub.migration.usecases.outages import waits_for
 from tests.support.migration.fakes import settings
-from tests.support.migration.step_world import HOUR, NOW
+from tests.support.migration.step_world import HOUR, ID, NOW
 
 BEFORE = settings(24, 0)
 
@@ -34,6 +35,7 @@ class TestTheClient:
         entry = world.entry(CLIENT)
         assert (entry.intended, entry.outcome, entry.before["settings"]) == (1, "off", BEFORE)
         assert world.run.reached is Activity.DISABLE_CLIENT_SYNC
+        assert world.entry("KEY#CLIENT").detail is not None  # as in ledgers that exist
 
     def test_is_not_changed_with_the_key_of_another_client(self, world):
         world.wrong_client = WrongClient("another client")
@@ -353,6 +355,56 @@ class TestCompanies:
         world.change(status=MigrationStatus.ROLLING_BACK)
         with pytest.raises(StepFailed, match=r"a: its settings are not restored.*: refused"):
             rollback.finish(world.context, world.undo(epoch=2))
+
+
+class TestKeepOff:
+    """A company that keeps a product in a rollback is not read by the client's schedules too."""
+
+    def keep(self, world, company):
+        activity_1.keep_off(world.context, world.undo(company, epoch=1), world.run, company)
+
+    def test_it_gets_settings_of_its_own_that_are_off(self, world):
+        company = world.company("a", 24, counts=False)
+        self.keep(world, company)
+        assert (schedules(world, company), world.codat.levels[company]["overridesDefaults"]) == (
+            [0],
+            True,
+        )
+        assert world.entry(company_entry(company)).outcome == "off"
+
+    @pytest.mark.parametrize("before", ["off", "switched off", "no snapshot", "gone"])
+    def test_what_is_off_already_or_unknown_is_left(self, world, before):
+        company = world.company("a", 0 if before == "off" else 6, late=before == "no snapshot")
+        if before == "switched off":
+            switch_off(world, company)
+        if before == "gone":
+            facts = {"settings": None, "products": [], "linked": True}
+            world.ledger.note(
+                ID, company_entry(company), lambda entry: replace(entry, before=facts)
+            )
+            world.codat.delete(company)
+        made = len(world.codat.changes)
+        self.keep(world, company)
+        assert len(world.codat.changes) == made
+
+    def test_a_snapshot_of_the_version_before_gets_its_settings_first(self, world):
+        company = world.company("a", 24, counts=False)
+        before = dict(world.codat.levels[company])
+        facts = {"settings": None, "products": ["x"], "linked": True}
+        world.ledger.note(ID, company_entry(company), lambda entry: replace(entry, before=facts))
+        self.keep(world, company)
+        assert world.entry(company_entry(company)).before == {**facts, "settings": before}
+        assert schedules(world, company) == [0]
+
+    def test_its_settings_are_left_and_named(self, world):
+        company = world.company("a", 6)
+        switch_off(world, company)
+        attempts = Attempts.back(world.context, world.undo(company, epoch=2), world.run, "x")
+        attempts.leave(kept(company, "lending"), "refused")
+        restore(world, company)
+        assert schedules(world, company) == [0]
+        (reason,) = world.tally(activity_1.UNDO_PHASE, "undo").reasons
+        assert reason.endswith(": its schedules stay off while it keeps lending")
 
 
 class TestJudge:
