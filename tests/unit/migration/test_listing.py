@@ -1,6 +1,6 @@
 import pytest
 
-from codat_hub.migration.domain.chunk import ListedCompany
+from codat_hub.migration.domain.chunk import ListedCompany, Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationRequest, MigrationStatus
 from codat_hub.migration.usecases import listing
@@ -100,6 +100,10 @@ class TestLate:
     def late(self, world):
         return find_late(world.context, world.command())
 
+    def worked_on(self, world, listing):
+        """Let the step that adds products come to the end of a listing."""
+        world.ledger.put_tally(ID, "add_products", f"{listing}-000000", Tally(1, finished=True))
+
     def known(self, world, *company_ids):
         for company_id in company_ids:
             entry = LedgerEntry({"settings": None})
@@ -117,8 +121,21 @@ class TestLate:
         self.known(world, "a1")
         self.late(world)
         self.known(world, "a2")
+        self.worked_on(world, "late-1")
         assert self.late(world).next == "done"
         assert world.run.late_listings == ["late-1"]
+
+    def test_a_repeat_of_a_round_is_the_same_round(self):
+        world = a_world("a1", "a2")
+        self.known(world, "a1")
+        first = self.late(world)
+        assert self.late(world) == first
+        self.worked_on(world, "late-1")
+        self.known(world, "a2")
+        for _ in range(2 * LATE_ROUNDS):
+            assert self.late(world).next == "done"
+        assert world.run.chunks == {"snapshot": 1, "undo": 1, "late-1": 1, "late-2": 0}
+        assert world.run.notes == ("appeared during the run and taken in: a2",)
 
     def test_out_of_time_it_is_asked_again(self):
         world = a_world("a1", "a2", "a3")
@@ -144,6 +161,7 @@ class TestLate:
         world = a_world("a1")
         rounds = {f"late-{number}": 1 for number in range(1, LATE_ROUNDS + 1)}
         world.change(chunks=rounds)
+        self.worked_on(world, f"late-{LATE_ROUNDS}")
         assert self.late(world).next == "done"
         assert world.run.notes[0].startswith("companies keep appearing")
 
