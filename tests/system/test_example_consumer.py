@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support.system.control_api import ControlApi
 from tests.support.system.projection import needs_proc
 from tests.support.waiting import eventually
 from tools.example_consumer.consumer.sources import source_of
@@ -30,6 +31,13 @@ class Team:
             if product in company["products"]
             and {link["status"] for link in company["dataConnections"]} == {"Linked"}
         ]
+
+    def owe_full_loads(self, product, companies):
+        """Ask for full loads, as a new team does, because others may have read before."""
+        api = ControlApi(self.hub.described["api_url"], self.hub.described["region"])
+        for company in companies:
+            path = f"/companies/{company['id']}/products/{product}/full-load"
+            assert api.call("POST", path)[0] == 200
 
     def read(self, product, companies):
         """Let Codat read a product; each read ends with an event."""
@@ -93,7 +101,9 @@ def team(hub):
 def test_the_current_view_is_codats_after_kills_and_a_spent_quota(hub, team):
     emulator = hub.stack.emulator.process.pid()
     companies = {product: team.companies(product) for product in PRODUCTS}
-    with Killer(emulator, seed=15, seconds=2, only="LandRecords").at_work() as killer:
+    for product in PRODUCTS:
+        team.owe_full_loads(product, companies[product])
+    with Killer(emulator, seed=15, seconds=5, only="LandRecords").at_work() as killer:
         # The quota is spent for a while: reads of records are refused.
         spent = {"path": "/data/", "status": 429, "headers": {"Retry-After": "2"}, "times": 40}
         team.codat.post("/_sandbox/faults", json=spent).raise_for_status()
@@ -107,6 +117,6 @@ def test_the_current_view_is_codats_after_kills_and_a_spent_quota(hub, team):
                 seconds=180,
                 poll=2,
             )
-    assert killer.killed.total() > 3
+    assert killer.killed.total() > 1
     eventually(lambda: team.consumer.messages("Queue") == 0, seconds=120, poll=0.5)
     assert team.consumer.messages("DeadLetters") == 0

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from tests.support.system.control_api import as_role
 from tools.cli import environments
 from tools.cli.__main__ import app
+from tools.cli.terminal import watching
 from tools.local.emulator import STACK_NAME
 from tools.samconfig import ROOT, Deployment
 
@@ -55,6 +56,7 @@ COMMANDS = [
     ("events resend --rule no-such-rule --from 2h --to 1h --yes --no-watch", {OPERATOR}),
     (f"events show {NOBODY}", READING),
     (f"events cancel {NOBODY} --yes", {OPERATOR}),
+    ("events tail", {OPERATOR}),
     (f"events full-load --product lending --company {NOBODY} --yes", {OPERATOR}),
     (f"reconcile start --confirm-gone {NOBODY}", {OPERATOR}),
     ("reconcile list", READING),
@@ -79,6 +81,10 @@ COMMANDS = [
 ]
 
 
+def interrupt(_seconds):
+    raise KeyboardInterrupt
+
+
 @pytest.fixture(scope="module")
 def run(hub):
     """Return a function that runs a command under a policy, as on AWS: by the stack's outputs."""
@@ -95,6 +101,8 @@ def run(hub):
             patch.setattr(environments, "deployment", lambda _name: stack)
             patch.setattr(environments, "_session", lambda _name: sessions[policy])
             patch.setenv("AWS_ENDPOINT_URL", endpoint)
+            if words[:2] == ["events", "tail"]:  # a person stops it
+                patch.setattr(watching, "pause", interrupt)
             answer = CliRunner().invoke(app, words, input=stdin, env={"HUB_ENV": "dev"})
         assert answer.exit_code in {0, 1}, answer.output
         return answer

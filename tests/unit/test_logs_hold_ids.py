@@ -16,7 +16,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "append_keys"}
 IDS = {
     *("api_request_id", "bound_to", "by", "caller", "company_id", "consumer", "item"),
     *("message_id", "migration_id", "product", "reconcile_id", "replay_id", "reported"),
-    *("requested_by", "resend_id", "rule", "webhook_id"),
+    *("requested_by", "resend_id", "rule", "tail_id", "webhook_id"),
 }
 # Texts of the hub's own; `cause` and `why` may quote Codat, without what a request said of people.
 OWN_TEXTS = {

@@ -222,6 +222,33 @@ def test_bank_data_is_read_per_connection(client):
     assert client.get(path).json()["totalResults"] > 0
 
 
+def test_a_financial_statement_is_one_object_and_requires_its_periods(client, company, advance):
+    client.post(f"/companies/{company['id']}/data/queue/balanceSheet")
+    advance(60)
+    path = f"/companies/{company['id']}/data/financials/balanceSheet"
+    assert client.get(path).status_code == 400
+    periods = {"periodLength": 1, "periodsToCompare": 24}
+    statement = client.get(path, params=periods).json()
+    assert statement["currency"] == "GBP"
+    assert "modifiedDate" not in statement
+
+
+def test_each_bank_account_has_its_own_transactions(client, company, advance):
+    for data_type in ("bankAccounts", "bankTransactions"):
+        client.post(f"/companies/{company['id']}/data/queue/{data_type}")
+    advance(60)
+    ledger = company["dataConnections"][0]["id"]
+    accounts = f"/companies/{company['id']}/connections/{ledger}/data/bankAccounts"
+    found = [
+        transaction["id"]
+        for account in client.get(accounts).json()["results"]
+        for transaction in client.get(f"{accounts}/{account['id']}/bankTransactions").json()[
+            "results"
+        ]
+    ]
+    assert len(found) == len(set(found)) > 3
+
+
 def test_a_consumer_is_created_listed_and_deleted(client):
     body = {"url": "https://hub.example/x", "eventTypes": ["read.completed"]}
     made = client.post("/webhooks", json=body | {"disabled": True, "companyTags": ["a:b"]})

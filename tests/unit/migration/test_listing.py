@@ -1,6 +1,6 @@
 import pytest
 
-from codat_hub.migration.domain.chunk import ListedCompany
+from codat_hub.migration.domain.chunk import ListedCompany, Tally
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationRequest, MigrationStatus
 from codat_hub.migration.usecases import listing
@@ -44,6 +44,25 @@ class TestList:
         assert list_companies(world).next == "done"
         assert ids(world) == ["a1", "a2", "a3", "a4", "a5"]
 
+    def test_no_page_is_asked_for_twice(self):
+        world = a_world("a1", "a2", "a3", "a4", "a5", tags={"region": "b"})
+        pages, inner = [], world.codat.companies_page
+
+        def companies_page(page):
+            pages.append(page)
+            return inner(page)
+
+        world.codat.companies_page = companies_page
+        while list_companies(world, more_time=lambda: False).next == "again":
+            pass
+        assert pages == [1, 2, 3]
+        assert listing.facts_of(world.context, ID, "plan")["left_behind"] == 5
+
+    @pytest.mark.parametrize(("region", "listed"), [("a", "companies"), ("b", "nothing")])
+    def test_a_map_over_no_company_is_not_entered(self, region, listed):
+        world = a_world("a1", tags={"region": region})
+        assert list_companies(world).listed == listed
+
     def test_a_listing_that_is_done_asks_codat_for_nothing(self):
         world = a_world("a1")
         first = list_companies(world)
@@ -81,6 +100,10 @@ class TestLate:
     def late(self, world):
         return find_late(world.context, world.command())
 
+    def worked_on(self, world, listing):
+        """Let the step that adds products come to the end of a listing."""
+        world.ledger.put_tally(ID, "add_products", f"{listing}-000000", Tally(1, finished=True))
+
     def known(self, world, *company_ids):
         for company_id in company_ids:
             entry = LedgerEntry({"settings": None})
@@ -98,8 +121,21 @@ class TestLate:
         self.known(world, "a1")
         self.late(world)
         self.known(world, "a2")
+        self.worked_on(world, "late-1")
         assert self.late(world).next == "done"
         assert world.run.late_listings == ["late-1"]
+
+    def test_a_repeat_of_a_round_is_the_same_round(self):
+        world = a_world("a1", "a2")
+        self.known(world, "a1")
+        first = self.late(world)
+        assert self.late(world) == first
+        self.worked_on(world, "late-1")
+        self.known(world, "a2")
+        for _ in range(2 * LATE_ROUNDS):
+            assert self.late(world).next == "done"
+        assert world.run.chunks == {"snapshot": 1, "undo": 1, "late-1": 1, "late-2": 0}
+        assert world.run.notes == ("appeared during the run and taken in: a2",)
 
     def test_out_of_time_it_is_asked_again(self):
         world = a_world("a1", "a2", "a3")
@@ -125,6 +161,7 @@ class TestLate:
         world = a_world("a1")
         rounds = {f"late-{number}": 1 for number in range(1, LATE_ROUNDS + 1)}
         world.change(chunks=rounds)
+        self.worked_on(world, f"late-{LATE_ROUNDS}")
         assert self.late(world).next == "done"
         assert world.run.notes[0].startswith("companies keep appearing")
 
@@ -138,3 +175,17 @@ def test_the_undo_works_on_the_chunks_of_the_snapshot_and_of_late_companies():
     names = [chunk["name"] for chunk in world.manifests.get(found.manifest)]
     assert (found.listing, names) == ("undo", ["undo-snapshot-000000", "undo-late-1-000000"])
     assert world.run.chunks["undo"] == 2
+
+
+def test_the_undo_works_on_companies_of_a_manifest_that_is_lost():
+    world = StepWorld()
+    member = {"company_id": "a", "linked": True, "products": []}
+    facts = {"settings": None, "linked": True, "products": []}
+    world.manifests.put(f"{ID}/late-1.json", [{"name": "late-1-000000", "members": [member]}])
+    world.change(chunks={"snapshot": 1, "late-1": 1})
+    for company_id in ("a", "b"):
+        world.ledger.first(ID, company_entry(company_id), LedgerEntry(facts))
+    found = all_chunks(world.context, world.command())
+    chunks = world.manifests.get(found.manifest)
+    companies = [member["company_id"] for chunk in chunks for member in chunk["members"]]
+    assert (companies, world.run.chunks["undo"]) == (["a", "b"], 2)

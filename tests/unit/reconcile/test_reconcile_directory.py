@@ -40,7 +40,7 @@ class Companies(FakeCompanies):
         return [name for name in listed if name > (after or "")][:limit]
 
     def get_many(self, ids):
-        return {company_id: self.get(company_id)[0] for company_id in ids}
+        return Found({company_id: self.get(company_id)[0] for company_id in ids})
 
 
 class Assignments(FakeAssignments):
@@ -48,15 +48,23 @@ class Assignments(FakeAssignments):
         return [kept for (company, _), (kept, _) in self.kept.items() if company == company_id]
 
     def get_many(self, pairs):
-        return {pair: self.kept[pair][0] for pair in pairs if pair in self.kept}
+        return Found({pair: self.kept[pair][0] for pair in pairs if pair in self.kept})
 
 
 class ReadStates:
     def __init__(self):
         self.kept, self.unreadable = {}, set()
 
+    def get(self, company_id, product):
+        return self.kept.get((company_id, product), ReadState()), 1
+
+    def put(self, company_id, product, state, version):
+        assert version == 1
+        self.kept[company_id, product] = state
+        return True
+
     def get_many(self, pairs):
-        return {pair: self.kept[pair] for pair in pairs if pair in self.kept}
+        return Found({pair: self.kept[pair] for pair in pairs if pair in self.kept})
 
     def of_company(self, company_id):
         if company_id in self.unreadable:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PAGES_AT_ONCE: Final = 50  # in one part of the listing: 5,000 companies, half a megabyte
 _NAMED: Final = 20  # late companies in a note
+_ADDS: Final = "add_products"  # the phase that works on late companies
 LATE_ROUNDS: Final = 5  # of looking for late companies
 # Part of the note of a run that did not look for late companies up to its end.
 LATE_UNCHECKED: Final = "companies that appeared during the run may have no product"
@@ -131,14 +132,12 @@ def find_late(context: StepContext, command: Command) -> StepResult:
     if not run.everyone:
         return StepResult()
     rounds = sum(listing.startswith(LATE) for listing in run.chunks)
-    if rounds >= LATE_ROUNDS:
-        note = (
-            f"companies keep appearing: after {rounds} rounds a company that came still later gets "
-            "no product and no schedule: run tools/hub migrations start again"
-        )
-        context.change_run(command, lambda run: run.noting(note))
-        return StepResult()
-    listing = f"{LATE}{rounds + 1}"
+    listing = f"{LATE}{rounds}"
+    if not rounds or _worked_on(context, run, listing):
+        if rounds >= LATE_ROUNDS:
+            _note_rest(context, command, rounds)
+            return StepResult()
+        listing = f"{LATE}{rounds + 1}"
     result = list_companies(context, command, listing)
     if result.next == "again":
         return result
@@ -150,6 +149,19 @@ def find_late(context: StepContext, command: Command) -> StepResult:
     note = f"appeared during the run and taken in: {', '.join(late[:_NAMED])}{more}"
     context.change_run(command, lambda run: run.noting(note))
     return replace(result, next="late")
+
+
+def _worked_on(context: StepContext, run: MigrationRun, listing: str) -> bool:
+    """Tell whether the companies of a round got their products; else its answer was lost."""
+    return bool(context.ledger.tallies(run.migration_id, _ADDS, f"{listing}-"))
+
+
+def _note_rest(context: StepContext, command: Command, rounds: int) -> None:
+    note = (
+        f"companies keep appearing: after {rounds} rounds a company that came still later gets "
+        "no product and no schedule: run tools/hub migrations start again"
+    )
+    context.change_run(command, lambda run: run.noting(note))
 
 
 def late_unchecked(run: MigrationRun) -> bool:

@@ -107,7 +107,7 @@ class CheckDirectory:
             drift = Drift(DriftKind.COMPANY_GONE, text, entry.company_id)
             return Finding((drift,), partial(self._mark_deleted, entry.company_id, asked_at))
         many, live = vanished.answers_404(run), run.counts["live"]
-        text += f"; so it did for {many} of {live} companies, to this run or to refreshes before"
+        text += f"; so are {many} of {live} companies"
         return Finding((Drift(DriftKind.COMPANY_VANISHED, text, entry.company_id),))
 
     def _next(self, shard: int, ids: Sequence[str]) -> StepOutcome:

@@ -1,6 +1,8 @@
 """The example consumer's template: what its function may do, and what its rule selects."""
 
+import json
 import os
+import re
 from unittest import mock
 
 import pytest
@@ -54,6 +56,10 @@ def test_a_message_is_one_at_a_time_and_outlives_the_function(resources):
     assert resources["Queue"]["Properties"]["VisibilityTimeout"] >= 6 * timeout
 
 
+def test_a_message_may_be_sent_again_more_often_than_lambdas_guard_allows(resources):
+    assert resources["LandRecords"]["Properties"]["RecursiveLoop"] == "Allow"
+
+
 def test_dead_letters_alarm_and_stay_two_weeks(resources):
     alarm = resources["EventsFailed"]["Properties"]
     assert alarm["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["DeadLetters", "QueueName"]}
@@ -65,3 +71,12 @@ def test_dead_letters_alarm_and_stay_two_weeks(resources):
 def test_the_records_outlive_the_stack_and_are_private(resources):
     assert resources["Records"]["DeletionPolicy"] == "Retain"
     assert all(resources["Records"]["Properties"]["PublicAccessBlockConfiguration"].values())
+
+
+def test_the_policy_for_a_team_names_the_folder_of_its_product():
+    blocks = re.findall(r"```json\n(.*?)```", (ROOT / "docs/teams.md").read_text(), re.DOTALL)
+    statements = [one for block in blocks for one in json.loads(block)["Statement"]]
+    by_sid = {statement["Sid"]: statement for statement in statements}
+    assert by_sid["ReadRecordsOfTheProduct"]["Resource"].endswith("<bucket>/product=<product>/*")
+    listed = by_sid["ListRecordsOfTheProduct"]["Condition"]["StringLike"]
+    assert listed == {"s3:prefix": "product=<product>/*"}
