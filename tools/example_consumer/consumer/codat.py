@@ -81,7 +81,7 @@ def _judge(answer: Any, path: str) -> Any:
 
 
 def retry_after(text: str | None, now: datetime) -> float | None:
-    """Return `Retry-After` in seconds, a day at most: it is a number or a date (C12)."""
+    """Return `Retry-After` in seconds, a day at most: it is a number or a date (docs/codat.md, C12)."""
     try:
         wait = float(text or "")
     except ValueError:
