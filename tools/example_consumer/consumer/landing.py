@@ -171,7 +171,10 @@ def _line(record: Json, source: Source, entry: DataTypeRead, read_at: str) -> st
 
 
 def as_time(text: object) -> str | None:
-    """Return a date of Codat in UTC, always in the same form; None: no readable date (C5)."""
+    """Return a date of Codat in UTC, always in the same form; None if it is unreadable.
+
+    Dates are texts of several forms (docs/codat.md, C5).
+    """
     try:
         moment = datetime.fromisoformat(text)  # type: ignore[arg-type]
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
