@@ -16,7 +16,6 @@ with importing():
     from tools.demo import control, migration, products, refresh, webhooks
     from tools.demo.hub import Hub
     from tools.demo.story import Story
-    from tools.local.consumer import DeployedConsumer
     from tools.local.interruption import interrupt_once
     from tools.local.processes import StepFailed
     from tools.local.report import ConsoleReporter, show_failure
@@ -33,20 +32,17 @@ def main() -> None:
     state = Path(tempfile.mkdtemp(prefix="codat-hub-demo-"))
     started, exit_code = time.monotonic(), 1
     options = replace(Options.from_env(), companies=_COMPANIES)
-    reporter = ConsoleReporter(console)
-    local = LocalStack(state, reporter, options)
+    local = LocalStack(state, ConsoleReporter(console), options)
     try:
         console.print(
             "[bold]Codat Hub[/] on this machine, without an AWS account, Docker or a Codat key:"
         )
         hub = Hub(local, local.up())
-        with reporter.step("consumer"):
-            consumer = DeployedConsumer.deploy(local, "teams-records")
         console.print("\n[bold]Scenes[/], each played on the deployed stack and checked:")
         story = Story(console)
         with story.on_screen():
             webhooks.play(story, hub)
-            products.play(story, hub, consumer)
+            consumer = products.play(story, hub)
             control.play(story, hub)
             refresh.play(story, hub)
             migration.play(story, hub, consumer)

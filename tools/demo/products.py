@@ -30,9 +30,12 @@ class Team:
         return _by_id(view.get((company, "payments"), {}).values())
 
 
-def play(story: Story, hub: Hub, consumer: DeployedConsumer) -> None:
+def play(story: Story, hub: Hub) -> DeployedConsumer:
+    """Deploy the teams' consumer and play the scene; return the consumer, which runs on."""
+    consumer = DeployedConsumer.deploy(hub.local, "teams-records")
     with story.scene("two teams share payments, daily and hourly") as scene:
         _run(scene, hub, Team(_DAILY, consumer), Team(_HOURLY, consumer))
+    return consumer
 
 
 def _run(scene: Scene, hub: Hub, daily: Team, hourly: Team) -> None:

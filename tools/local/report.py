@@ -15,7 +15,6 @@ _TITLES = {
     "deploy": "Deploy template.yaml",
     "sandbox": "Start the Codat sandbox",
     "connect": "Subscribe the hub to the sandbox's webhooks",
-    "consumer": "Deploy the teams' example consumer",
     "fill": "Register products, import companies, record consents",
 }
 

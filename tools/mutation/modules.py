@@ -26,6 +26,7 @@ _DECIDING: Final = (
 )
 # Further unit tests of a module, which have a name of their own.
 _ALSO: Final[Mapping[str, tuple[str, ...]]] = {
+    "activity_1_client_sync": ("activity_5_products", "rollback"),
     "consents": ("consent_holds",),
     "record_outcome": ("turns_passed_on",),
     "refresh_product": ("refresh_repeated", "turns_passed_on"),

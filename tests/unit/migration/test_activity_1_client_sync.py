@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,12 +14,12 @@ from codat_hub.codat.errors import (
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.run import Activity, MigrationStatus
 from codat_hub.migration.steps import activity_1_client_sync as activity_1
-from codat_hub.migration.steps.left_over import PATIENCE
+from codat_hub.migration.steps.left_over import PATIENCE, Attempts, kept
 from codat_hub.migration.usecases import rollback
 from codat_hub.migration.usecases.context import CLIENT, company_entry
 from codat_hub.migration.usecases.outages import waits_for
 from tests.support.migration.fakes import settings
-from tests.support.migration.step_world import HOUR, NOW
+from tests.support.migration.step_world import HOUR, ID, NOW
 
 BEFORE = settings(24, 0)
 
@@ -34,6 +35,7 @@ class TestTheClient:
         entry = world.entry(CLIENT)
         assert (entry.intended, entry.outcome, entry.before["settings"]) == (1, "off", BEFORE)
         assert world.run.reached is Activity.DISABLE_CLIENT_SYNC
+        assert world.entry("KEY#CLIENT").detail is not None  # as in ledgers that exist
 
     def test_is_not_changed_with_the_key_of_another_client(self, world):
         world.wrong_client = WrongClient("another client")
@@ -201,6 +203,14 @@ class TestCompanies:
         assert len(world.codat.changes) == 2
         assert world.entry(company_entry(changed)).undone == "restored"
 
+    def test_out_of_time_the_undo_goes_on_in_the_next_call(self, world):
+        ids = [world.company("a", 6), world.company("b", 6)]
+        switch_off(world, *ids)
+        times = iter([True, False])
+        command = world.undo(*ids, epoch=2, more_time=lambda: next(times))
+        assert activity_1.compensate_chunk(world.context, command).next == "again"
+        assert [world.entry(company_entry(name)).ours for name in ids] == [False, True]
+
     def test_what_others_changed_since_is_named(self, world):
         company = world.company("a", 6)
         switch_off(world, company)
@@ -256,6 +266,12 @@ class TestCompanies:
         tally = world.tally(activity_1.PHASE)
         assert (tally.skipped, tally.failed) == (gone, not gone)
         assert tally.reasons[0].startswith("a was deleted" if gone else "a: its settings are as")
+
+    def test_a_company_that_is_deleted_after_the_post_is_not_looked_at_again(self, world):
+        company = world.company("a", 6)
+        world.codat.set_company_settings = lambda _wanted, _key: world.codat.delete(company)
+        switch_off(world, company)
+        assert (world.tally(activity_1.PHASE).skipped, world.now) == (1, NOW)
 
     def test_a_company_that_is_deleted_while_it_is_restored_is_named(self, world):
         company = world.company("a", 6)
@@ -316,7 +332,8 @@ class TestCompanies:
         for _ in range(4):
             assert restore(world, company).next == "again"
         world.now += PATIENCE
-        restore(world, company)
+        for _ in range(4):  # an outage needs five tries
+            restore(world, company)
         assert world.entry(company_entry(company)).ours
         assert world.tally(activity_1.UNDO_PHASE, "undo").failed == 1
 
@@ -340,6 +357,56 @@ class TestCompanies:
             rollback.finish(world.context, world.undo(epoch=2))
 
 
+class TestKeepOff:
+    """A company that keeps a product in a rollback is not read by the client's schedules too."""
+
+    def keep(self, world, company):
+        activity_1.keep_off(world.context, world.undo(company, epoch=1), world.run, company)
+
+    def test_it_gets_settings_of_its_own_that_are_off(self, world):
+        company = world.company("a", 24, counts=False)
+        self.keep(world, company)
+        assert (schedules(world, company), world.codat.levels[company]["overridesDefaults"]) == (
+            [0],
+            True,
+        )
+        assert world.entry(company_entry(company)).outcome == "off"
+
+    @pytest.mark.parametrize("before", ["off", "switched off", "no snapshot", "gone"])
+    def test_what_is_off_already_or_unknown_is_left(self, world, before):
+        company = world.company("a", 0 if before == "off" else 6, late=before == "no snapshot")
+        if before == "switched off":
+            switch_off(world, company)
+        if before == "gone":
+            facts = {"settings": None, "products": [], "linked": True}
+            world.ledger.note(
+                ID, company_entry(company), lambda entry: replace(entry, before=facts)
+            )
+            world.codat.delete(company)
+        made = len(world.codat.changes)
+        self.keep(world, company)
+        assert len(world.codat.changes) == made
+
+    def test_a_snapshot_of_the_version_before_gets_its_settings_first(self, world):
+        company = world.company("a", 24, counts=False)
+        before = dict(world.codat.levels[company])
+        facts = {"settings": None, "products": ["x"], "linked": True}
+        world.ledger.note(ID, company_entry(company), lambda entry: replace(entry, before=facts))
+        self.keep(world, company)
+        assert world.entry(company_entry(company)).before == {**facts, "settings": before}
+        assert schedules(world, company) == [0]
+
+    def test_its_settings_are_left_and_named(self, world):
+        company = world.company("a", 6)
+        switch_off(world, company)
+        attempts = Attempts.back(world.context, world.undo(company, epoch=2), world.run, "x")
+        attempts.leave(kept(company, "lending"), "refused")
+        restore(world, company)
+        assert schedules(world, company) == [0]
+        (reason,) = world.tally(activity_1.UNDO_PHASE, "undo").reasons
+        assert reason.endswith(": its schedules stay off while it keeps lending")
+
+
 class TestJudge:
     def test_the_time_is_kept_at_which_the_last_company_was_off(self, world):
         switch_off(world, world.company("a", 6))
@@ -349,6 +416,7 @@ class TestJudge:
             assert (result.next, result.wait_seconds) == ("done", 3600)
             world.now += HOUR
         assert world.run.disabled_at == NOW + HOUR
+        assert world.run.notes == ()
 
     @pytest.mark.parametrize("tolerated", [0, 1])
     def test_failures_are_noted_up_to_the_tolerance(self, world, tolerated):

@@ -2,7 +2,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from codat_hub.codat.errors import Permanent, WrongClient
+from codat_hub.codat.errors import OutcomeUnknown, Permanent, WrongClient
 from codat_hub.errors import Superseded
 from codat_hub.migration.domain.consumers import Consumer, Wanted
 from codat_hub.migration.domain.run import Activity, MigrationStatus
@@ -136,6 +136,26 @@ def test_each_consumer_that_is_made_again_has_a_key_of_its_own(world):
         world.codat.delete_consumer(created(world))
         apply(world)
     assert len(set(keys)) == 4
+
+
+def test_the_key_of_a_lost_answer_is_not_used_for_what_is_made_again(world):
+    keys, inner = [], world.codat.create_consumer
+
+    def create(url, event_types, tags, key):
+        made = inner(url, event_types, tags, key)
+        if url == AT_HUB.url:
+            keys.append(key)
+            if len(keys) == 1:
+                raise OutcomeUnknown("cut")
+        return made
+
+    world.codat.create_consumer = create
+    with pytest.raises(OutcomeUnknown):
+        apply(world)
+    apply(world)
+    world.codat.delete_consumer(created(world))
+    apply(world)
+    assert len(set(keys)) == len(keys) == 2
 
 
 def test_a_kept_consumer_that_is_lost_since_the_snapshot_is_made_again(world):

@@ -69,6 +69,7 @@ class TestAdd:
         assert status(world) is AssignmentStatus.ASSIGNED
         assert world.assignments.get("a", PRODUCT)[0].changed_by == f"migration {ID}"
         assert (tally(world).finished, tally(world).done) == (True, 1)
+        assert entry(world).detail == world.now.isoformat()  # its first read comes later
 
     def test_a_product_that_a_company_had_before_is_not_ours(self, world):
         company = world.company("a", products=(PRODUCT,))
@@ -94,6 +95,14 @@ class TestAdd:
         activity_5.apply_chunk(world.context, command)
         assert world.codat.changes == [REMOVED]
         assert (entry(world).outcome, entry(world).ours) == ("had", False)
+
+    def test_while_the_call_is_made_the_hub_says_that_it_is_adding(self, world):
+        company = world.company("a")
+        seen = []
+        intercept(world, "add_product", before=lambda *_: seen.append(status(world)))
+        add(world, company)
+        assert seen == [AssignmentStatus.ADDING]
+        assert world.assignments.get("a", PRODUCT)[0].added_at == world.now
 
     def test_a_repeat_adds_nothing_twice(self, world):
         company = world.company("a")
@@ -298,6 +307,7 @@ class TestRemove:
         assert world.codat.changes == [ADDED, REMOVED]
         assert (entry(world).undone, status(world)) == ("removed", AssignmentStatus.ABSENT)
         assert world.tally(activity_5.UNDO_PHASE, "undo").skipped == 1
+        assert world.tally(activity_5.UNDO_PHASE, "undo").reasons == ()
 
     def test_a_product_that_others_removed_counts_as_undone(self, world):
         company = world.company("a")

@@ -11,6 +11,7 @@ from codat_hub.migration.usecases.context import (
     Command,
     Limits,
     StepContext,
+    StepResult,
     call_key,
     companies_of,
     company_entry,
@@ -65,6 +66,17 @@ def test_a_step_on_a_chunk_needs_one(world):
 def test_a_run_without_a_ledger_fails_the_step(world):
     with pytest.raises(StepFailed, match="no ledger of migration m-nobody"):
         world.context.run(Command("m-nobody", 1))
+
+
+def test_a_result_without_facts_goes_on_at_once(world):
+    result = StepResult()
+    assert (result.next, result.wait_seconds, result.listed) == ("done", 1, "companies")
+    assert (result.manifest, result.listing, result.cause, result.epoch) == ("", "", "", 0)
+
+
+def test_a_note_changes_the_entry_of_the_run(world):
+    world.context.note(world.command(), "X", lambda entry: entry.came_to("y"))
+    assert world.entry("X").outcome == "y"
 
 
 def test_each_company_comes_with_its_entry(world):

@@ -75,6 +75,12 @@ class TestAttempts:
         assert attempt(attempts, fault("away")).failed == 1
         assert attempts.again_or_done().next == "done"
 
+    def test_a_failure_that_may_pass_is_tried_five_times_at_least(self, world):
+        attempt(back(world), TryLater("away"))
+        world.now = NOW + timedelta(days=1)
+        failed = [attempt(back(world), TryLater("away")).failed for _ in range(4)]
+        assert failed == [0, 0, 0, 1]
+
     def test_the_pause_before_the_next_try_grows(self, world):
         def pause(seconds):
             world.now = NOW + timedelta(seconds=seconds)
@@ -124,6 +130,10 @@ class TestAttempts:
         assert back(world).products_left("a") == [PRODUCT]
         assert back(world).products_left("b") == []
         assert not back(world).leaves(not_restored("a"))
+
+    def test_a_phase_back_does_not_take_over_the_refusals_of_another(self, world):
+        attempt(back(world), Permanent("refused"))
+        assert attempt(back(world, "another")).done == 1
 
     def test_the_two_directions_do_not_mix(self, world):
         forward = Attempts.forward(world.context, world.command("a"), world.run, PHASE)
@@ -175,6 +185,14 @@ class TestNameAll:
         world.change(attempts=1)
         attempt(back(world))
         assert left_over.companies_that_keep(world.ledger, world.run) == set()
+
+
+def test_a_rollback_that_died_names_what_the_ledger_has(world):
+    world.ledger.intend(ID, 1, {product_entry("a", PRODUCT): LedgerEntry({"had": False})})
+    world.change(status=MigrationStatus.ROLLBACK_INCOMPLETE, error="it died")
+    (entry,) = left_over.left(world.ledger, world.run).values()
+    shown = left_over.shown(entry)
+    assert (shown["company_id"], shown["product"], shown["error"]) == ("a", PRODUCT, "it died")
 
 
 class TestRequireNothing:

@@ -44,6 +44,25 @@ class TestList:
         assert list_companies(world).next == "done"
         assert ids(world) == ["a1", "a2", "a3", "a4", "a5"]
 
+    def test_no_page_is_asked_for_twice(self):
+        world = a_world("a1", "a2", "a3", "a4", "a5", tags={"region": "b"})
+        pages, inner = [], world.codat.companies_page
+
+        def companies_page(page):
+            pages.append(page)
+            return inner(page)
+
+        world.codat.companies_page = companies_page
+        while list_companies(world, more_time=lambda: False).next == "again":
+            pass
+        assert pages == [1, 2, 3]
+        assert listing.facts_of(world.context, ID, "plan")["left_behind"] == 5
+
+    @pytest.mark.parametrize(("region", "listed"), [("a", "companies"), ("b", "nothing")])
+    def test_a_map_over_no_company_is_not_entered(self, region, listed):
+        world = a_world("a1", tags={"region": region})
+        assert list_companies(world).listed == listed
+
     def test_a_listing_that_is_done_asks_codat_for_nothing(self):
         world = a_world("a1")
         first = list_companies(world)
@@ -156,3 +175,17 @@ def test_the_undo_works_on_the_chunks_of_the_snapshot_and_of_late_companies():
     names = [chunk["name"] for chunk in world.manifests.get(found.manifest)]
     assert (found.listing, names) == ("undo", ["undo-snapshot-000000", "undo-late-1-000000"])
     assert world.run.chunks["undo"] == 2
+
+
+def test_the_undo_works_on_companies_of_a_manifest_that_is_lost():
+    world = StepWorld()
+    member = {"company_id": "a", "linked": True, "products": []}
+    facts = {"settings": None, "linked": True, "products": []}
+    world.manifests.put(f"{ID}/late-1.json", [{"name": "late-1-000000", "members": [member]}])
+    world.change(chunks={"snapshot": 1, "late-1": 1})
+    for company_id in ("a", "b"):
+        world.ledger.first(ID, company_entry(company_id), LedgerEntry(facts))
+    found = all_chunks(world.context, world.command())
+    chunks = world.manifests.get(found.manifest)
+    companies = [member["company_id"] for chunk in chunks for member in chunk["members"]]
+    assert (companies, world.run.chunks["undo"]) == (["a", "b"], 2)

@@ -1,11 +1,12 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, MigrationRequest, MigrationStatus
 from codat_hub.migration.usecases.context import company_entry
-from codat_hub.migration.usecases.lock import STARTS_WITHIN
+from codat_hub.migration.usecases.lock import STARTS_WITHIN, MigrationLock
 from tests.support.migration.step_world import HOUR, ID, NOW
 
 
@@ -14,6 +15,12 @@ def world(world):
     world.latest(ID)
     world.executions.status[ID] = "RUNNING"
     return world
+
+
+def test_its_clock_is_aware_and_a_start_takes_a_minute_at_most():
+    """A function lives for 28 seconds."""
+    assert MigrationLock(None, None).now().utcoffset() == timedelta(0)
+    assert timedelta(seconds=60) == STARTS_WITHIN
 
 
 class TestLives:

@@ -48,6 +48,7 @@ def test_calls_and_time_are_the_arithmetic_of_the_steps():
     }
     assert plan.calls == 3 * 3 + 2 * 250 + sum(calls.values())
     assert plan.calls_seconds == -(-plan.calls // 5)
+    assert (plan.companies, plan.linked, plan.everyone, plan.off_value) == (250, 200, True, 0)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,18 @@ from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.errors import Absent, Conflict
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationRequest, MigrationStatus
-from codat_hub.migration.steps.left_over import Attempts, kept, not_restored, settled, shown_settled
+from codat_hub.migration.steps.left_over import (
+    Attempts,
+    client_not_restored,
+    kept,
+    not_back,
+    not_deleted,
+    not_restored,
+    settled,
+    shown_settled,
+)
 from codat_hub.migration.steps.settling import ItemToSettle, Settle
-from codat_hub.migration.usecases.context import company_entry, product_entry
+from codat_hub.migration.usecases.context import CLIENT, company_entry, product_entry
 from tests.support.migration.step_world import HOUR, ID, NOW
 
 PRODUCT, OTHER = "lending", "banking"
@@ -67,6 +76,27 @@ def test_the_last_product_settles_the_settings_that_are_off_for_it(world):
     assert settle(world, OTHER).status is MigrationStatus.ROLLED_BACK
     assert set(decisions(world)) == {PRODUCT, OTHER, None}
     assert world.entry(company_entry("a")).undone == "settled"
+    assert {item["reason"] for item in decisions(world).values()} == {"the company left us"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "item"),
+    [
+        ("OLD_CONSUMER#x", not_back("x")),
+        ("NEW_CONSUMER#x", not_deleted("x")),
+        (CLIENT, client_not_restored()),
+    ],
+)
+def test_what_belongs_to_the_client_is_settled_where_it_was_changed(world, entry, item):
+    for number in (1, 2):
+        world.change(attempts=number, status=MigrationStatus.ROLLBACK_INCOMPLETE)
+        attempts = Attempts.back(world.context, world.undo(epoch=2), world.run, "undo")
+        attempts.leave(item, "refused")
+    world.ledger.intend(ID, 1, {entry: LedgerEntry({})})
+    settling = Settle(world.ledger, world.assignments, world.registry, lambda: world.now)
+    run = settling(world.run, "pat", ItemToSettle(None, consumer=item.consumer), "it is as it is")
+    assert run.status is MigrationStatus.ROLLED_BACK
+    assert world.entry(entry).undone == "settled"
 
 
 def test_settings_wait_for_the_products(world):

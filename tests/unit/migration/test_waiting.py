@@ -3,6 +3,9 @@ import pytest
 from codat_hub.errors import StepFailed, Superseded
 from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import Activity, MigrationStatus, WaitingFor
+from codat_hub.migration.steps.left_over import Attempts, kept
+from codat_hub.migration.steps.snapshot import DIFFERS
+from codat_hub.migration.usecases.context import StepResult
 from codat_hub.migration.usecases.waiting import wait_for_person
 from tests.support.migration.step_world import HUB_URL, ID, NOW
 
@@ -10,7 +13,8 @@ URL = "https://user:hunter2@old.example/hook"
 
 
 def wait(world, waiting_for, token="token-1"):  # noqa: S107  # of Step Functions
-    wait_for_person(world.context, world.command(token=token, waiting_for=waiting_for))
+    command = world.command(token=token, waiting_for=waiting_for)
+    assert wait_for_person(world.context, command) == StepResult()
     return world.run.pause.instructions
 
 
@@ -27,8 +31,10 @@ def test_a_wait_needs_a_token_and_a_reason(world, missing):
 
 
 def test_the_run_waits_and_a_repeat_brings_a_new_token(world):
+    world.change(step="snapshot")
     wait(world, "approval")
     wait(world, "approval", "token-2")
+    assert world.run.step == "snapshot"
     pause = world.run.pause
     assert (pause.waiting_for, pause.since, pause.token) == (WaitingFor.APPROVAL, NOW, "token-2")
     assert world.run.status is MigrationStatus.WAITING
@@ -80,6 +86,28 @@ def test_the_consumers_without_a_secret_are_named(world):
     lines = wait(world, "signing_secret")
     assert lines[1] == f"2  {HUB_URL}/lending"
     assert lines[2] == "Then confirm each with tools/hub migrations confirm-secret."
+
+
+@pytest.mark.parametrize(("count", "others"), [(1, ""), (10, ""), (11, " and others")])
+def test_the_companies_that_keep_a_product_are_named(world, count, others):
+    world.change(status=MigrationStatus.ROLLING_BACK)
+    attempts = Attempts.back(world.context, world.undo("a"), world.run, "remove_products")
+    for number in range(count):
+        attempts.leave(kept(f"c{number:02}", "lending"), "refused")
+    lines = wait(world, "products_kept")
+    named = ", ".join(f"c{number:02}" for number in range(min(count, 10)))
+    assert lines[0] == f"{count} companies keep a product: {named}{others}."
+    assert lines[-1] == "To go on without them, run tools/hub migrations approve."
+    assert world.run.status is MigrationStatus.ROLLING_BACK
+
+
+def test_after_the_first_approval_only_the_newest_difference_is_read(world):
+    world.change(notes=(f"{DIFFERS}: one", "other", f"{DIFFERS}: two"))
+    lines = wait(world, "approval")
+    assert lines[:2] == (
+        f"{DIFFERS}: two",
+        "Read the plan, then run tools/hub migrations approve.",
+    )
 
 
 def test_no_wait_forward_begins_once_a_rollback_has_begun(world):

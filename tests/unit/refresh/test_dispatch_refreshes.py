@@ -56,6 +56,29 @@ def test_a_due_ticket_is_sent_once_under_a_new_generation(world):
     assert world.ticket("b00000", "b").status is TicketStatus.QUEUED
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": TicketStatus.CANCELLED},
+        {"status": TicketStatus.ACCEPTED},
+        {"due_at": START + HOUR},
+    ],
+)
+def test_a_ticket_that_the_lagging_index_lists_wrongly_is_not_sent(world, monkeypatch, change):
+    waiting(world, 1)
+    listed = world.tickets.due("a", world.now(), 10)
+    ticket, version = world.tickets.get("a00000", "a")
+    assert world.tickets.put(replace(ticket, **change), version)
+    due = world.tickets.due
+    monkeypatch.setattr(
+        world.tickets,
+        "due",
+        lambda product, *rest: listed if product == "a" else due(product, *rest),
+    )
+    assert world.dispatcher().sent == 0
+    assert world.tickets.get("a00000", "a")[0] == replace(ticket, **change)
+
+
 def test_at_most_fourteen_a_second_over_the_minute(world):
     waiting(world, 1000)
     assert world.dispatcher().sent == 840

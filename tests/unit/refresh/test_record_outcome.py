@@ -67,7 +67,8 @@ def test_each_row_of_the_taxonomy(world, failure, kind, status):
     ticket = world.ticket()
     assert (result.outcome, ticket.status, len(world.codat.calls)) == (kind, status, 1)
     assert (ticket.failure.kind, ticket.failure.text) == (kind, failure.error)
-    assert (result.ticket, result.woken, ticket.attempts) == (ticket, False, 1)
+    assert (result.ticket, result.called, result.woken) == (ticket, True, False)
+    assert ticket.attempts == 1
     counts_as_a_step = kind in {"busy", "unavailable", "outcome_unknown", "not_understood"}
     assert ticket.backoffs == counts_as_a_step
 
@@ -141,7 +142,25 @@ def test_404_marks_the_assignment_stale_for_reconcile(world):
     world.opened()
     failing(world, errors.NotFound("gone", status=404))
     work(world)
-    assert world.assignments.get("c1", "a")[0].status is AssignmentStatus.STALE
+    assignment, _ = world.assignments.get("c1", "a")
+    assert (assignment.status, assignment.changed_by) == (
+        AssignmentStatus.STALE,
+        "refresh_product",
+    )
+
+
+def test_a_404_by_client_level_settings_marks_no_assignment(world):
+    world.opened("c9", None, requested_by="arn")
+    failing(world, errors.NotFound("gone", status=404))
+    assert work(world, "c9", None).ticket.status is TicketStatus.FAILED
+    assert world.assignments.of_company("c9") == []
+
+
+def test_the_quota_that_an_answer_tells_counts_for_all_others(world):
+    world.opened()
+    world.codat.quota = Quota(1000, 200, START + HOUR)
+    work(world)
+    assert world.limiters.get()[0].scheduled_left(world.now()) == 0  # the rest is for people
 
 
 def test_a_wrong_key_stops_all_refreshes_after_one_call_until_a_probe_succeeds(world):

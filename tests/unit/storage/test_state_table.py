@@ -176,12 +176,6 @@ class TestIndex:
         table.latest("group")
         assert [request["Limit"] for _, request in client.asked] == [101, 100]
 
-    def test_a_group_is_counted_over_all_pages(self, client, table):
-        client.answers = [{"Count": 2}, {"Count": 3}]
-        assert table.count("group") == 5
-        operation, request = asked(client)
-        assert (operation, request["Select"], request["IndexName"]) == ("query", "COUNT", "gsi1")
-
 
 class TestWrites:
     def test_a_new_item_must_not_exist(self, client, table):
@@ -235,7 +229,6 @@ class TestWrites:
         (lambda table: table.page(KEY, 10), "read"),
         (lambda table: table.listed("group"), "read"),
         (lambda table: table.latest("group"), "read"),
-        (lambda table: table.count("group"), "read"),
         (lambda table: table.delete(KEY), "written"),
         (lambda table: table.put(KEY, {}, 1), "written"),
         (lambda table: table.put_while(OTHER, 2, [(KEY, {}, 0)]), "written"),

@@ -81,7 +81,10 @@ def _judge(answer: Any, path: str) -> Any:
 
 
 def retry_after(text: str | None, now: datetime) -> float | None:
-    """Return `Retry-After` in seconds, a day at most: it is a number or a date (C12)."""
+    """Return `Retry-After` in seconds, a day at most; None if it has no value.
+
+    It is a number or a date (docs/codat.md, C12).
+    """
     try:
         wait = float(text or "")
     except ValueError:

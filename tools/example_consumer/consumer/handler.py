@@ -26,6 +26,7 @@ secrets = boto3.client("secretsmanager")
 
 
 def _read_key() -> str:
+    """Return the API key, which can do everything at Codat (docs/codat.md, C69). Never log it."""
     secret = secrets.get_secret_value(SecretId=os.environ["CODAT_API_KEY"])
     return secret["SecretString"].strip()
 

@@ -15,6 +15,8 @@ from .sources import SOURCES, Source, source_of
 
 HANDLED: Final = "handled/"
 _LAST: Final = "-last.jsonl"
+# A refused key and a spent quota stop every call; other waits are those of one data type.
+_STOPS_ALL: Final = frozenset({401, 429})
 
 
 class OutOfTime(Exception):
@@ -41,22 +43,22 @@ class Landing:
         marker = f"{HANDLED}{_without_dots(name)}.json"
         if self._keys(marker):
             return
-        syncing: Wait | None = None
+        later: Wait | None = None
         refused: Refused | None = None
         not_served = []
         for entry in self._entries(event):
             try:
                 self._land_entry(event, entry, name)
             except Wait as wait:
-                if wait.status != 409:
+                if wait.status in _STOPS_ALL:
                     raise
-                syncing = wait  # this data type alone
+                later = wait
             except Refused as refusal:
                 if refusal.status == 404:
                     not_served.append(entry["data_type"])
                 else:
                     refused = refusal
-        if problem := syncing or refused:
+        if problem := later or refused:
             raise problem
         self._put(marker, json.dumps(event | {"not_served": not_served}))
 
@@ -169,7 +171,10 @@ def _line(record: Json, source: Source, entry: DataTypeRead, read_at: str) -> st
 
 
 def as_time(text: object) -> str | None:
-    """Return a date of Codat in UTC, always in the same form; None: no readable date (C5)."""
+    """Return a date of Codat in UTC, always in the same form; None if it is unreadable.
+
+    Dates are texts of several forms (docs/codat.md, C5).
+    """
     try:
         moment = datetime.fromisoformat(text)  # type: ignore[arg-type]
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
