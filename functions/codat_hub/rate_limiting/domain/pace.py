@@ -6,10 +6,10 @@ for 62 seconds: any 60 seconds touch 61 seconds of the clock, and two clocks may
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Final
 
 LIMIT: Final = 900  # of all callers
@@ -37,7 +37,9 @@ class Pace:
         """Return the first moment from `now` on whose second has fewer than `per_second` calls."""
         known = dict(self.calls)
         this = int(now.timestamp())
-        second = next(second for second in count(this) if known.get(second, 0) < per_second)
+        second = next(
+            second for second in itertools.count(this) if known.get(second, 0) < per_second
+        )
         return now if second == this else datetime.fromtimestamp(second, UTC)
 
     def taken(self, at: datetime, now: datetime) -> Pace:
