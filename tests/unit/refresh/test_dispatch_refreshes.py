@@ -8,9 +8,8 @@ import pytest
 from codat_hub import errors
 from codat_hub.codat import errors as codat_errors
 from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
-from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RateLimiter, Reservation
+from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RateLimiter
 from codat_hub.refresh.domain.ticket import LOST_AFTER, TicketStatus
-from tools.simulation.refresh_histories import a_backlog
 from tools.simulation.refresh_world import (
     DAILY,
     MINUTE,
@@ -18,7 +17,6 @@ from tools.simulation.refresh_world import (
     Died,
     World,
     a_product,
-    busiest_minute,
 )
 
 HOUR = timedelta(hours=1)
@@ -41,10 +39,6 @@ def waiting(world, count, product="a", **changes):
 def reserve(world, calls, until):
     limiter, version = world.limiters.get()
     assert world.limiters.put(limiter.reserving(MIGRATION, calls, until), version)
-
-
-def calls_of(world, product):
-    return [at for _, name, at in world.codat.accepted if name == product]
 
 
 def test_a_due_ticket_is_sent_once_under_a_new_generation(world):
@@ -97,30 +91,6 @@ def test_a_second_dispatcher_in_the_same_minute_sends_nothing_on_top(world):
     assert world.dispatcher().sent == 420
 
 
-def test_30_000_tickets_never_over_900_calls_in_60_seconds_and_near_the_fastest():
-    calls = a_backlog(30_000)
-    assert busiest_minute(calls) <= 900
-    fastest = 30_000 / 900 * MINUTE
-    assert calls[-1] - calls[0] <= 1.1 * fastest
-
-
-def test_the_limiter_holds_the_pace_even_when_all_messages_come_at_once():
-    world = World()
-    world.register(a_product("a"))
-    waiting(world, 1500)
-    # Workers were away for two minutes, then all messages come in one second.
-    for _ in range(2):
-        world.dispatcher()
-        world.clock += MINUTE
-    backlog, world.events = sorted(world.events), []
-    for _, _, deliver in backlog:
-        deliver()
-    assert len(world.codat.calls) == 870
-    world.dispatching().run_until(START + 10 * MINUTE)
-    assert busiest_minute(world.codat.calls) <= 900
-    assert len(world.codat.accepted) == 1500
-
-
 def test_a_reservation_is_taken_off_the_refreshes_while_it_lasts(world):
     reserve(world, 300, START + MINUTE)
     waiting(world, 1000)
@@ -133,42 +103,10 @@ def test_a_reservation_is_taken_off_the_refreshes_while_it_lasts(world):
     assert max(when for when, _, _ in world.events) == world.clock + timedelta(seconds=459 // 14)
 
 
-def test_the_limiter_holds_a_reservation_against_a_backlog_and_loses_no_ticket():
-    world = World()
-    world.register(a_product("a"))
-    waiting(world, 800)
-    world.dispatcher()
-    reserve(world, 300, START + 3 * MINUTE)  # after they were sent
-    backlog, world.events = sorted(world.events), []
-    world.clock += MINUTE
-    for _, _, deliver in backlog:
-        deliver()
-    assert len(world.codat.calls) == 570
-    world.dispatching().run_until(START + 10 * MINUTE)
-    assert len(world.codat.accepted) == 800
-    kept = {MIGRATION: Reservation(300, START + 3 * MINUTE)}
-    assert world.limiters.get()[0].reservations == kept
-
-
 def test_no_reservation_takes_all_of_the_pace(world):
     reserve(world, 5000, START + HOUR)
     waiting(world, 200)
     assert world.dispatcher().sent == 120
-
-
-def test_a_product_with_thousands_due_delays_another_by_no_more_than_its_share():
-    world = World(lock="product")
-    world.register(a_product("a"), a_product("b"), a_product("c"))
-    waiting(world, 5000, "a", due_at=START - HOUR)  # longest due of all
-    waiting(world, 400, "b")
-    waiting(world, 50, "c")
-    world.dispatching().run_until(START + 10 * MINUTE)
-    last = {name: calls_of(world, name)[-1] - START for name in "abc"}
-    # The dispatcher runs after a minute, then sends a third of 840 a minute for each.
-    assert last["c"] <= 1.2 * MINUTE
-    assert last["b"] <= 2.2 * MINUTE
-    assert last["a"] >= 7 * MINUTE
-    assert world.codat.calls == sorted(world.codat.calls)
 
 
 def test_a_ticket_whose_message_was_lost_is_due_again_after_ten_minutes(world):

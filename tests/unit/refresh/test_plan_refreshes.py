@@ -179,37 +179,6 @@ def test_a_slot_that_is_over_already_is_not_planned(world):
     assert world.planner("a", SLOT - HOUR, always).opened == 0
 
 
-def test_100_000_companies_are_planned_by_the_cursor_across_invocations():
-    world = World(window=15 * MINUTE)
-    world.register(a_product("a"))
-    items = 100_000
-    world.assign("c", "a")
-    template_assignment = world.assignments.get("c", "a")[0]
-    company = world.companies.get("c")[0]
-    for number in range(items - 1):
-        name = f"c{number:06}"
-        world.assignments.put(replace(template_assignment, company_id=name), 0)
-        world.companies.put(replace(company, company_id=name), 0)
-    writes, invocations, total = world.table.writes, 0, 0
-    planned = world.planner("a", SLOT, pages_of(150))
-    while True:
-        invocations += 1
-        total += planned.opened
-        if planned.run.done:
-            break
-        (planned,) = world.planner.resume(pages_of(150))
-    assert total == items
-    assert invocations >= 6
-    # a ticket each, and at its first slot a place each in the list of what will be overdue
-    cursor_writes = world.table.writes - writes - 2 * items
-    assert cursor_writes < items / 80  # one a page of 100, and one an invocation
-
-
-def pages_of(count):
-    left = iter(range(count))
-    return lambda: next(left, None) is not None
-
-
 def test_slots_that_the_quota_keeps_back_end_as_rate_limited_even_without_a_message(world):
     def refuse(*_):
         raise errors.RateLimited("quota", status=429, retry_at=START + 20 * HOUR)
