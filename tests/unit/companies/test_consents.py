@@ -58,6 +58,14 @@ def test_a_new_consent_replaces_and_the_history_keeps_both(office):
     ]
 
 
+def test_the_history_comes_in_pages(office):
+    for grant in (NARROW, WIDE):
+        office.grant(grant)
+    (first,) = office.consents.history(COMPANY, limit=1)
+    (second,) = office.consents.history(COMPANY, ("product-a", first.number))
+    assert (first.number, second.number) == (1, 2)
+
+
 def test_a_warning_names_uncovered_data_types_and_an_older_text(office):
     newer = Product(
         "product-a", ProductKind.CUSTOM, None, ("invoices", "bills"), consent_text_version="2"

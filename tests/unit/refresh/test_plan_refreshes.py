@@ -56,6 +56,23 @@ def test_a_company_with_product_consent_and_connection_gets_a_ticket(world):
     assert planned.opened == 1
 
 
+@pytest.mark.parametrize(
+    ("item", "spoilt"),
+    [
+        ("DIRECTORY", {"connections": 7}),
+        ("PRODUCT#a", {"status": "quantum"}),
+        ("REFRESH#TICKET#a", {"status": "quantum"}),
+    ],
+)
+def test_a_company_with_an_item_that_cannot_be_read_is_skipped_by_name(world, item, spoilt):
+    with_companies(world, 3).planner("a", SLOT, always)
+    (key,) = (key for key in world.table.items if key.pk.endswith("c0001") and key.sk == item)
+    world.table.spoil(key, **spoilt)
+    world.clock += HOUR
+    run = world.planner("a", SLOT + HOUR, always).run
+    assert (run.done, run.opened, run.skipped, run.skipped_by) == (True, 2, 1, {"unreadable": 1})
+
+
 def test_tickets_are_due_within_the_jitter_window_and_end_before_the_next_slot(world):
     with_companies(world, 200).planner("a", SLOT, always)
     tickets = [world.ticket(company, "a") for company in opened(world)]
