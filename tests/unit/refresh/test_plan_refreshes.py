@@ -311,3 +311,16 @@ def test_unfinished_runs_of_an_unreadable_product_do_not_starve_the_others(world
     (report, *_) = world.planner.resume(always)
     assert (report.run.product, report.run.done) == ("b", True)
     assert len(world.runs.unfinished()) == 100  # those of `a` wait until it is repaired
+
+
+def test_a_run_that_stays_unfinished_goes_behind_the_others(world):
+    world.register(a_product("a"), a_product("b"))
+    with_companies(world, 150)
+    assert world.runs.put(RefreshRun("a", SLOT), 0)
+    assert world.runs.put(RefreshRun("b", SLOT), 0)
+    world.clock += MINUTE
+    time = iter([True, True, False, False])  # for one run, and one page of it
+    (report,) = world.planner.resume(lambda: next(time))
+    assert (report.run.product, report.run.done) == ("a", False)
+    assert [run.run.product for run in world.planner.resume(always)] == ["b", "a"]
+    assert world.runs.unfinished() == []
