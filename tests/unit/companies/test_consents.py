@@ -191,7 +191,9 @@ def test_a_revocation_needs_a_consent_and_a_reason(office):
     for reason in ("", " ", "\n", "x" * 501):
         with pytest.raises(Invalid, match="reason") as refused:
             office.revoke(reason=reason)
-        assert refused.value.problems[0].allowed == "1 to 500 printable characters"
+        (problem,) = refused.value.problems
+        assert (problem.field, problem.message) == ("reason", "say why it is revoked")
+        assert problem.allowed == "1 to 500 printable characters"
     assert office.ledger.newest(COMPANY, "product-a").consent.active
 
 

@@ -9,7 +9,9 @@ import pytest
 from codat_hub import errors
 from codat_hub.codat import errors as codat_errors
 from codat_hub.codat.domain.quota import Quota
+from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
+from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.rate_limiting.domain.rate_limiter import MIGRATION, RateLimiter, probing_limiter
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
@@ -366,6 +368,16 @@ def test_the_report_says_what_stops_the_refreshes(world):
     assert (report.blocked, report.stopped, report.sent) == (True, Cause.RATE_LIMITED, 0)
 
 
+def test_a_quota_that_codat_reports_as_used_up_stops_what_is_sent(world):
+    waiting(world, 5)
+    world.notices.put(RateLimitNotice(Stamp(START, "e"), START + 3 * HOUR), 0)
+    report = world.dispatcher()
+    assert (report.blocked, report.stopped, report.sent) == (True, Cause.RATE_LIMITED, 0)
+    world.clock += HOUR
+    assert world.dispatcher().sent == 1  # the probe, of the one product with due tickets
+    assert world.dispatcher().stopped is Cause.RATE_LIMITED
+
+
 def test_a_probe_is_one_ticket_of_each_of_ten_products_a_second_apart_and_they_take_turns(
     monkeypatch,
 ):
@@ -434,7 +446,7 @@ def test_a_sweep_closes_what_is_past_its_deadline_behind_tickets_that_wait(world
     waiting(world, 1, "b", due_at=START + MINUTE, deadline=START + 2 * MINUTE)
     world.opened("late", "a", due_at=START + MINUTE, deadline=START + 2 * MINUTE)
     blocked(world)
-    world.clock += 3 * MINUTE
+    world.clock += 2 * MINUTE
     assert [world.dispatcher().closed.total() for _ in range(4)] == [0, 0, 2, 0]
     assert world.ticket("late").status is TicketStatus.RATE_LIMITED
 

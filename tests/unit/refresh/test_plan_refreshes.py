@@ -132,6 +132,7 @@ def test_out_of_time_it_stops_and_the_next_minute_goes_on_from_the_cursor(world)
     (second,) = world.planner.resume(always)
     assert second.run.done
     assert first.opened + second.opened == len(opened(world)) == 1000
+    assert (second.run.opened, second.run.served) == (1000, 0)
 
 
 def test_killed_at_any_write_an_abandoned_run_is_taken_over_and_opens_each_ticket_once():

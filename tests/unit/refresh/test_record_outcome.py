@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from codat_hub.codat import errors
+from codat_hub.codat.domain.idempotency import HeldKey
 from codat_hub.codat.domain.quota import Quota
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.assignment import AssignmentStatus
@@ -14,6 +15,7 @@ from codat_hub.rate_limiting.domain.rate_limit_notice import reset
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import lease as lease_rules
 from codat_hub.refresh.domain.ticket import Failure, TicketStatus
+from codat_hub.refresh.usecases.record_outcome import RefreshReport
 from tests.support.refresh_worker import HOUR, ROWS, a_message, a_world, failing, work
 from tools.simulation.refresh_world import MINUTE, START
 
@@ -120,7 +122,38 @@ def test_a_wrong_client_is_no_attempt_and_gives_the_lease_back(world):
         Waits.BREAKER,
     )
     assert (ticket.attempts, ticket.key, ticket.due_at) == (0, None, world.now())
+    assert ticket.failure == Failure("wrong_client", "another client's key")
     assert world.leases.get("c1", "a")[0].holder is None
+    assert not result.woken
+
+
+def test_a_wrong_client_leaves_an_earlier_key_and_passes_the_turn_on(world):
+    def wrong():
+        raise errors.WrongClient("another client's key")
+
+    earlier = HeldKey("old", START)
+    world.opened(product="a", key=earlier)
+    world.opened(product="b", status=TicketStatus.BUSY, due_at=START + HOUR)
+    world.check_client = wrong
+    assert work(world, product="a").woken
+    assert world.ticket(product="a").key == earlier
+    assert world.ticket(product="b").status is TicketStatus.SENT
+
+
+def test_another_read_that_ends_during_a_first_call_is_not_taken_for_its_own(world):
+    def ended_meanwhile(*_):
+        world.last_reads["c1", "a"] = world.now()
+
+    world.opened(product="a")
+    world.opened(product="b", status=TicketStatus.BUSY, due_at=START + HOUR)
+    world.codat.fault = ended_meanwhile
+    assert not work(world, product="a").woken
+    assert world.ticket(product="a").status is TicketStatus.ACCEPTED
+    assert world.leases.get("c1", "a")[0].holder == "a"
+
+
+def test_a_message_without_a_call_reports_only_its_outcome():
+    assert RefreshReport("stale") == RefreshReport("stale", None, False, None, False)
 
 
 def test_an_answer_that_comes_after_the_end_of_its_read_does_the_events_work(world):

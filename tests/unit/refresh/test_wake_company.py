@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from codat_hub.codat import errors
 from codat_hub.product_events.domain.woken import Woken
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain.ticket import LOST_AFTER, TicketStatus
-from tests.support.refresh_worker import HOUR, a_world, with_a_lease_for_each_product, work
+from tests.support.refresh_worker import HOUR, a_world, failing, with_a_lease_for_each_product, work
 from tools.simulation.refresh_world import MINUTE, START
 
 SECOND = timedelta(seconds=1)
@@ -125,3 +126,12 @@ def test_the_same_end_of_a_read_told_twice_completes_and_wakes_once(world):
     busy(world, "b")
     assert world.wake("c1", "a", START + MINUTE) == Woken(completed=True, woken=True)
     assert world.wake("c1", "a", START + MINUTE) == Woken()
+
+
+def test_a_read_that_ends_while_nobody_holds_the_lease_wakes_a_ticket_too(world):
+    world.opened(product="a")
+    failing(world, errors.Permanent("no", status=400))
+    work(world, product="a")
+    busy(world, "b")
+    assert world.wake("c1", "a", START + MINUTE) == Woken(woken=True)
+    assert world.ticket(product="b").status is TicketStatus.SENT
