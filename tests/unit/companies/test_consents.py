@@ -43,7 +43,8 @@ def office():
 def test_a_consent_is_recorded_once_and_copied_to_the_assignment(office):
     recorded = office.grant()
     assert office.grant().consent == recorded.consent
-    assert len(office.consents.history(COMPANY)) == 1
+    (entry,) = office.consents.history(COMPANY)
+    assert (entry.consent, entry.by, entry.reason) == (recorded.consent, BY, None)
     assert office.assignments.get(COMPANY, "product-a")[0].consent == recorded.consent
 
 
@@ -108,6 +109,7 @@ def test_revoking_removes_that_product_and_no_other(office):
     assert office.held == {"product-b"}
     entry = office.ledger.newest(COMPANY, "product-a")
     assert (entry.reason, entry.by) == ("the loan is repaid", BY)
+    assert revoked.consent == entry.consent
     assert office.ledger.newest(COMPANY, "product-b").consent.active
     assert office.refreshes.cancelled == [
         (COMPANY, "product-a", "consent revoked: the loan is repaid")

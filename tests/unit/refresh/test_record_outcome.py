@@ -221,11 +221,13 @@ def test_a_timeout_of_the_probe_leaves_the_breaker_open(world):
 def test_404_marks_the_assignment_stale_for_reconcile(world):
     world.opened()
     failing(world, errors.NotFound("gone", status=404))
+    world.clock += MINUTE
     work(world)
     assignment, _ = world.assignments.get("c1", "a")
-    assert (assignment.status, assignment.changed_by) == (
+    assert (assignment.status, assignment.changed_by, assignment.changed_at) == (
         AssignmentStatus.STALE,
         "refresh_product",
+        world.now(),
     )
 
 
