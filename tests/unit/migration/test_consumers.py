@@ -172,6 +172,7 @@ def test_the_ledger_keeps_a_consumer_as_json():
         ({"event_types": ("a.b",)}, False),
         ({"tags": ()}, False),
         ({"disabled": True}, False),
+        ({"disabled": False}, True),
     ],
 )
 def test_two_consumers_are_the_same_if_they_get_the_same_events(change, same):

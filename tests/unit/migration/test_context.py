@@ -93,6 +93,8 @@ def test_a_verdict_leaves_its_counts_in_the_run(world):
     verdict = judge_phase(world.context, command, "survey", "snapshot")
     assert (verdict.done, verdict.missing) == (3, 0)
     assert world.run.counted == {"survey snapshot": verdict.counts()}
+    world.change(chunks={"snapshot": 2})
+    assert judge_phase(world.context, command, "survey", "snapshot").missing == 1
     judge_phase(world.context, command, "survey", "other")
     assert set(world.run.counted) == {"survey snapshot", "survey other"}
 

@@ -5,7 +5,7 @@ from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationRequest, MigrationStatus
 from codat_hub.migration.usecases import listing
 from codat_hub.migration.usecases.context import company_entry
-from codat_hub.migration.usecases.listing import LATE_ROUNDS, all_chunks, find_late
+from codat_hub.migration.usecases.listing import LATE_ROUNDS, all_chunks, find_late, late_unchecked
 from tests.support.migration.step_world import ID, StepWorld
 
 
@@ -164,6 +164,26 @@ class TestLate:
         self.worked_on(world, f"late-{LATE_ROUNDS}")
         assert self.late(world).next == "done"
         assert world.run.notes[0].startswith("companies keep appearing")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "unchecked"),
+    [
+        ((), True),
+        ((1,), True),
+        ((1, 0), False),
+        ((1,) * (LATE_ROUNDS - 1), True),
+        ((1,) * LATE_ROUNDS, False),
+    ],
+)
+def test_late_companies_may_be_missing_until_a_look_finds_none_or_it_was_the_last(
+    world, chunks, unchecked
+):
+    rounds = {f"late-{number}": count for number, count in enumerate(chunks, 1)}
+    world.change(chunks={"snapshot": 0, **rounds})
+    assert late_unchecked(world.run) is unchecked
+    world.change(everyone=False)
+    assert not late_unchecked(world.run)
 
 
 def test_the_undo_works_on_the_chunks_of_the_snapshot_and_of_late_companies():

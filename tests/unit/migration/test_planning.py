@@ -84,6 +84,23 @@ def test_a_company_is_not_given_up_after_a_few_tries_however_short_the_waits_are
     assert world.ledger.tally(ID, "survey", "plan-000000").failed == 0
 
 
+def test_out_of_time_the_next_call_goes_on_with_the_companies_that_are_left(world):
+    for name in "abc":
+        world.company(name, 6, late=True)
+    ids, times = listed(world), iter([True, False])
+    command = world.command(*ids, listing="plan", more_time=lambda: next(times))
+    assert planning.survey(world.context, command).next == "again"
+    assert world.tally("survey", "plan").done == 1
+    assert planning.survey(world.context, world.command(*ids, listing="plan")).next == "done"
+    assert world.tally("survey", "plan").survey.companies == 3
+
+
+def test_a_company_that_was_deleted_meanwhile_is_skipped_with_a_reason(world):
+    world.company("a", 6, late=True)
+    planning.survey(world.context, world.command(*listed(world), "gone", listing="plan"))
+    assert world.tally("survey", "plan").reasons == ("gone was deleted meanwhile",)
+
+
 def test_a_plan_is_kept_and_asks_for_approval(world):
     world.company("a", 6, late=True)
     assert planned(world).next == "approval"

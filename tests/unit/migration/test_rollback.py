@@ -149,6 +149,11 @@ class TestUndo:
         assert step(world.context, world.undo()).next == "done"
         assert acted == [("reenable_client_sync", "rolling_back", 1)]
 
+    def test_an_undo_on_chunks_is_recorded_before_its_map(self, world):
+        step = rollback.note_step(Undo.REMOVE_PRODUCTS)
+        assert step(world.context, world.undo()) == StepResult()
+        assert (world.run.step, world.run.status) == ("remove_products", "rolling_back")
+
     def test_with_the_key_of_another_client_it_does_not_act(self, world):
         world.wrong_client = WrongClient("another client")
         with pytest.raises(WrongClient):
@@ -206,7 +211,7 @@ class TestEnd:
 
     def test_without_a_cause_an_undo_failed(self, world):
         world.change(error=None, status=MigrationStatus.ROLLING_BACK)
-        rollback.incomplete(world.context, world.undo())
+        assert rollback.incomplete(world.context, world.undo()) == StepResult()
         assert world.run.error == "; then an undo failed"
 
     @pytest.mark.parametrize(("on_demand", "answer"), [(True, "done"), (False, "failed")])

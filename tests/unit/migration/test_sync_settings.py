@@ -64,6 +64,11 @@ class TestOff:
             assert list(one) == list(other)
             assert (one["syncSchedule"] > 0 and not one.get("isLocked")) or not changed
 
+    @pytest.mark.parametrize("hours", [1, 24])
+    def test_every_interval_is_on(self, hours):
+        assert not sync_settings.is_off(level(0, hours))
+        assert sync_settings.is_off(level(0, -1))
+
     @given(settings())
     def test_the_first_fetch_is_switched_off_only_where_chosen(self, before):
         after = sync_settings.switched_off(before, 0, FirstLink.OFF)
@@ -108,6 +113,7 @@ class TestWait:
             ([level(1, 24)], 1),
             ([level(24, 168)], 24),
             ([level(0, 0)], 1),
+            ([level(0, 24)], 24),
             ([], 1),
             ([level(24), level(6)], 6),
             ([level(24), level(6, counts=False)], 24),
