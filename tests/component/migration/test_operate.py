@@ -1,11 +1,13 @@
 """Commands of people: they approve, confirm and store secrets."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from datetime import timedelta
 
 import pytest
 
 from codat_hub.errors import Conflict, Invalid
 from codat_hub.migration.domain.run import MigrationRequest
+from codat_hub.migration.usecases.operate import OperateMigrations
 from tests.support.migration.world import (
     OPERATOR,
     OTHER,
@@ -123,7 +125,8 @@ class TestApproval:
             if waiting_for == "approval":
                 with pytest.raises(Conflict, match="another plan"):
                     world.migrations.approve(world.migration_id, OTHER, "0123")
-                world.migrations.approve(world.migration_id, OTHER, world.run.plan_hash)
+                run = world.migrations.approve(world.migration_id, OTHER, world.run.plan_hash)
+                assert (run.status, run.pause, run.approved_by) == ("running", None, OTHER)
             else:
                 world.willing(waiting_for)
 
@@ -149,6 +152,11 @@ class TestApproval:
         world.operator = operator
         assert world.migrate().status == "complete"
         assert [isinstance(outcome, Conflict) for outcome in outcomes] == [False, True]
+
+
+def test_its_clock_is_aware():
+    (now,) = (field.default for field in fields(OperateMigrations) if field.name == "now")
+    assert now().utcoffset() == timedelta(0)
 
 
 def test_a_secret_is_stored_and_nowhere_else(world):

@@ -6,6 +6,7 @@ import pytest
 
 from codat_hub.errors import Conflict, Superseded, Unavailable
 from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.usecases.starting import TOO_LATE
 from tests.support.migration.races import REQUEST, active, meanwhile, rollbacks
 from tests.support.migration.world import OPERATOR, OTHER, in_the_middle
 
@@ -34,7 +35,9 @@ class TestTwoRollbacks:
             world.migrate()
             both()
             world.go()
-        assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
+        (refusal,) = (outcome for outcome in outcomes if isinstance(outcome, Conflict))
+        assert f"migration {world.migration_id} is rolling back already: " in str(refusal)
+        assert world.run.on_demand
         assert len(queued) == 1
         assert world.run.status == "rolled_back"
         assert world.codat_now() == before
@@ -161,6 +164,6 @@ class TestRollbackOfAnOlderRun:
         except Conflict as refusal:
             outcomes.append(refusal)
         assert len(active(world)) == 1
-        assert any(isinstance(outcome, Conflict) for outcome in outcomes)
+        assert TOO_LATE in map(str, outcomes)
         if active(world)[0] != world.run.execution:
             assert world.run.status == "complete"

@@ -109,7 +109,10 @@ def test_a_companys_digest_changes_with_its_own_settings_and_targets_only():
 
 
 def test_surveys_add_up():
-    total = SURVEY.plus(replace(SURVEY, shortest_hours=6, digests=("d3",)))
+    assert Survey().plus(SURVEY) == SURVEY
+    one = replace(SURVEY, reading=2)
+    total = one.plus(replace(SURVEY, reading=1, shortest_hours=6, digests=("d3",)))
+    assert (total.linked, total.reading) == (400, 3)
     assert (total.companies, total.overriding_count, total.shortest_hours) == (500, 80, 6)
     assert total.products["a"] == ProductCount(360, 120, 20)
     assert total.digests == ("d1", "d2", "d3")

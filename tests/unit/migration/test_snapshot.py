@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from codat_hub.codat.errors import WrongClient
+from codat_hub.errors import StepFailed
 from codat_hub.migration.steps import snapshot
 from codat_hub.migration.usecases.context import CLIENT, company_entry
 from tests.support.migration.fakes import settings
@@ -91,6 +94,62 @@ def test_companies_within_the_ceiling_are_covered_and_named(world):
     (note,) = world.run.notes
     assert "b0 (its own settings, consent to lending), b1 (its own settings" in note
     assert "b9 (its own settings, consent to nothing)" in note
+
+
+def take(world):
+    """Take the snapshot of all companies, and compare it."""
+    snapshot.snapshot(world.context, world.command())
+    listing = world.run.listing
+    ids = listed(world, listing)
+    snapshot.snapshot_companies(world.context, world.command(*ids, listing=listing))
+    return compare(world)
+
+
+def approve(world):
+    planned(world)
+    world.change(approved_hash=world.run.plan_hash)
+
+
+@pytest.mark.parametrize(("changed", "more"), [(20, "c19:"), (21, "c19 and 1 more:")])
+def test_twenty_companies_that_differ_are_named(world, changed, more):
+    for number in range(changed):
+        world.company(f"c{number:02}", 6, late=True)
+    approve(world)
+    for number in range(changed):
+        world.codat.levels[f"c{number:02}"] = settings(12)
+    assert take(world) == "differs"
+    assert f"c18, {more}" in world.run.notes[0]
+
+
+@pytest.mark.parametrize(("late", "end"), [(20, "nothing)"), (21, "nothing), 1 more")])
+def test_twenty_late_companies_are_described(world, late, end):
+    for number in range(421):
+        world.company(f"a{number}", 6, late=True, consent=False)
+    approve(world)
+    for number in range(late):
+        world.company(f"b{number:02}", 6, late=True, counts=number > 0, consent=False)
+    assert take(world) == "done"
+    (note,) = world.run.notes
+    assert "b00 (the client's settings, consent to nothing), b01 (its own settings, " in note
+    assert note.endswith(end)
+
+
+def test_a_company_that_is_deleted_before_the_snapshot_is_skipped_with_a_reason(world):
+    world.company("a", 6, late=True)
+    command = world.command("a", "gone")
+    assert snapshot.snapshot_companies(world.context, command).next == "done"
+    tally = world.tally("snapshot")
+    assert (tally.done, tally.skipped) == (1, 1)
+    assert tally.reasons == ("gone was deleted meanwhile",)
+    assert world.entry(company_entry("gone")).before is None
+
+
+def test_a_snapshot_that_leaves_no_room_for_consumers_is_refused(world):
+    world.company("a", 6, late=True)
+    approve(world)
+    world.codat.hooks = [replace(OLD, consumer_id=str(n)) for n in range(50)]
+    with pytest.raises(StepFailed, match=r"^refused: Codat allows 50 webhook consumers"):
+        take(world)
 
 
 def test_out_of_time_the_next_call_goes_on(world):

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 
 from codat_hub.migration.domain.run import Activity, MigrationStatus, Pause, WaitingFor
@@ -11,6 +13,10 @@ def watch(world):
     world.latest(ID)
     world.executions.status[ID] = "ABORTED"
     return WatchMigrations(world.ledger, world.executions, lambda: world.now)
+
+
+def test_its_clock_is_aware():
+    assert WatchMigrations(None, None).now().utcoffset() == timedelta(0)
 
 
 def test_the_end_of_another_execution_is_nothing(world, watch):
@@ -42,7 +48,8 @@ def test_a_run_that_died_after_all_activities_is_complete(world, watch):
     world.change(reached=Activity.ADD_PRODUCTS, migrated=True)
     assert watch.ended(ID) == "complete"
     (note,) = world.run.notes
-    assert note.startswith("the check of the first reads was cut short")
+    why = f"execution {ID} ended without a result"
+    assert note.startswith(f"the check of the first reads was cut short: {why}")
     assert LATE_UNCHECKED in note
 
 
