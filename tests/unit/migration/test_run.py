@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from codat_hub.errors import Superseded
 from codat_hub.migration.domain.run import (
+    ACCEPTED_CONTRACTS,
     Activity,
     FirstLink,
     MigrationRequest,
@@ -135,6 +136,10 @@ def test_an_execution_is_named_for_its_migration(rollback):
     assert migration_of(execution_name("m-20261122-101500-ab12cd", rollback)) == (
         "m-20261122-101500-ab12cd"
     )
+
+
+def test_the_inputs_of_this_version_are_accepted():
+    assert ACCEPTED_CONTRACTS == (1,)
 
 
 def test_only_a_rollbacks_name_says_so():

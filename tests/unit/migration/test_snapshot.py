@@ -8,6 +8,7 @@ from codat_hub.migration.steps import snapshot
 from codat_hub.migration.usecases.context import CLIENT, company_entry
 from tests.support.migration.fakes import settings
 from tests.support.migration.planned import OLD, listed, planned
+from tests.support.migration.step_world import ID
 
 
 def snapshotted(world):
@@ -28,6 +29,15 @@ def test_the_client_is_checked_before_the_snapshot(world):
     world.wrong_client = WrongClient("another client")
     with pytest.raises(WrongClient):
         snapshot.snapshot(world.context, world.command())
+
+
+def test_the_companies_are_listed_again_under_the_approved_plan(world):
+    world.company("a", 6, late=True)
+    world.change(approved_hash="0123456789")
+    begun = snapshot.snapshot(world.context, world.command())
+    assert (begun.next, begun.listing) == ("done", "snapshot-01234567")
+    assert begun.manifest == f"{ID}/snapshot-01234567.json"
+    assert (world.run.step, world.run.listing) == ("snapshot", begun.listing)
 
 
 def test_what_is_there_is_saved_once(world):
@@ -128,6 +138,7 @@ def test_twenty_late_companies_are_described(world, late, end):
     approve(world)
     for number in range(late):
         world.company(f"b{number:02}", 6, late=True, counts=number > 0, consent=False)
+    world.consent("b00", revoked=True)
     assert take(world) == "done"
     (note,) = world.run.notes
     assert "b00 (the client's settings, consent to nothing), b01 (its own settings, " in note
