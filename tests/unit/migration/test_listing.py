@@ -37,6 +37,16 @@ class TestList:
         facts = listing.facts_of(world.context, ID, "plan")
         assert (facts["companies"], facts["left_behind"]) == (5, 0)
 
+    def test_a_member_is_as_codat_lists_it(self):
+        world = a_world("a1", "a2")
+        world.codat.companies["a2"] = ListedCompany("a2", False, ("x", "y"), {})
+        list_companies(world)
+        (chunk,) = world.manifests.get(f"{ID}/plan.json")
+        assert chunk["members"] == [
+            {"company_id": "a1", "linked": True, "products": ["had"]},
+            {"company_id": "a2", "linked": False, "products": ["x", "y"]},
+        ]
+
     def test_out_of_time_it_goes_on_at_the_next_page(self):
         world = a_world("a1", "a2", "a3", "a4", "a5")
         for _ in range(2):
@@ -200,12 +210,15 @@ def test_the_undo_works_on_the_chunks_of_the_snapshot_and_of_late_companies():
 def test_the_undo_works_on_companies_of_a_manifest_that_is_lost():
     world = StepWorld()
     member = {"company_id": "a", "linked": True, "products": []}
-    facts = {"settings": None, "linked": True, "products": []}
+    facts = {"settings": None, "linked": False, "products": ["had"]}
     world.manifests.put(f"{ID}/late-1.json", [{"name": "late-1-000000", "members": [member]}])
     world.change(chunks={"snapshot": 1, "late-1": 1})
     for company_id in ("a", "b"):
         world.ledger.first(ID, company_entry(company_id), LedgerEntry(facts))
     found = all_chunks(world.context, world.command())
     chunks = world.manifests.get(found.manifest)
-    companies = [member["company_id"] for chunk in chunks for member in chunk["members"]]
-    assert (companies, world.run.chunks["undo"]) == (["a", "b"], 2)
+    (listed,), (lost,) = (chunk["members"] for chunk in chunks)
+    assert listed == member
+    assert lost == {"company_id": "b", "linked": False, "products": ["had"]}
+    assert [chunk["name"] for chunk in chunks] == ["undo-late-1-000000", "undo-ledger-000000"]
+    assert world.run.chunks["undo"] == 2

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -68,6 +69,19 @@ def test_a_run_that_died_in_an_activity_is_rolled_back(world, watch, reached):
     assert watch.ended(ID) == "nothing"  # the event may come twice
     assert [name for name, _ in world.executions.queue] == [f"{ID}-rollback-1"]
     assert (world.run.status, world.run.on_demand) == ("rolling_back", False)
+
+
+def test_a_rollback_that_another_caller_starts_first_is_left_to_it(world, watch):
+    world.change(reached=Activity.ADD_PRODUCTS)
+    change = world.ledger.change
+
+    def after_another(migration_id, decide):
+        change(migration_id, lambda run: replace(run, execution=f"{ID}-rollback-1"))
+        return change(migration_id, decide)
+
+    world.ledger.change = after_another
+    assert watch.ended(ID) == "nothing"
+    assert world.executions.queue == []
 
 
 def test_a_rollback_that_dies_is_begun_anew_until_a_person_is_called(world, watch):
