@@ -226,7 +226,8 @@ class TestTheSameRequestTwice:
         with pytest.raises(RequestReused, match=first.migration_id):
             world.migrations.start(REQUEST, OPERATOR, "k")
         second = world.migrations.start(REQUEST, OTHER, "k")
-        assert second.migration_id != first.migration_id
+        dry = world.migrations.start(replace(REQUEST, dry_run=True), OPERATOR, "another key")
+        assert len({first.migration_id, second.migration_id, dry.migration_id}) == 3
 
     def test_a_request_whose_run_was_rolled_back_is_not_started_again(self, world):
         run = world.migrations.start(REQUEST, OPERATOR, "k")

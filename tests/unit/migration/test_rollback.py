@@ -59,6 +59,10 @@ class TestBegin:
         assert rollback.nothing_to_undo(world.context, world.command()).cause == begun.cause
         assert (world.run.status, world.run.ended_at) == ("failed", NOW)
 
+    def test_without_an_error_there_is_no_cause(self, world):
+        assert rollback.nothing_to_undo(world.context, world.command()).cause == ""
+        assert rollback.finish(world.context, world.command()).cause == ""
+
     def test_what_the_run_waited_for_before_is_over(self, world):
         outages.say(world.context, world.command(), "add_products#a", "Codat, since noon")
         assert outages.waits_for(world.ledger, world.run)
@@ -70,6 +74,15 @@ class TestBegin:
         begin(world, error=ERROR)
         again = begin(world, error={"Error": "Lambda.Unknown", "Cause": "exit"})
         assert (again.epoch, again.cause) == (3, "Permanent: refused")
+
+    @pytest.mark.parametrize(
+        ("status", "error"),
+        [(MigrationStatus.RUNNING, "an earlier one"), (MigrationStatus.ROLLING_BACK, None)],
+    )
+    def test_the_first_rollback_has_the_cause_that_was_caught(self, world, status, error):
+        world.change(reached=Activity.ADD_PRODUCTS, status=status, error=error)
+        assert begin(world, error=ERROR).cause == "Permanent: refused"
+        assert world.run.error == "Permanent: refused"
 
     @pytest.mark.parametrize(
         ("error", "cause"), [("the first one", "the first one"), (None, "asked for")]
