@@ -153,6 +153,9 @@ def test_a_tally_of_an_older_epoch_writes_nothing_over_a_newer_one(ledger):
     ledger.put_tally(ID, "add", "snapshot-000001", newer)
     ledger.put_tally(ID, "add", "snapshot-000001", Tally(1, finished=True, done=9))
     assert ledger.tally(ID, "add", "snapshot-000001") == newer
+    ledger.put_tally(ID, "add", "snapshot-000001", replace(newer, done=2))
+    assert ledger.tally(ID, "add", "snapshot-000001").done == 2
+    ledger.put_tally(ID, "add", "snapshot-000001", newer)
     ledger.put_tally(ID, "add", "late-1-000001", Tally(2))
     assert ledger.tallies(ID, "add", "snapshot-") == [newer]
     assert len(ledger.tallies(ID, "add")) == 2

@@ -144,6 +144,11 @@ class TestLaunch:
         assert begun.executions.status[f"{begun.migration_id}-rollback-1"] == "ABORTED"
         self.started(begun, 2, forced=False)
 
+    def test_the_cause_of_a_run_that_has_not_rolled_back_is_no_cause_of_this(self, begun):
+        begun.ledger.change(begun.migration_id, lambda run: replace(run, error="differs"))
+        run = begun.migrations.rollback(begun.migration_id, OTHER)
+        assert run.error == f"asked for by {OTHER}"
+
     @pytest.mark.parametrize("status", ["planned", "rolled_back", "failed"])
     def test_a_run_with_nothing_to_undo_is_refused(self, begun, status):
         begun.ledger.change(
