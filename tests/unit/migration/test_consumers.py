@@ -34,7 +34,10 @@ class TestOld:
             "read.completed.successful.initial",
             "DataSyncCompleted",
             "DatasetDataChanged",
+            "DataSyncStatusChangedToError",
             "NewCompanySynchronized",
+            "SyncCompleted",
+            "SyncFailed",
         ],
     )
     def test_a_client_level_read_makes_a_consumer_old(self, event_type):

@@ -32,6 +32,7 @@ class TestList:
         world = a_world("a1", "a2", "a3", "a4", "a5")
         listed = list_companies(world)
         assert (listed.next, listed.manifest, listed.listing) == ("done", f"{ID}/plan.json", "plan")
+        assert listed.epoch == 1
         assert ids(world) == ["a1", "a2", "a3", "a4", "a5"]
         assert world.run.chunks["plan"] == 1
         facts = listing.facts_of(world.context, ID, "plan")
@@ -166,6 +167,15 @@ class TestLate:
         assert self.late(world).next == "late"
         assert ids(world, "late-1") == ["a2"]
         assert world.run.notes == ("appeared during the run and taken in: a2",)
+
+    def test_the_last_subset_takes_in_no_company_that_an_earlier_run_migrated(self):
+        world = a_world("a1", "b1", company_ids=("a1",))
+        world.another("m-0", status=MigrationStatus.COMPLETE)
+        for company_id in ("a1", "b1"):
+            name, entry = company_entry(company_id), LedgerEntry({"settings": None})
+            world.ledger.first("m-0", name, entry)
+        assert self.late(world).next == "late"
+        assert ids(world, "late-1") == ["a1"]
 
     def test_after_some_rounds_the_rest_is_noted(self):
         world = a_world("a1")
