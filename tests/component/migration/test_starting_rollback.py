@@ -149,6 +149,34 @@ class TestLaunch:
         run = begun.migrations.rollback(begun.migration_id, OTHER)
         assert run.error == f"asked for by {OTHER}"
 
+    @pytest.mark.parametrize("status", [MigrationStatus.FAILED, MigrationStatus.ROLLED_BACK])
+    def test_a_run_that_ends_at_this_moment_is_refused(self, begun, status):
+        def end():
+            begun.ledger.change(begun.migration_id, lambda run: replace(run, status=status))
+
+        meanwhile(begun.ledger, "change", end)
+        with pytest.raises(Conflict, match=f"is {status.value}: nothing to roll back"):
+            begun.migrations.rollback(begun.migration_id, OPERATOR)
+        assert (begun.run.status, begun.run.attempts) == (status, 0)
+
+    def test_a_run_that_begins_to_roll_back_at_this_moment_is_refused(self, begun):
+        def roll_back():
+            begun.ledger.change(
+                begun.migration_id, lambda run: replace(run, status=MigrationStatus.ROLLING_BACK)
+            )
+
+        meanwhile(begun.ledger, "change", roll_back)
+        with pytest.raises(Conflict, match="is rolling back already"):
+            begun.migrations.rollback(begun.migration_id, OPERATOR)
+
+    def test_a_refused_rollback_keeps_the_number_of_its_execution(self, world):
+        run = world.migrate()
+        meanwhile(world.ledger, "change", lambda: world.migrations.start(REQUEST, OTHER))
+        with pytest.raises(Conflict, match=TOO_LATE):
+            world.migrations.rollback(run.migration_id, OPERATOR)
+        after = world.ledger.get(run.migration_id)
+        assert after == replace(run, attempts=1)
+
     @pytest.mark.parametrize("status", ["planned", "rolled_back", "failed"])
     def test_a_run_with_nothing_to_undo_is_refused(self, begun, status):
         begun.ledger.change(

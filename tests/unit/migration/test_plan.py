@@ -64,6 +64,7 @@ def test_calls_and_time_are_the_arithmetic_of_the_steps():
         (replace(REQUEST, mode=Mode.API), CLIENT, SURVEY, "custom headers, mTLS"),
         (REQUEST, replace(CLIENT, standard=("lending",)), SURVEY, "lending is a standard product"),
         (REQUEST, replace(CLIENT, everyone=False), SURVEY, "companies are left behind"),
+        (REQUEST, CLIENT, SURVEY, "fetchOnFirstLink is kept"),
         (replace(REQUEST, fetch_on_first_link=FirstLink.OFF), CLIENT, SURVEY, "Refresh all"),
     ],
 )
@@ -197,6 +198,7 @@ class TestWhatIsShown:
             "https://old.example: its other events",
         )
         own = ("client: payments every 1 h -> off (0)", "company c1: its own settings -> off")
+        assert "the client's and the own ones of 40 companies" in plan.steps[0].summary
         assert [(step.changes, step.calls, step.rows) for step in plan.steps] == [
             (41, 123, own),
             (0, 200, ()),

@@ -145,6 +145,31 @@ def test_twenty_late_companies_are_described(world, late, end):
     assert note.endswith(end)
 
 
+def test_a_plan_of_another_version_is_to_be_approved_again(world):
+    world.company("a", 6, late=True)
+    approve(world)
+    key = f"{ID}/plans/{world.run.approved_hash}.json"
+    plan = world.manifests.get(key)
+    del plan["facts"]
+    world.manifests.put(key, plan)
+    world.codat.client = settings(12, 0)
+    assert take(world) == "differs"
+    (note,) = world.run.notes
+    assert note.startswith("the snapshot differs from the approved plan: it was approved under")
+
+
+def test_a_plan_that_was_approved_again_is_compared_with_its_own_snapshot(world):
+    world.company("a", 6, late=True)
+    approve(world)
+    world.codat.client = settings(12, 0)
+    assert take(world) == "differs"
+    world.change(approved_hash=world.run.plan_hash, notes=())
+    world.company("b", 6, late=True)
+    assert take(world) == "done"
+    (note,) = world.run.notes
+    assert note.startswith("came since the approval, which covers them: b (its own settings")
+
+
 def test_a_company_that_is_deleted_before_the_snapshot_is_skipped_with_a_reason(world):
     world.company("a", 6, late=True)
     command = world.command("a", "gone")
