@@ -176,8 +176,16 @@ class TestAttempts:
         attempts.again_or_done()
         waits = "Codat, since 22 November 10:15 UTC: away"
         assert outages.waits_for(world.ledger, world.run) == waits
+        other = world.command("b", listing="late-1", epoch=2)
+        Attempts.back(world.context, other, world.run, PHASE).again_or_done()
+        assert outages.waits_for(world.ledger, world.run) == waits
         back(world).again_or_done()
         assert outages.waits_for(world.ledger, world.run) is None
+
+    def test_an_item_shows_only_the_facts_that_it_has(self, world):
+        back(world).leave(not_restored("a"), "refused")
+        back(world).leave(left_over.client_not_restored(), "refused")
+        assert [{*item} - {"what", "error"} for item in left(world)] == [{"company_id"}] * 2
 
     def test_what_is_noted_stays_for_the_versions_to_come(self, world):
         attempt(back(world), Permanent("refused"))

@@ -104,6 +104,19 @@ def test_one_company_is_given_up_within_the_tolerance_and_the_others_go_on(world
     assert step.refused == ["given up: POST /a | 500"]
 
 
+def test_a_call_that_was_given_up_is_refused_wherever_it_fails_again(world):
+    world.change(request=world.run.request.__class__(("lending",), tolerated_failures=1))
+    failure = TryLater("500", call="POST /a")
+
+    def act(_context, _command):
+        raise failure
+
+    step = Step(world, "a", "b")
+    step.run = lambda: bear(world.context, step.command, "step", act)
+    with pytest.raises(StepFailed, match="given up: POST /a"):
+        step.run_until(24 * HOUR)
+
+
 def test_a_chunk_fails_beyond_the_tolerance(world):
     step = Step(world, "a", "b")
     step.fails(TryLater("500"), call="POST /a", company="a")

@@ -32,6 +32,11 @@ class TestCounts:
             }
         }  # fmt: skip
 
+    def test_a_survey_counts_the_companies_of_the_plan(self, world):
+        world.ledger.put_tally(ID, "survey", "plan-000000", Tally(1, finished=True, done=2))
+        world.change(chunks={"plan": 1, "snapshot": 1})
+        assert counts(world)["survey"]["done"] == 2
+
     def test_late_companies_count_for_the_products(self, world):
         for chunk in ("snapshot-000000", "late-1-000000"):
             tally = Tally(1, finished=True, done=1)
