@@ -55,6 +55,23 @@ def test_what_is_there_is_saved_once(world):
     assert world.entry(company_entry("a")).before == company
 
 
+def test_a_company_that_is_saved_is_not_asked_for_again(world):
+    world.company("a", 6, late=True)
+    snapshotted(world)
+    world.codat.company_settings = world.codat.client_settings = None
+    snapshotted_again = snapshot.snapshot_companies(world.context, world.command("a"))
+    assert snapshotted_again.next == "done"
+    assert world.tally("snapshot").survey.overriding == ("a",)
+
+
+def test_a_chunk_that_is_missing_fails_the_comparison(world):
+    world.company("a", 6, late=True)
+    snapshotted(world)
+    world.change(chunks={world.run.listing: 2})
+    with pytest.raises(StepFailed, match=r"^snapshot: .*, 1 of 2 chunks were not finished"):
+        compare(world)
+
+
 def test_as_approved_the_run_goes_on(world):
     world.company("a", 6, late=True)
     snapshotted(world)
