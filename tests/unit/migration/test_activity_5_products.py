@@ -110,6 +110,7 @@ class TestAdd:
     def test_a_repeat_adds_nothing_twice(self, world):
         company = world.company("a")
         add(world, company)
+        world.codat.company = None  # nor is it asked for the company again
         add(world, company)
         assert world.codat.changes == [ADDED]
         assert tally(world).done == 1

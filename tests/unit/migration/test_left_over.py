@@ -324,6 +324,22 @@ def test_a_settled_item_shows_who_decided_and_why(world):
     assert left(world) == []
 
 
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (left_over.not_added("a", "lending"), "lending is not added"),
+        (still_on("a"), "its settings are as before"),
+        (kept("a", "lending"), "keeps lending"),
+        (not_restored("a"), "its settings are not restored"),
+        (left_over.not_deleted("new"), "the new webhook consumer new is not deleted"),
+        (left_over.not_back("old"), "the old webhook consumer old is not back"),
+        (left_over.client_not_restored(), "the client settings are not restored"),
+    ],
+)
+def test_each_item_says_what_is_left(item, words):
+    assert item.what.startswith(words)
+
+
 def test_names_tell_items_apart():
     items = [kept("a", "x"), kept("a", "y"), not_restored("a"), Item(None, "x"), Item(None, "y")]
     assert len({item.name for item in items}) == 5
