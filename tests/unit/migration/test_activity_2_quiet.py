@@ -104,6 +104,25 @@ def test_a_further_look_asks_only_for_the_companies_that_were_open(world):
     assert (tally.done, tally.open, tally.reasons) == (3, 0, ())
 
 
+def test_only_reads_that_began_before_the_schedules_went_off_are_old(world):
+    seen = []
+    world.codat.running_reads = lambda _company, before: seen.append(before) or 0
+    world.now = NOW + HOUR
+    look(world, world.company("a"))
+    assert seen == [NOW]
+
+
+def test_out_of_time_the_next_look_goes_on_with_the_companies_that_are_left(world):
+    companies, times = [world.company(name) for name in "abc"], iter([True, False])
+    asked = []
+    world.codat.running_reads = lambda company, _before: asked.append(company) or 0
+    command = world.command(*companies, more_time=lambda: next(times))
+    assert activity_2.apply_chunk(world.context, command).next == "again"
+    assert look(world, *companies).next == "done"
+    assert asked == ["a", "b", "c"]
+    assert world.tally(activity_2.PHASE).done == 3
+
+
 def test_open_companies_that_the_version_before_did_not_name_are_looked_at_with_the_others(world):
     companies = [world.company(name) for name in "ab"]
     world.codat.running = {"b": 1}

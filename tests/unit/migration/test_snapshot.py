@@ -1,10 +1,11 @@
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
-from codat_hub.codat.errors import WrongClient
+from codat_hub.codat.errors import Permanent, WrongClient
 from codat_hub.errors import StepFailed
-from codat_hub.migration.steps import snapshot
+from codat_hub.migration.steps import left_over, snapshot
 from codat_hub.migration.usecases.context import CLIENT, company_entry
 from tests.support.migration.fakes import settings
 from tests.support.migration.planned import OLD, listed, planned
@@ -62,6 +63,15 @@ def test_a_company_that_is_saved_is_not_asked_for_again(world):
     snapshotted_again = snapshot.snapshot_companies(world.context, world.command("a"))
     assert snapshotted_again.next == "done"
     assert world.tally("snapshot").survey.overriding == ("a",)
+
+
+def test_a_company_that_cannot_be_saved_is_named(world):
+    world.company("a", 6, late=True)
+    world.codat.company_settings = mock.Mock(side_effect=Permanent("refused"))
+    snapshot.snapshot_companies(world.context, world.command("a"))
+    (item,) = left_over.left(world.ledger, world.run).values()
+    assert (item.before["company_id"], item.detail["error"]) == ("a", "refused")
+    assert world.tally("snapshot").reasons[0].startswith("a: its settings are as before")
 
 
 def test_a_chunk_that_is_missing_fails_the_comparison(world):
