@@ -1,8 +1,9 @@
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
-from codat_hub.codat.errors import TryLater
+from codat_hub.codat.errors import Permanent, TryLater
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.run import Activity, MigrationRequest, Stragglers
 from codat_hub.migration.steps import activity_2_quiet as activity_2
@@ -118,6 +119,7 @@ def test_out_of_time_the_next_look_goes_on_with_the_companies_that_are_left(worl
     world.codat.running_reads = lambda company, _before: asked.append(company) or 0
     command = world.command(*companies, more_time=lambda: next(times))
     assert activity_2.apply_chunk(world.context, command).next == "again"
+    assert world.tally(activity_2.PHASE).done == 1
     assert look(world, *companies).next == "done"
     assert asked == ["a", "b", "c"]
     assert world.tally(activity_2.PHASE).done == 3
@@ -132,6 +134,20 @@ def test_open_companies_that_the_version_before_did_not_name_are_looked_at_with_
     world.codat.running = {}
     look(world, *companies)
     assert (world.tally(activity_2.PHASE).done, world.tally(activity_2.PHASE).open) == (2, 0)
+
+
+@pytest.mark.parametrize("tolerated", [0, 1])
+def test_a_look_that_is_refused_is_a_failure_that_may_be_tolerated(world, tolerated):
+    world.change(request=MigrationRequest(("lending",), tolerated_failures=tolerated))
+    world.codat.running_reads = mock.Mock(side_effect=Permanent("refused"))
+    look(world, world.company("a"))
+    text = "looking for quiet: 1 of 1 failed: a: nobody knows whether it is quiet: refused"
+    if tolerated:
+        assert judge(world).next == "done"
+        assert world.run.notes == (text,)
+    else:
+        with pytest.raises(StepFailed, match=text):
+            judge(world)
 
 
 def test_a_look_that_fails_leaves_its_company_open_and_looks_at_the_others(world):

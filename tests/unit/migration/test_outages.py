@@ -6,7 +6,7 @@ from codat_hub.codat.errors import OutcomeUnknown, RateLimited, TryLater, Unauth
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.usecases.context import StepResult
-from codat_hub.migration.usecases.outages import BAD_KEY, OUTAGE, bear, waits_for
+from codat_hub.migration.usecases.outages import BAD_KEY, OUTAGE, bear, needs_key, waits_for
 from tests.support.migration.step_world import HOUR
 
 MINUTE = timedelta(minutes=1)
@@ -148,6 +148,15 @@ class TestWhatTheRunWaitsFor:
         step.fails(Unauthorized("401"))
         step.run()
         assert "tools/hub secrets set-api-key" in waits_for(world.ledger, world.run)
+        assert needs_key(world.ledger, world.run)
+        step.fails(TryLater("503"))
+        step.run()
+        assert not needs_key(world.ledger, world.run)
+
+    def test_is_the_longest_quota_if_codat_names_no_time(self, world, step):
+        step.fails(RateLimited("no", status=429))
+        assert step.run().wait_seconds == 25 * 3600 + 1
+        assert "until 23 November 11:15 UTC" in waits_for(world.ledger, world.run)
 
     @pytest.mark.parametrize(
         ("status", "text"),
