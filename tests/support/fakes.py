@@ -118,11 +118,13 @@ class FakeRegistry:
     registered: dict[str, str] = field(default_factory=dict)
     data_types: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def products(self) -> dict[str, Product]:
-        return {
-            name: Product(name, ProductKind(kind), data_types=self.data_types.get(name, ()))
-            for name, kind in self.registered.items()
-        }
+    def products(self) -> Found[str, Product]:
+        return Found(
+            {
+                name: Product(name, ProductKind(kind), data_types=self.data_types.get(name, ()))
+                for name, kind in self.registered.items()
+            }
+        )
 
 
 class FakeParking:

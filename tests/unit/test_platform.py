@@ -49,6 +49,7 @@ class TestAFirstDeploymentThatFails:
         assert set(named) == {
             *("StateTable", "InboxTable", "ConsentsTable"),
             *("CodatApiKey", "SigningSecrets", "MigrationManifests", "ControlApiLogs"),
+            "AuditBucket",
         }
 
 
@@ -152,8 +153,9 @@ class TestEncryption:
         assert queue["KmsMasterKeyId"] == self.KEY
         assert queue["SqsManagedSseEnabled"] == {"Fn::If": ["HasKmsKey", False, True]}
 
-    def test_the_bucket_takes_the_key(self):
-        bucket = RESOURCES["MigrationManifests"]["Properties"]["BucketEncryption"]
+    @pytest.mark.parametrize("name", sorted(of("AWS::S3::Bucket")))
+    def test_a_bucket_takes_the_key(self, name):
+        bucket = RESOURCES[name]["Properties"]["BucketEncryption"]
         (rule,) = bucket["ServerSideEncryptionConfiguration"]
         assert rule["ServerSideEncryptionByDefault"] == {
             "SSEAlgorithm": {"Fn::If": ["HasKmsKey", "aws:kms", "AES256"]},
@@ -166,9 +168,12 @@ class TestTransport:
         assert TEMPLATE["Conditions"]["RequiresTls"] == {
             "Fn::Not": [{"Fn::Equals": [{"Ref": "Environment"}, "local"]}]
         }
+        assert TEMPLATE["Conditions"]["KeepsAuditOverTls"] == {
+            "Fn::And": [{"Condition": "KeepsAudit"}, {"Condition": "RequiresTls"}]
+        }
 
     def denied(self, policy):
-        assert policy.get("Condition") in {None, "RequiresTls"}
+        assert policy.get("Condition") in {None, "RequiresTls", "KeepsAuditOverTls"}
         for entry in policy["Properties"]["PolicyDocument"]["Statement"]:
             condition, statement, _ = entry.get("Fn::If", (None, entry, None))
             assert condition in {None, "RequiresTls"}
@@ -188,13 +193,18 @@ class TestTransport:
         assert statement["Action"] == "sqs:*"
         assert statement["Resource"] == {"Fn::GetAtt": [name, "Arn"]}
 
-    def test_the_bucket_refuses_calls_without_tls(self):
-        (policy,) = of("AWS::S3::BucketPolicy").values()
+    @pytest.mark.parametrize("name", sorted(of("AWS::S3::Bucket")))
+    def test_a_bucket_refuses_calls_without_tls(self, name):
+        (policy,) = [
+            body
+            for body in of("AWS::S3::BucketPolicy").values()
+            if body["Properties"]["Bucket"] == {"Ref": name}
+        ]
         (statement,) = self.denied(policy)
         assert statement["Action"] == "s3:*"
         assert statement["Resource"] == [
-            {"Fn::GetAtt": ["MigrationManifests", "Arn"]},
-            {"Fn::Sub": "${MigrationManifests.Arn}/*"},
+            {"Fn::GetAtt": [name, "Arn"]},
+            {"Fn::Sub": f"${{{name}.Arn}}/*"},
         ]
 
     def test_a_web_acl_stands_before_the_control_apis_deployed_stage(self):

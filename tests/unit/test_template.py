@@ -44,6 +44,14 @@ PERMISSIONS = {
         ("sqs:SendMessage", "ProjectReadsGivenUp"),
         ("sqs:SendMessage", "RefreshQueue"),
     },
+    "ArchiveConsentsFunction": {
+        ("dynamodb:DescribeStream", "ConsentsTable"),
+        ("dynamodb:GetRecords", "ConsentsTable"),
+        ("dynamodb:GetShardIterator", "ConsentsTable"),
+        ("dynamodb:ListStreams", "*"),
+        ("s3:PutObject", "AuditBucket/consents/*"),
+        ("sqs:SendMessage", "ArchiveConsentsGivenUp"),
+    },
     "PlanRefreshesFunction": {
         ("dynamodb:BatchGetItem", "StateTable"),
         ("dynamodb:GetItem", "StateTable"),
@@ -552,7 +560,50 @@ def _allowed(policy):
 def test_no_function_may_change_or_delete_a_consent():
     for function, granted in PERMISSIONS.items():
         actions = {action for action, resource in granted if resource == "ConsentsTable"}
+        if function == "ArchiveConsentsFunction":  # it reads the stream only
+            assert not actions & {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+            continue
         assert actions <= {"dynamodb:PutItem", "dynamodb:Query"}, function
+
+
+class TestTheAudit:
+    def test_it_is_off_by_default_and_then_adds_nothing(self):
+        assert TEMPLATE["Parameters"]["AuditRetentionDays"]["Default"] == 0
+        named = {name: body for name, body in transformed().items() if "ArchiveConsents" in name}
+        named |= {name: RESOURCES[name] for name in ("AuditBucket", "ConsentsNotArchived")}
+        conditions = {name: body.get("Condition") for name, body in named.items()}
+        assert conditions.pop("ArchiveConsentsGivenUpPolicy") == "KeepsAuditOverTls"
+        assert set(conditions.values()) == {"KeepsAudit"}
+        stream = RESOURCES["ConsentsTable"]["Properties"]["StreamSpecification"]
+        assert stream["Fn::If"][::2] == ["KeepsAudit", {"Ref": "AWS::NoValue"}]
+
+    def test_each_copy_is_locked_for_the_days_and_the_bucket_outlives_the_stack(self):
+        bucket = RESOURCES["AuditBucket"]
+        assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == (
+            "RetainExceptOnCreate",
+            "Retain",
+        )
+        properties = bucket["Properties"]
+        assert "BucketName" not in properties, "the one of an earlier time may still be there"
+        assert properties["ObjectLockEnabled"] is True
+        assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+        retention = properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+        assert retention == {"Mode": "GOVERNANCE", "Days": {"Ref": "AuditRetentionDays"}}
+        assert not any(
+            properties["PublicAccessBlockConfiguration"][key] is not True
+            for key in properties["PublicAccessBlockConfiguration"]
+        )
+
+    def test_every_change_is_copied_with_the_item_before_and_after(self):
+        stream = RESOURCES["ConsentsTable"]["Properties"]["StreamSpecification"]
+        assert stream["Fn::If"][1] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+        source = RESOURCES["ArchiveConsentsSource"]["Properties"]
+        assert "FilterCriteria" not in source
+        assert source["StartingPosition"] == "TRIM_HORIZON"
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["MaximumRecordAgeInSeconds"] == 20 * 3600
+        given_up = {"Fn::GetAtt": ["ArchiveConsentsGivenUp", "Arn"]}
+        assert source["DestinationConfig"]["OnFailure"]["Destination"] == given_up
 
 
 def test_a_refresh_schedule_may_start_the_planner_and_record_failures():

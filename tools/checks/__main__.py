@@ -21,9 +21,10 @@ with importing():
 
 PINS: Final = ROOT / "tools" / "checks" / "requirements.txt"
 HOME: Final = ROOT / ".local" / "checks"
-# What a bank sets: a key of its own.
+# What a bank sets: a key of its own, copies under lock.
 _PARAMETERS: Final = {
     "Environment": "prod",
+    "AuditRetentionDays": "2557",
     "KmsKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0d1e2f3a-0000-4000-8000-000000000000",
 }
 

@@ -94,6 +94,8 @@ class Resolved:
                 return self.value(text).split(separator)
             case {"Fn::Equals": [left, right]}:
                 return str(self.value(left)) == str(self.value(right))
+            case {"Fn::And": conditions}:
+                return all(self.condition(each["Condition"]) for each in conditions)
             case {"Fn::Not": [condition]}:
                 return not self.value(condition)
             case dict():

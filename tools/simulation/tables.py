@@ -11,6 +11,7 @@ def create_table(dynamodb: Any, logical_id: str) -> str:
     names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
     request = {name: properties[name] for name in names if name in properties}
     if stream := properties.get("StreamSpecification"):
+        _, stream, _ = stream.get("Fn::If", (None, stream, None))
         request["StreamSpecification"] = {"StreamEnabled": True, **stream}
     dynamodb.create_table(TableName=logical_id, **request)
     return logical_id

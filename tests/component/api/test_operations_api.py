@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 
 from codat_hub.codat.adapters.client_check_store import ClientCheckStore
 from codat_hub.codat.domain.client_check import ClientCheck
@@ -347,6 +348,17 @@ class TestResends:
         status, body = call("POST", "/resends", {"rule": "lending", **self.SPAN, **changes})
         assert (status, body["errors"][0]["field"]) == (400, field)
         assert events.list_replays()["Replays"] == []
+
+    def test_a_span_that_eventbridge_refuses_is_refused_in_its_words(self, call, events, module):
+        span = self.SPAN | {"from": "0001-01-01T00:00:00Z"}
+        words = "Parameter EventStartTime is not valid."
+        rule = events.describe_rule(Name="lending", EventBusName="products")
+        with Stubber(module.hub.resends.archive._client) as stub:
+            stub.add_response("describe_rule", rule)
+            stub.add_client_error("start_replay", "ValidationException", words)
+            status, body = call("POST", "/resends", {"rule": "lending", **span})
+        assert (status, body["errors"][0]["field"]) == (400, "from")
+        assert words in body["errors"][0]["message"]
 
     def test_without_the_rule_or_the_resend_it_is_a_404(self, call, events):
         assert call("POST", "/resends", {"rule": "none", **self.SPAN})[0] == 404

@@ -4,7 +4,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from codat_hub.errors import Conflict, Unavailable
+from codat_hub.errors import Conflict, Invalid, Unavailable
 from codat_hub.product_events.adapters.event_archive import EventArchive
 from codat_hub.product_events.domain.resend import ResendStatus, TeamRule, TimeSpan
 from tests.support.aws import REGION
@@ -49,6 +49,25 @@ def test_a_known_id_starts_nothing_and_an_eleventh_replay_is_refused(stubbed):
     stub.add_client_error("start_replay", "LimitExceededException")
     with pytest.raises(Conflict, match="ten replays"):
         start(archive)
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ("Parameter EventStartTime is not valid. Reason: It is before the epoch.", "from"),
+        ("Parameter EventEndTime is not valid. Reason: It is before EventStartTime.", "to"),
+        ("Replay has no events.", "from"),
+    ],
+)
+def test_a_time_span_that_eventbridge_does_not_take_is_the_requests_fault(stubbed, words, field):
+    archive, stub = stubbed
+    stub.add_client_error("start_replay", "ValidationException", words)
+    with pytest.raises(Invalid) as refused:
+        start(archive)
+    (problem,) = refused.value.problems
+    moment = SPAN.until if field == "to" else SPAN.since
+    assert (problem.field, problem.value) == (field, moment.isoformat())
+    assert words in problem.message
 
 
 def test_one_that_is_over_meanwhile_is_not_cancelled(stubbed):

@@ -130,7 +130,6 @@ def test_any_refusal_of_dynamodb_is_unavailable(table, dynamodb, monkeypatch, fa
         lambda: table.page(key, 10),
         lambda: table.listed("group"),
         lambda: table.latest("group"),
-        lambda: table.count("group"),
     )
     writes = (
         lambda: table.put(key, {}, 0),

@@ -13,7 +13,9 @@ from policy_sentry.querying.actions import get_action_data
 from tools.checks.resolving import PSEUDO, Resolved
 
 KEY = "arn:aws:kms:eu-west-2:123456789012:key/0d1e2f3a-0000-4000-8000-000000000000"
-STACK = Resolved("codat-hub-staging", Environment="staging", KmsKeyArn=KEY)
+STACK = Resolved(
+    "codat-hub-staging", Environment="staging", KmsKeyArn=KEY, AuditRetentionDays="2557"
+)
 # They deny what is not sent over TLS.
 EVERY_ACTION = {"sqs:*", "s3:*"}
 

@@ -16,6 +16,7 @@ from tools.template import TEMPLATE
 NAME = "n" * longest_stack_name(REGION)
 DOMAIN = "d" * 60 + ".com"
 LONG = {
+    "AuditRetentionDays": "2557",
     "Environment": "staging",
     "WebhookDomain": DOMAIN,
     "WebhookCertificateArn": f"arn:aws:acm:{REGION}:123456789012:certificate/{'c' * 36}",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from codat_hub.errors import Conflict
+from botocore.exceptions import ClientError
+
+from codat_hub.errors import Conflict, Invalid, Problem
 from codat_hub.product_events.domain.resend import Resend, ResendStatus, TeamRule, TimeSpan
 from codat_hub.storage.aws import unavailable
 
@@ -58,7 +60,7 @@ class EventArchive:
     def start(self, resend_id: str, rule: TeamRule, span: TimeSpan, by: str) -> bool:
         """Start a resend; return False if there is one of this id.
 
-        Raises Conflict if EventBridge takes no further replay.
+        Raises Conflict if EventBridge takes no further replay, Invalid if it refuses the time span.
         """
         errors = self._client.exceptions
         with unavailable("the resend was not started"):
@@ -78,6 +80,10 @@ class EventArchive:
                     "EventBridge runs ten replays at once in an account, and not one more."
                     " Start the resend when another one is over."
                 ) from error
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ValidationException":
+                    raise
+                raise Invalid(_refused(span, error.response["Error"]["Message"])) from error
         return True
 
     def get(self, resend_id: str) -> Resend | None:
@@ -99,6 +105,13 @@ class EventArchive:
 
     def _replay(self, resend_id: str) -> str:
         return f"{self._archive_arn.rpartition('/')[2]}-{resend_id}"
+
+
+def _refused(span: TimeSpan, words: str) -> Problem:
+    """Return EventBridge's refusal of a time span; its words name the parameter first."""
+    at_end = words.startswith("Parameter EventEndTime")
+    field, moment = ("to", span.until) if at_end else ("from", span.since)
+    return Problem(field, f"EventBridge refuses it: {words}", moment.isoformat())
 
 
 def _resend(resend_id: str, replay: Mapping[str, Any]) -> Resend:

@@ -8,7 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from codat_hub.companies.domain.assignment import AssignmentStatus
-from codat_hub.errors import Absent, Conflict
+from codat_hub.companies.usecases.known_company import known_company
+from codat_hub.errors import Conflict
+from codat_hub.products.usecases.registry import registered
 from codat_hub.storage.update import update
 from codat_hub.telemetry import logger
 
@@ -36,10 +38,8 @@ class OweFullLoad:
 
     def company(self, company_id: str, product: str, by: str) -> datetime:
         """Owe one company's product a full load, and return since when."""
-        self._registered(product)
-        company, version = self.companies.get(company_id)
-        if not version:
-            raise Absent(f"No company {company_id} is known.")
+        registered(self.registry.products(), product)
+        company = known_company(self.companies, company_id)
         at = self.now()
 
         def owed(assignment: Assignment) -> Assignment:
@@ -57,7 +57,7 @@ class OweFullLoad:
 
     def all_companies(self, product: str, by: str) -> datetime:
         """Owe every company that has the product a full load, and return since when."""
-        self._registered(product)
+        registered(self.registry.products(), product)
         at = self.now()
 
         def owed(known: Mapping[str, datetime]) -> Mapping[str, datetime]:
@@ -66,7 +66,3 @@ class OweFullLoad:
         update(self.full_loads.get, owed, self.full_loads.put, "the full loads of products")
         logger.info("full load owed by every company", product=product, by=by)
         return at
-
-    def _registered(self, product: str) -> None:
-        if product not in self.registry.products():
-            raise Absent(f"No product {product} is registered. See them: tools/hub products list")

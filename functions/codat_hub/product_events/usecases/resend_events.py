@@ -43,8 +43,9 @@ class ResendEvents:
         by: the caller's ARN
         key: the same key of the same caller starts nothing a second time
 
-        Raises Unavailable; Invalid for a malformed time span; Absent without such a rule; Conflict
-        without an archive or with a disabled rule; RequestReused if the key came with another body.
+        Raises Unavailable; Invalid for a time span that EventBridge does not take; Absent without
+        such a rule; Conflict without an archive or with a disabled rule; RequestReused if the key
+        came with another body.
         """
         resend_id = (self.new_id() if key is None else str(uuid.uuid5(_KEYS, f"{by} {key}")))[
             -_ID_LENGTH:

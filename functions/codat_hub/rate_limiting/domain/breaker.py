@@ -236,5 +236,4 @@ def _opened(breaker: Breaker, cause: Cause, now: datetime, probe_at: datetime) -
     # Only a reset newer than the last 429 frees the breaker, so each 429 opens it anew.
     before = None if cause is Cause.RATE_LIMITED else breaker.opened_at
     opened_at = before if breaker.cause is cause and before is not None else now
-    pauses = breaker.pauses if cause is breaker.cause else 0
-    return replace(breaker, cause=cause, opened_at=opened_at, probe_at=probe_at, pauses=pauses)
+    return replace(breaker, cause=cause, opened_at=opened_at, probe_at=probe_at)
