@@ -48,7 +48,7 @@ def test_a_chunk_that_was_quiet_is_not_looked_at_again(world):
     company = world.company("a")
     look(world, company)
     world.codat.running = {company: 1}
-    look(world, company)
+    assert look(world, company).next == "done"
     assert judge(world).next == "done"
 
 

@@ -11,6 +11,7 @@ from codat_hub.migration.domain.plan import ProductCount, Survey, digest_of
 from codat_hub.migration.domain.run import FirstLink, MigrationRequest
 from codat_hub.migration.steps import planning
 from codat_hub.migration.steps.findings import (
+    client_facts,
     client_of,
     counted,
     lost_since_snapshot,
@@ -194,6 +195,19 @@ class TestClient:
         assert (found.standard, found.everyone, found.refusals) == (("banking",), True, ())
         names = [made.name for made in found.wanted]
         assert names == ["product-lending", "product-standard", "successor-1"]
+
+    def test_a_standard_product_of_the_run_needs_plain_reads(self, world):
+        world.change(request=MigrationRequest(("banking",)))
+        names = [made.name for made in self.client(world).wanted]
+        assert names == ["product-standard"]
+
+    def test_an_approval_is_bound_to_these_facts(self, world):
+        facts = client_facts(self.client(world, replace(OLD, consumer_id="2"), OLD))
+        assert facts["settings"] == settings(24, 0)
+        assert [each["consumer_id"] for each in facts["consumers"]] == ["1", "2"]
+        assert facts["consumers"][0]["event_types"] == list(OLD.event_types)
+        assert facts["wanted"][0]["name"] == "product-lending"
+        assert facts["everyone"] is True
 
     def test_while_companies_are_left_behind_only_products_need_consumers(self, world):
         found = self.client(world, OLD, left_behind=1)
