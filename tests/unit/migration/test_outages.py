@@ -8,7 +8,16 @@ from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.run import MigrationStatus
 from codat_hub.migration.usecases import stopping
 from codat_hub.migration.usecases.context import StepResult
-from codat_hub.migration.usecases.outages import BAD_KEY, OUTAGE, PREFIX, bear, needs_key, waits_for
+from codat_hub.migration.usecases.outages import (
+    BAD_KEY,
+    OUTAGE,
+    PREFIX,
+    bear,
+    end_waits,
+    needs_key,
+    say,
+    waits_for,
+)
 from tests.support.migration.step_world import HOUR, NOW
 
 MINUTE = timedelta(minutes=1)
@@ -167,6 +176,12 @@ def test_a_chunk_that_fails_forgets_its_outage_and_keeps_what_was_given_up(world
     with pytest.raises(StepFailed, match="refused"):
         bear(world.context, command, "step", act)
     assert world.entry(name).detail == GIVEN_UP
+
+
+def test_all_waits_of_a_run_can_be_ended(world):
+    say(world.context, world.command(), "step", "Codat, since noon")
+    end_waits(world.context, world.command())
+    assert waits_for(world.ledger, world.run) is None
 
 
 def test_limits_are_those_of_the_documents():
