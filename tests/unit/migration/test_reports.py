@@ -94,6 +94,13 @@ class TestReport:
         assert report["client_settings"] == {"changed": False, "outcome": None, "undone": None}
         assert "hunter" not in str(report)
 
+    def test_a_consumer_that_was_created_has_its_id(self, world):
+        facts = {"url": "https://x", "hub_consumer": "x"}
+        entry = LedgerEntry(facts).intend(1).came_to("created", {**facts, "consumer_id": "new"})
+        world.ledger.first(ID, "NEW_CONSUMER#x", entry)
+        (shown,) = reports.report(world.ledger, world.run)["new_consumers"]
+        assert (shown["consumer_id"], shown["outcome"]) == ("new", "created")
+
     def test_it_shows_the_run_and_its_counts(self, world):
         world.ledger.intend(ID, 1, {"CLIENT": LedgerEntry({})})
         world.ledger.note(ID, "CLIENT", lambda entry: entry.came_to("off").undo("restored"))
