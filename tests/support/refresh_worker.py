@@ -1,8 +1,10 @@
 """The refresh worker in a simulated world, one message at a time."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from codat_hub.codat import errors
+from codat_hub.refresh.adapters.lease_store import LeaseStore
 from codat_hub.refresh.domain.call_outcome import row
 from codat_hub.refresh.domain.refresh_message import RefreshMessage
 from codat_hub.refresh.domain.ticket import TicketStatus
@@ -65,3 +67,12 @@ def failing(world, failure):
         raise failure
 
     world.codat.fault = fault
+
+
+def with_a_lease_for_each_product(world):
+    """Let each product of a company have a lease of its own, as the setting allows."""
+    world.codat.lock = "product"
+    world.leases = LeaseStore(world.table, per_product=True)
+    world.wake = replace(world.wake, leases=world.leases)
+    world.worker = world.a_worker()
+    return world

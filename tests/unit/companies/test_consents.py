@@ -43,7 +43,8 @@ def office():
 def test_a_consent_is_recorded_once_and_copied_to_the_assignment(office):
     recorded = office.grant()
     assert office.grant().consent == recorded.consent
-    assert len(office.consents.history(COMPANY)) == 1
+    (entry,) = office.consents.history(COMPANY)
+    assert (entry.consent, entry.by, entry.reason) == (recorded.consent, BY, None)
     assert office.assignments.get(COMPANY, "product-a")[0].consent == recorded.consent
 
 
@@ -56,6 +57,14 @@ def test_a_new_consent_replaces_and_the_history_keeps_both(office):
         NARROW.data_types,
         WIDE.data_types,
     ]
+
+
+def test_the_history_comes_in_pages(office):
+    for grant in (NARROW, WIDE):
+        office.grant(grant)
+    (first,) = office.consents.history(COMPANY, limit=1)
+    (second,) = office.consents.history(COMPANY, ("product-a", first.number))
+    assert (first.number, second.number) == (1, 2)
 
 
 def test_a_warning_names_uncovered_data_types_and_an_older_text(office):
@@ -100,6 +109,7 @@ def test_revoking_removes_that_product_and_no_other(office):
     assert office.held == {"product-b"}
     entry = office.ledger.newest(COMPANY, "product-a")
     assert (entry.reason, entry.by) == ("the loan is repaid", BY)
+    assert revoked.consent == entry.consent
     assert office.ledger.newest(COMPANY, "product-b").consent.active
     assert office.refreshes.cancelled == [
         (COMPANY, "product-a", "consent revoked: the loan is repaid")
@@ -183,7 +193,9 @@ def test_a_revocation_needs_a_consent_and_a_reason(office):
     for reason in ("", " ", "\n", "x" * 501):
         with pytest.raises(Invalid, match="reason") as refused:
             office.revoke(reason=reason)
-        assert refused.value.problems[0].allowed == "1 to 500 printable characters"
+        (problem,) = refused.value.problems
+        assert (problem.field, problem.message) == ("reason", "say why it is revoked")
+        assert problem.allowed == "1 to 500 printable characters"
     assert office.ledger.newest(COMPANY, "product-a").consent.active
 
 

@@ -36,3 +36,7 @@ def test_after_a_pause_the_spread_begins_now():
     memory = DispatchMemory(NOW - timedelta(minutes=5))
     assert memory.starts_at(NOW) == NOW
     assert memory.busy_after(NOW, 28, 14) == NOW + timedelta(seconds=2)
+
+
+def test_at_first_nothing_is_remembered():
+    assert DispatchMemory() == DispatchMemory(None, (), 0, None)

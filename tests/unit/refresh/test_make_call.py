@@ -6,6 +6,8 @@ from unittest import mock
 import pytest
 
 from codat_hub.codat import errors
+from codat_hub.codat.domain.idempotency import HeldKey
+from codat_hub.codat.domain.quota import Quota
 from codat_hub.refresh.domain.ticket import Failure, TicketStatus
 from codat_hub.refresh.usecases.make_call import NotCalled
 from tests.support.refresh_worker import HOUR, ROWS, a_message, a_world, failing, work
@@ -92,6 +94,40 @@ def test_a_check_that_the_hub_itself_holds_back_concerns_this_refresh_only(world
     world.check_client = check
     assert isinstance(make_call(*world.tickets.get("c1", "a")).failure, errors.TryLater)
     assert world.codat.calls == []
+
+
+@pytest.mark.parametrize("edge", [True, False])
+def test_a_check_that_an_edge_answers_counts_for_the_breaker(world, make_call, edge):
+    def check():
+        raise errors.TryLater("HTML", status=403, edge=edge)
+
+    world.opened()
+    world.check_client = check
+    failure = make_call(*world.tickets.get("c1", "a")).failure
+    assert failure.edge is edge
+    assert "HTML" in failure.error
+
+
+@pytest.mark.parametrize("failure", [None, errors.Permanent("no", quota=Quota(1000, 7, START))])
+def test_what_an_answer_says_of_the_quota_is_told(world, make_call, failure):
+    world.opened()
+    world.codat.quota = Quota(1000, 7, START)
+    if failure is not None:
+        failing(world, failure)
+    call = make_call(*world.tickets.get("c1", "a"))
+    assert (call.failure, call.quota) == (failure, Quota(1000, 7, START))
+
+
+def test_a_read_that_ended_before_an_unanswered_call_says_nothing_of_it(world, make_call):
+    world.opened()
+    key = HeldKey("old", START)
+    world.opened(key=key)
+    world.clock += 3 * HOUR
+    world.last_reads["c1", "a"] = START - MINUTE
+    assert make_call(*world.tickets.get("c1", "a")).ticket.attempts == 1
+    world.opened(key=key)
+    world.last_reads["c1", "a"] = START
+    assert make_call(*world.tickets.get("c1", "a")) is NotCalled.ALREADY_READ
 
 
 @pytest.mark.parametrize(("failure", "kind", "status"), ROWS, ids=str)

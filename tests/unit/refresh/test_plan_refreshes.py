@@ -56,6 +56,23 @@ def test_a_company_with_product_consent_and_connection_gets_a_ticket(world):
     assert planned.opened == 1
 
 
+@pytest.mark.parametrize(
+    ("item", "spoilt"),
+    [
+        ("DIRECTORY", {"connections": 7}),
+        ("PRODUCT#a", {"status": "quantum"}),
+        ("REFRESH#TICKET#a", {"status": "quantum"}),
+    ],
+)
+def test_a_company_with_an_item_that_cannot_be_read_is_skipped_by_name(world, item, spoilt):
+    with_companies(world, 3).planner("a", SLOT, always)
+    (key,) = (key for key in world.table.items if key.pk.endswith("c0001") and key.sk == item)
+    world.table.spoil(key, **spoilt)
+    world.clock += HOUR
+    run = world.planner("a", SLOT + HOUR, always).run
+    assert (run.done, run.opened, run.skipped, run.skipped_by) == (True, 2, 1, {"unreadable": 1})
+
+
 def test_tickets_are_due_within_the_jitter_window_and_end_before_the_next_slot(world):
     with_companies(world, 200).planner("a", SLOT, always)
     tickets = [world.ticket(company, "a") for company in opened(world)]
@@ -115,6 +132,7 @@ def test_out_of_time_it_stops_and_the_next_minute_goes_on_from_the_cursor(world)
     (second,) = world.planner.resume(always)
     assert second.run.done
     assert first.opened + second.opened == len(opened(world)) == 1000
+    assert (second.run.opened, second.run.served) == (1000, 0)
 
 
 def test_killed_at_any_write_an_abandoned_run_is_taken_over_and_opens_each_ticket_once():
@@ -177,37 +195,6 @@ def test_a_slot_that_is_over_already_is_not_planned(world):
     world.assign("c1", "a")
     world.clock += 25 * HOUR
     assert world.planner("a", SLOT - HOUR, always).opened == 0
-
-
-def test_100_000_companies_are_planned_by_the_cursor_across_invocations():
-    world = World(window=15 * MINUTE)
-    world.register(a_product("a"))
-    items = 100_000
-    world.assign("c", "a")
-    template_assignment = world.assignments.get("c", "a")[0]
-    company = world.companies.get("c")[0]
-    for number in range(items - 1):
-        name = f"c{number:06}"
-        world.assignments.put(replace(template_assignment, company_id=name), 0)
-        world.companies.put(replace(company, company_id=name), 0)
-    writes, invocations, total = world.table.writes, 0, 0
-    planned = world.planner("a", SLOT, pages_of(150))
-    while True:
-        invocations += 1
-        total += planned.opened
-        if planned.run.done:
-            break
-        (planned,) = world.planner.resume(pages_of(150))
-    assert total == items
-    assert invocations >= 6
-    # a ticket each, and at its first slot a place each in the list of what will be overdue
-    cursor_writes = world.table.writes - writes - 2 * items
-    assert cursor_writes < items / 80  # one a page of 100, and one an invocation
-
-
-def pages_of(count):
-    left = iter(range(count))
-    return lambda: next(left, None) is not None
 
 
 def test_slots_that_the_quota_keeps_back_end_as_rate_limited_even_without_a_message(world):
@@ -325,3 +312,16 @@ def test_unfinished_runs_of_an_unreadable_product_do_not_starve_the_others(world
     (report, *_) = world.planner.resume(always)
     assert (report.run.product, report.run.done) == ("b", True)
     assert len(world.runs.unfinished()) == 100  # those of `a` wait until it is repaired
+
+
+def test_a_run_that_stays_unfinished_goes_behind_the_others(world):
+    world.register(a_product("a"), a_product("b"))
+    with_companies(world, 150)
+    assert world.runs.put(RefreshRun("a", SLOT), 0)
+    assert world.runs.put(RefreshRun("b", SLOT), 0)
+    world.clock += MINUTE
+    time = iter([True, True, False, False])  # for one run, and one page of it
+    (report,) = world.planner.resume(lambda: next(time))
+    assert (report.run.product, report.run.done) == ("a", False)
+    assert [run.run.product for run in world.planner.resume(always)] == ["b", "a"]
+    assert world.runs.unfinished() == []

@@ -1,18 +1,22 @@
 """What a call's outcome changes: the ticket, the lease, the assignment, and all other calls."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from codat_hub.codat import errors
+from codat_hub.codat.domain.idempotency import HeldKey
 from codat_hub.codat.domain.quota import Quota
 from codat_hub.codat.domain.stamp import Stamp
 from codat_hub.companies.domain.assignment import AssignmentStatus
 from codat_hub.rate_limiting.domain.breaker import Cause
 from codat_hub.rate_limiting.domain.rate_limit_notice import reset
 from codat_hub.rate_limiting.domain.waits import Waits
-from codat_hub.refresh.domain.ticket import TicketStatus
-from tests.support.refresh_worker import HOUR, ROWS, a_world, failing, work
+from codat_hub.refresh.domain import lease as lease_rules
+from codat_hub.refresh.domain.ticket import Failure, TicketStatus
+from codat_hub.refresh.usecases.record_outcome import RefreshReport
+from tests.support.refresh_worker import HOUR, ROWS, a_message, a_world, failing, work
 from tools.simulation.refresh_world import MINUTE, START
 
 
@@ -118,7 +122,38 @@ def test_a_wrong_client_is_no_attempt_and_gives_the_lease_back(world):
         Waits.BREAKER,
     )
     assert (ticket.attempts, ticket.key, ticket.due_at) == (0, None, world.now())
+    assert ticket.failure == Failure("wrong_client", "another client's key")
     assert world.leases.get("c1", "a")[0].holder is None
+    assert not result.woken
+
+
+def test_a_wrong_client_leaves_an_earlier_key_and_passes_the_turn_on(world):
+    def wrong():
+        raise errors.WrongClient("another client's key")
+
+    earlier = HeldKey("old", START)
+    world.opened(product="a", key=earlier)
+    world.opened(product="b", status=TicketStatus.BUSY, due_at=START + HOUR)
+    world.check_client = wrong
+    assert work(world, product="a").woken
+    assert world.ticket(product="a").key == earlier
+    assert world.ticket(product="b").status is TicketStatus.SENT
+
+
+def test_another_read_that_ends_during_a_first_call_is_not_taken_for_its_own(world):
+    def ended_meanwhile(*_):
+        world.last_reads["c1", "a"] = world.now()
+
+    world.opened(product="a")
+    world.opened(product="b", status=TicketStatus.BUSY, due_at=START + HOUR)
+    world.codat.fault = ended_meanwhile
+    assert not work(world, product="a").woken
+    assert world.ticket(product="a").status is TicketStatus.ACCEPTED
+    assert world.leases.get("c1", "a")[0].holder == "a"
+
+
+def test_a_message_without_a_call_reports_only_its_outcome():
+    assert RefreshReport("stale") == RefreshReport("stale", None, False, None, False)
 
 
 def test_an_answer_that_comes_after_the_end_of_its_read_does_the_events_work(world):
@@ -138,14 +173,61 @@ def test_an_answer_that_comes_after_the_end_of_its_read_does_the_events_work(wor
     assert world.ticket(product="b").status is TicketStatus.SENT
 
 
+def test_a_refresh_that_met_a_read_which_ended_during_its_call_goes_again_at_once(world):
+    def ended_meanwhile(*_):
+        lease, version = world.leases.get("c1", "a")
+        world.leases.put("c1", "a", lease_rules.after_read(lease, "b", world.now()), version)
+        raise errors.Busy("in progress", status=400)
+
+    world.opened()
+    world.codat.fault = ended_meanwhile
+    assert work(world).woken
+    assert (world.ticket().status, world.ticket().generation) == (TicketStatus.SENT, 2)
+
+
+def test_a_failed_ticket_keeps_codats_words_and_its_reference(world):
+    world.opened()
+    failing(world, errors.Permanent("no such product", status=400, correlation_id="ref-1"))
+    work(world)
+    assert world.ticket().failure == Failure("rejected", "no such product", "ref-1")
+
+
+def test_several_answers_of_calls_that_left_before_it_opened_leave_the_breaker_open(world):
+    world.opened("c1")
+    world.opened("c2")
+
+    def slow(company_id, product):
+        if company_id == "c1":  # while it is on its way, c2's call is refused
+            world.clock += timedelta(seconds=1)
+            failing(world, errors.Unauthorized("key", status=401))
+            world.worker(a_message(world, "c2"))
+
+    world.codat.fault = slow
+    work(world, "c1")
+    assert world.limiters.get()[0].breaker.cause is Cause.UNAUTHORIZED
+
+
+def test_a_timeout_of_the_probe_leaves_the_breaker_open(world):
+    world.opened("c1")
+    world.opened("c2")
+    failing(world, errors.Unauthorized("key", status=401))
+    work(world, "c1")
+    failing(world, errors.OutcomeUnknown("no answer"))
+    world.clock += 5 * MINUTE
+    assert work(world, "c2").outcome == "outcome_unknown"
+    assert world.limiters.get()[0].breaker.cause is Cause.UNAUTHORIZED
+
+
 def test_404_marks_the_assignment_stale_for_reconcile(world):
     world.opened()
     failing(world, errors.NotFound("gone", status=404))
+    world.clock += MINUTE
     work(world)
     assignment, _ = world.assignments.get("c1", "a")
-    assert (assignment.status, assignment.changed_by) == (
+    assert (assignment.status, assignment.changed_by, assignment.changed_at) == (
         AssignmentStatus.STALE,
         "refresh_product",
+        world.now(),
     )
 
 

@@ -4,15 +4,17 @@ from datetime import timedelta
 
 import pytest
 
+from codat_hub.codat.domain.quota import Quota
 from codat_hub.codat.domain.stamp import Stamp
-from codat_hub.rate_limiting.domain.breaker import Breaker, Cause
+from codat_hub.rate_limiting.domain.breaker import PROBE_LONG, Breaker, Cause
 from codat_hub.rate_limiting.domain.pace import LIMIT, Pace
 from codat_hub.rate_limiting.domain.rate_limit_notice import RateLimitNotice
 from codat_hub.rate_limiting.domain.rate_limiter import RateLimiter, Wait
 from codat_hub.rate_limiting.domain.waits import Waits
 from codat_hub.refresh.domain import lease as lease_rules
 from codat_hub.refresh.domain.ticket import TicketStatus
-from tests.support.refresh_worker import HOUR, a_world, work
+from codat_hub.refresh.usecases.take_turn import Turn
+from tests.support.refresh_worker import HOUR, a_world, with_a_lease_for_each_product, work
 from tools.simulation.refresh_world import MINUTE, START
 
 SECOND = timedelta(seconds=1)
@@ -58,6 +60,58 @@ def test_a_quota_that_codat_reports_as_used_up_is_met_before_the_lease(world, ta
     world.notices.put(RateLimitNotice(Stamp(START, "e"), START + HOUR), 0)
     assert take_turn(ticket(world)) == Wait(Waits.RATE_LIMIT, START + HOUR)
     assert world.leases.get("c1", "a")[1] == 0
+
+
+def test_one_probe_leaves_while_codat_reports_the_quota_as_used_up(world, take_turn):
+    world.notices.put(RateLimitNotice(Stamp(START, "e"), START + 10 * HOUR), 0)
+    world.clock += 2 * HOUR
+    assert isinstance(take_turn(ticket(world)), Turn)
+    assert take_turn(ticket(world, "b")) == Wait(Waits.RATE_LIMIT, world.clock + PROBE_LONG)
+
+
+def test_a_notice_that_comes_after_the_lease_was_taken_keeps_the_call_back(world, take_turn):
+    put = world.leases.put
+
+    def put_then_hear_of_the_quota(*arguments):
+        world.leases.put = put
+        world.notices.put(RateLimitNotice(Stamp(START, "e"), START + HOUR), 0)
+        return put(*arguments)
+
+    world.leases.put = put_then_hear_of_the_quota
+    found = take_turn(ticket(world))
+    assert found == Wait(Waits.RATE_LIMIT, START + HOUR, lease_returned=True)
+    assert counted(world) == 0
+
+
+@pytest.mark.parametrize("person", [None, "arn:aws:iam::1:user/p"])
+def test_a_reserve_that_begins_after_the_lease_was_taken_is_kept_for_people(
+    world, take_turn, person
+):
+    put = world.leases.put
+
+    def put_then_use_up_the_quota(*arguments):
+        world.leases.put = put
+        world.limiters.put(RateLimiter().noting(Quota(1000, 200, START + HOUR), START), 0)
+        return put(*arguments)
+
+    world.leases.put = put_then_use_up_the_quota
+    world.opened(requested_by=person)
+    found = take_turn(world.ticket())
+    kept = Wait(Waits.RESERVE, START + HOUR, lease_returned=True)
+    assert isinstance(found, Turn) if person else found == kept
+
+
+def test_with_a_lease_for_each_product_both_have_their_turn_and_give_it_back(world):
+    take_turn = with_a_lease_for_each_product(world).worker.take_turn
+    tickets = [ticket(world, "a"), ticket(world, "b")]
+    turns = [take_turn(each) for each in tickets]
+    assert [world.leases.get("c1", name)[0].holder for name in "ab"] == ["a", "b"]
+    assert all(take_turn.lease_is_free(each) for each in tickets)
+    read, version = world.leases.get("c1", "a")
+    world.leases.put("c1", "a", lease_rules.after_read(read, "b", START), version)
+    back = [take_turn.give_back(tickets[place], turns[place].lease) for place in (0, 1)]
+    assert back == [False, True]
+    assert [world.leases.get("c1", name)[0].holder for name in "ab"] == [None, None]
 
 
 def test_a_refresh_that_waits_for_the_lease_is_not_counted(world, take_turn):
