@@ -82,22 +82,16 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch):
+def world():
     with (
         running("--port", 0, "--companies", 12) as sandbox,
         mock_aws(),
         codat_client(sandbox.ready) as client,
     ):
-        # the observer's pace is Codat's; the sandbox needs none
-        monkeypatch.setattr(codat_checks, "Observer", unhurried(codat_checks.Observer))
         made = World(sandbox.ready, client)
         made.store_signing(*CONSUMERS)
         made.create_consumers()
         yield made
-
-
-def unhurried(observer):
-    return lambda client: observer(client, sleep=lambda _seconds: None)
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.system.control_api import ControlApi
+from tests.support.system.hub import Hub, Silent
 from tests.support.system.projection import needs_proc
 from tests.support.waiting import eventually
 from tools.example_consumer.consumer.sources import source_of
 from tools.faults.killer import Killer
 from tools.local.codat import codat_client
 from tools.local.consumer import DeployedConsumer
+from tools.local.stack import LocalStack, Options
 
 PRODUCTS = ("invoice-finance", "cashflow-insights")
 
@@ -82,6 +84,17 @@ class Team:
 def data_types_of(products, identifier):
     (found,) = (one for one in products if one["identifier"] == identifier)
     return found["dataTypes"]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """Deploy a stack of its own: every company is read, and other tests look at first reads."""
+    stack = LocalStack(tmp_path_factory.mktemp("consumed"), Silent(), Options(companies=8))
+    try:
+        stack.up()
+        yield Hub(stack)
+    finally:
+        stack.down()
 
 
 @pytest.fixture

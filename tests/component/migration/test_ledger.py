@@ -153,9 +153,131 @@ def test_a_tally_of_an_older_epoch_writes_nothing_over_a_newer_one(ledger):
     ledger.put_tally(ID, "add", "snapshot-000001", newer)
     ledger.put_tally(ID, "add", "snapshot-000001", Tally(1, finished=True, done=9))
     assert ledger.tally(ID, "add", "snapshot-000001") == newer
+    ledger.put_tally(ID, "add", "snapshot-000001", replace(newer, done=2))
+    assert ledger.tally(ID, "add", "snapshot-000001").done == 2
+    ledger.put_tally(ID, "add", "snapshot-000001", newer)
     ledger.put_tally(ID, "add", "late-1-000001", Tally(2))
     assert ledger.tallies(ID, "add", "snapshot-") == [newer]
     assert len(ledger.tallies(ID, "add")) == 2
+
+
+class TestWhatIsWritten:
+    """The version before reads the items during a deployment, and refuses unknown fields."""
+
+    def body(self, table, sk):
+        return json.loads(table.get(ItemKey(f"MIGRATION#{ID}", sk)).attributes["body"])
+
+    def test_new_fields_are_left_out_where_they_say_nothing(self, table):
+        ledger = MigrationLedger(table)
+        ledger.create(FULL)
+        assert "quiet_hours" not in self.body(table, "RUN")["request"]
+        ledger.put_tally(ID, "add", "plan-000000", Tally(1, survey=Survey()))
+        body = self.body(table, "CHUNK#add#plan-000000")
+        assert "locked" not in body["survey"]
+        assert "unsettled" not in body
+
+    def test_new_fields_that_say_something_are_kept(self, table):
+        ledger = MigrationLedger(table)
+        run = replace(FULL, request=replace(FULL.request, quiet_hours=0))
+        ledger.create(run)
+        assert ledger.get(ID) == run
+        tally = Tally(1, survey=Survey(locked=("c1: bills",)), unsettled=("c1",), open=1)
+        ledger.put_tally(ID, "add", "plan-000000", tally)
+        assert ledger.tally(ID, "add", "plan-000000") == tally
+
+    def test_a_heads_item_names_its_run_and_its_status(self, table):
+        MigrationLedger(table).create(FULL)
+        attributes = table.get(ItemKey(f"MIGRATION#{ID}", "RUN")).attributes
+        assert (attributes["status"], attributes["migration_id"]) == ("waiting", ID)
+
+    def test_what_is_no_json_is_refused(self, ledger):
+        with pytest.raises(TypeError, match="the ledger cannot keep a object"):
+            ledger.first(ID, "x", LedgerEntry(object()))
+
+
+def test_every_time_of_a_head_is_kept(ledger):
+    names = ("execution_at", "disabled_at", "gap_from", "gap_to", "reads_from", "ended_at")
+    times = {name: NOW.replace(hour=hour) for hour, name in enumerate(names)}
+    run = replace(FULL, **times, request=MigrationRequest(("a",), tags={"x": "y"}), pause=None)
+    ledger.create(run)
+    assert ledger.get(ID) == run
+
+
+def test_names_are_read_past_one_page():
+    ledger = MigrationLedger(FakeStateTable())
+    names = [f"COMPANY#c{number:04}" for number in range(1100)]
+    for name in (*names, "PRODUCT#c"):
+        ledger.first(ID, name, LedgerEntry(name))
+    assert list(ledger.names_under(ID, "COMPANY#")) == names
+
+
+def test_entries_are_found_by_their_names_beginning(ledger):
+    ledger.create(FULL)
+    for name in ("CLIENT", "COMPANY#a", "COMPANY#b", "PRODUCT#c"):
+        ledger.first(ID, name, LedgerEntry(name))
+    assert list(ledger.names_under(ID, "COMPANY#")) == ["COMPANY#a", "COMPANY#b"]
+    assert list(ledger.under(ID, "P")) == ["PRODUCT#c"]
+    assert ledger.entries(ID, ["CLIENT", "none"]) == {
+        "CLIENT": LedgerEntry("CLIENT"),
+        "none": LedgerEntry(),
+    }
+
+
+def test_the_first_entries_that_are_ours_are_found(ledger):
+    ledger.create(FULL)
+    names = [f"e{number:03}" for number in range(100)]
+    ledger.intend(ID, 1, {name: LedgerEntry() for name in names})
+    ledger.note(ID, "e001", lambda entry: entry.undo("x"))
+    ours = [name for name in names if name != "e001"]
+    assert ledger.ours(ID, 1000) == ours
+    assert ledger.ours(ID, 2) == ["e000", "e002"]
+    assert ledger.ours(ID, 1000, looked_at=3) == ["e000", "e002"]
+
+
+def test_an_intent_after_an_undo_is_ours_again_and_keeps_what_was_before(ledger):
+    ledger.create(FULL)
+    ledger.intend(ID, 1, {"a": LedgerEntry(1)})
+    ledger.note(ID, "a", lambda entry: entry.undo("removed"))
+    ledger.intend(ID, 1, {"a": LedgerEntry(9)})
+    assert ledger.entry(ID, "a") == LedgerEntry(1, intended=1)
+
+
+def test_another_writer_of_the_same_intent_is_no_end_of_the_epoch(ledger, monkeypatch):
+    ledger.create(FULL)
+    monkeypatch.setattr(ledger._table, "put_while", lambda *_: False)
+    with pytest.raises(Unavailable, match=f"{ID}: another writer"):
+        ledger.intend(ID, 1, {"a": LedgerEntry(1)})
+
+
+def test_epochs_count_from_the_creation(ledger):
+    assert ledger.epoch(ID) == 0
+    ledger.create(FULL)
+    assert (ledger.epoch(ID), ledger.raise_epoch(ID), ledger.epoch(ID)) == (1, 2, 2)
+
+
+def test_runs_since_a_time_are_later_ones_only(ledger):
+    for hour in (1, 2, 3):
+        at = NOW.replace(hour=hour)
+        ledger.create(replace(FULL, migration_id=f"m-{hour}", started_at=at))
+    since = ledger.since(NOW.replace(hour=1))
+    assert [run.migration_id for run in since] == ["m-3", "m-2"]
+
+
+def test_heads_are_read_past_one_page(ledger):
+    ids = [f"m-{number:02}" for number in range(45)]
+    for number, migration_id in enumerate(ids):
+        at = NOW.replace(minute=number)
+        ledger.create(replace(FULL, migration_id=migration_id, started_at=at))
+    assert [run.migration_id for run in ledger.newest()] == ids[::-1]
+    assert [run.migration_id for run in ledger.newest(limit=21)] == ids[:23:-1]
+
+
+def test_a_change_that_changes_nothing_writes_nothing(ledger):
+    ledger.create(FULL)
+    ledger.first(ID, "a", LedgerEntry(1))
+    ledger._table.put = None
+    assert ledger.change(ID, lambda run: run) == FULL
+    assert ledger.note(ID, "a", lambda entry: entry) == LedgerEntry(1)
 
 
 def test_companies_of_complete_runs_are_migrated(ledger):
@@ -170,6 +292,10 @@ def test_companies_of_complete_runs_are_migrated(ledger):
         )
         ledger.first(migration, f"COMPANY#c{number}", LedgerEntry({"settings": None}))
     assert ledger.migrated(["c0", "c1", "c2", "c3"]) == {"c0", "c2"}
+    dry = replace(FULL.request, dry_run=True)
+    ledger.create(replace(FULL, migration_id="dry", request=dry, status=MigrationStatus.COMPLETE))
+    ledger.first("dry", "COMPANY#c3", LedgerEntry({"settings": None}))
+    assert ledger.migrated(["c3"]) == set()
 
 
 class TestTransactions:

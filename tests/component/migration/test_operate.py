@@ -1,15 +1,25 @@
 """Commands of people: they approve, confirm and store secrets."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from datetime import timedelta
 
 import pytest
 
-from codat_hub.errors import Conflict, Invalid
-from codat_hub.migration.domain.run import MigrationRequest
+from codat_hub.errors import Absent, Conflict, Invalid
+from codat_hub.migration.domain.entry import LedgerEntry
+from codat_hub.migration.domain.run import MigrationRequest, MigrationStatus, Pause, WaitingFor
+from codat_hub.migration.steps.settling import ItemToSettle
+from codat_hub.migration.usecases.operate import OperateMigrations
+from codat_hub.migration.usecases.outages import WAITS
+from codat_hub.migration.usecases.reports import RunStanding, report
+from codat_hub.webhooks.fingerprint import fingerprint
+from tests.support.migration.left_over import PRODUCT, roll_back
 from tests.support.migration.world import (
+    HUB_URL,
     OPERATOR,
     OTHER,
     PRODUCTS,
+    SECRET,
     change_after_first_approval,
     in_the_middle,
 )
@@ -123,7 +133,8 @@ class TestApproval:
             if waiting_for == "approval":
                 with pytest.raises(Conflict, match="another plan"):
                     world.migrations.approve(world.migration_id, OTHER, "0123")
-                world.migrations.approve(world.migration_id, OTHER, world.run.plan_hash)
+                run = world.migrations.approve(world.migration_id, OTHER, world.run.plan_hash)
+                assert (run.status, run.pause, run.approved_by) == ("running", None, OTHER)
             else:
                 world.willing(waiting_for)
 
@@ -149,6 +160,127 @@ class TestApproval:
         world.operator = operator
         assert world.migrate().status == "complete"
         assert [isinstance(outcome, Conflict) for outcome in outcomes] == [False, True]
+
+
+class TestLook:
+    def test_people_see_the_run_as_the_ledger_has_it(self, world):
+        run, look = world.migrate(), world.migrations
+        assert look.get(run.migration_id) == run
+        assert look.newest() == [run]
+        assert look.counts(run)["add_products"]["done"] > 0
+        standing = look.standing(run)
+        assert standing == RunStanding.of(world.ledger, run, world.now())
+        assert standing.needs
+        assert look.report(run.migration_id) == report(world.ledger, run)
+
+    def test_people_see_what_a_run_waits_for(self, world):
+        world.start()
+        assert world.migrations.waits_for(world.run) is None
+        wait = LedgerEntry(detail={"step": "x", "text": "Codat, since noon"})
+        world.ledger.first(world.migration_id, WAITS, wait)
+        assert world.migrations.waits_for(world.run) == "Codat, since noon"
+
+    def test_a_migration_that_is_not_there_is_absent(self, world):
+        for look in (world.migrations.get, world.migrations.report):
+            with pytest.raises(Absent, match="there is no migration m-nobody"):
+                look("m-nobody")
+
+
+class TestAWait:
+    """Waits that are written into the ledger, without the run before them."""
+
+    def wait(self, world, what, status=MigrationStatus.WAITING):
+        world.start()
+        pause = Pause(what, world.now(), "token")
+        world.ledger.change(
+            world.migration_id, lambda run: replace(run, pause=pause, status=status)
+        )
+
+    def test_a_rollback_goes_on_while_companies_keep_products(self, world):
+        self.wait(world, WaitingFor.PRODUCTS_KEPT, MigrationStatus.ROLLING_BACK)
+        run = world.migrations.approve(world.migration_id, OTHER)
+        assert (run.status, run.pause) == ("rolling_back", None)
+        assert run.notes == (f"{OTHER} let the rollback go on while companies keep products",)
+        assert run.approved_by is None
+        assert world.executions.resumed == {"token"}
+
+    def test_the_refusal_of_another_answer_says_what_the_run_waits_for(self, world):
+        self.wait(world, WaitingFor.SIGNING_SECRET)
+        text = f"{world.migration_id} is waiting and waits for signing_secret, not for approval"
+        with pytest.raises(Conflict, match=text):
+            world.migrations.approve(world.migration_id, OTHER)
+
+    def test_a_wait_that_has_ended_by_itself_is_no_longer_answered(self, world, monkeypatch):
+        self.wait(world, WaitingFor.APPROVAL)
+        monkeypatch.setattr(world.executions, "resume", lambda _token: False)
+        with pytest.raises(Conflict, match=f"of migration {world.migration_id} is over already"):
+            world.migrations.approve(world.migration_id, OTHER)
+
+    def test_the_next_wait_is_kept(self, world):
+        self.wait(world, WaitingFor.APPROVAL)
+        later = Pause(WaitingFor.SIGNING_SECRET, world.now(), "later")
+        resume = world.executions.resume
+
+        def resume_until_the_next_wait(token):
+            world.ledger.change(world.migration_id, lambda run: replace(run, pause=later))
+            return resume(token)
+
+        world.executions.resume = resume_until_the_next_wait
+        run = world.migrations.approve(world.migration_id, OTHER)
+        assert (run.pause, run.status) == (later, "waiting")
+
+    @pytest.mark.parametrize(
+        ("secret", "problem"),
+        [
+            ("nobody", ("consumer_id", "nobody", "one of c1, c2")),
+            ("c1", ("secret", None, None)),
+        ],
+    )
+    def test_a_secret_that_cannot_be_taken_is_refused_with_its_field(self, world, secret, problem):
+        self.wait(world, WaitingFor.SIGNING_SECRET)
+        self.created(world, "c2", "c1")
+        with pytest.raises(Invalid) as refused:
+            world.migrations.confirm_secret(world.migration_id, secret, "whsec_short")
+        (fault,) = refused.value.problems
+        assert (fault.field, fault.value, fault.allowed) == problem
+        assert "None" not in fault.message
+
+    def test_the_run_goes_on_with_the_last_secret(self, world):
+        self.wait(world, WaitingFor.SIGNING_SECRET)
+        self.created(world, "c1", "c2")
+        world.secrets.accept("at-c2", SECRET)  # known before: the run did not bring it
+        first = world.migrations.confirm_secret(world.migration_id, "c1", SECRET)
+        assert first.pause is not None
+        last = world.migrations.confirm_secret(world.migration_id, "c2", SECRET)
+        assert (last.pause, last.status) == (None, "running")
+        stored = [world.ledger.entry(world.migration_id, f"SECRET#c{n}") for n in (1, 2)]
+        assert [entry.outcome for entry in stored] == ["stored", "stored"]
+        assert [entry.detail for entry in stored] == [[fingerprint(SECRET)], []]
+        assert world.secrets.accepted == {"at-c1": [SECRET], "at-c2": [SECRET]}
+
+    def created(self, world, *consumer_ids):
+        for consumer_id in consumer_ids:
+            facts = {
+                "url": f"{HUB_URL}/at-{consumer_id}",
+                "hub_consumer": f"at-{consumer_id}",
+                "consumer_id": consumer_id,
+            }
+            entry = LedgerEntry(facts).intend(1).came_to("created", facts)
+            world.ledger.first(world.migration_id, f"NEW_CONSUMER#{consumer_id}", entry)
+
+
+def test_an_item_that_a_repeated_rollback_left_is_settled(world, keeps):
+    roll_back(world)
+    item = ItemToSettle(keeps, PRODUCT)
+    run = world.migrations.settle(world.migration_id, OTHER, item, "the company left us")
+    assert run.status == "rolled_back"
+    (settled, _) = world.migrations.standing(run).settled
+    assert (settled["by"], settled["reason"]) == (OTHER, "the company left us")
+
+
+def test_its_clock_is_aware():
+    (now,) = (field.default for field in fields(OperateMigrations) if field.name == "now")
+    assert now().utcoffset() == timedelta(0)
 
 
 def test_a_secret_is_stored_and_nowhere_else(world):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from codat_hub.errors import Conflict, NotStarted, RequestReused, Unavailable
-from codat_hub.migration.domain.run import MigrationRequest, Mode
+from codat_hub.errors import Conflict, Invalid, NotStarted, RequestReused, Unavailable
+from codat_hub.migration.domain.run import MigrationRequest, MigrationStatus, Mode
 from tests.support.migration.races import REQUEST, active, meanwhile
 from tests.support.migration.world import OPERATOR, OTHER, PRODUCTS, in_the_middle
 
@@ -28,7 +28,8 @@ class TestTwoStarts:
             outcomes.append(world.migrations.start(REQUEST, OPERATOR))
         except Conflict as refusal:
             outcomes.append(refusal)
-        assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 1
+        (refusal,) = (str(outcome) for outcome in outcomes if isinstance(outcome, Conflict))
+        assert "another migration was started" in refusal or "only one runs at a time" in refusal
         assert len(active(world)) == 1
         assert world.lock.active().migration_id == active(world)[0]
 
@@ -166,7 +167,32 @@ class TestAStartThatFails:
         assert world.go().status == "complete"
 
 
+class TestARequestThatCannotStart:
+    def problems(self, world, *products):
+        with pytest.raises(Invalid) as refused:
+            world.migrations.start(MigrationRequest(products), OPERATOR)
+        assert world.ledger.newest() == []
+        return [(fault.field, fault.value, fault.allowed) for fault in refused.value.problems]
+
+    def test_every_unknown_product_is_named_with_those_that_are_allowed(self, world):
+        world.products = {name: world.products[name] for name in PRODUCTS}
+        allowed = "one of cashflow-insights, invoice-finance, lending"
+        assert self.problems(world, "x", *PRODUCTS, "y") == [
+            ("products", "x", allowed),
+            ("products", "y", allowed),
+        ]
+        assert self.problems(world) == [("products", "[]", f"at least {allowed}")]
+
+
 class TestTheSameRequestTwice:
+    def test_a_run_that_failed_after_it_had_begun_is_not_started_again(self, world):
+        run = world.migrations.start(REQUEST, OPERATOR, "k")
+        world.ledger.change(
+            run.migration_id, lambda run: replace(run, status=MigrationStatus.FAILED)
+        )
+        assert world.migrations.start(REQUEST, OPERATOR, "k").migration_id == run.migration_id
+        assert len(world.executions.status) == 1
+
     def test_the_same_request_is_one_run_whenever_it_comes(self, world):
         def start():
             return world.migrations.start(replace(REQUEST, mode=Mode.API), OPERATOR, "k")
@@ -201,7 +227,8 @@ class TestTheSameRequestTwice:
         with pytest.raises(RequestReused, match=first.migration_id):
             world.migrations.start(REQUEST, OPERATOR, "k")
         second = world.migrations.start(REQUEST, OTHER, "k")
-        assert second.migration_id != first.migration_id
+        dry = world.migrations.start(replace(REQUEST, dry_run=True), OPERATOR, "another key")
+        assert len({first.migration_id, second.migration_id, dry.migration_id}) == 3
 
     def test_a_request_whose_run_was_rolled_back_is_not_started_again(self, world):
         run = world.migrations.start(REQUEST, OPERATOR, "k")

@@ -1,8 +1,9 @@
 from dataclasses import replace
+from unittest import mock
 
 import pytest
 
-from codat_hub.codat.errors import TryLater
+from codat_hub.codat.errors import Permanent, TryLater
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.run import Activity, MigrationRequest, Stragglers
 from codat_hub.migration.steps import activity_2_quiet as activity_2
@@ -47,7 +48,7 @@ def test_a_chunk_that_was_quiet_is_not_looked_at_again(world):
     company = world.company("a")
     look(world, company)
     world.codat.running = {company: 1}
-    look(world, company)
+    assert look(world, company).next == "done"
     assert judge(world).next == "done"
 
 
@@ -104,6 +105,26 @@ def test_a_further_look_asks_only_for_the_companies_that_were_open(world):
     assert (tally.done, tally.open, tally.reasons) == (3, 0, ())
 
 
+def test_only_reads_that_began_before_the_schedules_went_off_are_old(world):
+    seen = []
+    world.codat.running_reads = lambda _company, before: seen.append(before) or 0
+    world.now = NOW + HOUR
+    look(world, world.company("a"))
+    assert seen == [NOW]
+
+
+def test_out_of_time_the_next_look_goes_on_with_the_companies_that_are_left(world):
+    companies, times = [world.company(name) for name in "abc"], iter([True, False])
+    asked = []
+    world.codat.running_reads = lambda company, _before: asked.append(company) or 0
+    command = world.command(*companies, more_time=lambda: next(times))
+    assert activity_2.apply_chunk(world.context, command).next == "again"
+    assert world.tally(activity_2.PHASE).done == 1
+    assert look(world, *companies).next == "done"
+    assert asked == ["a", "b", "c"]
+    assert world.tally(activity_2.PHASE).done == 3
+
+
 def test_open_companies_that_the_version_before_did_not_name_are_looked_at_with_the_others(world):
     companies = [world.company(name) for name in "ab"]
     world.codat.running = {"b": 1}
@@ -113,6 +134,20 @@ def test_open_companies_that_the_version_before_did_not_name_are_looked_at_with_
     world.codat.running = {}
     look(world, *companies)
     assert (world.tally(activity_2.PHASE).done, world.tally(activity_2.PHASE).open) == (2, 0)
+
+
+@pytest.mark.parametrize("tolerated", [0, 1])
+def test_a_look_that_is_refused_is_a_failure_that_may_be_tolerated(world, tolerated):
+    world.change(request=MigrationRequest(("lending",), tolerated_failures=tolerated))
+    world.codat.running_reads = mock.Mock(side_effect=Permanent("refused"))
+    look(world, world.company("a"))
+    text = "looking for quiet: 1 of 1 failed: a: nobody knows whether it is quiet: refused"
+    if tolerated:
+        assert judge(world).next == "done"
+        assert world.run.notes == (text,)
+    else:
+        with pytest.raises(StepFailed, match=text):
+            judge(world)
 
 
 def test_a_look_that_fails_leaves_its_company_open_and_looks_at_the_others(world):

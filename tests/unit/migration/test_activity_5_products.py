@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from codat_hub.codat.errors import Forbidden, NotFound, OutcomeUnknown, Permanent, WrongClient
@@ -74,6 +76,7 @@ class TestAdd:
     def test_a_product_that_a_company_had_before_is_not_ours(self, world):
         company = world.company("a", products=(PRODUCT,))
         add(world, company)
+        assert (tally(world).done, tally(world).finished) == (1, True)
         remove(world, company)
         assert world.codat.changes == []
         assert (entry(world).outcome, entry(world).ours) == ("had", False)
@@ -107,6 +110,7 @@ class TestAdd:
     def test_a_repeat_adds_nothing_twice(self, world):
         company = world.company("a")
         add(world, company)
+        world.codat.company = None  # nor is it asked for the company again
         add(world, company)
         assert world.codat.changes == [ADDED]
         assert tally(world).done == 1
@@ -322,6 +326,26 @@ class TestRemove:
         world.codat.delete("a")
         remove(world, company)
         assert entry(world).undone == "company gone"
+        assert world.tally(activity_5.UNDO_PHASE, "undo").reasons == ("a was deleted",)
+
+    def test_while_the_call_is_made_the_hub_says_that_it_is_removing(self, world):
+        company, seen = world.company("a"), []
+        add(world, company)
+        intercept(world, "remove_product", lambda *_: seen.append(status(world)))
+        remove(world, company)
+        assert seen == [AssignmentStatus.REMOVING]
+
+    def test_a_404_on_removing_of_a_product_that_is_gone_is_a_success(self, world):
+        company = world.company("a")
+        add(world, company)
+
+        def others_remove_it(company_id, _product):
+            known = world.codat.companies[company_id]
+            world.codat.companies[company_id] = replace(known, products=())
+
+        intercept(world, "remove_product", others_remove_it)
+        remove(world, company)
+        assert (entry(world).undone, status(world)) == ("removed", AssignmentStatus.ABSENT)
 
     def test_a_404_on_removing_counts_only_if_the_company_says_so(self, world):
         company = world.company("a")

@@ -36,6 +36,7 @@ class TestTally:
         counts = (tally.done, tally.skipped, tally.failed, tally.open)
         names = ("did", "skip", "fail", "leave_open")
         assert counts == tuple(outcomes.count(name) for name in names)
+        assert tally.seen == len(outcomes)
         assert len(tally.reasons) == min(REASONS, len(outcomes))
 
     def test_one_that_is_done_without_a_reason_keeps_those_before(self):
@@ -44,6 +45,13 @@ class TestTally:
     def test_what_a_person_has_to_look_into_comes_first(self):
         tally = Tally(1).skip("skipped").did("done").fail("failed").leave_open("open")
         assert tally.reasons == ("open", "failed", "done", "skipped")
+
+    def test_a_company_that_is_looked_at_again_is_no_longer_open(self):
+        tally = Tally(1).leave_open("a: no read", "a").leave_open("b: no read", "b").skip("ab: no")
+        again = tally.reopened("a")
+        assert (again.open, again.skipped, again.unsettled) == (1, 1, ("b",))
+        assert again.reasons == ("b: no read", "ab: no")
+        assert again.reopened("a") is again
 
 
 class TestJudge:
@@ -83,4 +91,4 @@ class TestJudge:
         reasons = judge([skipped] * 20 + [worst, skipped, unfinished], 23, 1).reasons
         assert reasons[:2] == ("chunk 9: Sandbox.Timedout", "c32: refused")
         assert "c31: no read yet" in reasons
-        assert len(reasons) == REASONS
+        assert len(reasons) == REASONS == 10

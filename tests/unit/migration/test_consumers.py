@@ -34,7 +34,10 @@ class TestOld:
             "read.completed.successful.initial",
             "DataSyncCompleted",
             "DatasetDataChanged",
+            "DataSyncStatusChangedToError",
             "NewCompanySynchronized",
+            "SyncCompleted",
+            "SyncFailed",
         ],
     )
     def test_a_client_level_read_makes_a_consumer_old(self, event_type):
@@ -122,6 +125,12 @@ class TestWanted:
     def test_an_old_one_without_anything_else_has_no_successor(self):
         assert make(old=[consumer("https://o.example", "read.completed")]) == ()
 
+    def test_a_long_name_is_cut_and_a_taken_one_is_numbered(self):
+        made = make(custom=("a" * 80, "a" * 81, "b", "B", "§"))
+        names = [consumer.hub_consumer for consumer in made]
+        assert names == ["a" * 60, f"{'a' * 58}-2", "b", "b-2", "product"]
+        assert all(consumer.tags == () for consumer in made)
+
     @given(st.lists(st.text(min_size=1, max_size=80), unique=True, max_size=5))
     def test_names_at_the_hub_are_valid_and_different(self, products):
         made = make(custom=products)
@@ -158,6 +167,12 @@ def test_an_address_is_shown_without_a_credential(url, text):
     assert shown(url) == text
 
 
+def test_a_consumer_is_enabled_and_has_no_filter_unless_codat_says_so():
+    assert Consumer("1", "https://x.example", ()) == Consumer(
+        "1", "https://x.example", (), (), False
+    )
+
+
 def test_the_ledger_keeps_a_consumer_as_json():
     known = Consumer("1", "https://x.example", ("a.b", "c.d"), ("region:uk",), disabled=True)
     saved = {**asdict(known), "event_types": ["a.b", "c.d"], "tags": ["region:uk"]}
@@ -172,6 +187,7 @@ def test_the_ledger_keeps_a_consumer_as_json():
         ({"event_types": ("a.b",)}, False),
         ({"tags": ()}, False),
         ({"disabled": True}, False),
+        ({"disabled": False}, True),
     ],
 )
 def test_two_consumers_are_the_same_if_they_get_the_same_events(change, same):

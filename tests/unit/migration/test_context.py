@@ -1,3 +1,4 @@
+import time
 from dataclasses import fields
 from datetime import timedelta
 
@@ -93,6 +94,8 @@ def test_a_verdict_leaves_its_counts_in_the_run(world):
     verdict = judge_phase(world.context, command, "survey", "snapshot")
     assert (verdict.done, verdict.missing) == (3, 0)
     assert world.run.counted == {"survey snapshot": verdict.counts()}
+    world.change(chunks={"snapshot": 2})
+    assert judge_phase(world.context, command, "survey", "snapshot").missing == 1
     judge_phase(world.context, command, "survey", "other")
     assert set(world.run.counted) == {"survey snapshot", "survey other"}
 
@@ -105,9 +108,12 @@ def test_times_are_those_of_codats_documents():
     assert (known.quiet_poll, known.reads_poll) == (HOUR / 4, HOUR / 4)
 
 
-def test_the_clock_is_aware(world):
-    (clock,) = (field.default for field in fields(StepContext) if field.name == "now")
+def test_the_clock_is_aware_and_a_pause_is_slept():
+    clock, sleep = (
+        field.default for field in fields(StepContext) if field.name in {"now", "sleep"}
+    )
     assert clock().utcoffset() == timedelta(0)
+    assert sleep is time.sleep
 
 
 class TestLookAgain:
@@ -145,6 +151,9 @@ class TestResuming:
         return left
 
     def test_a_retry_goes_on_at_the_company_whose_call_failed(self, world):
+        with pytest.raises(TryLater):
+            self.work(world, "b")
+        assert (world.tally("survey").done, world.tally("survey").finished) == (1, False)
         with pytest.raises(TryLater):
             self.work(world, "b")
         assert (world.tally("survey").done, world.tally("survey").finished) == (1, False)

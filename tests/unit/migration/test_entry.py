@@ -26,6 +26,11 @@ def test_details_stay_unless_there_are_new_ones(change):
     assert change(entry, "x").before == "before"
 
 
+def test_an_outcome_and_an_undo_are_recorded():
+    done = LedgerEntry("before").intend(1).came_to("added").undo("removed")
+    assert done == LedgerEntry("before", 1, "added", None, "removed")
+
+
 def test_an_intent_after_an_undo_begins_anew():
     entry = LedgerEntry("before", detail=1).intend(1).came_to("added").undo("removed").intend(3)
     assert (entry.intended, entry.outcome, entry.undone) == (3, None, None)

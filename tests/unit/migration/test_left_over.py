@@ -16,6 +16,7 @@ from codat_hub.migration.steps.left_over import (
     not_restored,
     still_on,
 )
+from codat_hub.migration.usecases import outages
 from codat_hub.migration.usecases.context import CLIENT, company_entry, product_entry
 from tests.support.migration.step_world import ID, NOW
 
@@ -150,6 +151,63 @@ class TestAttempts:
         attempts = Attempts.back(world.context, world.undo(epoch=2), world.run, CLIENT)
         assert attempts.leaves(left_over.client_not_restored())
 
+    def test_an_act_for_the_client_is_tried_once_a_round(self, world):
+        item, acted = left_over.not_back("old"), []
+
+        def act():
+            acted.append(1)
+            raise Permanent("refused")
+
+        for _ in range(2):
+            attempts = Attempts.back(world.context, world.undo(epoch=2), world.run, CLIENT)
+            attempts.try_client(item, act)
+        assert acted == [1]
+        assert attempts.leaves(item)
+        assert [(each["consumer"], each["error"]) for each in left(world)] == [("old", "refused")]
+
+    def test_a_step_forward_saves_its_tally_under_its_phase(self, world):
+        forward = Attempts.forward(world.context, world.command("a"), world.run, PHASE)
+        assert forward.end(attempt(forward)).next == "done"
+        assert (world.tally(PHASE).done, world.tally(PHASE).finished) == (1, True)
+
+    def test_a_failure_that_may_pass_is_what_the_run_waits_for(self, world):
+        attempts = back(world)
+        attempt(attempts, TryLater("away"))
+        attempts.again_or_done()
+        waits = "Codat, since 22 November 10:15 UTC: away"
+        assert outages.waits_for(world.ledger, world.run) == waits
+        other = world.command("b", listing="late-1", epoch=2)
+        Attempts.back(world.context, other, world.run, PHASE).again_or_done()
+        assert outages.waits_for(world.ledger, world.run) == waits
+        back(world).again_or_done()
+        assert outages.waits_for(world.ledger, world.run) is None
+
+    def test_an_item_shows_only_the_facts_that_it_has(self, world):
+        back(world).leave(not_restored("a"), "refused")
+        back(world).leave(left_over.client_not_restored(), "refused")
+        assert [{*item} - {"what", "error"} for item in left(world)] == [{"company_id"}] * 2
+
+    def test_what_is_noted_stays_for_the_versions_to_come(self, world):
+        attempt(back(world), Permanent("refused"))
+        item = kept("a", PRODUCT)
+        entry = world.entry("LEFT#compensate#company#a#product#lending")
+        assert entry == LedgerEntry(
+            before={"company_id": "a", "product": PRODUCT},
+            outcome="left",
+            detail={
+                "what": item.what,
+                "error": "refused",
+                "since": NOW.isoformat(),
+                "tries": 1,
+                "phase": PHASE,
+                "round": 0,
+                "rounds": 1,
+            },
+        )
+
+    def test_an_outage_of_an_hour_is_borne(self):
+        assert timedelta(minutes=65) == PATIENCE
+
 
 class TestNameAll:
     def test_everything_that_was_not_undone_is_named_once(self, world):
@@ -177,6 +235,7 @@ class TestNameAll:
             "refused"
         )
         assert set(errors.values()) == {"the rollback stopped"}
+        assert {item.get("consumer") for item in found.values()} == {None, "hub", "old"}
 
     def test_companies_that_keep_a_product_are_told_from_settings(self, world):
         attempt(back(world), Permanent("refused"))
@@ -222,6 +281,19 @@ class TestRequireNothing:
         with pytest.raises(StepFailed, match="the new webhook consumer hub is not deleted"):
             self.require(world)
 
+    def test_of_what_no_step_noted_the_first_is_named(self, world):
+        names = ("NEW_CONSUMER#a", "NEW_CONSUMER#b")
+        world.ledger.intend(ID, 1, {name: LedgerEntry({}) for name in names})
+        with pytest.raises(StepFailed, match=r"the new webhook consumer a is not deleted$"):
+            self.require(world)
+
+    def test_what_belongs_to_the_client_is_named_as_such(self, world):
+        world.change(status=MigrationStatus.ROLLING_BACK)
+        world.ledger.intend(ID, 1, {CLIENT: LedgerEntry({})})
+        back(world).leave(left_over.client_not_restored(), "refused")
+        with pytest.raises(StepFailed, match="undone: client: the client settings are not"):
+            self.require(world)
+
 
 @pytest.mark.parametrize("look", [left_over.settings_of, left_over.products_of])
 class TestGone:
@@ -250,6 +322,22 @@ def test_a_settled_item_shows_who_decided_and_why(world):
     assert shown.items() >= decision.items()
     assert (shown["company_id"], shown["error"]) == ("a", "refused")
     assert left(world) == []
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (left_over.not_added("a", "lending"), "lending is not added"),
+        (still_on("a"), "its settings are as before"),
+        (kept("a", "lending"), "keeps lending"),
+        (not_restored("a"), "its settings are not restored"),
+        (left_over.not_deleted("new"), "the new webhook consumer new is not deleted"),
+        (left_over.not_back("old"), "the old webhook consumer old is not back"),
+        (left_over.client_not_restored(), "the client settings are not restored"),
+    ],
+)
+def test_each_item_says_what_is_left(item, words):
+    assert item.what.startswith(words)
 
 
 def test_names_tell_items_apart():

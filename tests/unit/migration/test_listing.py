@@ -5,7 +5,7 @@ from codat_hub.migration.domain.entry import LedgerEntry
 from codat_hub.migration.domain.run import MigrationRequest, MigrationStatus
 from codat_hub.migration.usecases import listing
 from codat_hub.migration.usecases.context import company_entry
-from codat_hub.migration.usecases.listing import LATE_ROUNDS, all_chunks, find_late
+from codat_hub.migration.usecases.listing import LATE_ROUNDS, all_chunks, find_late, late_unchecked
 from tests.support.migration.step_world import ID, StepWorld
 
 
@@ -32,10 +32,21 @@ class TestList:
         world = a_world("a1", "a2", "a3", "a4", "a5")
         listed = list_companies(world)
         assert (listed.next, listed.manifest, listed.listing) == ("done", f"{ID}/plan.json", "plan")
+        assert listed.epoch == 1
         assert ids(world) == ["a1", "a2", "a3", "a4", "a5"]
         assert world.run.chunks["plan"] == 1
         facts = listing.facts_of(world.context, ID, "plan")
         assert (facts["companies"], facts["left_behind"]) == (5, 0)
+
+    def test_a_member_is_as_codat_lists_it(self):
+        world = a_world("a1", "a2")
+        world.codat.companies["a2"] = ListedCompany("a2", False, ("x", "y"), {})
+        list_companies(world)
+        (chunk,) = world.manifests.get(f"{ID}/plan.json")
+        assert chunk["members"] == [
+            {"company_id": "a1", "linked": True, "products": ["had"]},
+            {"company_id": "a2", "linked": False, "products": ["x", "y"]},
+        ]
 
     def test_out_of_time_it_goes_on_at_the_next_page(self):
         world = a_world("a1", "a2", "a3", "a4", "a5")
@@ -157,6 +168,15 @@ class TestLate:
         assert ids(world, "late-1") == ["a2"]
         assert world.run.notes == ("appeared during the run and taken in: a2",)
 
+    def test_the_last_subset_takes_in_no_company_that_an_earlier_run_migrated(self):
+        world = a_world("a1", "b1", company_ids=("a1",))
+        world.another("m-0", status=MigrationStatus.COMPLETE)
+        for company_id in ("a1", "b1"):
+            name, entry = company_entry(company_id), LedgerEntry({"settings": None})
+            world.ledger.first("m-0", name, entry)
+        assert self.late(world).next == "late"
+        assert ids(world, "late-1") == ["a1"]
+
     def test_after_some_rounds_the_rest_is_noted(self):
         world = a_world("a1")
         rounds = {f"late-{number}": 1 for number in range(1, LATE_ROUNDS + 1)}
@@ -164,6 +184,26 @@ class TestLate:
         self.worked_on(world, f"late-{LATE_ROUNDS}")
         assert self.late(world).next == "done"
         assert world.run.notes[0].startswith("companies keep appearing")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "unchecked"),
+    [
+        ((), True),
+        ((1,), True),
+        ((1, 0), False),
+        ((1,) * (LATE_ROUNDS - 1), True),
+        ((1,) * LATE_ROUNDS, False),
+    ],
+)
+def test_late_companies_may_be_missing_until_a_look_finds_none_or_it_was_the_last(
+    world, chunks, unchecked
+):
+    rounds = {f"late-{number}": count for number, count in enumerate(chunks, 1)}
+    world.change(chunks={"snapshot": 0, **rounds})
+    assert late_unchecked(world.run) is unchecked
+    world.change(everyone=False)
+    assert not late_unchecked(world.run)
 
 
 def test_the_undo_works_on_the_chunks_of_the_snapshot_and_of_late_companies():
@@ -180,12 +220,15 @@ def test_the_undo_works_on_the_chunks_of_the_snapshot_and_of_late_companies():
 def test_the_undo_works_on_companies_of_a_manifest_that_is_lost():
     world = StepWorld()
     member = {"company_id": "a", "linked": True, "products": []}
-    facts = {"settings": None, "linked": True, "products": []}
+    facts = {"settings": None, "linked": False, "products": ["had"]}
     world.manifests.put(f"{ID}/late-1.json", [{"name": "late-1-000000", "members": [member]}])
     world.change(chunks={"snapshot": 1, "late-1": 1})
     for company_id in ("a", "b"):
         world.ledger.first(ID, company_entry(company_id), LedgerEntry(facts))
     found = all_chunks(world.context, world.command())
     chunks = world.manifests.get(found.manifest)
-    companies = [member["company_id"] for chunk in chunks for member in chunk["members"]]
-    assert (companies, world.run.chunks["undo"]) == (["a", "b"], 2)
+    (listed,), (lost,) = (chunk["members"] for chunk in chunks)
+    assert listed == member
+    assert lost == {"company_id": "b", "linked": False, "products": ["had"]}
+    assert [chunk["name"] for chunk in chunks] == ["undo-late-1-000000", "undo-ledger-000000"]
+    assert world.run.chunks["undo"] == 2

@@ -86,7 +86,7 @@ class TestNewConsumers:
         what = texts(world)
         assert "Give the signing secret of consumer new (https://old.example/hook" in what
         assert "hunter2" not in what
-        lost = "Custom headers and mTLS of consumer 7" in what
+        lost = "Custom headers and mTLS of consumer 7" in what and "on consumer new (" in what
         assert lost is (world.run.request.mode is Mode.API)
 
     def test_one_at_the_hub_needs_a_secret_that_is_not_stored(self, world):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -5,11 +6,22 @@ import pytest
 from codat_hub.codat.errors import OutcomeUnknown, RateLimited, TryLater, Unauthorized
 from codat_hub.errors import StepFailed
 from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.usecases import stopping
 from codat_hub.migration.usecases.context import StepResult
-from codat_hub.migration.usecases.outages import BAD_KEY, OUTAGE, bear, waits_for
-from tests.support.migration.step_world import HOUR
+from codat_hub.migration.usecases.outages import (
+    BAD_KEY,
+    OUTAGE,
+    PREFIX,
+    bear,
+    end_waits,
+    needs_key,
+    say,
+    waits_for,
+)
+from tests.support.migration.step_world import HOUR, NOW
 
 MINUTE = timedelta(minutes=1)
+GIVEN_UP = {"call": "", "since": None, "tries": 0, "given_up": ["POST /a"]}
 
 
 class Step:
@@ -104,11 +116,76 @@ def test_one_company_is_given_up_within_the_tolerance_and_the_others_go_on(world
     assert step.refused == ["given up: POST /a | 500"]
 
 
+def test_a_call_that_was_given_up_is_refused_wherever_it_fails_again(world):
+    world.change(request=world.run.request.__class__(("lending",), tolerated_failures=1))
+    failure = TryLater("500", call="POST /a")
+
+    def act(_context, _command):
+        raise failure
+
+    step = Step(world, "a", "b")
+    step.run = lambda: bear(world.context, step.command, "step", act)
+    with pytest.raises(StepFailed, match="given up: POST /a"):
+        step.run_until(24 * HOUR)
+
+
 def test_a_chunk_fails_beyond_the_tolerance(world):
     step = Step(world, "a", "b")
     step.fails(TryLater("500"), call="POST /a", company="a")
-    with pytest.raises(StepFailed):
+    with pytest.raises(StepFailed, match=r"given up: POST /a \| 500"):
         step.run_until(24 * HOUR)
+    assert stopping.is_stopped(world.context, step.command, "step")
+    assert waits_for(world.ledger, world.run) is None
+
+
+def test_a_key_that_stays_refused_fails_a_chunk_whatever_is_tolerated(world):
+    world.change(request=world.run.request.__class__(("lending",), tolerated_failures=9))
+    step = Step(world, "a")
+    step.fails(Unauthorized("401"))
+    begin = world.now
+    with pytest.raises(StepFailed, match="given up: "):
+        step.run_until(48 * HOUR)
+    assert BAD_KEY <= world.now - begin < BAD_KEY + 6 * MINUTE
+
+
+def test_once_one_call_was_given_up_another_has_ten_minutes(world):
+    world.change(request=world.run.request.__class__(("lending",), tolerated_failures=2))
+    step = Step(world, "a", "b")
+    step.fails(TryLater("500"), call="POST /a", company="a")
+    assert step.run_until(24 * HOUR).next == "done"
+    step.fails(TryLater("500"), call="POST /b", company="b")
+    step.failing["a"].call = "POST /a"
+    name, begin = f"{PREFIX}step#1#snapshot-000000", world.now
+    world.ledger.note(world.run.migration_id, name, lambda entry: replace(entry, detail=GIVEN_UP))
+    assert step.run_until(24 * HOUR).next == "done"
+    assert 10 * MINUTE <= world.now - begin < 20 * MINUTE
+
+
+def test_a_chunk_that_fails_forgets_its_outage_and_keeps_what_was_given_up(world):
+    command, name = world.command("a"), f"{PREFIX}step#1#snapshot-000000"
+    world.ledger.note(world.run.migration_id, name, lambda entry: replace(entry, detail=GIVEN_UP))
+
+    def act(_context, _command):
+        raise StepFailed("refused")
+
+    with pytest.raises(StepFailed, match="refused"):
+        bear(world.context, command, "step", act)
+    assert world.entry(name).detail == GIVEN_UP
+    detail = {**GIVEN_UP, "call": "GET /x", "since": NOW.isoformat(), "tries": 3}
+    world.ledger.note(world.run.migration_id, name, lambda entry: replace(entry, detail=detail))
+    with pytest.raises(StepFailed, match="refused"):
+        bear(world.context, command, "step", act)
+    assert world.entry(name).detail == GIVEN_UP
+
+
+def test_all_waits_of_a_run_can_be_ended(world):
+    say(world.context, world.command(), "step", "Codat, since noon")
+    end_waits(world.context, world.command())
+    assert waits_for(world.ledger, world.run) is None
+
+
+def test_limits_are_those_of_the_documents():
+    assert (OUTAGE, BAD_KEY) == (75 * MINUTE, 20 * HOUR)
 
 
 def test_in_an_undo_five_companies_are_given_up_at_least(world):
@@ -135,6 +212,15 @@ class TestWhatTheRunWaitsFor:
         step.fails(Unauthorized("401"))
         step.run()
         assert "tools/hub secrets set-api-key" in waits_for(world.ledger, world.run)
+        assert needs_key(world.ledger, world.run)
+        step.fails(TryLater("503"))
+        step.run()
+        assert not needs_key(world.ledger, world.run)
+
+    def test_is_the_longest_quota_if_codat_names_no_time(self, world, step):
+        step.fails(RateLimited("no", status=429))
+        assert step.run().wait_seconds == 25 * 3600 + 1
+        assert "until 23 November 11:15 UTC" in waits_for(world.ledger, world.run)
 
     @pytest.mark.parametrize(
         ("status", "text"),
@@ -145,7 +231,8 @@ class TestWhatTheRunWaitsFor:
     )
     def test_tells_codats_quota_from_the_budget_of_the_hub(self, world, step, status, text):
         step.fails(RateLimited("no", status=status, retry_after=MINUTE))
-        assert step.run().wait_seconds == 61
+        answer = step.run()
+        assert (answer.next, answer.wait_seconds) == ("again", 61)
         assert waits_for(world.ledger, world.run) == text
 
     def test_is_nothing_once_the_run_has_ended(self, world, step):

@@ -20,6 +20,13 @@ def test_the_client_is_checked_before_anything_is_listed(world):
     assert world.run.chunks == {"snapshot": 1, "undo": 1}
 
 
+def test_a_plan_begins_with_the_list_of_companies(world):
+    world.company("a", 6, late=True)
+    begun = planning.plan(world.context, world.command())
+    assert (begun.next, begun.listing, begun.listed) == ("done", "plan", "companies")
+    assert begun.manifest == f"{ID}/plan.json"
+
+
 def test_a_survey_that_fails_for_a_company_is_tried_again_after_the_others(world):
     world.company("a", 6, late=True)
     world.company("b", 6, late=True)
@@ -84,12 +91,30 @@ def test_a_company_is_not_given_up_after_a_few_tries_however_short_the_waits_are
     assert world.ledger.tally(ID, "survey", "plan-000000").failed == 0
 
 
+def test_out_of_time_the_next_call_goes_on_with_the_companies_that_are_left(world):
+    for name in "abc":
+        world.company(name, 6, late=True)
+    ids, times = listed(world), iter([True, False])
+    command = world.command(*ids, listing="plan", more_time=lambda: next(times))
+    assert planning.survey(world.context, command).next == "again"
+    assert world.tally("survey", "plan").done == 1
+    assert planning.survey(world.context, world.command(*ids, listing="plan")).next == "done"
+    assert world.tally("survey", "plan").survey.companies == 3
+
+
+def test_a_company_that_was_deleted_meanwhile_is_skipped_with_a_reason(world):
+    world.company("a", 6, late=True)
+    planning.survey(world.context, world.command(*listed(world), "gone", listing="plan"))
+    assert world.tally("survey", "plan").reasons == ("gone was deleted meanwhile",)
+
+
 def test_a_plan_is_kept_and_asks_for_approval(world):
     world.company("a", 6, late=True)
+    world.codat.client = settings(24, -1)
     assert planned(world).next == "approval"
     run = world.run
     assert run.plan["hash"] == run.plan_hash
-    assert (run.off_value, run.everyone) == (0, True)
+    assert (run.off_value, run.everyone) == (-1, True)
     assert [made["name"] for made in wanted_of(run)] == ["product-lending"]
     kept = world.manifests.get(f"{ID}/plans/{run.plan_hash}.json")
     assert kept == {**run.plan, "listing": "plan", "facts": kept["facts"]}

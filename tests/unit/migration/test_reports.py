@@ -32,6 +32,11 @@ class TestCounts:
             }
         }  # fmt: skip
 
+    def test_a_survey_counts_the_companies_of_the_plan(self, world):
+        world.ledger.put_tally(ID, "survey", "plan-000000", Tally(1, finished=True, done=2))
+        world.change(chunks={"plan": 1, "snapshot": 1})
+        assert counts(world)["survey"]["done"] == 2
+
     def test_late_companies_count_for_the_products(self, world):
         for chunk in ("snapshot-000000", "late-1-000000"):
             tally = Tally(1, finished=True, done=1)
@@ -89,6 +94,54 @@ class TestReport:
         assert report["client_settings"] == {"changed": False, "outcome": None, "undone": None}
         assert "hunter" not in str(report)
 
+    def test_a_consumer_that_was_created_has_its_id(self, world):
+        facts = {"url": "https://x", "hub_consumer": "x"}
+        entry = LedgerEntry(facts).intend(1).came_to("created", {**facts, "consumer_id": "new"})
+        world.ledger.first(ID, "NEW_CONSUMER#x", entry)
+        (shown,) = reports.report(world.ledger, world.run)["new_consumers"]
+        assert (shown["consumer_id"], shown["outcome"]) == ("new", "created")
+
+    def test_it_shows_the_run_and_its_counts(self, world):
+        world.ledger.intend(ID, 1, {"CLIENT": LedgerEntry({})})
+        world.ledger.note(ID, "CLIENT", lambda entry: entry.came_to("off").undo("restored"))
+        back = Attempts.back(world.context, world.command("a"), world.run, "x")
+        for company_id in "ab":
+            back.leave(left_over.kept(company_id, "lending"), "refused")
+        decision = {"reason": "closed", "by": "pat", "at": NOW.isoformat()}
+        world.ledger.note(
+            ID,
+            left_over.name_back(left_over.kept("b", "lending")),
+            lambda entry: entry.came_to("settled", {**entry.detail, **decision}),
+        )
+        kept = {"chunks": 1, "of_chunks": 1, "done": 2, "skipped": 0, "failed": 0, "open": 0}
+        world.change(
+            status=MigrationStatus.ROLLING_BACK,
+            approved_by="otto",
+            ended_at=NOW + HOUR,
+            error="refused",
+            counted={"snapshot snapshot": kept},
+            notes=("a note",),
+        )
+        report = reports.report(world.ledger, world.run)
+        (left,), (settled,) = report.pop("left"), report.pop("settled")
+        assert (left["company_id"], settled["company_id"], settled["by"]) == ("a", "b", "pat")
+        assert report == {
+            "migration_id": ID,
+            "status": "rolling_back",
+            "webhooks": "portal",
+            "started_by": "olive",
+            "approved_by": "otto",
+            "started_at": NOW,
+            "ended_at": NOW + HOUR,
+            "error": "refused",
+            "client_settings": {"changed": True, "outcome": "off", "undone": "restored"},
+            "old_consumers": [],
+            "new_consumers": [],
+            "replay_missed": None,
+            "counts": {"snapshot": kept},
+            "notes": ["a note"],
+        }
+
     @pytest.mark.parametrize(
         ("status", "until"),
         [
@@ -109,6 +162,12 @@ class TestReport:
 
 
 class TestStanding:
+    def test_a_gap_is_needed_no_more_after_two_weeks(self, world):
+        world.change(status=MigrationStatus.COMPLETE, gap_from=NOW, gap_to=NOW + HOUR)
+        for days, count in ((13, 1), (14, 0)):
+            now = NOW + days * 24 * HOUR
+            assert len(reports.RunStanding.of(world.ledger, world.run, now).needs) == count
+
     def test_a_rollback_whose_executions_died_names_what_it_did_not_undo(self, world):
         world.save_client()
         world.company("a")

@@ -59,6 +59,10 @@ class TestBegin:
         assert rollback.nothing_to_undo(world.context, world.command()).cause == begun.cause
         assert (world.run.status, world.run.ended_at) == ("failed", NOW)
 
+    def test_without_an_error_there_is_no_cause(self, world):
+        assert rollback.nothing_to_undo(world.context, world.command()).cause == ""
+        assert rollback.finish(world.context, world.command()).cause == ""
+
     def test_what_the_run_waited_for_before_is_over(self, world):
         outages.say(world.context, world.command(), "add_products#a", "Codat, since noon")
         assert outages.waits_for(world.ledger, world.run)
@@ -70,6 +74,15 @@ class TestBegin:
         begin(world, error=ERROR)
         again = begin(world, error={"Error": "Lambda.Unknown", "Cause": "exit"})
         assert (again.epoch, again.cause) == (3, "Permanent: refused")
+
+    @pytest.mark.parametrize(
+        ("status", "error"),
+        [(MigrationStatus.RUNNING, "an earlier one"), (MigrationStatus.ROLLING_BACK, None)],
+    )
+    def test_the_first_rollback_has_the_cause_that_was_caught(self, world, status, error):
+        world.change(reached=Activity.ADD_PRODUCTS, status=status, error=error)
+        assert begin(world, error=ERROR).cause == "Permanent: refused"
+        assert world.run.error == "Permanent: refused"
 
     @pytest.mark.parametrize(
         ("error", "cause"), [("the first one", "the first one"), (None, "asked for")]
@@ -149,6 +162,11 @@ class TestUndo:
         assert step(world.context, world.undo()).next == "done"
         assert acted == [("reenable_client_sync", "rolling_back", 1)]
 
+    def test_an_undo_on_chunks_is_recorded_before_its_map(self, world):
+        step = rollback.note_step(Undo.REMOVE_PRODUCTS)
+        assert step(world.context, world.undo()) == StepResult()
+        assert (world.run.step, world.run.status) == ("remove_products", "rolling_back")
+
     def test_with_the_key_of_another_client_it_does_not_act(self, world):
         world.wrong_client = WrongClient("another client")
         with pytest.raises(WrongClient):
@@ -206,7 +224,7 @@ class TestEnd:
 
     def test_without_a_cause_an_undo_failed(self, world):
         world.change(error=None, status=MigrationStatus.ROLLING_BACK)
-        rollback.incomplete(world.context, world.undo())
+        assert rollback.incomplete(world.context, world.undo()) == StepResult()
         assert world.run.error == "; then an undo failed"
 
     @pytest.mark.parametrize(("on_demand", "answer"), [(True, "done"), (False, "failed")])

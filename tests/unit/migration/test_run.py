@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from codat_hub.errors import Superseded
 from codat_hub.migration.domain.run import (
+    ACCEPTED_CONTRACTS,
     Activity,
     FirstLink,
     MigrationRequest,
@@ -115,6 +116,7 @@ class TestRequest:
         assert (request.fetch_on_first_link, request.stragglers) == ("keep", "go_on")
         assert (RUN.status, RUN.migrated, RUN.everyone) == ("planning", False, True)
         assert (RUN.step, RUN.listing, RUN.attempts) == ("plan", "plan", 0)
+        assert (RUN.chunks, RUN.counted, RUN.notes, RUN.on_demand) == ({}, {}, (), False)
 
     @pytest.mark.parametrize(("tolerated", "kept"), [(0, 5), (5, 5), (6, 6)])
     def test_five_companies_or_as_many_as_may_fail_keep_a_product_unasked(self, tolerated, kept):
@@ -134,6 +136,14 @@ def test_an_execution_is_named_for_its_migration(rollback):
     assert migration_of(execution_name("m-20261122-101500-ab12cd", rollback)) == (
         "m-20261122-101500-ab12cd"
     )
+
+
+def test_the_inputs_of_this_version_are_accepted():
+    assert ACCEPTED_CONTRACTS == (1,)
+
+
+def test_only_a_rollbacks_name_says_so():
+    assert (execution_name("m-1"), execution_name("m-1", 2)) == ("m-1", "m-1-rollback-2")
 
 
 class TestSteps:

@@ -77,6 +77,7 @@ def test_the_last_product_settles_the_settings_that_are_off_for_it(world):
     assert set(decisions(world)) == {PRODUCT, OTHER, None}
     assert world.entry(company_entry("a")).undone == "settled"
     assert {item["reason"] for item in decisions(world).values()} == {"the company left us"}
+    assert {item["by"] for item in decisions(world).values()} == {"pat"}
 
 
 @pytest.mark.parametrize(

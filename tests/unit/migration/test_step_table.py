@@ -6,6 +6,9 @@ import pytest
 
 from codat_hub.codat.errors import Permanent, RateLimited, TryLater
 from codat_hub.errors import StepFailed
+from codat_hub.migration.domain.chunk import Tally
+from codat_hub.migration.usecases import outages, stopping
+from codat_hub.migration.usecases.context import StepResult
 from codat_hub.migration.usecases.outages import waits_for
 from codat_hub.migration.usecases.step_table import STEPS, run_step
 from tests.support.migration.step_world import ID
@@ -76,6 +79,59 @@ def test_what_nobody_could_repeat_is_left_to_the_state_machines_retries(world, s
     direction = "compensate" if step == "incomplete" else "apply"
     with pytest.raises(TryLater):
         run_step(world.context, step, direction, command)
+
+
+def test_a_step_on_a_chunk_works_on_its_companies(world):
+    world.company("a")
+    assert run_step(world.context, "add_products", "apply", world.command("a")) == StepResult()
+    assert world.codat.changes == [("add_product", "a", "lending")]
+
+
+@pytest.mark.parametrize(
+    ("step", "direction", "phase", "listing"),
+    [
+        ("survey", "apply", "survey", "snapshot"),
+        ("snapshot_companies", "apply", "snapshot", "snapshot"),
+        ("add_products", "apply", "add_products", "snapshot"),
+        ("add_products", "compensate", "remove_products", "undo"),
+        ("disable_company_sync", "compensate", "reenable_company_sync", "undo"),
+    ],
+)
+def test_a_step_on_a_chunk_stops_with_its_phase_and_not_with_another(
+    world, step, direction, phase, listing
+):
+    world.company("a", 6)
+    command = world.command("a", listing=listing)
+    stopping.stop(world.context, command, "another")
+    run_step(world.context, step, direction, command)
+    assert world.tally(phase, listing).finished
+    world.ledger.put_tally(ID, phase, f"{listing}-000000", Tally(1))
+    stopping.stop(world.context, command, phase)
+    assert run_step(world.context, step, direction, command) == StepResult()
+    assert not world.tally(phase, listing).finished
+
+
+def test_an_outage_of_a_chunk_is_kept_under_its_phase(world):
+    world.company("a")
+    world.codat.failing["add_product"] = RateLimited("quota")
+    run_step(world.context, "add_products", "apply", world.command("a"))
+    name = f"{outages.PREFIX}add_products#1#snapshot-000000"
+    assert world.entry(outages.WAITS).detail["step"] == name
+
+
+@pytest.mark.parametrize(
+    ("step", "undo"),
+    [
+        ("begin_removals", "remove_products"),
+        ("configure_new_webhooks", "unsubscribe_new_webhooks"),
+        ("disable_old_webhooks", "resubscribe_old_webhooks"),
+        ("disable_client_sync", "reenable_client_sync"),
+    ],
+)
+def test_an_undo_is_recorded_as_the_step_of_the_run(world, step, undo):
+    world.save_client()
+    run_step(world.context, step, "compensate", world.undo())
+    assert (world.run.step, world.run.status) == (undo, "rolling_back")
 
 
 def test_an_error_that_does_not_pass_is_the_state_machines(world):

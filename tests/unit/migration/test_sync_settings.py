@@ -43,9 +43,16 @@ class TestOff:
     def test_what_is_configured_wins(self):
         assert sync_settings.off_value(level(24, 0), -1) == -1
 
-    @pytest.mark.parametrize("hours", [(), (24, 1), (0, -1, 24)])
-    def test_it_is_refused_when_nothing_or_two_things_show_it(self, hours):
-        with pytest.raises(OffUnknown, match="Set one data type to None in the Portal"):
+    @pytest.mark.parametrize(
+        ("hours", "seen"),
+        [
+            ((), "it switches no data type off"),
+            ((24, 1), "it switches no data type off"),
+            ((0, -1, 24), r"it uses different values, \[-1, 0\]"),
+        ],
+    )
+    def test_it_is_refused_when_nothing_or_two_things_show_it(self, hours, seen):
+        with pytest.raises(OffUnknown, match=f"{seen}. Set one data type to None in the Portal"):
             sync_settings.off_value(level(*hours), None)
 
     @given(settings(), st.sampled_from([0, -1]))
@@ -64,11 +71,17 @@ class TestOff:
             assert list(one) == list(other)
             assert (one["syncSchedule"] > 0 and not one.get("isLocked")) or not changed
 
+    @pytest.mark.parametrize("hours", [1, 24])
+    def test_every_interval_is_on(self, hours):
+        assert not sync_settings.is_off(level(0, hours))
+        assert sync_settings.is_off(level(0, -1))
+
     @given(settings())
     def test_the_first_fetch_is_switched_off_only_where_chosen(self, before):
         after = sync_settings.switched_off(before, 0, FirstLink.OFF)
         kept = [setting for setting in after["settings"] if setting["fetchOnFirstLink"]]
         assert all(setting.get("isLocked") for setting in kept)
+        assert all(setting["fetchOnFirstLink"] in {True, False} for setting in after["settings"])
         assert not sync_settings.needs_change(after, FirstLink.OFF)
 
     @given(settings())
@@ -108,6 +121,7 @@ class TestWait:
             ([level(1, 24)], 1),
             ([level(24, 168)], 24),
             ([level(0, 0)], 1),
+            ([level(0, 24)], 24),
             ([], 1),
             ([level(24), level(6)], 6),
             ([level(24), level(6, counts=False)], 24),

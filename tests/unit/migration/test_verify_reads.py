@@ -5,7 +5,7 @@ import pytest
 
 from codat_hub.codat.errors import Forbidden
 from codat_hub.migration.domain.chunk import Tally
-from codat_hub.migration.domain.run import MigrationStatus
+from codat_hub.migration.domain.run import MigrationStatus, Pause, WaitingFor
 from codat_hub.migration.steps import activity_5_products, verify_reads
 from codat_hub.migration.usecases.listing import LATE_UNCHECKED
 from codat_hub.product_events.domain.read_event import ReadId, ReadKey
@@ -92,6 +92,15 @@ class TestJudge:
         assert judge(world).next == "done"
 
 
+def test_the_reads_that_did_not_come_are_those_of_the_last_look(world):
+    assert verify_reads.missing_reads(world.context, world.command()) == []
+    added(world, world.company("a"))
+    look(world, "a")
+    assert verify_reads.missing_reads(world.context, world.command()) == [
+        "first reads: 0 came, 1 did not; a: no read of lending yet"
+    ]
+
+
 class TestBegin:
     @pytest.fixture
     def world(self, world):
@@ -107,6 +116,11 @@ class TestBegin:
         names = [chunk["name"] for chunk in world.manifests.get(begun.manifest)]
         assert names == ["undo-snapshot-000000", "undo-late-1-000000"]
         assert (world.run.step, world.run.chunks["undo"]) == ("verify_reads", 2)
+
+    def test_a_wait_for_a_person_is_over(self, world):
+        world.change(pause=Pause(WaitingFor.APPROVAL, NOW, "token"))
+        verify_reads.begin(world.context, world.command())
+        assert (world.run.pause, world.run.step) == (None, verify_reads.PHASE)
 
     def test_the_time_for_reads_begins_once(self, world):
         verify_reads.begin(world.context, world.command())

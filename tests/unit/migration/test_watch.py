@@ -1,3 +1,6 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from codat_hub.migration.domain.run import Activity, MigrationStatus, Pause, WaitingFor
@@ -11,6 +14,10 @@ def watch(world):
     world.latest(ID)
     world.executions.status[ID] = "ABORTED"
     return WatchMigrations(world.ledger, world.executions, lambda: world.now)
+
+
+def test_its_clock_is_aware():
+    assert WatchMigrations(None, None).now().utcoffset() == timedelta(0)
 
 
 def test_the_end_of_another_execution_is_nothing(world, watch):
@@ -42,7 +49,8 @@ def test_a_run_that_died_after_all_activities_is_complete(world, watch):
     world.change(reached=Activity.ADD_PRODUCTS, migrated=True)
     assert watch.ended(ID) == "complete"
     (note,) = world.run.notes
-    assert note.startswith("the check of the first reads was cut short")
+    why = f"execution {ID} ended without a result"
+    assert note.startswith(f"the check of the first reads was cut short: {why}")
     assert LATE_UNCHECKED in note
 
 
@@ -61,6 +69,19 @@ def test_a_run_that_died_in_an_activity_is_rolled_back(world, watch, reached):
     assert watch.ended(ID) == "nothing"  # the event may come twice
     assert [name for name, _ in world.executions.queue] == [f"{ID}-rollback-1"]
     assert (world.run.status, world.run.on_demand) == ("rolling_back", False)
+
+
+def test_a_rollback_that_another_caller_starts_first_is_left_to_it(world, watch):
+    world.change(reached=Activity.ADD_PRODUCTS)
+    change = world.ledger.change
+
+    def after_another(migration_id, decide):
+        change(migration_id, lambda run: replace(run, execution=f"{ID}-rollback-1"))
+        return change(migration_id, decide)
+
+    world.ledger.change = after_another
+    assert watch.ended(ID) == "nothing"
+    assert world.executions.queue == []
 
 
 def test_a_rollback_that_dies_is_begun_anew_until_a_person_is_called(world, watch):

@@ -100,12 +100,20 @@ def test_any_history_by_two_projectors_with_crashes_and_refusals(data, history):
     no_gap(world, mixed)
     each_read_once(world)
     run(world, [as_webhook(last)], lambda: 0)
-    assert world.state == Ledger().take(*mixed, last).state
+    ledger = Ledger().take(*mixed, last)
+    # Which read was a full load depends on the order; after one more read none is owed.
+    assert same_facts(world, ledger)
+    assert Ledger(world.state, ledger.company).owed(last) == set()
 
 
 def plain(event):
-    """Return False for sub-events at another instant: two projectors may publish them twice."""
-    return not isinstance(event, ReadEvent) or event.suffix == "base" or event.at.minute == 0
+    """Return False for sub-events that have another time: two projectors may publish them twice.
+
+    The time is that of the reception if Codat dates the event ahead.
+    """
+    if not isinstance(event, ReadEvent) or event.suffix == "base":
+        return True
+    return event.at.minute == 0 and event.generated == event.at
 
 
 def test_base_and_sub_event_at_two_instants_projected_at_once_leave_no_gap():
