@@ -1,4 +1,4 @@
-"""Find a company of the directory; every request that names an unknown one gets the same answer."""
+"""Find a company of the directory; what looks there for an unknown one has the same answer."""
 
 from __future__ import annotations
 
