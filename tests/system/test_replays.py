@@ -137,7 +137,8 @@ def test_without_a_permission_a_replay_waits_and_then_goes_on(
         eventually(lambda: any(line.get("message") == "replay interrupted"
                                for line in hub.logged(logs)))  # fmt: skip
         assert not replay().over
-    assert over(replay).counts == {"published": 1}
+    # The end of the denial may kill a worker that has published and not yet counted.
+    assert over(replay).counts in ({"published": 1}, {"repeated": 1})
     assert projection.state(company)[1] == 1
 
 

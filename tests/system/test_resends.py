@@ -130,6 +130,9 @@ def test_a_team_that_was_deaf_for_a_day_ends_with_codats_data(hub, projection, t
             for envelope in team.of(company):
                 consumer.land(envelope)
 
+        # Others may have let Codat read this company: a new team asks for all data first.
+        path = f"/companies/{company}/products/{PRODUCT}/full-load"
+        assert operator.call("POST", path)[0] == 200
         read_again(until=1)
         handle(1)
         team.events.disable_rule(Name=team.rule, EventBusName=team.bus)
